@@ -2,10 +2,11 @@
 //! task only while no such miner is up. A miner that takes any model therefore never answers in the place of one that
 //! has the right model.
 
-use super::line::LaneKey;
+use super::lane::LaneKey;
 use super::miner::MinerEntry;
 use super::names::ModelId;
 use super::rules::MinerRules;
+use cortensor_router_model::SessionId;
 use cortensor_router_model::internals::are_twins;
 
 /// The rank of a miner for a model, from the best to the last.
@@ -43,7 +44,11 @@ impl MinerRules {
 impl MinerEntry {
     /// The rank of the miner for the tasks of that lane; `None`: the miner does not do them at all.
     pub(super) fn fit(&self, lane: &LaneKey) -> Option<Fit> {
-        if self.is_of_kind(lane) { self.rules().fit(lane.model.as_deref(), lane.any_model) } else { None }
+        if self.is_of_kind(lane) {
+            self.rules().fit(lane.model().map(AsRef::as_ref), lane.takes_any_model())
+        } else {
+            None
+        }
     }
 
     /// The rank of the miner for the tasks of that lane, whose model has that number. If the miner lists the model, no
@@ -57,7 +62,27 @@ impl MinerEntry {
     }
 
     fn is_of_kind(&self, lane: &LaneKey) -> bool {
-        lane.mode.takes(self.rules().dedicated) && (!lane.embedding || self.rules().embeddings)
+        lane.takes_kind_of(self.rules())
+    }
+
+    /// Whether the miner can do the tasks of that lane.
+    pub(super) fn could_serve(&self, lane: &LaneKey) -> bool {
+        self.fit(lane).is_some()
+    }
+
+    /// Whether the miner can give one of several answers to a task of that lane, now or when it is up again.
+    pub(super) fn could_answer_beside(&self, lane: &LaneKey) -> bool {
+        self.could_serve(lane) && !self.rules().last_resort && !self.is_draining() && !self.is_set_aside()
+    }
+
+    /// Whether the miner can do the tasks of that lane and is not kept for another session.
+    pub(super) fn serves(&self, lane: &LaneKey) -> bool {
+        self.is_kept_for_none_but(lane.own()) && self.could_serve(lane)
+    }
+
+    /// Whether the miner is kept for no session, or for that one.
+    pub(super) fn is_kept_for_none_but(&self, session: Option<SessionId>) -> bool {
+        self.reserved().is_none() || self.reserved() == session
     }
 
     /// Whether the miner counts when the best rank is determined: it gets tasks, or its first report is still awaited.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::breaker::BreakerState;
 use super::free::FreeMiners;
-use super::line::LaneKey;
+use super::lane::LaneKey;
 use super::miner::MinerEntry;
 use super::names::Names;
 use super::pages::Pages;

@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::line::LaneKey;
-use super::miner::Rank;
+use super::lane::LaneKey;
 use super::names::{ModelId, Names};
 use super::pages::Pages;
+use super::rank::Rank;
 use super::rules::MinerKey;
 use super::sorted::Sorted;
 use cortensor_router_model::SessionId;
@@ -95,14 +95,14 @@ impl FreeOfKind {
 
     /// Adds the best free miners that may have tasks of the lane, which asks for these models.
     fn candidates(&self, lane: &LaneKey, models: [Option<ModelId>; 2], most: usize, out: &mut Keys) {
-        if lane.model.is_none() {
+        if lane.model().is_none() {
             return self.best(most, out);
         }
         for model in models.into_iter().flatten() {
             self.listers(model, most, out);
         }
         out.extend(self.any_model.iter().take(most).map(|rank| rank.key()));
-        if lane.any_model {
+        if lane.takes_any_model() {
             self.best(most, out);
         }
     }
@@ -133,9 +133,16 @@ pub(super) struct FreeMiners {
 /// The list in which a free miner stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FreeList<'a> {
-    pub(super) reserved: Option<SessionId>,
-    pub(super) dedicated: bool,
-    pub(super) models: &'a [ModelId],
+    reserved: Option<SessionId>,
+    dedicated: bool,
+    models: &'a [ModelId],
+}
+
+impl<'a> FreeList<'a> {
+    /// The list of a miner that is kept for that session, or else the list of its kind and models.
+    pub(super) fn of(reserved: Option<SessionId>, dedicated: bool, models: &'a [ModelId]) -> Self {
+        Self { reserved, dedicated, models }
+    }
 }
 
 impl FreeMiners {
@@ -169,10 +176,10 @@ impl FreeMiners {
 
     /// The best free miners that list that model, which is the lane's, of the kinds that the lane takes.
     pub(super) fn listers(&self, lane: &LaneKey, model: ModelId, out: &mut Keys) {
-        if lane.mode.takes(false) {
+        if lane.takes(false) {
             self.ephemeral.listers(model, CANDIDATES, out);
         }
-        if lane.mode.takes(true) {
+        if lane.takes(true) {
             self.dedicated.listers(model, CANDIDATES, out);
         }
     }
@@ -180,15 +187,15 @@ impl FreeMiners {
     /// The best free miners that may have tasks of the lane.
     pub(super) fn candidates(&self, lane: &LaneKey, names: &Names, out: &mut Keys) {
         // Rules of the session may exclude the first miners, so all are collected.
-        let most = if lane.own.is_some() { usize::MAX } else { CANDIDATES };
+        let most = if lane.own().is_some() { usize::MAX } else { CANDIDATES };
         let models = [names.id_of(lane), names.twin_of(lane)];
-        if lane.mode.takes(false) {
+        if lane.takes(false) {
             self.ephemeral.candidates(lane, models, most, out);
         }
-        if lane.mode.takes(true) {
+        if lane.takes(true) {
             self.dedicated.candidates(lane, models, most, out);
         }
-        if let Some(reserved) = lane.own.and_then(|session| self.reserved.get(session)) {
+        if let Some(reserved) = lane.own().and_then(|session| self.reserved.get(session)) {
             out.extend(reserved.iter().map(|rank| rank.key()));
         }
     }

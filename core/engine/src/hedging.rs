@@ -71,9 +71,8 @@ impl Hedging {
     }
 
     /// Milliseconds within which the first token of that model nearly always comes; `None` while unknown.
-    #[allow(clippy::ref_option, reason = "the key of the map, looked up without a copy")]
-    pub(super) fn usual_wait(&self, model: &Option<Arc<str>>) -> Option<u64> {
-        self.first_tokens.get(model).and_then(|first| first.p95)
+    pub(super) fn usual_wait(&self, model: Option<&Arc<str>>) -> Option<u64> {
+        self.first_tokens.get(&model.cloned()).and_then(|first| first.p95)
     }
 }
 

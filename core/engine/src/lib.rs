@@ -8,6 +8,8 @@
 //! attempt: offered --accept--> running --done--> done        each under a fence that never repeats
 //! ```
 
+mod answerers;
+mod attempt;
 mod breaker;
 mod budget;
 mod chance;
@@ -20,6 +22,7 @@ mod fit;
 mod fleet;
 mod free;
 mod hedging;
+mod lane;
 mod line;
 mod machine;
 mod miner;
@@ -28,6 +31,7 @@ mod pace;
 mod pages;
 mod phase;
 mod prefix;
+mod rank;
 mod rules;
 mod service;
 mod session;
@@ -40,6 +44,7 @@ mod table;
 mod task;
 mod tasks;
 mod timer;
+mod trials;
 mod trust;
 
 pub use breaker::BreakerState;

@@ -6,117 +6,26 @@
 //! at `V`: it has neither saved up a share nor to pay for the past (Goyal, Vin and Cheng, "Start-time Fair Queueing",
 //! 1996).
 
-use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use cortensor_router_model::{Gid, SessionId, SessionMode, Timestamp};
+use cortensor_router_model::{Gid, SessionId, Timestamp};
 
+use super::lane::{Head, Lane, LaneKey, Place, Tag};
 use super::sorted::Sorted;
-
-/// Virtual time: token costs, scaled so that weights divide well.
-pub(super) type Tag = u64;
 
 /// One unit of cost at weight 1.
 pub(super) const SCALE: u64 = 1_024;
 
-/// The needs of a task. Tasks with equal needs wait in one lane.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LaneKey {
-    pub(super) model: Option<Arc<str>>,
-    /// Whether any other model will do if no miner has that one.
-    pub(super) any_model: bool,
-    pub(super) embedding: bool,
-    pub(super) mode: SessionMode,
-    /// The session, if its rules keep some miners from its tasks. Such tasks have a lane of their own, so that they do
-    /// not hold up the tasks of other sessions.
-    pub(super) own: Option<SessionId>,
-}
-
-impl LaneKey {
-    /// The needs of its tasks without the session.
-    fn need(&self) -> Cow<'_, Self> {
-        if self.own.is_none() { Cow::Borrowed(self) } else { Cow::Owned(Self { own: None, ..self.clone() }) }
-    }
-}
-
-/// The tasks that wait for one kind of work: a model, or any.
-#[derive(Debug, Default)]
-struct Lane {
-    /// Bands, each in order of tags.
-    bands: BTreeMap<u8, Sorted<(Tag, Gid)>>,
-    /// All of them in order of arrival, to find one that starves.
-    arrivals: Sorted<(Timestamp, Gid)>,
-}
-
-/// The place of the first task of a lane. Of two heads the smaller one is served first: that with the higher band,
-/// then that with the smaller tag.
-type Head = (Reverse<u8>, Tag, Gid);
-
 /// The room that a waiting task takes in the bounds of the queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
-    pub(super) bytes: u64,
-    pub(super) cost: u64,
+    bytes: u64,
+    cost: u64,
 }
 
-/// Where a task stands in its lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) band: u8,
-    pub(super) tag: Tag,
-    pub(super) since: Timestamp,
-}
-
-impl Lane {
-    fn push(&mut self, gid: Gid, place: Place) {
-        self.bands.entry(place.band).or_default().insert((place.tag, gid));
-        self.arrivals.insert((place.since, gid));
-    }
-
-    fn remove(&mut self, gid: Gid, place: Place) {
-        self.arrivals.remove(&(place.since, gid));
-        let Some(band) = self.bands.get_mut(&place.band) else { return };
-        band.remove(&(place.tag, gid));
-        if band.is_empty() {
-            self.bands.remove(&place.band);
-        }
-    }
-
-    /// Collects the tasks that are next: a task that has waited for `starvation_ms` first, if there is one, then the
-    /// tasks by band and tag.
-    fn window(&self, now: Timestamp, starvation_ms: u64, size: usize, out: &mut Vec<(Tag, Gid)>) {
-        out.clear();
-        if self.bands.len() > 1
-            && let Some((since, gid)) = self.arrivals.first()
-            && now.since(*since) >= starvation_ms
-        {
-            out.push((0, *gid));
-            return;
-        }
-        if let Some((_, band)) = self.bands.last_key_value() {
-            out.extend(band.iter().take(size));
-        }
-    }
-
-    /// All of them, in order of arrival.
-    fn tasks(&self) -> impl Iterator<Item = Gid> + '_ {
-        self.arrivals.iter().map(|(_, gid)| *gid)
-    }
-
-    /// The number of tasks that are served before the task at that place.
-    fn position(&self, gid: Gid, place: Place) -> u64 {
-        let higher: usize = self.bands.range(place.band + 1..).map(|(_, band)| band.len()).sum();
-        let same = self.bands.get(&place.band).map_or(0, |band| band.before(&(place.tag, gid)));
-        (higher + same) as u64
-    }
-
-    /// The order among lanes: the higher band first, then the smaller tag.
-    fn head(&self) -> Option<Head> {
-        let (band, tasks) = self.bands.last_key_value()?;
-        let (tag, gid) = tasks.first()?;
-        Some((Reverse(*band), *tag, *gid))
+impl Load {
+    pub(super) fn new(bytes: u64, cost: u64) -> Self {
+        Self { bytes, cost }
     }
 }
 
@@ -145,7 +54,7 @@ impl Line {
         if let Some(load) = load {
             self.tasks += 1;
             self.bytes += load.bytes;
-            *self.cost.entry(place.band).or_default() += load.cost;
+            *self.cost.entry(place.band()).or_default() += load.cost;
         }
         let queue = self.lanes.entry(lane.clone()).or_default();
         let before = queue.head();
@@ -159,7 +68,7 @@ impl Line {
         if let Some(load) = load {
             self.tasks -= 1;
             self.bytes -= load.bytes;
-            if let Some(cost) = self.cost.get_mut(&place.band) {
+            if let Some(cost) = self.cost.get_mut(&place.band()) {
                 *cost -= load.cost;
             }
         }
@@ -182,18 +91,18 @@ impl Line {
         let need = lane.need();
         if let Some(heads) = self.heads.get_mut(&*need) {
             if let Some(before) = before {
-                heads.remove(&(before, lane.own));
+                heads.remove(&(before, lane.own()));
             }
             if let Some(after) = after {
-                heads.insert((after, lane.own));
+                heads.insert((after, lane.own()));
             }
             if heads.is_empty() {
                 self.heads.remove(&*need);
             }
         } else if let Some(after) = after {
-            self.heads.entry(need.into_owned()).or_default().insert((after, lane.own));
+            self.heads.entry(need.into_owned()).or_default().insert((after, lane.own()));
         }
-        let Some(session) = lane.own else { return };
+        let Some(session) = lane.own() else { return };
         if before.is_none() {
             self.own.entry(session).or_default().insert(lane.clone());
         } else if after.is_none()
@@ -213,8 +122,8 @@ impl Line {
 
     /// Notes that the task at that place is served: the virtual time of its band moves to its tag.
     pub(super) fn serve(&mut self, place: Place) {
-        let virtual_time = self.virtual_time.entry(place.band).or_default();
-        *virtual_time = (*virtual_time).max(place.tag);
+        let virtual_time = self.virtual_time.entry(place.band()).or_default();
+        *virtual_time = (*virtual_time).max(place.tag());
     }
 
     /// The tag of the task of that band that was served last.
@@ -247,7 +156,7 @@ impl Line {
         }
         let needs = self.heads.iter().filter(|(need, _)| meets(need));
         let firsts = needs.filter_map(|(need, heads)| Some((heads.first()?, need)));
-        firsts.min().map(|((_, own), need)| LaneKey { own: *own, ..need.clone() })
+        firsts.min().map(|((_, own), need)| need.with_own(*own))
     }
 
     /// Whether something waits in that lane.
@@ -310,7 +219,7 @@ impl Line {
         for (place, load) in waiting {
             tasks += 1;
             bytes += load.bytes;
-            *cost.entry(place.band).or_default() += load.cost;
+            *cost.entry(place.band()).or_default() += load.cost;
         }
         let counted: BTreeMap<u8, u64> =
             self.cost.iter().filter(|(_, cost)| **cost > 0).map(|(band, cost)| (*band, *cost)).collect();
@@ -320,12 +229,12 @@ impl Line {
         }
         let listed: usize = self.heads.values().map(Sorted::len).sum();
         let is_listed = |(lane, queue): (&LaneKey, &Lane)| {
-            let by_session = lane.own.is_none_or(|id| self.own.get(&id).is_some_and(|lanes| lanes.contains(lane)));
+            let by_session = lane.own().is_none_or(|id| self.own.get(&id).is_some_and(|lanes| lanes.contains(lane)));
             let heads = self.heads.get(&*lane.need());
             by_session
                 && queue
                     .head()
-                    .is_some_and(|head| heads.is_some_and(|all| all.iter().any(|one| *one == (head, lane.own))))
+                    .is_some_and(|head| heads.is_some_and(|all| all.iter().any(|one| *one == (head, lane.own()))))
         };
         if listed != self.lanes.len() || !self.lanes.iter().all(is_listed) {
             return Err(format!("{} lanes wait, but {listed} are listed, or by the wrong tasks", self.lanes.len()));

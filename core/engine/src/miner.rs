@@ -6,10 +6,10 @@ use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
 use super::breaker::{Breaker, BreakerState};
 use super::free::FreeList;
-use super::line::LaneKey;
 use super::machine::MinerView;
 use super::names::ModelIds;
 use super::pace::Pace;
+use super::rank::Rank;
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
 use super::smoothing::smooth;
@@ -17,41 +17,7 @@ use super::smoothing::smooth;
 /// The weight of one attempt in a miner's share of errors.
 const ERROR_SMOOTHING: f64 = 0.05;
 
-/// The order among free miners: the least loaded first, then the fastest, then the one whose turn it is.
-///
-/// The parts are packed into two numbers, because ranks are compared often and many of them are kept: one bit for a
-/// last resort, 10 bits for the load, 32 for the slowness, 53 for the turn, and 32 for the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
-    high: u64,
-    low: u64,
-}
-
-const LOAD_BITS: u32 = 10;
-const TURN_BITS: u32 = 53;
-/// The bits of the turn that stand in the lower number, above the key.
-const LOW_TURN_BITS: u32 = 32;
-
-impl Rank {
-    fn new(last_resort: bool, load: u64, slowness: u32, turn: u64, key: MinerKey) -> Self {
-        let load = load.min((1 << LOAD_BITS) - 1);
-        let turn = turn.min((1 << TURN_BITS) - 1);
-        let kind = u64::from(last_resort) << LOAD_BITS | load;
-        Self {
-            high: (kind << 32 | u64::from(slowness)) << (TURN_BITS - LOW_TURN_BITS) | turn >> LOW_TURN_BITS,
-            low: turn << LOW_TURN_BITS | u64::from(key.0),
-        }
-    }
-
-    pub(super) fn is_last_resort(self) -> bool {
-        self.high >> 63 == 1
-    }
-
-    pub(super) fn key(self) -> MinerKey {
-        MinerKey(self.low as u32)
-    }
-}
-
+/// A miner that is there: its credits and attempts, its measurements, and its place among the free miners.
 #[derive(Debug)]
 pub(super) struct MinerEntry {
     key: MinerKey,
@@ -176,7 +142,7 @@ impl MinerEntry {
             BreakerState::HalfOpen => self.in_flight == 0,
             BreakerState::Open(_) => false,
         };
-        !self.draining && self.aside_until.is_none() && trusted && self.in_flight < self.credits
+        !self.draining && !self.is_set_aside() && trusted && self.in_flight < self.credits
     }
 
     /// Its present rank.
@@ -196,7 +162,7 @@ impl MinerEntry {
 
     /// The list of free miners in which it stands while it is free.
     pub(super) fn free_list(&self) -> FreeList<'_> {
-        FreeList { reserved: self.reserved, dedicated: self.rules.dedicated, models: &self.models }
+        FreeList::of(self.reserved, self.rules.dedicated, &self.models)
     }
 
     /// The rank with which it stands in the list of free miners; `None`: it is not there.
@@ -276,6 +242,11 @@ impl MinerEntry {
         self.draining = true;
     }
 
+    /// Whether it gets no tasks because its reputation is too low.
+    pub(super) fn is_set_aside(&self) -> bool {
+        self.aside_until.is_some()
+    }
+
     pub(super) fn reputation(&self) -> f64 {
         self.reputation
     }
@@ -311,30 +282,10 @@ impl MinerEntry {
         self.reserved = session;
     }
 
-    /// Whether the miner can do the tasks of that lane.
-    pub(super) fn could_serve(&self, lane: &LaneKey) -> bool {
-        self.fit(lane).is_some()
-    }
-
-    /// Whether the miner can give one of several answers to a task of that lane, now or when it is up again.
-    pub(super) fn could_answer_beside(&self, lane: &LaneKey) -> bool {
-        self.could_serve(lane) && !self.rules.last_resort && !self.draining && self.aside_until.is_none()
-    }
-
-    /// Whether the miner can do the tasks of that lane and is not kept for another session.
-    pub(super) fn serves(&self, lane: &LaneKey) -> bool {
-        self.is_kept_for_none_but(lane.own) && self.could_serve(lane)
-    }
-
-    /// Whether the miner is kept for no session, or for that one.
-    pub(super) fn is_kept_for_none_but(&self, session: Option<SessionId>) -> bool {
-        self.reserved.is_none() || self.reserved == session
-    }
-
     /// Whether the miner gets tasks at present, free or not.
     pub(super) fn takes_part(&self) -> bool {
         !self.draining
-            && self.aside_until.is_none()
+            && !self.is_set_aside()
             && self.credits > 0
             && !matches!(self.breaker.state(), BreakerState::Open(_))
     }
@@ -352,32 +303,9 @@ impl MinerEntry {
             failed: self.failed,
             errors: self.errors,
             reputation: self.reputation,
-            set_aside: self.aside_until.is_some(),
+            set_aside: self.is_set_aside(),
             reserved: self.reserved,
             service_class: self.service_class(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parts_of_a_rank_count_in_their_order_and_keep_apart() {
-        let most = Rank::new(false, 999, u32::MAX, u64::MAX, MinerKey(u32::MAX));
-        assert_eq!((most.key(), most.is_last_resort()), (MinerKey(u32::MAX), false));
-        let ascending = [
-            Rank::new(false, 0, 0, 0, MinerKey(7)),
-            Rank::new(false, 0, 0, 0, MinerKey(u32::MAX)),
-            Rank::new(false, 0, 0, 1, MinerKey(0)),
-            Rank::new(false, 0, 0, u64::from(u32::MAX) + 1, MinerKey(0)),
-            Rank::new(false, 0, 1, 0, MinerKey(0)),
-            Rank::new(false, 1, 0, 0, MinerKey(0)),
-            most,
-            Rank::new(true, 0, 0, 0, MinerKey(0)),
-        ];
-        assert!(ascending.is_sorted_by(|a, b| a < b), "{ascending:?}");
-        assert!(ascending[7].is_last_resort());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::line::LaneKey;
+use super::lane::LaneKey;
 use super::rules::{MinerKey, MinerRules};
 use super::table::Table;
 use cortensor_router_model::internals::twin;
@@ -115,12 +115,12 @@ impl Names {
 
     /// The number of the model that a lane asks for.
     pub(super) fn id_of(&self, lane: &LaneKey) -> Option<ModelId> {
-        self.id(lane.model.as_deref()?)
+        self.id(lane.model()?)
     }
 
     /// The number of the same model with or without the tag `latest`.
     pub(super) fn twin_of(&self, lane: &LaneKey) -> Option<ModelId> {
-        if self.ids.is_empty() { None } else { self.id(&twin(lane.model.as_deref()?)?) }
+        if self.ids.is_empty() { None } else { self.id(&twin(lane.model()?)?) }
     }
 
     /// Whether a miner listed that model once and none does now.
@@ -130,15 +130,15 @@ impl Names {
 
     /// The miner of that name, if it lists no models.
     pub(super) fn called(&self, lane: &LaneKey) -> Option<MinerKey> {
-        self.called.get(lane.model.as_ref()?).copied()
+        self.called.get(lane.model()?).copied()
     }
 
     /// Whether some miners fit the lane better than others.
     pub(super) fn tell_apart(&self, lane: &LaneKey) -> bool {
-        let Some(model) = &lane.model else { return self.last_resorts > 0 };
+        let Some(model) = lane.model() else { return self.last_resorts > 0 };
         self.last_resorts > 0
             || self.awaited > 0
-            || lane.any_model
+            || lane.takes_any_model()
             || self.called.contains(model)
             || self.ids.contains(model)
             || self.twin_of(lane).is_some()

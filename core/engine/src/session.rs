@@ -4,35 +4,157 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router_model::{TaskId, Timestamp};
 
-use super::line::{SCALE, Tag};
+use super::lane::Tag;
+use super::line::SCALE;
 use super::rules::{MinerKey, SessionRules};
 use super::smoothing::smooth;
 
-#[derive(Debug, Default)]
+/// A session: its rules, its counts, its share of the queue, and the miners that are kept for it.
+#[derive(Debug)]
 pub(super) struct SessionEntry {
-    pub(super) rules: SessionRules,
+    rules: SessionRules,
     /// The finish tag of its last task.
-    pub(super) finish: Tag,
-    pub(super) next_task: TaskId,
-    pub(super) taken: u64,
-    pub(super) queued: u64,
-    pub(super) active: u64,
+    finish: Tag,
+    next_task: TaskId,
+    taken: u64,
+    queued: u64,
+    active: u64,
     /// The mean number of tokens of an answer, by which the next answer is estimated; 0 while unknown.
-    pub(super) mean_out: f64,
-    pub(super) last_miner: Option<MinerKey>,
+    mean_out: f64,
+    last_miner: Option<MinerKey>,
     /// The miners that work for it, and the number of its tasks that each of them has. Used only while the session is
     /// restricted.
-    pub(super) working: BTreeMap<MinerKey, u32>,
+    working: BTreeMap<MinerKey, u32>,
     /// The miners that are kept for it.
-    pub(super) reserved: BTreeSet<MinerKey>,
+    kept: BTreeSet<MinerKey>,
     /// The time until which miners are kept for it; 0: its reservation is over.
-    pub(super) reserved_until: Timestamp,
+    kept_until: Timestamp,
 }
 
 impl SessionEntry {
+    /// A session that has had no task. Its first task gets that id.
+    pub(super) fn new(first_task: TaskId) -> Self {
+        Self {
+            rules: SessionRules::default(),
+            finish: 0,
+            next_task: first_task,
+            taken: 0,
+            queued: 0,
+            active: 0,
+            mean_out: 0.0,
+            last_miner: None,
+            working: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            kept_until: Timestamp(0),
+        }
+    }
+
+    pub(super) fn rules(&self) -> &SessionRules {
+        &self.rules
+    }
+
+    /// Sets its rules. Its weight is at least 1.
+    pub(super) fn set_rules(&mut self, rules: SessionRules) {
+        self.rules = SessionRules { weight: rules.weight.max(1), ..rules };
+    }
+
+    fn weight(&self) -> u64 {
+        u64::from(self.rules.weight.max(1))
+    }
+
     /// Its weight if it has waiting tasks, else 0.
     pub(super) fn waiting_weight(&self) -> u64 {
-        if self.queued > 0 { u64::from(self.rules.weight.max(1)) } else { 0 }
+        if self.queued > 0 { self.weight() } else { 0 }
+    }
+
+    /// The finish tag of its last task.
+    pub(super) fn finish(&self) -> Tag {
+        self.finish
+    }
+
+    /// The number of its tasks that wait for a miner.
+    pub(super) fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// The number of its tasks that have not ended.
+    pub(super) fn active(&self) -> u64 {
+        self.active
+    }
+
+    /// The number of tasks that it ever had.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// The id that its next task gets.
+    pub(super) fn next_task(&self) -> TaskId {
+        self.next_task
+    }
+
+    /// Whether it has taken all the tasks that it ever takes.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.rules.max_tasks.is_some_and(|most| self.taken >= most.get())
+    }
+
+    /// Whether it is closed, and nothing of it is under way. A closed session has given its miners back.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.rules.open && self.active == 0 && self.queued == 0 && self.working.is_empty() && self.kept.is_empty()
+    }
+
+    /// Takes a task in. Returns the task's id.
+    pub(super) fn take_task(&mut self) -> TaskId {
+        let id = self.next_task;
+        self.next_task = TaskId(id.0 + 1);
+        self.taken += 1;
+        id
+    }
+
+    /// Takes back that it took the task with that id. If later ids were given out in the meantime, the id stays unused.
+    pub(super) fn give_back(&mut self, id: TaskId) {
+        self.taken = self.taken.saturating_sub(1);
+        if self.next_task.0 == id.0 + 1 {
+            self.next_task = id;
+        }
+    }
+
+    /// Notes that a task of that id existed before: new ids are greater.
+    pub(super) fn skip(&mut self, id: TaskId) {
+        self.next_task = self.next_task.max(TaskId(id.0 + 1));
+    }
+
+    /// Sets the last id. The number of tasks that it has had follows from this id and from the first one.
+    pub(super) fn resume(&mut self, last: TaskId, first: TaskId) {
+        self.skip(last);
+        self.taken = self.next_task.0.saturating_sub(first.0);
+    }
+
+    /// The number of tokens that an answer of at most `most` tokens is likely to have; 0 while unknown.
+    pub(super) fn expected_tokens(&self, most: u64) -> f64 {
+        self.mean_out.min(most as f64)
+    }
+
+    /// Charges it the cost of a task that has come in. Returns the tag of the task.
+    pub(super) fn charge(&mut self, cost: u64, virtual_time: Tag) -> Tag {
+        let tag = self.finish.max(virtual_time);
+        self.finish = tag.saturating_add(cost.saturating_mul(SCALE) / self.weight());
+        self.active += 1;
+        tag
+    }
+
+    /// Notes that a task of it is over.
+    pub(super) fn task_over(&mut self) {
+        self.active = self.active.saturating_sub(1);
+    }
+
+    /// Notes that one more of its tasks waits for a miner.
+    pub(super) fn task_waits(&mut self) {
+        self.queued += 1;
+    }
+
+    /// Notes that one of its tasks waits for a miner no more.
+    pub(super) fn task_left_queue(&mut self) {
+        self.queued -= 1;
     }
 
     /// Adds the tokens of an answer to the mean, which begins with the tokens of the first answer, at most `expected`.
@@ -43,7 +165,7 @@ impl SessionEntry {
 
     /// Corrects the cost that a task was charged when it came in: the session gets the surplus back, or pays the rest.
     pub(super) fn correct(&mut self, charged: u64, actual: u64) {
-        let weight = u64::from(self.rules.weight.max(1));
+        let weight = self.weight();
         self.finish = if actual >= charged {
             self.finish.saturating_add((actual - charged) * SCALE / weight)
         } else {
@@ -51,8 +173,82 @@ impl SessionEntry {
         };
     }
 
+    /// The miner that got its last task.
+    pub(super) fn last_miner(&self) -> Option<MinerKey> {
+        self.last_miner
+    }
+
+    /// Notes the miner that got its last task.
+    pub(super) fn served_by(&mut self, miner: MinerKey) {
+        self.last_miner = Some(miner);
+    }
+
+    /// Whether as many miners work for it as may do so.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.rules.max_miners.is_some_and(|most| self.working.len() as u32 >= most.get())
+    }
+
+    /// Whether that miner works for it.
+    pub(super) fn employs(&self, miner: MinerKey) -> bool {
+        self.working.contains_key(&miner)
+    }
+
+    /// The miners that work for it, and the number of its tasks that each of them has.
+    pub(super) fn working(&self) -> &BTreeMap<MinerKey, u32> {
+        &self.working
+    }
+
+    /// Notes that a miner has one more of its tasks.
+    pub(super) fn started(&mut self, miner: MinerKey) {
+        *self.working.entry(miner).or_default() += 1;
+    }
+
+    /// Notes that a miner has one of its tasks less.
+    pub(super) fn stopped(&mut self, miner: MinerKey) {
+        let Some(tasks) = self.working.get_mut(&miner) else { return };
+        *tasks -= 1;
+        if *tasks == 0 {
+            self.working.remove(&miner);
+        }
+    }
+
+    /// The miners that are kept for it.
+    pub(super) fn kept(&self) -> &BTreeSet<MinerKey> {
+        &self.kept
+    }
+
+    /// The number of miners that it reserves beyond those that are kept for it.
+    pub(super) fn lacks(&self) -> usize {
+        (self.rules.reserve as usize).saturating_sub(self.kept.len())
+    }
+
+    /// The time until which miners are kept for it; 0: its reservation is over.
+    pub(super) fn kept_until(&self) -> Timestamp {
+        self.kept_until
+    }
+
     /// Whether its reservation holds and has fewer miners than it reserves.
     pub(super) fn is_short(&self) -> bool {
-        self.reserved_until > Timestamp(0) && self.reserved.len() < self.rules.reserve as usize
+        self.kept_until > Timestamp(0) && self.lacks() > 0
+    }
+
+    /// Sets the time until which miners are kept for it. Returns the time that was set before.
+    pub(super) fn keep_until(&mut self, until: Timestamp) -> Timestamp {
+        std::mem::replace(&mut self.kept_until, until)
+    }
+
+    /// Keeps that miner for it.
+    pub(super) fn keep(&mut self, miner: MinerKey) {
+        self.kept.insert(miner);
+    }
+
+    /// Notes that the miner is kept for it no more.
+    pub(super) fn unkeep(&mut self, miner: MinerKey) {
+        self.kept.remove(&miner);
+    }
+
+    /// Keeps no miners for it any more. Returns those that were kept.
+    pub(super) fn take_kept(&mut self) -> BTreeSet<MinerKey> {
+        std::mem::take(&mut self.kept)
     }
 }

@@ -8,7 +8,7 @@ use super::fleet::Fleet;
 use super::pages::Pages;
 use super::rules::{MinerKey, SessionRules};
 use super::session::SessionEntry;
-use super::task::{AttemptState, TaskEntry};
+use super::task::TaskEntry;
 
 /// All sessions.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ impl Sessions {
 
     /// The session, which is added if it is not there.
     pub(super) fn entry(&mut self, id: SessionId) -> &mut SessionEntry {
-        let next_task = self.first_task;
-        self.by_id.entry(id, || Box::new(SessionEntry { next_task, ..SessionEntry::default() }))
+        let first_task = self.first_task;
+        self.by_id.entry(id, || Box::new(SessionEntry::new(first_task)))
     }
 
     /// Sets the rules of a session, which is added if it is not there. Returns its former and its present weight among
@@ -53,7 +53,7 @@ impl Sessions {
     pub(super) fn set_rules(&mut self, id: SessionId, rules: SessionRules) -> (u64, u64) {
         let session = self.entry(id);
         let was = session.waiting_weight();
-        session.rules = SessionRules { weight: rules.weight.max(1), ..rules };
+        session.set_rules(rules);
         let weight = session.waiting_weight();
         self.note_short(id);
         (was, weight)
@@ -62,12 +62,7 @@ impl Sessions {
     /// Forgets a closed session. `false`: some of its work is still under way, and it stays.
     pub(super) fn forget(&mut self, id: SessionId) -> bool {
         let Some(session) = self.by_id.get(id) else { return true };
-        // A session that is closed has given its reserved miners back.
-        let at_rest = !session.rules.open
-            && session.active == 0
-            && session.queued == 0
-            && session.working.is_empty()
-            && session.reserved.is_empty();
+        let at_rest = session.is_at_rest();
         if at_rest {
             self.by_id.remove(id);
             self.short.remove(&id);
@@ -79,8 +74,7 @@ impl Sessions {
     pub(super) fn resume(&mut self, id: SessionId, last: TaskId) {
         let first = self.first_task;
         if let Some(session) = self.by_id.get_mut(id) {
-            session.next_task = session.next_task.max(TaskId(last.0 + 1));
-            session.taken = session.next_task.0.saturating_sub(first.0);
+            session.resume(last, first);
         }
     }
 
@@ -90,9 +84,9 @@ impl Sessions {
         let Some(session) = self.by_id.get_mut(id) else { return (0, 0) };
         let was = session.waiting_weight();
         if more {
-            session.queued += 1;
+            session.task_waits();
         } else {
-            session.queued -= 1;
+            session.task_left_queue();
         }
         (was, session.waiting_weight())
     }
@@ -100,39 +94,34 @@ impl Sessions {
     /// Notes that a miner has one more task of the session, if the session is restricted.
     pub(super) fn started_working(&mut self, id: SessionId, key: MinerKey) {
         if let Some(session) = self.by_id.get_mut(id) {
-            *session.working.entry(key).or_default() += 1;
+            session.started(key);
         }
     }
 
     /// Notes that a miner has one task of the session less.
     pub(super) fn stopped_working(&mut self, id: SessionId, key: MinerKey) {
-        if let Some(session) = self.by_id.get_mut(id)
-            && let Some(tasks) = session.working.get_mut(&key)
-        {
-            *tasks -= 1;
-            if *tasks == 0 {
-                session.working.remove(&key);
-            }
+        if let Some(session) = self.by_id.get_mut(id) {
+            session.stopped(key);
         }
     }
 
     /// Lets the session's reservation hold until that time. Returns the time until which it held before.
     pub(super) fn reserve_until(&mut self, id: SessionId, until: Timestamp) -> Option<Timestamp> {
-        let was = std::mem::replace(&mut self.by_id.get_mut(id)?.reserved_until, until);
+        let was = self.by_id.get_mut(id)?.keep_until(until);
         self.note_short(id);
         Some(was)
     }
 
     /// The sessions whose reservation holds and has fewer miners than it reserves.
     pub(super) fn short(&self, now: Timestamp) -> Vec<SessionId> {
-        let holds = |id: &SessionId| self.by_id.get(*id).is_some_and(|session| session.reserved_until > now);
+        let holds = |id: &SessionId| self.by_id.get(*id).is_some_and(|session| session.kept_until() > now);
         self.short.iter().copied().filter(holds).collect()
     }
 
     /// Keeps a miner for the session.
     pub(super) fn keep(&mut self, id: SessionId, key: MinerKey) {
         if let Some(session) = self.by_id.get_mut(id) {
-            session.reserved.insert(key);
+            session.keep(key);
         }
         self.note_short(id);
     }
@@ -140,14 +129,14 @@ impl Sessions {
     /// Notes that a miner is no longer kept for the session.
     pub(super) fn unkeep(&mut self, id: SessionId, key: MinerKey) {
         if let Some(session) = self.by_id.get_mut(id) {
-            session.reserved.remove(&key);
+            session.unkeep(key);
         }
         self.note_short(id);
     }
 
     /// Removes all miners from the session's reservation and returns them.
     pub(super) fn take_kept(&mut self, id: SessionId) -> BTreeSet<MinerKey> {
-        let kept = self.by_id.get_mut(id).map(|session| std::mem::take(&mut session.reserved));
+        let kept = self.by_id.get_mut(id).map(|session| session.take_kept());
         self.note_short(id);
         kept.unwrap_or_default()
     }
@@ -173,31 +162,32 @@ impl Sessions {
         let mut working = BTreeMap::new();
         let mut counts: BTreeMap<SessionId, (u64, u64)> = BTreeMap::new();
         for task in tasks {
-            if !task.spec.shadow {
+            if !task.demand().shadow {
                 let (active, queued) = counts.entry(task.session()).or_default();
                 *active += 1;
-                *queued += u64::from(task.in_queue);
+                *queued += u64::from(task.is_queued());
             }
-            let Some(session) = task.lane.own else { continue };
-            for attempt in task.attempts.iter().filter(|attempt| attempt.state != AttemptState::Done) {
-                *working.entry((session, attempt.miner)).or_insert(0) += 1;
+            let Some(session) = task.lane().own() else { continue };
+            for attempt in task.attempts().iter().filter(|attempt| !attempt.is_done()) {
+                *working.entry((session, attempt.miner())).or_insert(0) += 1;
             }
         }
         for (id, session) in self.by_id.iter() {
             let (active, queued) = counts.remove(&id).unwrap_or_default();
-            if (active, queued) != (session.active, session.queued) {
+            if (active, queued) != (session.active(), session.queued()) {
                 return Err(format!(
                     "session {id} has {active} tasks of which {queued} wait, but counts {} and {}",
-                    session.active, session.queued
+                    session.active(),
+                    session.queued()
                 ));
             }
-            for (key, tasks) in &session.working {
+            for (key, tasks) in session.working() {
                 let there = working.remove(&(id, *key)).unwrap_or(0);
                 if there != *tasks {
                     return Err(format!("session {id} counts {tasks} tasks of miner {key:?}, but it has {there}"));
                 }
             }
-            for key in &session.reserved {
+            for key in session.kept() {
                 if fleet.get(*key).is_none_or(|miner| miner.reserved() != Some(id)) {
                     return Err(format!("session {id} keeps miner {key:?}, which does not know it"));
                 }
@@ -211,7 +201,7 @@ impl Sessions {
         }
         for miner in fleet.values() {
             let key = miner.key();
-            let kept = miner.reserved().is_none_or(|id| self.get(id).is_some_and(|s| s.reserved.contains(&key)));
+            let kept = miner.reserved().is_none_or(|id| self.get(id).is_some_and(|s| s.kept().contains(&key)));
             if !kept {
                 return Err(format!(
                     "miner {key:?} is kept for session {:?}, which does not know it",

@@ -7,8 +7,7 @@ use super::effect::Effect;
 /// The step that handles one event.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// The time of the event.
-    pub(super) now: Timestamp,
+    now: Timestamp,
     out: Vec<Effect>,
 }
 
@@ -16,6 +15,11 @@ impl Step {
     /// A step without effects yet.
     pub(super) fn at(now: Timestamp) -> Self {
         Self { now, out: Vec::new() }
+    }
+
+    /// The time of the event.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Adds an effect after those that are there.

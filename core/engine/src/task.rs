@@ -1,145 +1,202 @@
-//! The engine's records of a task and of its attempts.
+//! The engine's record of a task, and the questions about it.
 
-use std::sync::Arc;
+mod changes;
 
 use smallvec::SmallVec;
 
-use cortensor_router_model::{Fence, SessionId, TaskState, Timestamp};
+use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
 
+use super::answerers::Answerers;
+use super::attempt::Attempt;
 use super::demand::Demand;
-use super::line::{LaneKey, Load, Place};
+use super::lane::{LaneKey, Place};
+use super::line::Load;
 use super::phase::{Phase, Phases};
-use super::rules::MinerKey;
+use super::rules::{MinerKey, MinerRules};
+use super::timer::Timer;
+use super::trials::Trials;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AttemptState {
-    Offered,
-    Running,
-    Done,
-}
+/// The deadline of a stream that has begun and whose deadline was for its first token.
+const NEVER: Timestamp = Timestamp(u64::MAX);
 
-#[derive(Debug, Clone)]
-pub(super) struct Attempt {
-    pub(super) fence: Fence,
-    pub(super) miner: MinerKey,
-    pub(super) state: AttemptState,
-    /// The time at which its timer is due.
-    pub(super) timer: Timestamp,
-    pub(super) offered_at: Timestamp,
-    pub(super) first_token_at: Option<Timestamp>,
-    /// The time of the miner's last sign of life.
-    pub(super) heard_at: Timestamp,
-}
-
-/// A miner that got a task which several miners answer. The record stays after the miner is gone, because the miner
-/// may come back under another key.
-#[derive(Debug, Clone)]
-pub(super) struct Used {
-    pub(super) fence: Fence,
-    pub(super) name: Arc<str>,
-    pub(super) owner: Arc<str>,
-}
-
+/// A task that has not ended.
 #[derive(Debug)]
 pub(super) struct TaskEntry {
-    pub(super) spec: Demand,
-    pub(super) lane: LaneKey,
-    pub(super) place: Place,
-    pub(super) cost: u64,
+    demand: Demand,
+    lane: LaneKey,
+    place: Place,
+    cost: u64,
     /// The number of answers that were wanted at first.
-    pub(super) asked: u32,
-    pub(super) phase: Phases,
-    pub(super) state: TaskState,
-    pub(super) in_queue: bool,
+    asked: u32,
+    phase: Phases,
+    state: TaskState,
+    queued: bool,
     /// Attempts that are under way or done.
-    pub(super) attempts: SmallVec<[Attempt; 1]>,
+    attempts: SmallVec<[Attempt; 1]>,
     /// The number of attempts that were made, without those that the miner declined.
-    pub(super) tries: u32,
-    /// Miners that failed at it or declined it.
-    pub(super) tried: SmallVec<[MinerKey; 2]>,
-    /// The miners in `tried` that would refuse the task again.
-    pub(super) refused_by: SmallVec<[MinerKey; 2]>,
-    /// The miners in `tried` that declined the offer.
-    pub(super) declined_by: SmallVec<[MinerKey; 2]>,
-    pub(super) retry_at: Option<Timestamp>,
-    pub(super) unservable_at: Option<Timestamp>,
+    tries: u32,
+    trials: Trials,
+    retry_at: Option<Timestamp>,
+    unservable_at: Option<Timestamp>,
     /// The milliseconds from the submission to the task's first deadline.
-    pub(super) patience_ms: u64,
+    patience_ms: u64,
     /// The attempt whose tokens are streamed.
-    pub(super) primary: Option<Fence>,
+    primary: Option<Fence>,
     /// Whether a client has seen tokens that were not taken back.
-    pub(super) shown: bool,
+    shown: bool,
     /// Whether the next attempt continues the text so far.
-    pub(super) continuing: bool,
+    continuing: bool,
     /// Whether the text comes from several miners, one after the other.
-    pub(super) continued: bool,
-    /// The miners whose answers are compared; empty if one miner answers.
-    pub(super) used: Vec<Used>,
+    continued: bool,
+    answerers: Answerers,
     /// Whether one more miner was asked because the answers did not agree.
-    pub(super) tie_broken: bool,
+    tie_broken: bool,
     /// Whether the task only checks the answer of another task.
-    pub(super) recheck: bool,
+    recheck: bool,
 }
 
 impl TaskEntry {
-    pub(super) fn new(spec: Demand, lane: LaneKey, place: Place, cost: u64) -> Self {
-        let phase = Phases::begin(if spec.held { Phase::Held } else { Phase::Open });
+    /// A task that has just come in, in that lane and at that place.
+    pub(super) fn new(demand: Demand, lane: LaneKey, place: Place, cost: u64) -> Self {
+        let phase = Phases::begin(if demand.held { Phase::Held } else { Phase::Open });
         Self {
-            asked: spec.required,
-            spec,
+            asked: demand.required,
+            patience_ms: demand.deadline.since(place.since()),
+            demand,
             lane,
             place,
             cost,
             phase,
             state: TaskState::Queued,
-            in_queue: false,
+            queued: false,
             attempts: SmallVec::new(),
             tries: 0,
-            tried: SmallVec::new(),
-            refused_by: SmallVec::new(),
-            declined_by: SmallVec::new(),
+            trials: Trials::default(),
             retry_at: None,
             unservable_at: None,
-            patience_ms: 0,
             primary: None,
             shown: false,
             continuing: false,
             continued: false,
-            used: Vec::new(),
+            answerers: Answerers::default(),
             tie_broken: false,
             recheck: false,
         }
     }
+    /// A task in the background that compares the answer of `ended`, which one miner gave alone, with the answer of
+    /// another miner. `answerer` are the rules of the first miner.
+    pub(super) fn recheck(ended: Self, demand: Demand, place: Place, answerer: &MinerRules) -> Self {
+        let mut task = Self::new(demand, ended.lane, place, ended.cost);
+        task.recheck = true;
+        task.tries = 1;
+        if let Some(answer) = ended.attempts.first() {
+            task.primary = Some(answer.fence());
+            task.answerers.add(answer.fence(), answerer);
+        }
+        task.attempts = ended.attempts;
+        task
+    }
+
+    /// The needs of the task at present. They change with its deadline, and with the answers that it still wants.
+    pub(super) fn demand(&self) -> &Demand {
+        &self.demand
+    }
 
     pub(super) fn session(&self) -> SessionId {
-        self.spec.session
+        self.demand.session
     }
 
-    /// The time until which its miner may be silent if its last sign of life came at `heard_at`.
-    pub(super) fn silent_until(&self, heard_at: Timestamp, progress_timeout_ms: u64) -> Timestamp {
-        let until = heard_at.plus(progress_timeout_ms);
-        if self.spec.streaming { until } else { until.max(self.spec.deadline.plus(1)) }
+    pub(super) fn lane(&self) -> &LaneKey {
+        &self.lane
     }
 
-    /// The room that the task takes in the bounds of the queue; `None`: it only checks another task in the background.
-    pub(super) fn load(&self) -> Option<Load> {
-        (!self.recheck).then_some(Load { bytes: self.spec.bytes, cost: self.cost })
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The cost that its session is charged.
+    pub(super) fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// The milliseconds from the submission to the task's first deadline.
+    pub(super) fn patience_ms(&self) -> u64 {
+        self.patience_ms
+    }
+
+    /// The state that clients see.
+    pub(super) fn state(&self) -> TaskState {
+        self.state
+    }
+
+    /// The number of attempts that were made, without those that the miner declined.
+    pub(super) fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// The miners that tried it in vain.
+    pub(super) fn trials(&self) -> &Trials {
+        &self.trials
+    }
+
+    /// The miners that got it, if several miners answer it.
+    pub(super) fn answerers(&self) -> &Answerers {
+        &self.answerers
+    }
+
+    /// Attempts that are under way or done.
+    pub(super) fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// Whether that miner has an attempt that is under way or done.
+    pub(super) fn is_with(&self, miner: MinerKey) -> bool {
+        self.attempts.iter().any(|attempt| attempt.miner() == miner)
     }
 
     /// An attempt that is under way or done.
     pub(super) fn attempt_mut(&mut self, fence: Fence) -> Option<&mut Attempt> {
-        self.attempts.iter_mut().find(|attempt| attempt.fence == fence)
+        self.attempts.iter_mut().find(|attempt| attempt.fence() == fence)
     }
 
     /// The attempts that are under way.
     pub(super) fn under_way(&self) -> Vec<Fence> {
-        let open = self.attempts.iter().filter(|attempt| attempt.state != AttemptState::Done);
-        open.map(|attempt| attempt.fence).collect()
+        self.attempts.iter().filter(|attempt| !attempt.is_done()).map(Attempt::fence).collect()
     }
 
     /// The number of answers that are in.
     pub(super) fn done(&self) -> u32 {
-        self.attempts.iter().filter(|a| a.state == AttemptState::Done).count() as u32
+        self.attempts.iter().filter(|attempt| attempt.is_done()).count() as u32
+    }
+
+    /// Whether the attempt's tokens are the ones that are streamed.
+    pub(super) fn streams(&self, fence: Fence) -> bool {
+        self.primary == Some(fence)
+    }
+
+    /// Whether a client has seen tokens that were not taken back.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// Whether it waits for a miner that continues its text.
+    pub(super) fn is_continuing(&self) -> bool {
+        self.continuing
+    }
+
+    /// Whether it only checks the answer of another task.
+    pub(super) fn is_recheck(&self) -> bool {
+        self.recheck
+    }
+
+    /// Whether it is in the queue.
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// Whether its answers are being compared.
+    pub(super) fn is_judging(&self) -> bool {
+        self.phase.now() == Phase::Judging
     }
 
     /// Whether its end is being written.
@@ -147,9 +204,14 @@ impl TaskEntry {
         self.phase.now() == Phase::Ending
     }
 
-    /// Whether the task still needs a miner.
+    /// Whether it still needs a miner.
     pub(super) fn wants_miner(&self) -> bool {
-        self.phase.now() == Phase::Open && (self.attempts.len() as u32) < self.spec.required
+        self.phase.now() == Phase::Open && (self.attempts.len() as u32) < self.demand.required
+    }
+
+    /// Whether it waits for a retry.
+    pub(super) fn waits_for_retry(&self) -> bool {
+        self.retry_at.is_some()
     }
 
     /// Whether several miners were asked for an answer, however many of them still work.
@@ -159,6 +221,55 @@ impl TaskEntry {
 
     /// Whether two miners race for its first token.
     pub(super) fn races(&self) -> bool {
-        self.attempts.len() as u32 > self.spec.required
+        self.attempts.len() as u32 > self.demand.required
+    }
+
+    /// Whether every miner that may have the other tasks of the lane may also have this task.
+    pub(super) fn is_plain(&self) -> bool {
+        self.attempts.is_empty()
+            && self.answerers.is_empty()
+            && !self.trials.is_refused()
+            && !self.trials.is_declined()
+            && !self.continuing
+    }
+
+    /// The time until which its miner may be silent if its last sign of life came at `heard_at`.
+    pub(super) fn silent_until(&self, heard_at: Timestamp, progress_timeout_ms: u64) -> Timestamp {
+        let until = heard_at.plus(progress_timeout_ms);
+        if self.demand.streaming { until } else { until.max(self.demand.deadline.plus(1)) }
+    }
+
+    /// The room that it takes in the bounds of the queue; `None`: it only checks another task in the background.
+    pub(super) fn load(&self) -> Option<Load> {
+        (!self.recheck).then(|| Load::new(self.demand.bytes, self.cost))
+    }
+
+    /// All its timers that may be set, apart from those of its attempts.
+    pub(super) fn timers(&self, gid: Gid) -> impl Iterator<Item = (Timestamp, Timer)> {
+        let precommit = self.demand.judged.then_some((self.demand.precommit_by, Timer::Precommit(gid)));
+        let retry = self.retry_at.map(|at| (at, Timer::Retry(gid)));
+        let unservable = self.unservable_at.map(|at| (at, Timer::Unservable(gid)));
+        [Some((self.demand.deadline, Timer::Deadline(gid))), precommit, retry, unservable].into_iter().flatten()
+    }
+
+    /// The attempt of the one miner that answered it, if no other miner had a part in the answer.
+    pub(super) fn sole_answer(&self) -> Option<&Attempt> {
+        match self.attempts.as_slice() {
+            [answer] if answer.is_done() && !self.redundant() && !self.continued => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// Whether a caller waits for it, no miner has it, and its failure for lack of miners is not set yet.
+    pub(super) fn is_lonely(&self) -> bool {
+        self.demand.attached && self.queued && self.attempts.is_empty() && self.unservable_at.is_none()
+    }
+
+    /// Checks that every change of its phase was allowed.
+    ///
+    /// # Errors
+    /// A text that names the first change that was not allowed.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.phase.check()
     }
 }

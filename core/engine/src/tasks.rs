@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use cortensor_router_model::{Fence, Gid};
 
+use super::attempt::Attempt;
+use super::effect::Role;
 use super::fleet::Fleet;
 use super::pages::Pages;
-use super::rules::MinerKey;
-use super::task::{Attempt, AttemptState, TaskEntry};
+use super::rules::{MinerKey, MinerRules};
+use super::task::TaskEntry;
 
 /// The number of low bits of a fence that count within one epoch.
 const FENCE_BITS: u32 = 33;
@@ -66,7 +68,7 @@ impl Tasks {
 
     /// Adds a task.
     pub(super) fn insert(&mut self, gid: Gid, task: TaskEntry) {
-        self.rechecks += u32::from(task.recheck);
+        self.rechecks += u32::from(task.is_recheck());
         let old = self.by_gid.insert(gid, Box::new(task));
         debug_assert!(old.is_none(), "task {gid} is there already");
     }
@@ -74,12 +76,12 @@ impl Tasks {
     /// Removes a task. None of its attempts counts any more.
     pub(super) fn remove(&mut self, gid: Gid) -> Option<TaskEntry> {
         let task = self.by_gid.remove(gid)?;
-        for attempt in &task.attempts {
-            self.fences.remove(attempt.fence);
+        for attempt in task.attempts() {
+            self.fences.remove(attempt.fence());
         }
         self.continuing.remove(&gid);
         self.picky.remove(&gid);
-        self.rechecks -= u32::from(task.recheck);
+        self.rechecks -= u32::from(task.is_recheck());
         Some(*task)
     }
 
@@ -117,7 +119,7 @@ impl Tasks {
     pub(super) fn attempt(&self, fence: Fence) -> Option<(Gid, &TaskEntry, &Attempt)> {
         let gid = self.owner(fence)?;
         let task = self.by_gid.get(gid)?;
-        let attempt = task.attempts.iter().find(|attempt| attempt.fence == fence);
+        let attempt = task.attempts().iter().find(|attempt| attempt.fence() == fence);
         debug_assert!(attempt.is_some(), "task {gid} does not know its attempt {fence}");
         Some((gid, task, attempt?))
     }
@@ -130,14 +132,17 @@ impl Tasks {
         Some((gid, task?))
     }
 
-    /// Adds an attempt to a task; from now on it counts.
-    pub(super) fn begin(&mut self, gid: Gid, attempt: Attempt) {
+    /// Adds an attempt in that role to a task, at the miner with these rules; from now on it counts.
+    pub(super) fn begin(&mut self, gid: Gid, attempt: Attempt, role: Role, miner: &MinerRules) {
         let Some(task) = self.by_gid.get_mut(gid) else {
             debug_assert!(false, "task {gid} is over and begins an attempt");
             return;
         };
-        self.fences.insert(attempt.fence, gid);
-        task.attempts.push(attempt);
+        self.fences.insert(attempt.fence(), gid);
+        task.begin(attempt, role, miner);
+        if matches!(role, Role::Primary | Role::Continue) {
+            self.set_continuing(gid, false);
+        }
     }
 
     /// Notes that the attempt's answer is in: nothing more of it counts.
@@ -147,18 +152,15 @@ impl Tasks {
 
     /// Takes an attempt off its task; nothing more of it counts.
     pub(super) fn lose(&mut self, gid: Gid, fence: Fence) -> Option<Attempt> {
-        let task = self.by_gid.get_mut(gid)?;
-        let index = task.attempts.iter().position(|attempt| attempt.fence == fence)?;
+        let attempt = self.by_gid.get_mut(gid)?.drop_attempt(fence)?;
         self.fences.remove(fence);
-        Some(task.attempts.remove(index))
+        Some(attempt)
     }
 
     /// Notes that the miner would refuse the task again.
     pub(super) fn refused(&mut self, gid: Gid, miner: MinerKey) {
-        if let Some(task) = self.by_gid.get_mut(gid)
-            && !task.refused_by.contains(&miner)
-        {
-            task.refused_by.push(miner);
+        if let Some(task) = self.by_gid.get_mut(gid) {
+            task.refused(miner);
             self.picky.insert(gid);
         }
     }
@@ -166,7 +168,7 @@ impl Tasks {
     /// Sets whether the task waits for a miner that continues its text.
     pub(super) fn set_continuing(&mut self, gid: Gid, continuing: bool) {
         let Some(task) = self.by_gid.get_mut(gid) else { return };
-        task.continuing = continuing;
+        task.set_continuing(continuing);
         if continuing {
             self.continuing.insert(gid);
         } else {
@@ -206,42 +208,42 @@ impl Tasks {
     pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
         let mut open_attempts = 0;
         for (gid, task) in self.by_gid.iter() {
-            task.phase.check().map_err(|why| format!("task {gid}: {why}"))?;
-            if task.wants_miner() && !task.in_queue && task.retry_at.is_none() {
+            task.check().map_err(|why| format!("task {gid}: {why}"))?;
+            if task.wants_miner() && !task.is_queued() && !task.waits_for_retry() {
                 return Err(format!("task {gid} wants a miner, but is neither queued nor waits for a retry"));
             }
-            if task.is_ending() && task.in_queue {
+            if task.is_ending() && task.is_queued() {
                 return Err(format!("task {gid} is ending, but is still queued"));
             }
-            for (index, attempt) in task.attempts.iter().enumerate() {
-                if task.attempts[..index].iter().any(|other| other.miner == attempt.miner) {
+            for (index, attempt) in task.attempts().iter().enumerate() {
+                if task.attempts()[..index].iter().any(|other| other.miner() == attempt.miner()) {
                     return Err(format!("task {gid} has two attempts on one miner"));
                 }
-                let counts = self.fences.get(attempt.fence) == Some(&gid);
+                let counts = self.fences.get(attempt.fence()) == Some(&gid);
                 open_attempts += usize::from(counts);
-                if attempt.state == AttemptState::Done || task.is_ending() {
+                if attempt.is_done() || task.is_ending() {
                     continue;
                 }
                 if !counts {
-                    return Err(format!("the attempt {} of task {gid} is not known by its fence", attempt.fence));
+                    return Err(format!("the attempt {} of task {gid} is not known by its fence", attempt.fence()));
                 }
-                if !fleet.get(attempt.miner).is_some_and(|miner| miner.fences().contains(&attempt.fence)) {
-                    return Err(format!("the attempt {} of task {gid} is not known to its miner", attempt.fence));
+                if !fleet.get(attempt.miner()).is_some_and(|miner| miner.fences().contains(&attempt.fence())) {
+                    return Err(format!("the attempt {} of task {gid} is not known to its miner", attempt.fence()));
                 }
             }
         }
         if open_attempts != self.fences.len() {
             return Err(format!("{} fences count, but {open_attempts} attempts have one", self.fences.len()));
         }
-        let rechecks = self.by_gid.values().filter(|task| task.recheck).count();
+        let rechecks = self.by_gid.values().filter(|task| task.is_recheck()).count();
         if rechecks != self.rechecks as usize {
             return Err(format!("{rechecks} rechecks run, but {} are counted", self.rechecks));
         }
-        let goes_on = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.continuing && !task.is_ending());
+        let goes_on = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.is_continuing() && !task.is_ending());
         if let Some(gid) = self.continuing.iter().find(|gid| !goes_on(gid)) {
             return Err(format!("task {gid} is listed as one that goes on, but does not"));
         }
-        let picky = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| !task.refused_by.is_empty());
+        let picky = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.trials().is_refused());
         if let Some(gid) = self.picky.iter().find(|gid| !picky(gid)) {
             return Err(format!("task {gid} is listed as one that a miner refused, but none did"));
         }

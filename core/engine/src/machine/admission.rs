@@ -4,7 +4,7 @@
 use super::Engine;
 use crate::demand::Demand;
 use crate::effect::Refusal;
-use crate::line::LaneKey;
+use crate::lane::LaneKey;
 use cortensor_router_model::Timestamp;
 
 impl Engine {
@@ -33,14 +33,14 @@ impl Engine {
         if task.shadow {
             return if any { Ok(()) } else { Err((nobody, 1_000)) };
         }
-        if !session.rules.open {
+        if !session.rules().open {
             return Err((Refusal::SessionClosed, 0));
         }
-        if session.rules.max_tasks.is_some_and(|most| session.taken >= most.get()) {
+        if session.is_exhausted() {
             return Err((Refusal::SessionExhausted, 0));
         }
         if any {
-            let wanted = session.rules.min_miners;
+            let wanted = session.rules().min_miners;
             let there = self.able(lane, wanted);
             if there < wanted {
                 return Err((Refusal::TooFewMiners { wanted, there }, 1_000));
@@ -53,19 +53,19 @@ impl Engine {
             }
         } else {
             // A miner that was there may come back. A model that no miner ever listed is a mistake of the caller.
-            let hope =
-                self.fleet.is_empty() || lane.model.as_ref().is_some_and(|model| self.fleet.names().is_away(model));
+            let hope = self.fleet.is_empty() || lane.model().is_some_and(|model| self.fleet.names().is_away(model));
             if self.settings.no_miner_grace_ms == 0 || !hope {
                 return Err((nobody, 1_000));
             }
         }
-        let wait = self.drain.millis(self.line.cost_before(session.finish, task.band.unwrap_or(session.rules.band)));
+        let wait =
+            self.drain.millis(self.line.cost_before(session.finish(), task.band.unwrap_or(session.rules().band)));
         if self.line.tasks() >= self.settings.max_queued_tasks
             || self.line.bytes() + task.bytes > self.settings.max_queued_bytes
         {
             return Err((Refusal::QueueFull, wait.unwrap_or(1_000).clamp(1_000, 60_000) / 2));
         }
-        if session.queued >= self.settings.max_queued_per_session {
+        if session.queued() >= self.settings.max_queued_per_session {
             return Err((Refusal::SessionQueueFull, 1_000));
         }
         let left = task.deadline.since(now);

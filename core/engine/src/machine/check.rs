@@ -9,8 +9,8 @@ impl Engine {
     /// A text that says what is inconsistent.
     pub fn check(&self) -> Result<(), String> {
         self.tasks.check(&self.fleet)?;
-        let queued = self.tasks.iter().filter(|(_, task)| task.in_queue);
-        let waiting = queued.filter_map(|(_, task)| Some((task.place, task.load()?)));
+        let queued = self.tasks.iter().filter(|(_, task)| task.is_queued());
+        let waiting = queued.filter_map(|(_, task)| Some((task.place(), task.load()?)));
         self.line.check(waiting, self.sessions.waiting_weight())?;
         self.fleet.check(|fence| self.tasks.owner(fence).is_some())?;
         self.sessions.check(self.tasks.iter().map(|(_, task)| task), &self.fleet)

@@ -15,7 +15,8 @@ use super::limits::Limits;
 use super::pair::{Asking, Bidders, Bidding, Miners};
 use crate::fit::Fit;
 use crate::free::Keys;
-use crate::line::{LaneKey, SCALE, Tag};
+use crate::lane::{LaneKey, Tag};
+use crate::line::SCALE;
 use crate::miner::MinerEntry;
 use crate::names::ModelId;
 use crate::rules::MinerKey;
@@ -41,13 +42,13 @@ impl Engine {
         if self.fleet.free().is_empty() {
             return None;
         }
-        let limits = match lane.own {
+        let limits = match lane.own() {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
         };
         let waiting = window.iter().filter_map(|(tag, gid)| Some((*tag, *gid, self.tasks.get(*gid)?)));
         let waiting: SmallVec<[(Tag, Gid, &TaskEntry); 16]> = waiting.collect();
-        let plain = lane.own.is_none() && waiting.iter().all(|(_, _, task)| Self::is_plain(task));
+        let plain = lane.own().is_none() && waiting.iter().all(|(_, _, task)| task.is_plain());
         let mut keys = Keys::new();
         let mut miners = Miners::new();
         // If a miner that lists the model is free, no other one is looked at.
@@ -69,8 +70,7 @@ impl Engine {
         let asks = waiting.into_iter().map(|(tag, gid, task)| self.asking(tag, gid, task));
         let asks: SmallVec<[Asking<'_>; 16]> = asks.collect();
         for ask in &asks {
-            keys.extend(ask.session.and_then(|session| session.last_miner));
-            keys.extend(ask.read.iter().map(|(key, _)| *key));
+            keys.extend(ask.familiar());
         }
         miners.extend(keys.iter().filter_map(|key| self.fleet.get(*key)));
         miners.sort_unstable_by_key(|miner| miner.key());
@@ -82,43 +82,42 @@ impl Engine {
         let mut best: Option<(f64, Gid, &Bidding<'_>)> = None;
         for ask in &asks {
             let worst = if plain {
-                *fit_of_lane.get_or_insert_with(|| self.worst_fit(ask.task, None))
+                *fit_of_lane.get_or_insert_with(|| self.worst_fit(ask.task(), None))
             } else {
-                self.worst_fit(ask.task, limits.as_ref())
+                self.worst_fit(ask.task(), limits.as_ref())
             };
             let Some(worst) = worst else { continue };
-            let left = ask.task.spec.deadline.since(now) as f64;
+            let left = ask.task().demand().deadline.since(now) as f64;
             let expected = ask.expected_tokens() * 1_000.0;
             let sticky = ask.sticky();
-            let behind = (ask.tag.saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
+            let behind = (ask.tag().saturating_sub(virtual_time)) as f64 / (SCALE * AGEING) as f64;
             for bid in &bidders {
-                if bid.fit > worst || !(ask.new || self.may_have(ask.task, bid.miner, worst)) {
+                if bid.fit() > worst || !(ask.is_new() || self.may_have(ask.task(), bid.miner(), worst)) {
                     continue;
                 }
                 // A pair that can hardly be done in time comes after all pairs that can.
-                let speed = bid.miner.speed();
+                let speed = bid.miner().speed();
                 let too_late = speed > 0.0 && LONG * expected > left * speed;
                 let score = bid.score(ask, sticky) - if too_late { LATE } else { 0.0 } - behind;
                 let better = match &best {
                     None => true,
                     Some((other, _, rival)) => {
-                        let (last, other_last) = (bid.rank.is_last_resort(), rival.rank.is_last_resort());
+                        let (last, other_last) = (bid.rank().is_last_resort(), rival.rank().is_last_resort());
                         (last, -score) < (other_last, -other)
-                            || (last == other_last && (score - other).abs() < 1e-9 && bid.rank < rival.rank)
+                            || (last == other_last && (score - other).abs() < 1e-9 && bid.rank() < rival.rank())
                     }
                 };
                 if better {
-                    best = Some((score, ask.gid, bid));
+                    best = Some((score, ask.gid(), bid));
                 }
             }
         }
-        best.map(|(_, gid, bid)| (gid, bid.key))
+        best.map(|(_, gid, bid)| (gid, bid.miner().key()))
     }
 
     fn asking<'a>(&'a self, tag: Tag, gid: Gid, task: &'a TaskEntry) -> Asking<'a> {
-        let read = self.fleet.readers(&task.spec.prefix);
-        let new = Self::is_plain(task) && task.tried.is_empty();
-        Asking { tag, gid, task, new, session: self.sessions.get(task.session()), read }
+        let read = self.fleet.readers(&task.demand().prefix);
+        Asking::new(tag, gid, task, self.sessions.get(task.session()), read)
     }
 
     /// The free ones among those miners that may have tasks of the lane.
@@ -134,7 +133,7 @@ impl Engine {
             fastest = f64::max(fastest, miner.speed());
             // Most of the miners that have read something are busy.
             if miner.listed().is_none()
-                || !miner.is_kept_for_none_but(lane.own)
+                || !miner.is_kept_for_none_but(lane.own())
                 || limits.is_some_and(|limits| !limits.allow(miner))
             {
                 continue;
@@ -153,30 +152,30 @@ impl Engine {
     /// miner first.
     pub(super) fn may_have(&self, task: &TaskEntry, miner: &MinerEntry, worst: Fit) -> bool {
         let key = miner.key();
-        if task.attempts.iter().any(|a| a.miner == key)
-            || task.refused_by.contains(&key)
-            || task.continuing && !miner.rules().continues
-            || !task.used.is_empty() && !self.is_distinct(task, miner)
+        if task.is_with(key)
+            || task.trials().is_refused_by(key)
+            || task.is_continuing() && !miner.rules().continues
+            || !task.answerers().is_empty() && !self.is_distinct(task, miner)
         {
             return false;
         }
-        !task.tried.contains(&key)
+        !task.trials().has(key)
             || !self.fleet.values().any(|miner| {
-                !task.tried.contains(&miner.key())
-                    && !task.attempts.iter().any(|a| a.miner == miner.key())
-                    && (!task.continuing || miner.rules().continues)
-                    && miner.serves(&task.lane)
-                    && miner.fit(&task.lane).is_some_and(|fit| fit <= worst)
+                !task.trials().has(miner.key())
+                    && !task.is_with(miner.key())
+                    && (!task.is_continuing() || miner.rules().continues)
+                    && miner.serves(task.lane())
+                    && miner.fit(task.lane()).is_some_and(|fit| fit <= worst)
                     && miner.takes_part()
-                    && (task.used.is_empty() || self.is_distinct(task, miner))
+                    && (task.answerers().is_empty() || self.is_distinct(task, miner))
             })
     }
 
     /// Whether the miner is another one than those whose answers the task has, and has another owner if there is
     /// another owner.
     pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
-        let used = |name: &Arc<str>| task.used.iter().any(|used| used.name == *name);
-        let owned = |owner: &Arc<str>| !owner.is_empty() && task.used.iter().any(|used| used.owner == *owner);
+        let used = |identity: &Arc<str>| task.answerers().has(identity);
+        let owned = |owner: &Arc<str>| task.answerers().has_owner(owner);
         if used(&miner.rules().identity) || miner.rules().last_resort {
             return false;
         }
@@ -184,7 +183,7 @@ impl Engine {
             || !self
                 .fleet
                 .of_owners(|owner| !owned(owner))
-                .any(|other| other.takes_part() && other.serves(&task.lane) && !used(&other.rules().identity))
+                .any(|other| other.takes_part() && other.serves(task.lane()) && !used(&other.rules().identity))
     }
 
     /// Whether some miner exists that could give a further answer to the task.
@@ -192,8 +191,8 @@ impl Engine {
         let worst = self.worst_fit(task, None);
         self.fleet.values().any(|miner| {
             miner.takes_part()
-                && miner.serves(&task.lane)
-                && miner.fit(&task.lane) <= worst
+                && miner.serves(task.lane())
+                && miner.fit(task.lane()) <= worst
                 && self.is_distinct(task, miner)
         })
     }

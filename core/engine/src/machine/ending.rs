@@ -5,7 +5,6 @@ use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
 use super::Engine;
 use crate::effect::{Effect, EndCause, StopReason};
 use crate::event::Blame;
-use crate::phase::Phase;
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
@@ -19,8 +18,7 @@ impl Engine {
         self.dequeue(gid);
         self.tasks.set_continuing(gid, false);
         let Some(task) = self.tasks.get_mut(gid) else { return };
-        task.phase.enter(Phase::Ending);
-        task.state = TaskState::Precommitted;
+        task.end();
         let open = task.under_way();
         step.push(Effect::Finish { gid, outcome, cause });
         self.stop_all(gid, &open, reason, step);
@@ -50,46 +48,39 @@ impl Engine {
             return None;
         }
         let task = self.tasks.remove(gid)?;
-        self.timers.clear(task.spec.deadline, Timer::Deadline(gid));
-        if task.spec.judged {
-            self.timers.clear(task.spec.precommit_by, Timer::Precommit(gid));
+        for (at, timer) in task.timers(gid) {
+            self.timers.clear(at, timer);
         }
-        if let Some(at) = task.retry_at {
-            self.timers.clear(at, Timer::Retry(gid));
-        }
-        if let Some(at) = task.unservable_at {
-            self.timers.clear(at, Timer::Unservable(gid));
-        }
-        if !task.spec.shadow
-            && let Some(session) = self.sessions.get_mut(task.spec.session)
+        if !task.demand().shadow
+            && let Some(session) = self.sessions.get_mut(task.session())
         {
-            session.active = session.active.saturating_sub(1);
+            session.task_over();
         }
         Some(task)
     }
 
     pub(super) fn tick(&mut self, step: &mut Step) {
-        while let Some(timer) = self.timers.pop(step.now) {
+        while let Some(timer) = self.timers.pop(step.now()) {
             match timer {
                 Timer::Deadline(gid) => self.deadline(gid, step),
                 Timer::Retry(gid) => {
                     let Some(task) = self.tasks.get_mut(gid) else { continue };
-                    task.retry_at = None;
+                    task.retry_due();
                     if task.wants_miner() {
-                        let lane = task.lane.clone();
+                        let lane = task.lane().clone();
                         self.wait(gid, &lane, step);
                     }
                 }
                 Timer::Accept(fence) => self.silent(fence, true, step),
                 Timer::Progress(fence) => {
                     let Some((gid, task, attempt)) = self.tasks.attempt(fence) else { continue };
-                    let due = task.silent_until(attempt.heard_at, self.settings.progress_timeout_ms);
-                    let begun = attempt.first_token_at.is_some();
+                    let due = task.silent_until(attempt.heard_at(), self.settings.progress_timeout_ms);
+                    let begun = attempt.has_begun();
                     let due = match () {
-                        () if due > step.now => Some(due),
+                        () if due > step.now() => Some(due),
                         // Another attempt would only begin the work again. The task's deadline bounds the wait.
                         () if !begun && !self.has_untried(gid) => {
-                            Some(step.now.plus(self.settings.progress_timeout_ms.max(1)))
+                            Some(step.now().plus(self.settings.progress_timeout_ms.max(1)))
                         }
                         () => None,
                     };
@@ -109,15 +100,15 @@ impl Engine {
                 Timer::Reservation(session) => self.reservation_due(session, step),
                 Timer::Breaker(key) => {
                     if self.fleet.get(key).is_some() {
-                        self.fleet.try_breaker(key, step.now);
+                        self.fleet.try_breaker(key, step.now());
                         self.fleet.reindex(key);
                         self.pump_for(key, step);
                     }
                 }
                 Timer::Unservable(gid) => {
                     let Some(task) = self.tasks.get_mut(gid) else { continue };
-                    task.unservable_at = None;
-                    let refused = !task.refused_by.is_empty();
+                    task.clear_failure();
+                    let refused = task.trials().is_refused();
                     if self.tasks.get(gid).is_some_and(|task| !self.is_attended(task)) {
                         let cause = if refused { EndCause::Attempts } else { EndCause::NoMiner };
                         self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);
@@ -130,17 +121,17 @@ impl Engine {
     /// Handles the deadline of a task. If some answers are in, they are compared without the missing ones.
     fn deadline(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.tasks.known(gid) else { return };
-        if task.phase.now() == Phase::Judging {
+        if task.is_judging() {
             return;
         }
         let done = task.done();
-        if done == 0 || !task.spec.judged || task.is_ending() || !task.redundant() {
+        if done == 0 || !task.demand().judged || task.is_ending() || !task.redundant() {
             self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, step);
             return;
         }
         let open = task.under_way();
         if let Some(task) = self.tasks.get_mut(gid) {
-            task.spec.required = done;
+            task.settle_for_done();
         }
         self.all_in(gid, step);
         self.stop_all(gid, &open, StopReason::Expired, step);
@@ -150,15 +141,16 @@ impl Engine {
     fn set_progress_timer(&mut self, fence: Fence, due: Timestamp) {
         let attempt = self.tasks.of_attempt(fence).and_then(|(_, task)| task.attempt_mut(fence));
         if let Some(attempt) = attempt {
-            attempt.timer = due;
-            self.timers.set(due, Timer::Progress(fence));
+            attempt.wait_until(due);
+            let (due, timer) = attempt.timer();
+            self.timers.set(due, timer);
         }
     }
 
     fn silent(&mut self, fence: Fence, declined: bool, step: &mut Step) {
         let Some((gid, _, attempt)) = self.tasks.attempt(fence) else { return };
         let reason = if declined { StopReason::Unanswered } else { StopReason::Silent };
-        step.push(Effect::Stop { gid, miner: attempt.miner, fence, reason });
+        step.push(Effect::Stop { gid, miner: attempt.miner(), fence, reason });
         self.attempt_lost(fence, if declined { Blame::Nobody } else { Blame::Miner }, declined, step);
     }
 }

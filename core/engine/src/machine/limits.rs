@@ -1,7 +1,7 @@
 //! Decides which miners a session may have, by their number and its service class.
 
 use super::Engine;
-use crate::line::LaneKey;
+use crate::lane::LaneKey;
 use crate::miner::MinerEntry;
 use crate::session::SessionEntry;
 use cortensor_router_model::SessionId;
@@ -16,8 +16,7 @@ pub(super) struct Limits<'a> {
 
 impl Limits<'_> {
     pub(super) fn allow(&self, miner: &MinerEntry) -> bool {
-        (!self.crowded || self.session.working.contains_key(&miner.key()))
-            && (!self.strict || miner.meets(self.session.rules.sla))
+        (!self.crowded || self.session.employs(miner.key())) && (!self.strict || miner.meets(self.session.rules().sla))
     }
 }
 
@@ -25,11 +24,11 @@ impl Engine {
     /// The rules for that session; `None`: the session gets no miner at all at present.
     pub(super) fn limits(&self, session: SessionId, lane: &LaneKey) -> Option<Limits<'_>> {
         let entry = self.sessions.get(session)?;
-        let rules = &entry.rules;
+        let rules = entry.rules();
         if rules.min_miners > 0 && self.able(lane, rules.min_miners) < rules.min_miners {
             return None;
         }
-        let crowded = rules.max_miners.is_some_and(|most| entry.working.len() as u32 >= most.get());
+        let crowded = entry.is_crowded();
         let strict = rules.sla > 0
             && self.fleet.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
         Some(Limits { session: entry, strict, crowded })

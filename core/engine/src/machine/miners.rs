@@ -16,15 +16,15 @@ impl Engine {
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
         let reputation = self.trust.of(&rules.identity);
         self.fleet.insert(key, rules, reputation);
-        self.judge_reputation(key, step.now);
+        self.judge_reputation(key, step.now());
         self.fleet.reindex(key);
-        for session in self.sessions.short(step.now) {
+        for session in self.sessions.short(step.now()) {
             self.reserve(session, step);
         }
         self.pump_for(key, step);
         // With this miner there may be as many as a session demands. All free miners may then have the session's
         // tasks.
-        let lanes = self.line.lanes().filter(|lane| lane.own.is_some());
+        let lanes = self.line.lanes().filter(|lane| lane.own().is_some());
         for lane in lanes.cloned().collect::<Vec<_>>() {
             self.pump(&lane, step);
         }
@@ -68,10 +68,10 @@ impl Engine {
         }
         for lane in self.line.lanes().cloned().collect::<Vec<_>>() {
             self.pump(&lane, step);
-            self.watch_lane(&lane, step.now);
+            self.watch_lane(&lane, step.now());
         }
         for gid in self.tasks.picky().collect::<Vec<_>>() {
-            self.watch(gid, step.now);
+            self.watch(gid, step.now());
         }
     }
 

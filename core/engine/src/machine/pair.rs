@@ -5,9 +5,10 @@ use smallvec::SmallVec;
 
 use crate::fit::Fit;
 use crate::free::CANDIDATES;
-use crate::line::Tag;
-use crate::miner::{MinerEntry, Rank};
+use crate::lane::Tag;
+use crate::miner::MinerEntry;
 use crate::prefix::Matches;
+use crate::rank::Rank;
 use crate::rules::MinerKey;
 use crate::session::SessionEntry;
 use crate::task::TaskEntry;
@@ -15,27 +16,61 @@ use cortensor_router_model::Gid;
 
 /// A waiting task.
 pub(super) struct Asking<'a> {
-    pub(super) tag: Tag,
-    pub(super) gid: Gid,
-    pub(super) task: &'a TaskEntry,
+    tag: Tag,
+    gid: Gid,
+    task: &'a TaskEntry,
     /// Whether no miner has had it, so that any miner may have it that may have tasks of the lane.
-    pub(super) new: bool,
-    pub(super) session: Option<&'a SessionEntry>,
+    new: bool,
+    session: Option<&'a SessionEntry>,
     /// The miners that have read some of its prompt.
-    pub(super) read: Matches,
+    read: Matches,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// A task with its tag in the window, and the miners that have read some of its prompt.
+    pub(super) fn new(
+        tag: Tag,
+        gid: Gid,
+        task: &'a TaskEntry,
+        session: Option<&'a SessionEntry>,
+        read: Matches,
+    ) -> Self {
+        Self { tag, gid, task, new: task.is_plain() && task.trials().is_empty(), session, read }
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    pub(super) fn gid(&self) -> Gid {
+        self.gid
+    }
+
+    pub(super) fn task(&self) -> &'a TaskEntry {
+        self.task
+    }
+
+    /// Whether no miner has had it, so that any miner may have it that may have tasks of the lane.
+    pub(super) fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// The miners that may know its prompt: the session's last one, and those that have read some of the prompt.
+    pub(super) fn familiar(&self) -> impl Iterator<Item = MinerKey> {
+        let last = self.session.and_then(SessionEntry::last_miner);
+        last.into_iter().chain(self.read.iter().map(|(key, _)| *key))
+    }
+
     /// The number of tokens that its answer is likely to have; 0 while unknown.
     pub(super) fn expected_tokens(&self) -> f64 {
-        self.session.map_or(0.0, |session| session.mean_out.min(self.task.spec.max_tokens as f64))
+        self.session.map_or(0.0, |session| session.expected_tokens(self.task.demand().max_tokens))
     }
 
     /// The session's last miner, which has the best chance to know the prompt if no miner is known to have read any of
     /// it.
     pub(super) fn sticky(&self) -> Option<MinerKey> {
         if self.read.is_empty() {
-            self.session.filter(|session| session.rules.affinity).and_then(|session| session.last_miner)
+            self.session.filter(|session| session.rules().affinity).and_then(SessionEntry::last_miner)
         } else {
             None
         }
@@ -50,10 +85,10 @@ pub(super) type Bidders<'a> = SmallVec<[Bidding<'a>; 2 * CANDIDATES]>;
 
 /// A free miner that may have tasks of the lane, with its part of the scores.
 pub(super) struct Bidding<'a> {
-    pub(super) key: MinerKey,
-    pub(super) miner: &'a MinerEntry,
-    pub(super) fit: Fit,
-    pub(super) rank: Rank,
+    key: MinerKey,
+    miner: &'a MinerEntry,
+    fit: Fit,
+    rank: Rank,
     speed: f64,
     load: f64,
     doubt: f64,
@@ -75,6 +110,20 @@ impl<'a> Bidding<'a> {
             doubt: 8.0 * (miner.reputation() - 1.0),
             kept: 12.0 * f64::from(u8::from(miner.reserved().is_some())),
         }
+    }
+
+    pub(super) fn miner(&self) -> &'a MinerEntry {
+        self.miner
+    }
+
+    /// How well it suits the model of the lane's tasks.
+    pub(super) fn fit(&self) -> Fit {
+        self.fit
+    }
+
+    /// Its place in the order among free miners.
+    pub(super) fn rank(&self) -> Rank {
+        self.rank
     }
 
     /// Computes the score of its speed beside that of the fastest miner. Small differences are noise: similar miners

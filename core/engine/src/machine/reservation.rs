@@ -1,26 +1,26 @@
 //! Keeps ephemeral miners for sessions that reserve some for themselves.
 
 use super::Engine;
-use crate::line::LaneKey;
+use crate::lane::LaneKey;
 use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::timer::Timer;
-use cortensor_router_model::{SessionId, SessionMode, Timestamp};
+use cortensor_router_model::{SessionId, Timestamp};
 
 impl Engine {
     /// Renews the reservation of a session that was opened, was changed or got a task: it holds for its period from
     /// now on.
     pub(super) fn renew_reservation(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(id) else { return };
-        if session.rules.reserve == 0 || !session.rules.open {
-            if !session.reserved.is_empty() {
+        if session.rules().reserve == 0 || !session.rules().open {
+            if !session.kept().is_empty() {
                 self.give_back(id, step);
             }
             return;
         }
-        let until = step.now.plus(session.rules.reserve_ms.max(1));
-        if self.sessions.reserve_until(id, until).is_some_and(|was| was <= step.now) {
+        let until = step.now().plus(session.rules().reserve_ms.max(1));
+        if self.sessions.reserve_until(id, until).is_some_and(|was| was <= step.now()) {
             self.timers.set(until, Timer::Reservation(id));
         }
         self.reserve(id, step);
@@ -29,17 +29,11 @@ impl Engine {
     /// Keeps miners for the session until it has as many as it reserves, or until no more may be kept.
     pub(super) fn reserve(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(id) else { return };
-        let wanted = session.rules.reserve as usize;
-        if session.reserved.len() >= wanted {
+        let lacks = session.lacks();
+        if lacks == 0 {
             return;
         }
-        let lane = LaneKey {
-            model: session.rules.model.clone(),
-            any_model: false,
-            embedding: false,
-            mode: SessionMode::Ephemeral,
-            own: Some(id),
-        };
+        let lane = LaneKey::of_reservation(id, session.rules().model.clone());
         let able = self.fleet.values().filter(|miner| miner.could_serve(&lane) && !miner.rules().last_resort);
         let kept = able.clone().filter(|miner| miner.reserved().is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
@@ -49,7 +43,7 @@ impl Engine {
             .map(|miner| (miner.fit(&lane), miner.in_flight(), miner.key()))
             .collect();
         spare.sort_unstable();
-        let room = (wanted - session.reserved.len()).min(most.saturating_sub(kept));
+        let room = lacks.min(most.saturating_sub(kept));
         for (_, _, key) in spare.into_iter().take(room) {
             self.sessions.keep(id, key);
             self.fleet.keep_for(key, Some(id));
@@ -67,8 +61,8 @@ impl Engine {
 
     pub(super) fn reservation_due(&mut self, id: SessionId, step: &mut Step) {
         let Some(session) = self.sessions.get(id) else { return };
-        if session.reserved_until > step.now && session.rules.reserve > 0 {
-            self.timers.set(session.reserved_until, Timer::Reservation(id));
+        if session.kept_until() > step.now() && session.rules().reserve > 0 {
+            self.timers.set(session.kept_until(), Timer::Reservation(id));
         } else {
             self.sessions.reserve_until(id, Timestamp(0));
             self.give_back(id, step);

@@ -11,9 +11,6 @@ use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
 
-/// The deadline of a stream that has begun and whose deadline was for its first token.
-const NEVER: Timestamp = Timestamp(u64::MAX);
-
 impl Engine {
     /// Ends an attempt that gave no answer, and tries its task again if that is allowed. `declined`: the miner never
     /// took the offer.
@@ -21,43 +18,28 @@ impl Engine {
         let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
         let raced = task.races();
         let Some(attempt) = self.tasks.lose(gid, fence) else { return };
+        let key = attempt.miner();
         if blame.is_final_there() {
-            self.tasks.refused(gid, attempt.miner);
+            self.tasks.refused(gid, key);
         }
         let Some(task) = self.tasks.known_mut(gid) else { return };
-        self.timers.clear(attempt.timer, attempt.open_timer());
-        let was_primary = task.primary == Some(fence);
-        if was_primary {
-            task.primary = None;
-        }
-        if !task.tried.contains(&attempt.miner) {
-            task.tried.push(attempt.miner);
-        }
-        if declined && !task.declined_by.contains(&attempt.miner) {
-            task.declined_by.push(attempt.miner);
-        }
-        if declined || blame.is_final_there() {
-            task.tries = task.tries.saturating_sub(1);
-        }
-        // A miner that gave no answer may be asked again if no other miner is left.
-        if let Some(at) = task.used.iter().position(|used| used.fence == fence) {
-            task.used.remove(at);
-        }
+        let (due, timer) = attempt.timer();
+        self.timers.clear(due, timer);
+        let was_primary = task.failed(&attempt, declined, blame.is_final_there());
         if raced {
             // The other attempt of the race goes on alone.
-            if was_primary && let Some(other) = task.attempts.first().map(|a| a.fence) {
-                task.primary = Some(other);
+            if was_primary && let Some(other) = task.promote() {
                 step.push(Effect::Promoted { gid, fence: other });
             }
             if blame.is_the_miners() {
-                self.blame(attempt.miner, gid, step.now);
+                self.blame(key, gid, step.now());
             }
-            self.release(gid, attempt.miner, fence, step);
+            self.release(gid, key, fence, step);
             return;
         }
-        let broken = was_primary && task.shown;
-        let (wish, tries, required) = (task.spec.on_failure, task.tries, task.spec.required);
-        let (recheck, single) = (task.recheck, !task.redundant());
+        let broken = was_primary && task.is_shown();
+        let (wish, tries, required) = (task.demand().on_failure, task.tries(), task.demand().required);
+        let (recheck, single) = (task.is_recheck(), !task.redundant());
         // A client has seen a part of the text: a miner must continue it, or start over if the request allows that.
         let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
         let retry = blame != Blame::Request
@@ -65,16 +47,15 @@ impl Engine {
             && (!broken || goes_on || wish == OnFailure::Restart)
             && !recheck
             && tries < self.settings.max_attempts.max(required)
-            && (declined || self.budget.take(step.now));
+            && (declined || self.budget.take(step.now()));
         if blame.is_the_miners() {
-            self.blame(attempt.miner, gid, step.now);
+            self.blame(key, gid, step.now());
         }
         if retry {
             self.requeue(gid, was_primary, goes_on, step);
         } else if let Some(task) = self.tasks.get_mut(gid) {
             // No further answers will come beside those of the other miners.
-            task.spec.required = task.attempts.len() as u32;
-            let (left, done) = (task.spec.required, task.done());
+            let (left, done) = (task.settle_for_attempts(), task.done());
             if left == 0 || broken {
                 let cause = match (broken, blame) {
                     (true, _) => EndCause::Broken,
@@ -91,18 +72,18 @@ impl Engine {
                 }
             }
         }
-        self.release(gid, attempt.miner, fence, step);
+        self.release(gid, key, fence, step);
     }
 
     /// Whether some miner that could serve the task has not been asked yet.
     pub(super) fn has_untried(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
             self.fleet.values().any(|miner| {
-                !task.tried.contains(&miner.key())
+                !task.trials().has(miner.key())
                     && !miner.rules().last_resort
                     && miner.takes_part()
-                    && miner.serves(&task.lane)
-                    && !task.attempts.iter().any(|attempt| attempt.miner == miner.key())
+                    && miner.serves(task.lane())
+                    && !task.is_with(miner.key())
             })
         })
     }
@@ -111,8 +92,10 @@ impl Engine {
     pub fn try_again(&mut self, fence: Fence, now: Timestamp) -> bool {
         let most = self.settings.max_attempts;
         let Some((_, task)) = self.tasks.of_attempt(fence) else { return false };
-        let may = !task.is_ending() && task.tries < most.max(task.spec.required) && self.budget.take(now);
-        task.tries += u32::from(may);
+        let may = !task.is_ending() && task.tries() < most.max(task.demand().required) && self.budget.take(now);
+        if may {
+            task.try_again();
+        }
         may
     }
 
@@ -122,8 +105,8 @@ impl Engine {
             self.fleet.values().any(|miner| {
                 miner.rules().continues
                     && miner.takes_part()
-                    && miner.serves(&task.lane)
-                    && !task.tried.contains(&miner.key())
+                    && miner.serves(task.lane())
+                    && !task.trials().has(miner.key())
             })
         })
     }
@@ -134,10 +117,10 @@ impl Engine {
         for gid in left {
             self.tasks.set_continuing(gid, false);
             let Some(task) = self.tasks.get_mut(gid) else { continue };
-            if task.spec.on_failure == OnFailure::Restart {
-                task.shown = false;
+            if task.demand().on_failure == OnFailure::Restart {
+                task.void();
                 step.push(Effect::Voided { gid });
-                let lane = task.lane.clone();
+                let lane = task.lane().clone();
                 self.pump(&lane, step);
             } else {
                 self.end(gid, Outcome::Failed, EndCause::Broken, StopReason::Superseded, step);
@@ -154,16 +137,16 @@ impl Engine {
 
     /// Whether a free miner that was not tried may have the task.
     fn has_fresh(&self, task: &TaskEntry) -> bool {
-        let lane = &task.lane;
-        let limits = match lane.own.map(|session| self.limits(session, lane)) {
+        let lane = task.lane();
+        let limits = match lane.own().map(|session| self.limits(session, lane)) {
             Some(None) => return false,
             limits => limits.flatten(),
         };
         let Some(worst) = self.worst_fit(task, limits.as_ref()) else { return false };
         self.fleet.values().any(|miner| {
-            !task.tried.contains(&miner.key())
+            !task.trials().has(miner.key())
                 && miner.listed().is_some()
-                && miner.is_kept_for_none_but(lane.own)
+                && miner.is_kept_for_none_but(lane.own())
                 && miner.fit(lane).is_some_and(|fit| fit <= worst)
                 && limits.as_ref().is_none_or(|limits| limits.allow(miner))
                 && self.may_have(task, miner, worst)
@@ -174,20 +157,18 @@ impl Engine {
     /// with full jitter.
     fn requeue(&mut self, gid: Gid, was_primary: bool, goes_on: bool, step: &mut Step) {
         let Some(task) = self.tasks.known_mut(gid) else { return };
-        if task.spec.open_ended && task.spec.deadline == NEVER {
-            // The answer begins again, so the time to its first token does, too.
-            task.spec.deadline = step.now.plus(task.patience_ms);
-            self.timers.set(task.spec.deadline, Timer::Deadline(gid));
+        // The answer begins again, so the time to its first token does, too.
+        if let Some(deadline) = task.renew_deadline(step.now()) {
+            self.timers.set(deadline, Timer::Deadline(gid));
         }
-        if task.attempts.is_empty() {
-            task.state = TaskState::Queued;
+        if task.wait_again() {
             step.push(Effect::State { gid, state: TaskState::Queued });
         }
-        let lane = task.lane.clone();
+        let lane = task.lane().clone();
         if goes_on {
             self.tasks.set_continuing(gid, true);
         } else if was_primary {
-            task.shown = false;
+            task.void();
             step.push(Effect::Voided { gid });
         }
         // A free miner that was not tried may have the task at once. If no such miner may have it, the task waits: a
@@ -198,10 +179,10 @@ impl Engine {
             return;
         }
         let Some(task) = self.tasks.known_mut(gid) else { return };
-        let ceiling = self.settings.retry_base_ms.saturating_mul(1 << u64::from(task.tries.min(5)));
-        let wait = jitter(gid.0, u64::from(task.tries), ceiling.min(self.settings.retry_base_ms.saturating_mul(25)));
-        let at = step.now.plus(wait.max(1));
-        if let Some(old) = task.retry_at.replace(at) {
+        let ceiling = self.settings.retry_base_ms.saturating_mul(1 << u64::from(task.tries().min(5)));
+        let wait = jitter(gid.0, u64::from(task.tries()), ceiling.min(self.settings.retry_base_ms.saturating_mul(25)));
+        let at = step.now().plus(wait.max(1));
+        if let Some(old) = task.retry_at(at) {
             self.timers.clear(old, Timer::Retry(gid));
         }
         self.timers.set(at, Timer::Retry(gid));

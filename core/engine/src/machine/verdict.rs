@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::effect::{Effect, EndCause};
-use crate::phase::Phase;
 use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::timer::Timer;
@@ -17,35 +16,27 @@ impl Engine {
         self.dequeue(gid);
         let Some(task) = self.tasks.known_mut(gid) else { return };
         // Even where one answer only is left of several: then too few came.
-        if task.spec.judged && task.redundant() {
-            task.phase.enter(Phase::Judging);
+        if task.demand().judged && task.redundant() {
+            task.judge();
             step.push(Effect::Judge { gid });
             return;
         }
-        task.state = TaskState::Precommitted;
-        task.phase.enter(Phase::Ending);
+        task.end();
         step.push(Effect::State { gid, state: TaskState::Precommitted });
         step.push(Effect::Finish { gid, outcome: Outcome::Ok, cause: EndCause::Done });
     }
 
     /// Ends a task by the verdict on its answers, or asks one more miner.
     pub(super) fn verdict(&mut self, gid: Gid, standing: Standing, agrees: &[(Fence, bool)], step: &mut Step) {
-        let Some(task) = self.tasks.get_mut(gid) else { return };
-        if task.phase.now() != Phase::Judging {
-            return;
-        }
-        if standing == Standing::Disputed && task.spec.tie_break && !task.tie_broken && step.now < task.spec.deadline {
-            task.tie_broken = true;
-            let lane = task.lane.clone();
-            if self.tasks.get(gid).is_some_and(|task| self.has_distinct(task)) {
-                if let Some(task) = self.tasks.get_mut(gid) {
-                    task.phase.enter(Phase::Open);
-                    task.spec.required += 1;
-                }
-                self.enqueue(gid);
-                self.pump(&lane, step);
-                return;
+        let Some(task) = self.tasks.get(gid).filter(|task| task.is_judging()) else { return };
+        if standing == Standing::Disputed && task.may_break_tie(step.now()) && self.has_distinct(task) {
+            let lane = task.lane().clone();
+            if let Some(task) = self.tasks.known_mut(gid) {
+                task.break_tie();
             }
+            self.enqueue(gid);
+            self.pump(&lane, step);
+            return;
         }
         // Only a majority of equal answers shows which miners are right.
         if standing == Standing::Agreed {
@@ -55,8 +46,7 @@ impl Engine {
         }
         let outcome = if standing == Standing::Agreed { Outcome::Ok } else { Outcome::Disputed };
         let Some(task) = self.tasks.known_mut(gid) else { return };
-        task.state = TaskState::Precommitted;
-        task.phase.enter(Phase::Ending);
+        task.end();
         step.push(Effect::State { gid, state: TaskState::Precommitted });
         step.push(Effect::Finish { gid, outcome, cause: EndCause::Done });
     }
@@ -64,9 +54,7 @@ impl Engine {
     /// Raises or lowers the reputation of the attempt's miner, as its answer agreed or not.
     fn reputed(&mut self, gid: Gid, fence: Fence, agreed: bool, step: &mut Step) {
         let Some(task) = self.tasks.known(gid) else { return };
-        let Some(name) = task.used.iter().find(|used| used.fence == fence).map(|used| used.name.clone()) else {
-            return;
-        };
+        let Some(name) = task.answerers().identity_of(fence).cloned() else { return };
         let old = self.trust.of(&name);
         let new = old + self.settings.reputation_step * (f64::from(u8::from(agreed)) - old);
         if (new - old).abs() < 1e-12 {
@@ -78,7 +66,7 @@ impl Engine {
             if let Some(miner) = self.fleet.get_mut(key) {
                 miner.set_reputation(new);
             }
-            self.judge_reputation(key, step.now);
+            self.judge_reputation(key, step.now());
             self.fleet.reindex(key);
         }
     }

@@ -6,6 +6,7 @@ use super::Engine;
 use crate::breaker::BreakerState;
 use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
+use crate::session::SessionEntry;
 
 /// A task's state.
 #[derive(Debug, Clone, Copy)]
@@ -60,9 +61,9 @@ impl Engine {
     /// A task that has not ended.
     pub fn task(&self, gid: Gid) -> Option<TaskView> {
         let task = self.tasks.get(gid)?;
-        let queue_position =
-            (task.state == TaskState::Queued && task.in_queue).then(|| self.line.position(&task.lane, gid, task.place));
-        Some(TaskView { state: task.state, queue_position, tries: task.tries, cost: task.cost })
+        let queue_position = (task.state() == TaskState::Queued && task.is_queued())
+            .then(|| self.line.position(task.lane(), gid, task.place()));
+        Some(TaskView { state: task.state(), queue_position, tries: task.tries(), cost: task.cost() })
     }
 
     /// A miner that is there.
@@ -73,18 +74,18 @@ impl Engine {
     /// The miners that could serve a task if they were up.
     pub fn absent(&self, gid: Gid) -> Vec<MinerKey> {
         let Some(task) = self.tasks.get(gid) else { return Vec::new() };
-        let absent = self.fleet.values().filter(|miner| !miner.takes_part() && miner.could_serve(&task.lane));
+        let absent = self.fleet.values().filter(|miner| !miner.takes_part() && miner.could_serve(task.lane()));
         absent.map(MinerEntry::key).collect()
     }
 
     /// Tasks of a session that have not ended.
     pub fn active_tasks(&self, session: SessionId) -> u64 {
-        self.sessions.get(session).map_or(0, |s| s.active)
+        self.sessions.get(session).map_or(0, SessionEntry::active)
     }
 
     /// Tasks that were ever submitted to a session.
     pub fn taken_tasks(&self, session: SessionId) -> u64 {
-        self.sessions.get(session).map_or(0, |s| s.taken)
+        self.sessions.get(session).map_or(0, SessionEntry::taken)
     }
 
     /// The task of the attempt with this fence; `None`: the fence is not in force.
@@ -109,6 +110,6 @@ impl Engine {
 
     /// The id that the next task of a session gets; `None` where the engine has no such session.
     pub fn next_task_id(&self, session: SessionId) -> Option<TaskId> {
-        self.sessions.get(session).map(|s| s.next_task)
+        self.sessions.get(session).map(SessionEntry::next_task)
     }
 }
