@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::breaker::BreakerState;
 use super::free::FreeMiners;
+use super::identities::Identities;
 use super::lane::LaneKey;
 use super::miner::MinerEntry;
 use super::names::Names;
-use super::pages::Pages;
 use super::prefix::{Matches, Prefixes};
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
+use super::slots::Slots;
 use super::sorted::Sorted;
 use super::table::Table;
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
@@ -18,8 +19,8 @@ use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 /// All miners.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
-    miners: Pages<MinerKey, Box<MinerEntry>>,
-    by_identity: Table<Arc<str>, MinerKey>,
+    miners: Slots<MinerKey, MinerEntry>,
+    by_identity: Identities,
     by_owner: Table<Arc<str>, Sorted<MinerKey>>,
     free: FreeMiners,
     names: Names,
@@ -34,45 +35,45 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Adds a miner. It is not listed as free before [`reindex`](Self::reindex).
     pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
-        self.by_identity.insert(rules.identity.clone(), key);
+        let identity = rules.identity.clone();
         self.by_owner.entry(rules.owner.clone(), Sorted::default).insert(key);
         let models = self.names.insert(key, &rules);
-        self.miners.insert(key, Box::new(MinerEntry::new(key, rules, models, reputation)));
+        self.miners.insert(key, MinerEntry::new(key, rules, models, reputation));
+        let miners = &self.miners;
+        self.by_identity.insert(key, &identity, |key| is(miners, key, &identity));
     }
 
-    /// Removes a miner that has no task any more.
-    pub(super) fn remove(&mut self, key: MinerKey) {
+    /// Removes a miner that has no task any more. Returns its identity.
+    pub(super) fn remove(&mut self, key: MinerKey) -> Option<Arc<str>> {
         self.unindex(key);
-        if let Some(miner) = self.miners.remove(key) {
-            let rules = miner.rules();
-            self.names.remove(key, rules, miner.models());
-            if let Some(owned) = self.by_owner.get_mut(&rules.owner) {
-                owned.remove(&key);
-                if owned.is_empty() {
-                    self.by_owner.remove(&rules.owner);
-                }
-            }
-            if self.by_identity.get(&rules.identity) == Some(&key) {
-                self.by_identity.remove(&rules.identity);
+        self.thinned = true;
+        let miner = self.miners.remove(key)?;
+        let rules = miner.rules();
+        self.names.remove(key, rules, miner.models());
+        if let Some(owned) = self.by_owner.get_mut(&rules.owner) {
+            owned.remove(&key);
+            if owned.is_empty() {
+                self.by_owner.remove(&rules.owner);
             }
         }
-        self.thinned = true;
+        self.by_identity.remove(key, &rules.identity);
+        Some(rules.identity.clone())
     }
 
     /// A miner.
     pub(super) fn get(&self, key: MinerKey) -> Option<&MinerEntry> {
-        self.miners.get(key).map(Box::as_ref)
+        self.miners.get(key)
     }
 
     /// A miner, to change its measurements or its state. To change its rules or the session that it is kept for, use
     /// [`set_rules`](Self::set_rules) and [`keep_for`](Self::keep_for), which also update the indexes.
     pub(super) fn get_mut(&mut self, key: MinerKey) -> Option<&mut MinerEntry> {
-        self.miners.get_mut(key).map(Box::as_mut)
+        self.miners.get_mut(key)
     }
 
     /// The miner of that identity.
     pub(super) fn by_identity(&self, identity: &str) -> Option<MinerKey> {
-        self.by_identity.get(identity).copied()
+        self.by_identity.get(identity, |key| is(&self.miners, key, identity))
     }
 
     /// The miners of the owners that are wanted.
@@ -83,7 +84,26 @@ impl Fleet {
 
     /// All miners, in the order of their keys.
     pub(super) fn values(&self) -> impl Iterator<Item = &MinerEntry> + Clone {
-        self.miners.values().map(Box::as_ref)
+        self.miners.values()
+    }
+
+    /// The miners that the model of that lane does not exclude: those that list it or its twin, and those that list no
+    /// models; all, if the lane takes any model. Nothing that concerns one lane looks at further miners.
+    pub(super) fn of_lane<'a>(&'a self, lane: &'a LaneKey) -> impl Iterator<Item = &'a MinerEntry> + Clone {
+        let any = lane.model().is_none() || lane.takes_any_model();
+        let all = any.then(|| self.values()).into_iter().flatten();
+        let named = if any { None } else { self.names.id_of(lane) };
+        let listers = named.into_iter().flat_map(|model| self.names.listers(model));
+        // Often a miner that lists the model is found, and its twin need not be looked up.
+        let twin = std::iter::once_with(move || if any { None } else { self.names.twin_of(lane) }).flatten();
+        let twins = twin.flat_map(|model| self.names.listers(model)).filter_map(|key| self.get(key));
+        let lists = move |miner: &MinerEntry| named.is_some_and(|model| miner.models().contains(&model));
+        let others = (!any).then(|| self.names.unlisting()).into_iter().flatten();
+        listers
+            .filter_map(|key| self.get(key))
+            .chain(twins.filter(move |miner| !lists(miner)))
+            .chain(others.filter_map(|key| self.get(key)))
+            .chain(all)
     }
 
     /// Whether there is no miner.
@@ -221,7 +241,7 @@ impl Fleet {
 
     /// Whether some miner is up that could serve the tasks of that lane, busy or not.
     pub(super) fn attends(&self, lane: &LaneKey) -> bool {
-        self.values().any(|miner| miner.takes_part() && miner.could_serve(lane))
+        self.of_lane(lane).any(|miner| miner.takes_part() && miner.could_serve(lane))
     }
 
     /// Checks the counts of each miner, the list of the free ones, and that each attempt that a miner has counts.
@@ -248,4 +268,9 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// Whether that miner has that identity.
+fn is(miners: &Slots<MinerKey, MinerEntry>, key: MinerKey, identity: &str) -> bool {
+    miners.get(key).is_some_and(|miner| *miner.rules().identity == *identity)
 }

@@ -169,6 +169,13 @@ impl Line {
         self.lanes.keys()
     }
 
+    /// The lanes in which something waits and that belong to one session, in the order of all lanes.
+    pub(super) fn own_lanes(&self) -> Vec<LaneKey> {
+        let mut lanes: Vec<LaneKey> = self.own.values().flatten().cloned().collect();
+        lanes.sort_unstable();
+        lanes
+    }
+
     /// The lanes of that session, if it has lanes for itself.
     pub(super) fn lanes_of(&self, session: SessionId) -> Vec<LaneKey> {
         self.own.get(&session).map(|lanes| lanes.iter().cloned().collect()).unwrap_or_default()

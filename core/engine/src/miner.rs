@@ -1,10 +1,12 @@
 //! The engine's record of a miner.
 
+mod standing;
+
 use smallvec::SmallVec;
 
 use cortensor_router_model::{Fence, Gid, SessionId, Timestamp};
 
-use super::breaker::{Breaker, BreakerState};
+use super::breaker::Breaker;
 use super::free::FreeList;
 use super::machine::MinerView;
 use super::names::ModelIds;
@@ -18,39 +20,45 @@ use super::smoothing::smooth;
 const ERROR_SMOOTHING: f64 = 0.05;
 
 /// A miner that is there: its credits and attempts, its measurements, and its place among the free miners.
+///
+/// The fields stand in the order in which they are declared. Those that a choice reads fill two lines of the
+/// processor's cache: the last part of the rules and all fields up to the reservation.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct MinerEntry {
+    rules: MinerRules,
     key: MinerKey,
     /// The number of tasks that it may have at present, running ones included.
     credits: u32,
     in_flight: u32,
     draining: bool,
-    breaker: Breaker,
+    /// Whether it stands in the list of free miners.
+    is_listed: bool,
     /// Tokens a second of one task, smoothed; 0 while unknown.
     speed: f64,
+    /// How often its answers agree with those of others, smoothed; 1: always.
+    reputation: f64,
+    served: u64,
+    models: ModelIds,
+    /// Its present rank.
+    rank: Rank,
+    /// The session it is kept for.
+    reserved: Option<SessionId>,
+    /// The time until which it gets no tasks because its reputation is too low; `None`: it is not set aside.
+    aside_until: Option<Timestamp>,
+    /// The rank with which it stood in the list of free miners last.
+    listed_rank: Rank,
+    /// Its attempts, in ascending order.
+    fences: SmallVec<[Fence; 2]>,
+    breaker: Breaker,
+    completed: u64,
+    failed: u64,
     /// The sums from which its speed is computed.
     pace: Pace,
     /// Milliseconds to the first token, smoothed; 0 while unknown.
     first_token_ms: f64,
     /// The share of attempts that failed by its fault, smoothed.
     errors: f64,
-    /// How often its answers agree with those of others, smoothed; 1: always.
-    reputation: f64,
-    /// The time until which it gets no tasks because its reputation is too low; `None`: it is not set aside.
-    aside_until: Option<Timestamp>,
-    /// The session it is kept for.
-    reserved: Option<SessionId>,
-    served: u64,
-    completed: u64,
-    failed: u64,
-    /// Its present rank.
-    rank: Rank,
-    /// The rank with which it stands in the list of free miners; `None`: it is not there.
-    listed: Option<Rank>,
-    /// Its attempts, in ascending order.
-    fences: SmallVec<[Fence; 2]>,
-    models: ModelIds,
-    rules: MinerRules,
 }
 
 impl MinerEntry {
@@ -73,7 +81,8 @@ impl MinerEntry {
             completed: 0,
             failed: 0,
             rank: Rank::new(false, 0, 0, 0, key),
-            listed: None,
+            is_listed: false,
+            listed_rank: Rank::new(false, 0, 0, 0, key),
             fences: SmallVec::new(),
             models,
             rules,
@@ -98,7 +107,7 @@ impl MinerEntry {
     /// Changes its rules. `rename` gets the old rules and models, changes the rules, and returns the new models. The
     /// miner must not be listed as free meanwhile.
     pub(super) fn change_rules(&mut self, rename: impl FnOnce(&mut MinerRules, &ModelIds) -> ModelIds) {
-        debug_assert!(self.listed.is_none(), "miner {:?} is listed by its old rules", self.key);
+        debug_assert!(!self.is_listed, "miner {:?} is listed by its old rules", self.key);
         self.models = rename(&mut self.rules, &self.models);
         self.rerank();
     }
@@ -131,20 +140,6 @@ impl MinerEntry {
         self.first_token_ms
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining
-    }
-
-    /// Whether the miner may get a task now.
-    pub(super) fn is_free(&self) -> bool {
-        let trusted = match self.breaker.state() {
-            BreakerState::Closed => true,
-            BreakerState::HalfOpen => self.in_flight == 0,
-            BreakerState::Open(_) => false,
-        };
-        !self.draining && !self.is_set_aside() && trusted && self.in_flight < self.credits
-    }
-
     /// Its present rank.
     pub(super) fn rank(&self) -> Rank {
         self.rank
@@ -165,14 +160,20 @@ impl MinerEntry {
         FreeList::of(self.reserved, self.rules.dedicated, &self.models)
     }
 
+    /// Whether it stands in the list of free miners.
+    pub(super) fn is_listed(&self) -> bool {
+        self.is_listed
+    }
+
     /// The rank with which it stands in the list of free miners; `None`: it is not there.
     pub(super) fn listed(&self) -> Option<Rank> {
-        self.listed
+        self.is_listed.then_some(self.listed_rank)
     }
 
     /// Notes the rank with which it stands in the list of free miners from now on.
     pub(super) fn list(&mut self, rank: Option<Rank>) {
-        self.listed = rank;
+        self.is_listed = rank.is_some();
+        self.listed_rank = rank.unwrap_or(self.listed_rank);
     }
 
     /// Notes that the miner got that attempt, which uses one of its credits.
@@ -219,56 +220,10 @@ impl MinerEntry {
         self.breaker.failure(task, now, settings.breaker_failures, settings.breaker_open_ms)
     }
 
-    /// Lets one task try the miner if its breaker is open until then or for less.
-    pub(super) fn try_breaker(&mut self, now: Timestamp) {
-        if matches!(self.breaker.state(), BreakerState::Open(until) if until <= now) {
-            self.breaker.half_open();
-        }
-    }
-
-    /// The state of its breaker.
-    pub(super) fn breaker(&self) -> BreakerState {
-        self.breaker.state()
-    }
-
     /// Sets how many tasks it may have.
     pub(super) fn set_credits(&mut self, credits: u32) {
         self.credits = credits;
         self.rerank();
-    }
-
-    /// Gives it no new tasks from now on.
-    pub(super) fn drain(&mut self) {
-        self.draining = true;
-    }
-
-    /// Whether it gets no tasks because its reputation is too low.
-    pub(super) fn is_set_aside(&self) -> bool {
-        self.aside_until.is_some()
-    }
-
-    pub(super) fn reputation(&self) -> f64 {
-        self.reputation
-    }
-
-    pub(super) fn set_reputation(&mut self, reputation: f64) {
-        self.reputation = reputation;
-    }
-
-    /// Sets it aside until that time if its reputation is below that one. Returns whether it did that now.
-    pub(super) fn set_aside_below(&mut self, least: f64, until: Timestamp) -> bool {
-        let now = self.reputation < least && self.aside_until.is_none();
-        if now {
-            self.aside_until = Some(until);
-        }
-        now
-    }
-
-    /// Ends the time for which it was set aside, with at least that reputation. `None`: it was not set aside.
-    pub(super) fn come_back(&mut self, least: f64) -> Option<f64> {
-        self.aside_until.take()?;
-        self.reputation = self.reputation.max(least);
-        Some(self.reputation)
     }
 
     /// The session that it is kept for.
@@ -278,16 +233,8 @@ impl MinerEntry {
 
     /// Keeps it for that session, or for none. It must not be listed as free meanwhile.
     pub(super) fn keep_for(&mut self, session: Option<SessionId>) {
-        debug_assert!(self.listed.is_none(), "miner {:?} is listed for {:?}", self.key, self.reserved);
+        debug_assert!(!self.is_listed, "miner {:?} is listed for {:?}", self.key, self.reserved);
         self.reserved = session;
-    }
-
-    /// Whether the miner gets tasks at present, free or not.
-    pub(super) fn takes_part(&self) -> bool {
-        !self.draining
-            && !self.is_set_aside()
-            && self.credits > 0
-            && !matches!(self.breaker.state(), BreakerState::Open(_))
     }
 
     /// Its state, for the router and the simulator.
@@ -307,5 +254,19 @@ impl MinerEntry {
             reserved: self.reserved,
             service_class: self.service_class(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn what_a_choice_reads_fills_two_lines_of_the_cache() {
+        let lines = [offset_of!(MinerEntry, key), offset_of!(MinerEntry, served), offset_of!(MinerEntry, models)];
+        assert_eq!(lines.map(|at| at / 64), [1, 1, 2]);
+        assert_eq!((offset_of!(MinerEntry, models), offset_of!(MinerEntry, aside_until)), (128, 192));
     }
 }

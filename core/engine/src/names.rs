@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::lane::LaneKey;
 use super::rules::{MinerKey, MinerRules};
+use super::sorted::Sorted;
 use super::table::Table;
 use cortensor_router_model::internals::twin;
 
@@ -29,7 +30,7 @@ pub(super) type ModelIds = SmallVec<[ModelId; 4]>;
 #[derive(Debug)]
 struct Listed {
     name: Arc<str>,
-    miners: u32,
+    miners: Sorted<MinerKey>,
 }
 
 /// The models that miners list, and the names of miners that list none.
@@ -39,6 +40,8 @@ pub(super) struct Names {
     /// The models by their numbers. A number that no model has keeps its last model, without miners.
     listed: Vec<Listed>,
     unused: Vec<ModelId>,
+    /// The miners that list no models.
+    unlisting: Sorted<MinerKey>,
     /// Miners that list no models, by their own names.
     called: Table<Arc<str>, MinerKey>,
     /// Miners whose first list is awaited.
@@ -61,10 +64,13 @@ impl Names {
                 continue;
             }
             ids.push(id);
-            self.listed[id.place()].miners += 1;
+            self.listed[id.place()].miners.insert(key);
         }
-        if rules.models.is_empty() && !rules.called.is_empty() {
-            self.called.insert(rules.called.clone(), key);
+        if rules.models.is_empty() {
+            self.unlisting.insert(key);
+            if !rules.called.is_empty() {
+                self.called.insert(rules.called.clone(), key);
+            }
         }
         self.awaited += u32::from(rules.awaited);
         self.last_resorts += u32::from(rules.last_resort);
@@ -76,7 +82,7 @@ impl Names {
         if let Some(id) = self.ids.get(model) {
             return *id;
         }
-        let listed = Listed { name: model.clone(), miners: 0 };
+        let listed = Listed { name: model.clone(), miners: Sorted::default() };
         let id = if let Some(id) = self.unused.pop() {
             self.listed[id.place()] = listed;
             id
@@ -95,11 +101,14 @@ impl Names {
     pub(super) fn remove(&mut self, key: MinerKey, rules: &MinerRules, models: &ModelIds) {
         for id in models {
             let listed = &mut self.listed[id.place()];
-            listed.miners -= 1;
-            if listed.miners == 0 {
+            listed.miners.remove(&key);
+            if listed.miners.is_empty() {
                 self.ids.remove(&listed.name);
                 self.unused.push(*id);
             }
+        }
+        if models.is_empty() {
+            self.unlisting.remove(&key);
         }
         if self.called.get(&rules.called) == Some(&key) {
             self.called.remove(&rules.called);
@@ -121,6 +130,16 @@ impl Names {
     /// The number of the same model with or without the tag `latest`.
     pub(super) fn twin_of(&self, lane: &LaneKey) -> Option<ModelId> {
         if self.ids.is_empty() { None } else { self.id(&twin(lane.model()?)?) }
+    }
+
+    /// The miners that list that model.
+    pub(super) fn listers(&self, model: ModelId) -> impl Iterator<Item = MinerKey> + Clone + '_ {
+        self.listed.get(model.place()).into_iter().flat_map(|listed| listed.miners.iter()).copied()
+    }
+
+    /// The miners that list no models.
+    pub(super) fn unlisting(&self) -> impl Iterator<Item = MinerKey> + Clone + '_ {
+        self.unlisting.iter().copied()
     }
 
     /// Whether a miner listed that model once and none does now.

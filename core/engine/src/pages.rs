@@ -27,12 +27,8 @@ macro_rules! number {
 
 number!(Gid(u64), Fence(u64), SessionId(u64), MinerKey(u32));
 
-/// The number of places of a page, and the number of low bits of a key that count within its page.
-const PLACES: u64 = 64;
-const BITS: u32 = PLACES.trailing_zeros();
-
-/// Values by their ids, in ascending order. The values of neighbouring ids share a page. A look-up reads the list of
-/// pages, which is short, and one place of a page, however many values there are.
+/// Values by their ids, in ascending order. The values of neighbouring ids share a page, where they stand side by side.
+/// A look-up reads the list of pages, which is short, and one place of a page, however many values there are.
 #[derive(Debug)]
 pub(super) struct Pages<K, V> {
     /// The numbers of the pages, in ascending order.
@@ -58,6 +54,12 @@ impl<K, V> Default for Pages<K, V> {
 }
 
 impl<K: Number, V> Pages<K, V> {
+    /// The number of places of a page. A page of large values has fewer, so that a value that outlives its neighbours
+    /// keeps less memory.
+    const PLACES: u64 = if size_of::<V>() > 64 { 32 } else { 64 };
+    /// The number of low bits of an id that count within its page.
+    const BITS: u32 = Self::PLACES.trailing_zeros();
+
     /// The place of a page in the list, or the place where it belongs.
     fn find(&self, page: u64) -> Result<usize, usize> {
         let first = self.numbers.first().copied().ok_or(0_usize)?;
@@ -68,29 +70,29 @@ impl<K: Number, V> Pages<K, V> {
 
     pub(super) fn get(&self, id: K) -> Option<&V> {
         let number = id.number();
-        let at = self.find(number >> BITS).ok()?;
-        self.filled[at].places[(number % PLACES) as usize].as_ref()
+        let at = self.find(number >> Self::BITS).ok()?;
+        self.filled[at].places[(number % Self::PLACES) as usize].as_ref()
     }
 
     pub(super) fn get_mut(&mut self, id: K) -> Option<&mut V> {
         let number = id.number();
-        let at = self.find(number >> BITS).ok()?;
-        self.filled[at].places[(number % PLACES) as usize].as_mut()
+        let at = self.find(number >> Self::BITS).ok()?;
+        self.filled[at].places[(number % Self::PLACES) as usize].as_mut()
     }
 
     /// The place of an id, on a page that is added if it is not there.
     fn place(&mut self, number: u64) -> (usize, usize) {
-        let page = number >> BITS;
+        let page = number >> Self::BITS;
         let at = self.find(page).unwrap_or_else(|at| {
             let new = self.spare.take().unwrap_or_else(|| Page {
-                places: std::iter::repeat_with(|| None).take(PLACES as usize).collect(),
+                places: std::iter::repeat_with(|| None).take(Self::PLACES as usize).collect(),
                 used: 0,
             });
             self.numbers.insert(at, page);
             self.filled.insert(at, new);
             at
         });
-        (at, (number % PLACES) as usize)
+        (at, (number % Self::PLACES) as usize)
     }
 
     /// Sets the value of an id. Returns the value that it had.
@@ -117,9 +119,9 @@ impl<K: Number, V> Pages<K, V> {
 
     pub(super) fn remove(&mut self, id: K) -> Option<V> {
         let number = id.number();
-        let at = self.find(number >> BITS).ok()?;
+        let at = self.find(number >> Self::BITS).ok()?;
         let page = &mut self.filled[at];
-        let value = page.places[(number % PLACES) as usize].take()?;
+        let value = page.places[(number % Self::PLACES) as usize].take()?;
         page.used -= 1;
         self.len -= 1;
         if page.used == 0 {
@@ -140,7 +142,7 @@ impl<K: Number, V> Pages<K, V> {
     /// All values with their ids, in ascending order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> + Clone {
         self.numbers.iter().zip(&self.filled).flat_map(|(number, page)| {
-            let places = (number << BITS..).zip(&page.places);
+            let places = (number << Self::BITS..).zip(&page.places);
             places.filter_map(|(id, value)| Some((K::of(id), value.as_ref()?)))
         })
     }

@@ -2,12 +2,14 @@
 //! that share a beginning share the hashes of the marks within it.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::rules::MinerKey;
-use super::table::Table;
 
 /// Bytes to the first mark.
 const STEP: usize = 1_024;
@@ -49,8 +51,9 @@ pub fn prefix_blocks(text: &str) -> Arc<[u64]> {
 }
 
 /// The memory of one mark.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
+    mark: u64,
     /// The miners that read it, the last one last.
     miners: SmallVec<[MinerKey; 4]>,
     /// Whether the mark was read again since the memory last considered forgetting it.
@@ -60,7 +63,9 @@ struct Held {
 /// The miners that have lately read each prefix.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
-    held: Table<u64, Held>,
+    /// The marks by their hashes, with the seed below. Callers choose their prompts, and may not know where marks meet.
+    held: HashTable<Held>,
+    seed: RandomState,
     /// The marks in the order in which the memory considers forgetting them. A mark that was read again in the
     /// meantime gets a second chance.
     order: VecDeque<u64>,
@@ -77,10 +82,13 @@ const MAX_HOLDERS: usize = 8;
 impl Prefixes {
     pub(super) fn note(&mut self, marks: &[u64], miner: MinerKey) {
         for mark in marks {
-            let held = self.held.entry(*mark, || {
+            let hash = self.seed.hash_one(mark);
+            let entry = self.held.entry(hash, |held| held.mark == *mark, |held| self.seed.hash_one(held.mark));
+            let held = entry.or_insert_with(|| {
                 self.order.push_back(*mark);
-                Held::default()
+                Held { mark: *mark, miners: SmallVec::new(), again: false }
             });
+            let held = held.into_mut();
             held.again |= !held.miners.is_empty();
             held.miners.retain(|one| *one != miner);
             held.miners.push(miner);
@@ -90,10 +98,11 @@ impl Prefixes {
         }
         while self.order.len() > MAX_PREFIXES {
             let Some(old) = self.order.pop_front() else { return };
-            if self.held.get_mut(&old).is_some_and(|held| std::mem::take(&mut held.again)) {
+            let Ok(mut held) = self.held.find_entry(self.seed.hash_one(old), |held| held.mark == old) else { continue };
+            if std::mem::take(&mut held.get_mut().again) {
                 self.order.push_back(old);
             } else {
-                self.held.remove(&old);
+                held.remove();
             }
         }
     }
@@ -104,7 +113,8 @@ impl Prefixes {
         let Some(last) = marks.len().checked_sub(1) else { return out };
         let whole = mark_end(last) as f64 + SHORT;
         for (index, mark) in marks.iter().enumerate().rev() {
-            for miner in self.held.get(mark).map_or(&[][..], |held| &held.miners) {
+            let held = self.held.find(self.seed.hash_one(mark), |held| held.mark == *mark);
+            for miner in held.map_or(&[][..], |held| &held.miners) {
                 if !out.iter().any(|(one, _)| one == miner) {
                     out.push((*miner, mark_end(index) as f64 / whole));
                 }

@@ -10,7 +10,11 @@ use super::rules::{MinerKey, SessionRules};
 use super::smoothing::smooth;
 
 /// A session: its rules, its counts, its share of the queue, and the miners that are kept for it.
+///
+/// The fields stand in the order in which they are declared. Those that every task needs come first and fill two lines
+/// of the processor's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct SessionEntry {
     rules: SessionRules,
     /// The finish tag of its last task.
@@ -250,5 +254,17 @@ impl SessionEntry {
     /// Keeps no miners for it any more. Returns those that were kept.
     pub(super) fn take_kept(&mut self) -> BTreeSet<MinerKey> {
         std::mem::take(&mut self.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn what_every_task_needs_fills_two_lines_of_the_cache() {
+        assert!(size_of::<SessionRules>() <= 64 && offset_of!(SessionEntry, working) <= 128);
     }
 }

@@ -13,7 +13,7 @@ use super::task::TaskEntry;
 /// All sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    by_id: Pages<SessionId, Box<SessionEntry>>,
+    by_id: Pages<SessionId, SessionEntry>,
     /// Sessions with a reservation that is in force and has fewer miners than it wants.
     short: BTreeSet<SessionId>,
     first_task: TaskId,
@@ -27,12 +27,12 @@ impl Sessions {
 
     /// A session.
     pub(super) fn get(&self, id: SessionId) -> Option<&SessionEntry> {
-        self.by_id.get(id).map(Box::as_ref)
+        self.by_id.get(id)
     }
 
     /// A session, to change its counts. Use the methods below to change its reservation.
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
-        self.by_id.get_mut(id).map(Box::as_mut)
+        self.by_id.get_mut(id)
     }
 
     /// A session that must be there, because a task of it was let in.
@@ -45,7 +45,7 @@ impl Sessions {
     /// The session, which is added if it is not there.
     pub(super) fn entry(&mut self, id: SessionId) -> &mut SessionEntry {
         let first_task = self.first_task;
-        self.by_id.entry(id, || Box::new(SessionEntry::new(first_task)))
+        self.by_id.entry(id, || SessionEntry::new(first_task))
     }
 
     /// Sets the rules of a session, which is added if it is not there. Returns its former and its present weight among
@@ -136,7 +136,7 @@ impl Sessions {
 
     /// Removes all miners from the session's reservation and returns them.
     pub(super) fn take_kept(&mut self, id: SessionId) -> BTreeSet<MinerKey> {
-        let kept = self.by_id.get_mut(id).map(|session| session.take_kept());
+        let kept = self.by_id.get_mut(id).map(SessionEntry::take_kept);
         self.note_short(id);
         kept.unwrap_or_default()
     }
@@ -151,7 +151,7 @@ impl Sessions {
 
     /// The sum of the weights of all sessions with waiting tasks.
     pub(super) fn waiting_weight(&self) -> u64 {
-        self.by_id.values().map(|session| session.waiting_weight()).sum()
+        self.by_id.values().map(SessionEntry::waiting_weight).sum()
     }
 
     /// Checks the counts of each session against the tasks, and its reservation against the miners.

@@ -22,6 +22,16 @@ impl<T> Default for Sorted<T> {
 }
 
 impl<T: Copy + Ord> Sorted<T> {
+    /// The place of the block that has the item if the set has it.
+    fn find(&self, item: &T) -> usize {
+        match self.lasts.as_slice() {
+            // Most changes are at one of the ends, which are in the processor's cache.
+            [before @ .., second, last] if second < item => before.len() + 1 + usize::from(last < item),
+            [first, ..] if first >= item => 0,
+            lasts => lasts.partition_point(|last| last < item),
+        }
+    }
+
     /// Adds an item, unless it is there.
     pub(super) fn insert(&mut self, item: T) {
         let Some(greatest) = self.lasts.last_mut() else { return self.begin(item) };
@@ -39,7 +49,7 @@ impl<T: Copy + Ord> Sorted<T> {
             }
             return;
         }
-        let at = self.lasts.partition_point(|last| *last < item);
+        let at = self.find(&item);
         let block = &mut self.blocks[at];
         let place = block.partition_point(|one| *one < item);
         if block[place] == item {
@@ -70,7 +80,7 @@ impl<T: Copy + Ord> Sorted<T> {
 
     /// Removes an item. Returns whether it was there.
     pub(super) fn remove(&mut self, item: &T) -> bool {
-        let at = self.lasts.partition_point(|last| last < item);
+        let at = self.find(item);
         let Some(block) = self.blocks.get_mut(at) else { return false };
         let place = block.partition_point(|one| one < item);
         if block.get(place) != Some(item) {
@@ -114,13 +124,13 @@ impl<T: Copy + Ord> Sorted<T> {
         self.blocks.iter().map(Vec::len).sum()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.blocks.iter().flatten()
     }
 
     /// The number of items that are smaller than that one.
     pub(super) fn before(&self, item: &T) -> usize {
-        let at = self.lasts.partition_point(|last| last < item);
+        let at = self.find(item);
         let within = self.blocks.get(at).map_or(0, |block| block.partition_point(|one| one < item));
         self.blocks.iter().take(at).map(Vec::len).sum::<usize>() + within
     }

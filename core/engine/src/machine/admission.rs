@@ -11,7 +11,7 @@ impl Engine {
     /// The number of miners that could answer the same task of that lane, now or when they are up again. The count
     /// stops at `most`.
     fn answerers(&self, lane: &LaneKey, most: u32) -> u32 {
-        self.fleet.values().filter(|miner| miner.could_answer_beside(lane)).take(most as usize).count() as u32
+        self.fleet.of_lane(lane).filter(|miner| miner.could_answer_beside(lane)).take(most as usize).count() as u32
     }
 
     /// The number of answers to a task that wants at most `most` of them: as many as there are miners for it, but at
@@ -20,7 +20,7 @@ impl Engine {
         let lane = self.lane_of(task);
         // Miners that list the model are not compared with miners that take any.
         let fits =
-            || self.fleet.values().filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
+            || self.fleet.of_lane(&lane).filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
         let best = fits().min();
         (fits().filter(|fit| Some(*fit) == best).take(most as usize).count() as u32).max(1)
     }
@@ -28,7 +28,7 @@ impl Engine {
     /// Whether the task may come in. The error has the reason, and the milliseconds after which a retry may succeed.
     pub(super) fn admit(&self, task: &Demand, lane: &LaneKey, now: Timestamp) -> Result<(), (Refusal, u64)> {
         let Some(session) = self.sessions.get(task.session) else { return Err((Refusal::NoSession, 0)) };
-        let any = self.fleet.values().any(|miner| miner.could_serve(lane));
+        let any = self.fleet.of_lane(lane).any(|miner| miner.could_serve(lane));
         let nobody = if self.fleet.is_empty() { Refusal::NoMiner } else { Refusal::NoModel };
         if task.shadow {
             return if any { Ok(()) } else { Err((nobody, 1_000)) };

@@ -9,6 +9,7 @@ impl Engine {
     /// A text that says what is inconsistent.
     pub fn check(&self) -> Result<(), String> {
         self.tasks.check(&self.fleet)?;
+        self.trust.check(|identity| self.fleet.by_identity(identity).is_some())?;
         let queued = self.tasks.iter().filter(|(_, task)| task.is_queued());
         let waiting = queued.filter_map(|(_, task)| Some((task.place(), task.load()?)));
         self.line.check(waiting, self.sessions.waiting_weight())?;

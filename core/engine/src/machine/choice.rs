@@ -132,7 +132,7 @@ impl Engine {
         for miner in miners {
             fastest = f64::max(fastest, miner.speed());
             // Most of the miners that have read something are busy.
-            if miner.listed().is_none()
+            if !miner.is_listed()
                 || !miner.is_kept_for_none_but(lane.own())
                 || limits.is_some_and(|limits| !limits.allow(miner))
             {
@@ -160,7 +160,7 @@ impl Engine {
             return false;
         }
         !task.trials().has(key)
-            || !self.fleet.values().any(|miner| {
+            || !self.fleet.of_lane(task.lane()).any(|miner| {
                 !task.trials().has(miner.key())
                     && !task.is_with(miner.key())
                     && (!task.is_continuing() || miner.rules().continues)
@@ -189,7 +189,7 @@ impl Engine {
     /// Whether some miner exists that could give a further answer to the task.
     pub(super) fn has_distinct(&self, task: &TaskEntry) -> bool {
         let worst = self.worst_fit(task, None);
-        self.fleet.values().any(|miner| {
+        self.fleet.of_lane(task.lane()).any(|miner| {
             miner.takes_part()
                 && miner.serves(task.lane())
                 && miner.fit(task.lane()) <= worst

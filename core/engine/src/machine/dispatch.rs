@@ -73,7 +73,7 @@ impl Engine {
     pub(super) fn is_attended(&self, task: &TaskEntry) -> bool {
         let waits_for =
             |miner: &MinerEntry| !task.trials().is_refused_by(miner.key()) && miner.could_serve(task.lane());
-        self.fleet.values().any(|miner| miner.takes_part() && waits_for(miner))
+        self.fleet.of_lane(task.lane()).any(|miner| miner.takes_part() && waits_for(miner))
     }
 
     /// Takes a task out of the queue, if it is there.

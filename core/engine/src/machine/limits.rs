@@ -30,13 +30,13 @@ impl Engine {
         }
         let crowded = entry.is_crowded();
         let strict = rules.sla > 0
-            && self.fleet.values().any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
+            && self.fleet.of_lane(lane).any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
         Some(Limits { session: entry, strict, crowded })
     }
 
     /// The number of miners that could serve the tasks of that lane. The count stops at `most`.
     pub(super) fn able(&self, lane: &LaneKey, most: u32) -> u32 {
-        let able = self.fleet.values().filter(|miner| miner.takes_part() && miner.serves(lane));
+        let able = self.fleet.of_lane(lane).filter(|miner| miner.takes_part() && miner.serves(lane));
         able.take(most as usize).count() as u32
     }
 }

@@ -14,7 +14,7 @@ use crate::step::Step;
 impl Engine {
     /// Adds a miner, keeps it for a session whose reservation lacks miners, and offers waiting tasks to it.
     pub(super) fn miner_up(&mut self, key: MinerKey, rules: MinerRules, step: &mut Step) {
-        let reputation = self.trust.of(&rules.identity);
+        let reputation = self.trust.came(&rules.identity);
         self.fleet.insert(key, rules, reputation);
         self.judge_reputation(key, step.now());
         self.fleet.reindex(key);
@@ -24,8 +24,7 @@ impl Engine {
         self.pump_for(key, step);
         // With this miner there may be as many as a session demands. All free miners may then have the session's
         // tasks.
-        let lanes = self.line.lanes().filter(|lane| lane.own().is_some());
-        for lane in lanes.cloned().collect::<Vec<_>>() {
+        for lane in self.line.own_lanes() {
             self.pump(&lane, step);
         }
     }
@@ -93,7 +92,11 @@ impl Engine {
             self.attempt_lost(fence, Blame::Nobody, false, step);
         }
         self.drop_reservation(key);
-        self.fleet.remove(key);
+        if let Some(identity) = self.fleet.remove(key)
+            && self.fleet.by_identity(&identity).is_none()
+        {
+            self.trust.left(&identity);
+        }
         self.settle_continuing(step);
     }
 }

@@ -14,7 +14,7 @@ impl Engine {
             return Some(Fit::LastResort);
         }
         let mut best = None;
-        for miner in self.fleet.values() {
+        for miner in self.fleet.of_lane(task.lane()) {
             let Some(fit) = miner.fit(task.lane()).filter(|fit| best.is_none_or(|best| *fit < best)) else { continue };
             if miner.counts()
                 && miner.serves(task.lane())

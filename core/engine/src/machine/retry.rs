@@ -78,7 +78,7 @@ impl Engine {
     /// Whether some miner that could serve the task has not been asked yet.
     pub(super) fn has_untried(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
-            self.fleet.values().any(|miner| {
+            self.fleet.of_lane(task.lane()).any(|miner| {
                 !task.trials().has(miner.key())
                     && !miner.rules().last_resort
                     && miner.takes_part()
@@ -102,7 +102,7 @@ impl Engine {
     /// Whether some miner can continue the task's text.
     fn has_continuer(&self, gid: Gid) -> bool {
         self.tasks.get(gid).is_some_and(|task| {
-            self.fleet.values().any(|miner| {
+            self.fleet.of_lane(task.lane()).any(|miner| {
                 miner.rules().continues
                     && miner.takes_part()
                     && miner.serves(task.lane())
@@ -143,9 +143,9 @@ impl Engine {
             limits => limits.flatten(),
         };
         let Some(worst) = self.worst_fit(task, limits.as_ref()) else { return false };
-        self.fleet.values().any(|miner| {
+        self.fleet.of_lane(lane).any(|miner| {
             !task.trials().has(miner.key())
-                && miner.listed().is_some()
+                && miner.is_listed()
                 && miner.is_kept_for_none_but(lane.own())
                 && miner.fit(lane).is_some_and(|fit| fit <= worst)
                 && limits.as_ref().is_none_or(|limits| limits.allow(miner))

@@ -79,8 +79,7 @@ impl Engine {
     }
 
     fn remember(&mut self, name: &Arc<str>, reputation: f64) {
-        let fleet = &self.fleet;
-        self.trust.remember(name, reputation, |name| fleet.by_identity(name).is_some());
+        self.trust.remember(name, reputation, self.fleet.by_identity(name).is_some());
     }
 
     /// Sets a miner aside if its reputation is too low.

@@ -74,8 +74,11 @@ impl Engine {
     /// The miners that could serve a task if they were up.
     pub fn absent(&self, gid: Gid) -> Vec<MinerKey> {
         let Some(task) = self.tasks.get(gid) else { return Vec::new() };
-        let absent = self.fleet.values().filter(|miner| !miner.takes_part() && miner.could_serve(task.lane()));
-        absent.map(MinerEntry::key).collect()
+        let of_lane = self.fleet.of_lane(task.lane());
+        let absent = of_lane.filter(|miner| !miner.takes_part() && miner.could_serve(task.lane()));
+        let mut absent: Vec<MinerKey> = absent.map(MinerEntry::key).collect();
+        absent.sort_unstable();
+        absent
     }
 
     /// Tasks of a session that have not ended.
