@@ -240,10 +240,30 @@ export interface TokenOptions {
   scopes?: string[];
   /** The only sessions it may use. Empty: all. */
   sessions?: number[];
-  /** For a token of miners: the only models that they may serve. Empty: all. */
+  /** The only models that its tasks may use, and that miners with it may serve. Empty: all. */
   models?: string[];
   /** For a token of miners: the person or company that runs them. */
   owner?: string;
+  /** Its limits. Tokens with the same name have them together. */
+  quota?: QuotaOptions;
+}
+
+/** Its limits. Tokens with the same name have them together. */
+export interface QuotaOptions {
+  /** Requests in one minute, on any route, also those that only read. */
+  requestsPerMinute?: number;
+  /** Tasks that are submitted in one minute. */
+  tasksPerMinute?: number;
+  /** Tokens of prompts and answers in one minute. */
+  tokensPerMinute?: number;
+  /** Tokens of prompts and answers on one day in UTC. */
+  tokensPerDay?: number;
+  /** Tokens of prompts and answers in one month in UTC. */
+  tokensPerMonth?: number;
+  /** Tasks that have not ended. */
+  concurrentTasks?: number;
+  /** Answers that are being streamed. */
+  concurrentStreams?: number;
 }
 
 /** TLS. Off by default. */

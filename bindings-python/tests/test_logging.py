@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from cortensor_router import SyncRouter
-from support import eventually
+from support import eventually, program
 
 
 def refusing_port() -> int:
@@ -47,10 +47,6 @@ def test_a_handler_that_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -
         logger.removeHandler(broken)
 
 
-def test_the_level_off_is_silent(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "cortensor_router")
-    with SyncRouter({"runtime": {"log_level": "off"}}) as router:
-        router.add_upstream(f"http://127.0.0.1:{refusing_port()}/v1")
-        router.add_miner("one", lambda _: "done")
-        assert router.complete("x").text == "done"
-    assert [one for one in caplog.records if one.name != "cortensor_router.miner"] == []
+def test_the_level_off_is_silent() -> None:
+    # All routers of a process share one way to `logging`, on which records of other tests' routers may still be.
+    assert program("silent").stdout == "[]\n"

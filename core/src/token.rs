@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::config::KeyLimits;
 use crate::model::{Scope, SessionId, Timestamp, absent, check_name, check_word, hex};
 use crate::store::ApiKey;
 use crate::{Error, Result};
@@ -120,12 +121,14 @@ pub struct KeySpec {
     #[serde(with = "absent::number")]
     #[cfg_attr(feature = "listener", schema(value_type = u64, default = 0))]
     pub ttl_secs: Option<NonZeroU64>,
-    /// For a key of miners: the only models that the miner may serve; empty: all models.
+    /// The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models.
     pub models: Vec<String>,
     /// For a key of miners: the person or company that runs the miner.
     #[serde(with = "absent::text")]
     #[cfg_attr(feature = "listener", schema(value_type = String, default = ""))]
     pub owner: Option<String>,
+    /// The key's limits.
+    pub limits: KeyLimits,
 }
 
 cortensor_router_model::setters! { KeySpec {
@@ -135,6 +138,7 @@ cortensor_router_model::setters! { KeySpec {
     ttl_secs: Option<NonZeroU64> => ttl_secs,
     models: impl IntoIterator<Item = impl Into<String>> => models.into_iter().map(Into::into).collect(),
     owner: impl Into<String> => absent::text::of(owner),
+    limits: KeyLimits => limits,
 } }
 
 impl KeySpec {
@@ -191,6 +195,7 @@ impl KeySpec {
             expires_at: ttl.map(|ttl| ttl.saturating_add(now.as_secs())),
             models: self.models.clone(),
             owner: self.owner.clone(),
+            limits: self.limits,
         };
         let shown = ApiKey { hash: String::new(), ..record.clone() };
         Ok((record, NewKey { key: shown, token }))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use cortensor_router::ApiKey;
 use cortensor_router::KeySpec;
-use cortensor_router::config::Durability;
+use cortensor_router::config::{Durability, LimitsPatch};
 use cortensor_router::internals::store::{Holder, SqliteStore, Store as _, holder};
 use http::Method;
 use serde_json::{Value, json};
@@ -26,6 +26,8 @@ Examples:
   cortensor-router key create --name app       may submit and read
   cortensor-router key create --name ops --scope admin --ttl 30d
   cortensor-router key create --name tenant-a --session 3 --session 4
+  cortensor-router key create --name trial --model tiny --limit tokens_per_day=100000
+  cortensor-router key limit 0f3c9a1b2d4e tokens_per_day=200000 tasks_per_minute=none
   cortensor-router key list
   cortensor-router key revoke 0f3c9a1b2d4e
 
@@ -47,6 +49,8 @@ enum Action {
     Create(Create),
     /// List the keys
     List(List),
+    /// Change the limits of a key
+    Limit(Limit),
     /// Revoke a key: its token is refused from now on
     #[command(visible_alias = "delete")]
     Revoke(Revoke),
@@ -63,7 +67,8 @@ struct Create {
     /// The only sessions that the key may use (repeatable); all where none is given
     #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
     sessions: Vec<u64>,
-    /// For a key of miners: the only models that they may serve (repeatable)
+    /// The only models that the key's tasks may use, or that miners with it may serve (repeatable); all where none is
+    /// given
     #[arg(long = "model", value_name = "MODEL", value_delimiter = ',')]
     models: Vec<String>,
     /// For a key of miners: the person or company that runs them
@@ -72,6 +77,24 @@ struct Create {
     /// How long the key is valid: 90s, 15m, 12h, 30d; for ever where it is not given
     #[arg(long, value_parser = duration)]
     ttl: Option<u64>,
+    /// A limit (repeatable): requests_per_minute, tasks_per_minute, tokens_per_minute, tokens_per_day,
+    /// tokens_per_month, concurrent_tasks or concurrent_streams
+    #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = limit)]
+    limits: Vec<(String, Option<u64>)>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// New limits of a key.
+#[derive(Debug, Args)]
+struct Limit {
+    /// The id, which is the second part of the token
+    #[arg(value_name = "ID")]
+    id: String,
+    /// A limit: requests_per_minute, tasks_per_minute, tokens_per_minute, tokens_per_day, tokens_per_month,
+    /// concurrent_tasks or concurrent_streams; `none` lifts it
+    #[arg(value_name = "LIMIT=NUMBER", value_parser = limit, required = true)]
+    limits: Vec<(String, Option<u64>)>,
     #[command(flatten)]
     place: Place,
 }
@@ -123,6 +146,7 @@ impl Keys {
         match &self.action {
             Action::Create(create) => create.run(),
             Action::List(list) => list.run(),
+            Action::Limit(limit) => limit.run(),
             Action::Revoke(revoke) => revoke.run(),
         }
     }
@@ -183,12 +207,66 @@ pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
     Ok(answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
+impl Limit {
+    fn run(&self) -> Done {
+        let Self { id, limits, place } = self;
+        let id = id_of(id);
+        let wanted = object(limits);
+        let patch: LimitsPatch =
+            serde_json::from_value(wanted.clone()).map_err(|error| Exit::usage(error.to_string()))?;
+        let key = match place.find()? {
+            Holding::Router(client) => {
+                let path = format!("/api/v1/keys/{}", path_segment(id));
+                runtime::client(client.send(Method::PATCH, &path, Some(&json!({"limits": wanted}))))?
+            }
+            Holding::Directory(dir) => {
+                let changed = with_store(&dir, |store| {
+                    let found = store.keys().wait()?.into_iter().find(|key| key.id == id);
+                    let Some(mut key) = found else { return Ok(None) };
+                    key.limits = patch.applied_to(key.limits);
+                    store.put_key(key.clone()).wait()?;
+                    Ok(Some(shown(&key)))
+                })?;
+                changed.ok_or_else(|| no_key(id))?
+            }
+        };
+        if place.json {
+            return output::json(&key);
+        }
+        let limits = key.get("limits").and_then(Value::as_object).cloned().unwrap_or_default();
+        let words: Vec<String> = limits.iter().map(|(name, most)| format!("{name}={most}")).collect();
+        let words = if words.is_empty() { "no limits".to_owned() } else { words.join(" ") };
+        output::line(&format!("key {id} has {words}"))
+    }
+}
+
+/// The id of a key. Users often paste the whole token; its secret is not needed and not sent.
+fn id_of(text: &str) -> &str {
+    text.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(text)
+}
+
+fn no_key(id: &str) -> Exit {
+    Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`"))
+}
+
+/// Reads `tokens_per_day=1000`, or `tokens_per_day=none`.
+fn limit(text: &str) -> Result<(String, Option<u64>), String> {
+    let wrong = || format!("{text:?} is no limit: write it like tokens_per_day=1000");
+    let (name, number) = text.split_once('=').ok_or_else(wrong)?;
+    let number = if number == "none" { None } else { Some(number.parse().map_err(|_| wrong())?) };
+    Ok((name.to_owned(), number))
+}
+
+/// The limits as JSON.
+fn object(limits: &[(String, Option<u64>)]) -> Value {
+    Value::Object(limits.iter().map(|(name, number)| (name.clone(), json!(number))).collect())
+}
+
 impl Revoke {
     /// Revokes the key with that id, or with that token.
     pub(crate) fn run(&self) -> Done {
         let Self { id, place } = self;
-        // Users often paste the whole token; its secret is not needed and not sent.
-        let id = id.strip_prefix("ctr_").and_then(|rest| rest.split('_').next()).unwrap_or(id);
+        let id = id_of(id);
         match place.find()? {
             Holding::Router(client) => {
                 let path = format!("/api/v1/keys/{}", path_segment(id));
@@ -196,7 +274,7 @@ impl Revoke {
             }
             Holding::Directory(dir) => {
                 if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
-                    return Err(Exit::new(4, format!("there is no key {id:?}: see `cortensor-router key list`")));
+                    return Err(no_key(id));
                 }
             }
         }
@@ -209,7 +287,10 @@ impl Revoke {
 
 impl Create {
     fn run(&self) -> Done {
+        let limits =
+            serde_json::from_value(object(&self.limits)).map_err(|error| Exit::usage(format!("--limit: {error}")))?;
         let spec = KeySpec::new(self.name.clone())
+            .limits(limits)
             .scopes(self.scopes.clone())
             .sessions(self.sessions.clone())
             .ttl_secs(self.ttl.and_then(NonZeroU64::new))
@@ -264,11 +345,15 @@ fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router
 
 /// The record as it is shown, without its hash.
 fn shown(key: &ApiKey) -> Value {
-    json!({
+    let mut shown = json!({
         "id": key.id, "name": key.name, "scopes": key.scopes, "sessions": key.sessions,
         "created_at": key.created_at, "expires_at": key.expires_at.map_or(0, NonZeroU64::get), "models": key.models,
         "owner": key.owner.as_deref().unwrap_or_default(),
-    })
+    });
+    if !key.limits.is_none() {
+        shown["limits"] = json!(key.limits);
+    }
+    shown
 }
 
 pub(crate) fn expiry(key: &Value) -> String {

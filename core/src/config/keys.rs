@@ -166,7 +166,7 @@ pub(crate) fn canonical(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ListenConfig, StorageConfig, TlsConfig, TokenConfig, UpstreamConfig};
+    use crate::config::{KeyLimits, ListenConfig, StorageConfig, TlsConfig, TokenConfig, UpstreamConfig};
 
     fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
         match value {
@@ -190,10 +190,19 @@ mod tests {
 
     #[test]
     fn every_key_that_serde_writes_is_in_the_table_and_the_other_way_round() {
+        let one = std::num::NonZeroU64::new(1);
+        let limited = KeyLimits::default()
+            .requests_per_minute(one)
+            .tasks_per_minute(one)
+            .tokens_per_minute(one)
+            .tokens_per_day(one)
+            .tokens_per_month(one)
+            .concurrent_tasks(one)
+            .concurrent_streams(one);
         let config = Config {
             storage: StorageConfig { data_dir: Some("/d".into()), ..StorageConfig::default() },
             listen: ListenConfig {
-                tokens: vec![TokenConfig::default()],
+                tokens: vec![TokenConfig::default().quota(limited)],
                 tls: TlsConfig { cert: Some("/c".into()), key: Some("/k".into()), client_ca: Some("/a".into()) },
                 dev_token: Some(true),
                 ..ListenConfig::default()

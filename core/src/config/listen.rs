@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
-use super::TlsConfig;
+use super::{KeyLimits, TlsConfig};
 use crate::model::{Scope, absent, check_name};
 use crate::{Error, Result};
 
@@ -160,11 +160,14 @@ pub struct TokenConfig {
     pub scopes: Vec<Scope>,
     /// The only sessions it may use. Empty: all.
     pub sessions: Vec<u64>,
-    /// For a token of miners: the only models that they may serve. Empty: all.
+    /// The only models that its tasks may use, and that miners with it may serve. Empty: all.
     pub models: Vec<String>,
     /// For a token of miners: the person or company that runs them.
     #[serde(with = "absent::text")]
     pub owner: Option<String>,
+    /// Its limits. Tokens with the same name have them together.
+    #[serde(skip_serializing_if = "KeyLimits::is_none")]
+    pub quota: KeyLimits,
 }
 }
 

@@ -12,6 +12,7 @@ mod dispatch;
 #[doc(hidden)]
 pub mod distrust;
 mod environment;
+mod key_limits;
 mod kind;
 mod layers;
 mod limits;
@@ -37,6 +38,7 @@ pub use authority::client_tls;
 pub use dispatch::DispatchConfig;
 #[doc(hidden)]
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
+pub use key_limits::{KeyLimits, LimitsPatch};
 #[doc(hidden)]
 pub use keys::{Key, keys};
 #[doc(hidden)]

@@ -213,7 +213,7 @@ mod tests {
             "storage.data_dir=/d",
             "dispatch.retry_ratio=0.5",
             r#"upstream=[{"url":"http://a/v1","aliases":{"x":"y"},"models":["y"]},{"url":"http://b/v1"}]"#,
-            r#"listen.token=[{"name":"app","value":"v3ry","scopes":["read"]}]"#,
+            r#"listen.token=[{"name":"app","value":"v3ry","scopes":["read"],"quota":{"tokens_per_day":5}}]"#,
             "listen.cors.origins=https://app.example",
             "completion_sessions=1,2",
         ]);

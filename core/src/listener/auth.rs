@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::credentials::{self, Sent};
 use super::locality::{Foreign, Local, LocalRule, Visit};
-use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, ListenConfig};
+use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, KeyLimits, ListenConfig};
 use crate::model::{Scope, SessionId, Timestamp};
 use crate::router::key_end::KeyLife;
-use crate::router::{KeyRing, Known};
+use crate::router::{KeyRing, Known, Meter};
 use crate::store::ApiKey;
 use crate::token::{DEFAULT_ENROL_SECS, DEFAULT_SCOPES, KeySpec, Token};
 use crate::{Error, ErrorKind, Result, Router};
@@ -31,6 +31,8 @@ pub(in crate::listener) struct Caller {
     /// Whether `rights` come from a key of the store or a token of the configuration. The development token and a
     /// caller without a token have no such record.
     recorded: bool,
+    /// The count of what the caller uses; `None`: it has no limits.
+    meter: Option<Arc<Meter>>,
     /// Cancelled when the caller's key is revoked; `None` for a token of the configuration, which cannot be revoked.
     revoked: Option<CancellationToken>,
 }
@@ -39,7 +41,7 @@ impl Caller {
     /// A caller without a record.
     fn new(id: &str, scopes: &[Scope]) -> Self {
         let rights = Arc::new(ApiKey { id: id.to_owned(), scopes: scopes.to_vec(), ..ApiKey::default() });
-        Self { id: id.into(), rights, recorded: false, revoked: None }
+        Self { id: id.into(), rights, recorded: false, meter: None, revoked: None }
     }
 
     /// Whether the caller's key has expired at that time.
@@ -50,6 +52,23 @@ impl Caller {
     /// The token's id or name, which is the scope of the caller's idempotency keys.
     pub(in crate::listener) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The count of what the caller uses; `None`: it has no limits.
+    pub(in crate::listener) fn meter(&self) -> Option<&Arc<Meter>> {
+        self.meter.as_ref()
+    }
+
+    /// The only models that the caller may use; empty: all models.
+    pub(in crate::listener) fn models(&self) -> &[String] {
+        &self.rights.models
+    }
+
+    /// Refuses limits of another key that are wider than the caller's own.
+    pub(in crate::listener) fn may_grant(&self, limits: &KeyLimits) -> Result<()> {
+        let Some((name, most)) = limits.wider_than(&self.rights.limits) else { return Ok(()) };
+        let words = format!("this token has {name} = {most}: a key makes none that can do more than itself");
+        Err(Error::new(ErrorKind::PermissionDenied, words).with_param("limits"))
     }
 
     /// The id, for a task.
@@ -119,6 +138,15 @@ impl Caller {
             }
             let own = NonZeroU64::new(DEFAULT_ENROL_SECS).filter(|_| spec.scopes.contains(&Scope::Enrol));
             spec.ttl_secs = spec.ttl_secs.or(own).or(Some(left)).map(|ttl| ttl.min(left));
+        }
+        spec.limits = spec.limits.or(self.rights.limits);
+        self.may_grant(&spec.limits)?;
+        if spec.models.is_empty() {
+            spec.models.clone_from(&self.rights.models);
+        } else if let Some(other) =
+            spec.models.iter().find(|model| !self.rights.models.is_empty() && !self.rights.models.contains(model))
+        {
+            return Err(beyond("models", format!("the model {other:?} is none of this token's")));
         }
         Ok(spec)
     }
@@ -195,9 +223,12 @@ impl Auth {
                 sessions: token.sessions.iter().copied().map(SessionId).collect(),
                 models: token.models.clone(),
                 owner: token.owner.clone(),
+                limits: token.quota,
                 ..ApiKey::default()
             });
-            configured.push((hash(&token.secret()?), Caller { id: id.into(), rights, recorded: true, revoked: None }));
+            let hash = hash(&token.secret()?);
+            let meter = if token.quota.is_none() { None } else { router.key_ring().meter(&id, &token.quota) };
+            configured.push((hash, Caller { id: id.into(), rights, recorded: true, meter, revoked: None }));
         }
         let dev = match config.dev_token {
             _ if !config.host.is_loopback() => DevToken::Off,
@@ -320,11 +351,11 @@ impl Auth {
             let known = self.keys.get(parsed.id());
             // An unknown id must cost the same comparison as a known one.
             let matches = parsed.matches(known.as_ref().map_or(NO_HASH, |known| known.key.hash.as_str()));
-            if let Some(Known { id, key, revoked }) = known {
+            if let Some(Known { id, key, meter, revoked }) = known {
                 if !matches {
                     return None;
                 }
-                let caller = Caller { id, rights: key, recorded: true, revoked: Some(revoked) };
+                let caller = Caller { id, rights: key, recorded: true, meter, revoked: Some(revoked) };
                 if caller.has_expired(now_secs) {
                     tracing::info!(key = caller.rights.id, name = caller.rights.name, "an expired key was sent");
                     return None;

@@ -90,7 +90,7 @@ async fn create(
     caller.administers()?;
     let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
-    let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![Scope::Enrol], sessions: Vec::new() };
+    let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![Scope::Enrol], ..KeySpec::default() };
     let spec = caller.lend(spec, Timestamp::wall_clock().as_secs())?;
     Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
 }

@@ -15,12 +15,13 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use super::access::{self, Line};
 use super::cut::Ends;
 use super::fast_path::FastPath;
+use super::limits::Limits;
 use super::locality::Visit;
 use super::marks::Marks;
 use super::peer::Connection;
 use super::reply::{Failed, Family};
 use super::state::AppState;
-use super::{intake, miners, paths, request_id};
+use super::{intake, limits, miners, paths, request_id};
 use crate::model::Timestamp;
 use crate::{Error, ErrorKind};
 
@@ -105,7 +106,7 @@ impl Gate {
         if connection.miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
             return (no_route(family, path), false);
         }
-        let (mut known, mut key_life) = (None, None);
+        let (mut known, mut key_life, mut limits) = (None, None, None);
         if !self.is_public(request.method(), path) {
             let now = Timestamp::wall_clock();
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
@@ -116,6 +117,14 @@ impl Gate {
             match caller {
                 Ok(caller) => {
                     access::by(&caller);
+                    if let Some(meter) = caller.meter() {
+                        match Limits::of(meter) {
+                            Ok(taken) => limits = Some(taken),
+                            Err((taken, error)) => {
+                                return (taken.tell(Failed::new(family, error).into_response()), false);
+                            }
+                        }
+                    }
                     key_life = caller.life(now);
                     self.state.router.metrics().requested_by(caller.id());
                     known = Some(caller);
@@ -142,9 +151,13 @@ impl Gate {
             }
         });
         let ends = Ends { closing: connection.closing.clone(), key_life };
-        match ends.bound(answer, family).await {
+        let (response, is_fast) = match ends.bound(answer, family).await {
             Ok(response) => (response, is_fast),
             Err(error) => (Failed::new(family, error).into_response(), false),
+        };
+        match limits {
+            None => (response, is_fast),
+            Some(limits) => (limits.tell(response), is_fast),
         }
     }
 
@@ -171,7 +184,12 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         // SDKs send a dozen headers of their own.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW])
+        .expose_headers(
+            [intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW]
+                .into_iter()
+                .chain(limits::HEADERS.iter().flatten().cloned())
+                .collect::<Vec<_>>(),
+        )
         // Pages on the network may reach a router on this machine if their origin is allowed.
         .allow_private_network(true);
     if origins.iter().any(|origin| origin == "*") {

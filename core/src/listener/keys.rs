@@ -4,6 +4,8 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -16,11 +18,13 @@ use super::openapi::{CortensorFailures, ReadFailures};
 use super::reply::{Failed, Family, Json};
 use super::state::AppState;
 use crate::Error;
+use crate::config::{KeyLimits, LimitsPatch};
 use crate::model::{Scope, Timestamp};
+use crate::store::ApiKey;
 use crate::token::{KeySpec, NewKey};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(limit, revoke))
 }
 
 /// The keys, without their secrets
@@ -40,8 +44,8 @@ async fn list(State(state): State<AppState>, Extension(caller): Extension<Caller
 /// Creates a key
 ///
 /// The answer has the token, which is never shown again: only a hash of its secret is kept. A key never makes a key
-/// that can do more than itself: the new key gets its sessions and its expiry if the body names none, and others are
-/// refused (403).
+/// that can do more than itself: the new key gets its sessions, models, limits and its expiry if the body names none,
+/// and wider ones are refused (403).
 #[utoipa::path(
     post,
     path = "/api/v1/keys",
@@ -59,6 +63,50 @@ async fn create(
     let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let spec = caller.lend(body::parse(Family::Cortensor, &body)?, Timestamp::wall_clock().as_secs())?;
     Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
+}
+
+/// A change of a key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct KeyPatch {
+    /// The limits to change: a missing member keeps its limit, and `null` lifts it.
+    #[schema(value_type = KeyLimits)]
+    limits: LimitsPatch,
+}
+
+/// Changes the limits of a key
+///
+/// The limits count at once. What the key has used of a day and of a month counts against the new ones. A key never
+/// gives wider limits than its own (403).
+#[utoipa::path(
+    patch,
+    path = "/api/v1/keys/{id}",
+    tag = "Keys",
+    params(("id" = String, Path, description = "The key's id: the part between the first two underscores of its token.")),
+    request_body = KeyPatch,
+    responses((status = 200, description = "The key as it is now.", body = ApiKey), CortensorFailures)
+)]
+async fn limit(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ApiKey>, Failed> {
+    caller.may(Scope::Admin)?;
+    let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
+    let patch: KeyPatch = body::parse(Family::Cortensor, &body)?;
+    let hidden = state.router.key_ring().get(&id).is_some_and(|known| !caller.rules(&known.key));
+    let changed = if hidden {
+        None
+    } else {
+        state.router.limit_key(&id, patch.limits, move |limits| caller.may_grant(limits)).await?
+    };
+    Ok(Json(changed.ok_or_else(|| unknown(&id))?))
+}
+
+fn unknown(id: &str) -> Error {
+    Error::not_found(format!("there is no key {id}")).with_code("key_not_found").with_param("id")
 }
 
 /// Revokes a key
@@ -80,10 +128,7 @@ async fn revoke(
     caller.may(Scope::Admin)?;
     let hidden = state.router.key_ring().get(&id).is_some_and(|known| !caller.rules(&known.key));
     if hidden || !state.router.delete_key(&id).await? {
-        return Err(Error::not_found(format!("there is no key {id}"))
-            .with_code("key_not_found")
-            .with_param("id")
-            .into());
+        return Err(unknown(&id).into());
     }
     Ok(Json(KeyRevoked::new(id)))
 }

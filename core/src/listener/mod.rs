@@ -28,6 +28,7 @@ mod heads;
 mod health;
 mod intake;
 mod keys;
+mod limits;
 mod locality;
 mod machine;
 mod marks;

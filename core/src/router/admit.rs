@@ -9,6 +9,7 @@ use super::drive::Deed;
 use super::intake::Checked;
 use super::live::{Live, weight_of};
 use super::memory::Memory;
+use super::quota::Charge;
 use super::shared::Shared;
 use super::transcript::Transcript;
 use crate::engine::{self, Demand, Effect, Event, Refusal};
@@ -126,7 +127,7 @@ impl Shared {
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
-        let Checked { session, key, mut request, idempotency, detach, any_model, patience } = checked;
+        let Checked { session, key, meter, mut request, idempotency, detach, any_model, patience } = checked;
         let now = self.clock.now();
         let limits = &self.config.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
@@ -152,11 +153,21 @@ impl Shared {
         task.any_model = any_model;
         task.attached = !detach;
         task.open_ended = patience.is_some() && task.streaming && task.required == 1;
+        let reserved = match meter.map(|meter| meter.admit(greatest_use(&task, &request))).transpose() {
+            Ok(reserved) => reserved,
+            Err(error) => {
+                self.metrics.refused(error.code());
+                return Err(error);
+            }
+        };
         let origin = Origin::Caller { idempotency, detach };
         let entrant = Entrant { demand: task, key, request, judged, created_at: now, retention, origin };
         match self.admit(&mut core, entrant, now) {
             Ok(admitted) => {
                 self.metrics.submitted();
+                if let Some(reserved) = reserved {
+                    admitted.live.state.lock().charge = Some(Charge::Reserved(reserved));
+                }
                 Ok(admitted)
             }
             Err(error) => {
@@ -198,7 +209,12 @@ impl Shared {
                     self.admit(&mut core, entrant, now)
                 });
             match made {
-                Ok(admitted) => admitted.deeds,
+                Ok(admitted) => {
+                    if task.key_id.is_some() {
+                        admitted.live.state.lock().charge = Some(Charge::Restored);
+                    }
+                    admitted.deeds
+                }
                 Err(error) => {
                     tracing::error!(gid = %task.gid, %error, "an unfinished task of the store cannot be read any more");
                     return;
@@ -271,6 +287,17 @@ fn bound_of(code: &str) -> Option<&'static str> {
         "too_few_miners" => "the miners that the task or its session wants",
         _ => return None,
     })
+}
+
+/// The tokens that a task may take: those of its prompt, and those of its longest answers.
+fn greatest_use(demand: &Demand, request: &TaskRequest) -> u64 {
+    if demand.embedding {
+        return demand.prompt_tokens;
+    }
+    let count = |name| request.extra(name).and_then(|value| serde_json::from_str::<u64>(value.get()).ok()).unwrap_or(1);
+    // Each of an upstream's choices may be as long as the answer.
+    let choices = count("n").max(count("best_of")).max(1);
+    demand.max_tokens.saturating_mul(choices).saturating_add(demand.prompt_tokens)
 }
 
 fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Option<&str>) -> Error {

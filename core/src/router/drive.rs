@@ -12,12 +12,14 @@ use super::attempt::Attempt;
 use super::core::Core;
 use super::live::{Live, LiveState, wake};
 use super::metrics::Ended;
+use super::quota::Charge;
 use super::shared::Shared;
 use super::slot::MinerSlot;
 use super::unwritten::Unwritten;
 use crate::engine::{BreakerState, Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
 use crate::model::{Fence, Gid, Outcome, StoreKind, TaskState, Timestamp, estimate_tokens};
+use crate::store::UsageCounts;
 use crate::task::error_of;
 use crate::{Error, Result};
 
@@ -386,6 +388,15 @@ impl Shared {
                     asked_for: live.spec.model.as_deref(),
                     usage: given.map(|answer| answer.usage),
                 });
+            }
+            if let Some(charge) = state.charge.take() {
+                // A task whose end is lost runs again, and counts when that ends.
+                let end = state.closed.as_ref().filter(|_| written);
+                let tokens = end.map_or(0, |end| UsageCounts::of(&end.row).tokens());
+                match charge {
+                    Charge::Reserved(reserved) => reserved.settle(tokens),
+                    Charge::Restored => self.keys.count(live.spec.key.as_deref().unwrap_or_default(), tokens),
+                }
             }
             (weight, state.transcript.last_seq(), attempts, state.take_wakers())
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::quota::Meter;
 use super::shared::{Router, Shared};
 use crate::config::UnknownSession;
 use crate::model::whole::digits;
@@ -48,6 +49,10 @@ pub(crate) struct Intake<'a> {
     pub(crate) allowed: &'a [SessionId],
     /// The key under which the task is counted; `None`: nobody is named.
     pub(crate) key: Option<Arc<str>>,
+    /// The only models that the caller may use; empty: all.
+    pub(crate) models: &'a [String],
+    /// The count of what the caller uses; `None`: it has no limits.
+    pub(crate) meter: Option<Arc<Meter>>,
     /// The request. Its `kind` is set.
     pub(crate) request: TaskRequest,
     /// The key that makes the submission repeatable.
@@ -68,6 +73,8 @@ impl Intake<'_> {
             session: Wish::Exactly(session),
             allowed: &[],
             key: None,
+            models: &[],
+            meter: None,
             request,
             idempotency: None,
             detach: false,
@@ -82,6 +89,7 @@ impl Intake<'_> {
 pub(crate) struct Checked {
     pub(super) session: SessionId,
     pub(super) key: Option<Arc<str>>,
+    pub(super) meter: Option<Arc<Meter>>,
     pub(super) request: Arc<TaskRequest>,
     pub(super) idempotency: Option<Idempotency>,
     pub(super) detach: bool,
@@ -111,6 +119,9 @@ impl Router {
     pub(crate) fn check(&self, intake: Intake<'_>) -> Result<Checked> {
         let session = self.session_of(&intake.session, intake.allowed)?;
         let request = self.shared.checked(intake.request.with_checked_input()?)?;
+        if !intake.models.is_empty() {
+            self.check_model(session, request.model.as_deref(), intake.models)?;
+        }
         if let Some(refusal) = request.wants_upstream()
             && !self.only_upstreams(session, request.model.as_deref())
         {
@@ -121,10 +132,12 @@ impl Router {
         Ok(Checked {
             session,
             key: intake.key,
+            meter: intake.meter,
             request: Arc::new(request),
             idempotency,
             detach: intake.detach,
-            any_model: intake.any_model,
+            // A caller that may use only some models gets no other one in their place.
+            any_model: intake.any_model && intake.models.is_empty(),
             patience: intake.patience,
         })
     }
@@ -158,6 +171,19 @@ impl Router {
             }
             UnknownSession::Default | UnknownSession::Reject => found,
         }
+    }
+
+    /// Refuses a model that the caller may not use; the session's model stands for one that the request does not name.
+    fn check_model(&self, session: SessionId, asked: Option<&str>, allowed: &[String]) -> Result<()> {
+        let own = if asked.is_none() { self.session(session)?.spec.model } else { None };
+        let names = allowed.join(", ");
+        let words = match asked.or(own.as_deref()) {
+            Some(model) if meant(allowed, model).is_some() => return Ok(()),
+            Some(model) => format!("this key may not use the model {model:?}: it may use {names}"),
+            None => format!("this key may use only some models, and the request names none: name one of {names}"),
+        };
+        let error = Error::new(ErrorKind::PermissionDenied, words);
+        Err(error.with_code("model_not_allowed").with_param("model"))
     }
 
     /// Whether every miner that could get the request is an upstream. If an active miner lists the model, only the

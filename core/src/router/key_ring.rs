@@ -7,13 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
+use super::meters::Meters;
+use super::quota::{Meter, Spent};
+#[cfg(feature = "listener")]
+use crate::config::KeyLimits;
 use crate::model::Scope;
 use crate::store::ApiKey;
 
-/// The keys of the store, in memory.
-#[derive(Default)]
+/// The keys of the store, in memory, and the meters of all keys and tokens with limits.
 pub(crate) struct KeyRing {
     ring: RwLock<Ring>,
+    meters: Meters,
+    /// Held from reading a key until its change is in the store and in memory, so that no change undoes another.
+    pub(super) changing: tokio::sync::Mutex<()>,
     /// The number of changes so far. It grows before a change has returned.
     changes: AtomicU64,
 }
@@ -46,12 +52,15 @@ pub(crate) struct Known {
     #[cfg(feature = "listener")]
     pub(crate) id: Arc<str>,
     pub(crate) key: Arc<ApiKey>,
+    /// The count of what the key uses; `None`: it has no limits.
+    pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) revoked: CancellationToken,
 }
 
 impl KeyRing {
-    pub(super) fn new(keys: Vec<ApiKey>) -> Arc<Self> {
-        let ring = Self::default();
+    pub(super) fn new(keys: Vec<ApiKey>, meters: Meters) -> Arc<Self> {
+        let (changing, changes) = (tokio::sync::Mutex::default(), AtomicU64::new(0));
+        let ring = Self { ring: RwLock::default(), meters, changing, changes };
         for key in keys {
             ring.add(key);
         }
@@ -60,10 +69,12 @@ impl KeyRing {
 
     pub(super) fn add(&self, key: ApiKey) {
         let id: Arc<str> = key.id.as_str().into();
+        let meter = self.meters.of(&id, &key.limits);
         let known = Known {
             #[cfg(feature = "listener")]
             id: id.clone(),
             key: Arc::new(key),
+            meter,
             revoked: CancellationToken::new(),
         };
         self.replace(&id, Some(known));
@@ -71,6 +82,38 @@ impl KeyRing {
 
     pub(super) fn remove(&self, id: &str) {
         self.replace(id, None);
+        self.meters.forget(id);
+    }
+
+    /// Gives a key other limits. Its requests under way go on. `spent` is what the key has used up, if it had no limits.
+    pub(super) fn limit(&self, key: ApiKey, spent: Option<Spent>) {
+        if let Some(spent) = spent {
+            self.meters.note(key.id.clone(), spent);
+        }
+        let meter = self.meters.of(&key.id, &key.limits);
+        let mut ring = self.ring.write();
+        if let Some(known) = ring.by_id.get_mut(&key.id) {
+            known.meter = meter;
+            known.key = Arc::new(key);
+        }
+        drop(ring);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether what the key uses is counted.
+    pub(super) fn is_counted(&self, id: &str) -> bool {
+        self.meters.has(id)
+    }
+
+    /// The meter of a token of the configuration, which has these limits.
+    #[cfg(feature = "listener")]
+    pub(crate) fn meter(&self, name: &str, limits: &KeyLimits) -> Option<Arc<Meter>> {
+        self.meters.of(name, limits)
+    }
+
+    /// Counts the tokens of a task that an earlier start admitted.
+    pub(super) fn count(&self, key: &str, tokens: u64) {
+        self.meters.count(key, tokens);
     }
 
     fn replace(&self, id: &str, key: Option<Known>) {
@@ -89,7 +132,6 @@ impl KeyRing {
     }
 
     /// The key with this id.
-    #[cfg(feature = "listener")]
     pub(crate) fn get(&self, id: &str) -> Option<Known> {
         self.ring.read().by_id.get(id).cloned()
     }

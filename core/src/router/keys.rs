@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 #[cfg(feature = "listener")]
 use super::key_ring::KeyRing;
+use super::meters::spent;
 use super::shared::Router;
 use crate::Result;
+use crate::config::{KeyLimits, LimitsPatch};
 use crate::model::Timestamp;
 use crate::store::ApiKey;
 use crate::token::{KeySpec, NewKey};
@@ -57,6 +59,38 @@ impl Router {
         Ok(keys)
     }
 
+    /// Changes the limits of a key, which count from now on. Gives its record, without its hash; `None`: there is no
+    /// such key.
+    ///
+    /// # Errors
+    /// The store's; that of `check`, which sees the new limits.
+    pub async fn limit_key(
+        &self,
+        id: &str,
+        patch: LimitsPatch,
+        check: impl FnOnce(&KeyLimits) -> Result<()> + Send + 'static,
+    ) -> Result<Option<ApiKey>> {
+        let (shared, id, today) = (self.shared.clone(), id.to_owned(), self.today());
+        self.shared
+            .see_through(async move {
+                let _no_changes = shared.keys.changing.lock().await;
+                let Some(known) = shared.keys.get(&id) else { return Ok(None) };
+                let mut key = ApiKey::clone(&known.key);
+                key.limits = patch.applied_to(key.limits);
+                check(&key.limits)?;
+                shared.store.put_key(key.clone()).await?;
+                let spent = if shared.keys.is_counted(&id) {
+                    None
+                } else {
+                    spent(&*shared.store, today, Some(&id)).await?.remove(&id)
+                };
+                shared.keys.limit(key.clone(), spent);
+                key.hash.clear();
+                Ok(Some(key))
+            })
+            .await
+    }
+
     /// Deletes a key. Every listener refuses it from now on and ends its open requests and connections. `false`: there
     /// was no such key.
     ///
@@ -66,6 +100,7 @@ impl Router {
         let (shared, id) = (self.shared.clone(), id.to_owned());
         self.shared
             .see_through(async move {
+                let _no_changes = shared.keys.changing.lock().await;
                 let found = shared.store.delete_key(id.clone()).await?;
                 shared.keys.remove(&id);
                 if found {

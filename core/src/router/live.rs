@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::memory::{Held, Memory, TASK};
+use super::quota::Charge;
 use super::transcript::Transcript;
 use super::underway::Underway;
 use super::unwritten::Unwritten;
@@ -66,6 +67,8 @@ pub(super) struct LiveState {
     /// Whether the text came from the store in one piece. The piece numbers that readers have seen before do not
     /// belong to this piece.
     pub(super) rejoined: bool,
+    /// How the task's tokens count against the limits of its key; `None`: they do not.
+    pub(super) charge: Option<Charge>,
     /// The task's share of the router's memory.
     held: Held,
     /// Each reader's number, and the number of the last piece that it has read.
@@ -120,6 +123,7 @@ impl Live {
                 lost: None,
                 unwritten: None,
                 rejoined: false,
+                charge: None,
                 held,
                 readers: SmallVec::new(),
                 wakers: SmallVec::new(),

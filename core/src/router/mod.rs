@@ -17,7 +17,8 @@
 //! keys, known, usage                       read usage
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
-//! underway, transcript, recent, claim, memory, metrics, clock
+//! quota, meters, underway, transcript,
+//! recent, claim, memory, metrics, clock
 //! ```
 //!
 //! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
@@ -54,9 +55,11 @@ mod keys;
 mod known;
 mod live;
 mod memory;
+mod meters;
 mod metrics;
 mod miners;
 mod open;
+mod quota;
 mod recent;
 #[cfg(feature = "listener")]
 mod remote;
@@ -93,6 +96,9 @@ pub(crate) use memory::{Held, Memory};
 pub(crate) use metrics::{Metrics, RequestLabels};
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;
+#[cfg(feature = "listener")]
+pub(crate) use quota::Left;
+pub(crate) use quota::Meter;
 pub use sessions::SessionFilter;
 pub use shared::Router;
 pub use slot::NOT_HEARD;

@@ -15,6 +15,7 @@ use super::core::Core;
 use super::key_ring::KeyRing;
 use super::live::Live;
 use super::memory::Memory;
+use super::meters::{Meters, spent};
 use super::metrics::Metrics;
 use super::recent::Recent;
 use super::sessions::{STANDING, new_sid, standing};
@@ -26,7 +27,7 @@ use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::id_map::IdMap;
 use crate::miner::{EchoMiner, Miner, Network};
-use crate::model::{Gid, MinerSpec, Session, TaskId};
+use crate::model::{Day, Gid, MinerSpec, Session, TaskId};
 use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -133,11 +134,12 @@ impl RouterBuilder {
         if recovery.epoch >= 1 << 20 {
             return Err(Error::internal("the store was opened more than a million times: fences have run out"));
         }
-        let keys = KeyRing::new(store.keys().await?);
+        let clock = Clock::new();
+        let spent = spent(&*store, Day::of(clock.now()), None).await?;
+        let keys = KeyRing::new(store.keys().await?, Meters::new(clock, spent));
         let known = store.miners().await?;
         let miners_are_new = known.is_empty();
         let known = known.into_iter().map(|record| (record.id.clone(), record)).collect();
-        let clock = Clock::new();
         let mut written = Vec::new();
         for id in STANDING {
             let there = recovery.sessions.iter().any(|session| session.id == id);

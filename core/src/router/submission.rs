@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::live::Live;
+use super::quota::StreamPermit;
 use super::shared::Shared;
 use super::stream::TokenStream;
 use super::wait::{Attachment, Waiter, written_down};
@@ -53,6 +54,8 @@ pub struct Submission {
     live: Arc<Live>,
     attachment: Arc<Attachment>,
     joined: bool,
+    /// The place of the stream among those that its caller may have open.
+    permit: Option<StreamPermit>,
 }
 
 impl std::fmt::Debug for Submission {
@@ -67,7 +70,7 @@ impl std::fmt::Debug for Submission {
 impl Submission {
     pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>, joined: bool) -> Self {
         let attachment = Attachment::new(shared.clone(), live.clone());
-        Self { shared, live, attachment, joined }
+        Self { shared, live, attachment, joined, permit: None }
     }
 
     /// The task in memory.
@@ -180,6 +183,11 @@ impl Submission {
 }
 
 impl Submission {
+    /// Holds the place of an open stream for as long as this handle lives.
+    pub(crate) fn hold(&mut self, permit: Option<StreamPermit>) {
+        self.permit = permit;
+    }
+
     pub(super) fn mark_joined(&mut self) {
         self.joined = true;
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::admit::Admitted;
 use super::intake::{Checked, Intake, RepeatKey};
 use super::live::{Live, wake};
+use super::quota::Meter;
 use super::shared::{Router, Shared};
 use super::submission::{Submission, SubmitOptions};
 use super::transcript::Transcript;
@@ -39,6 +40,14 @@ impl Router {
     /// # Errors
     /// The errors of [`submit`](Self::submit).
     pub(crate) async fn enter(&self, checked: Checked) -> Result<Submission> {
+        let streams = checked.meter.as_ref().filter(|_| checked.request.stream);
+        let permit = streams.map(Meter::stream).transpose()?;
+        let mut submission = self.admitted(checked).await?;
+        submission.hold(permit);
+        Ok(submission)
+    }
+
+    async fn admitted(&self, checked: Checked) -> Result<Submission> {
         let shared = &self.shared;
         let idempotency = checked.idempotency.clone();
         if shared.draining.load(Ordering::Acquire) {

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::KeyLimits;
 use crate::model::{
     Fence, Gid, NodeKind, PageStart, Scope, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent,
 };
@@ -154,11 +155,15 @@ pub struct ApiKey {
     #[serde(with = "absent::number")]
     #[cfg_attr(feature = "listener", schema(value_type = u64))]
     pub expires_at: Option<NonZeroU64>,
-    /// For a miner's key: the only models that the miner may serve; empty: all models.
+    /// The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub models: Vec<String>,
     /// For a miner's key: the person or company that runs the miner.
     #[serde(skip_serializing_if = "Option::is_none", default, with = "absent::text")]
     #[cfg_attr(feature = "listener", schema(value_type = String))]
     pub owner: Option<String>,
+    /// The key's limits.
+    #[serde(skip_serializing_if = "KeyLimits::is_none", default)]
+    #[cfg_attr(feature = "listener", schema(required = false))]
+    pub limits: KeyLimits,
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::end::StoredEnd;
 use super::{ApiKey, MinerRecord, samples};
+use crate::config::KeyLimits;
 use crate::model::{NodeKind, Scope, SessionId, Task, TaskRequest};
 
 fn json(row: &impl Serialize) -> String {
@@ -58,6 +59,7 @@ fn miners_and_keys_stay_as_they_are() {
         expires_at: NonZeroU64::new(1_767_312_000),
         models: vec!["tiny".into()],
         owner: Some("acme".into()),
+        limits: KeyLimits::default(),
     };
     assert_snapshot!("key", both(&full, &ApiKey::default()));
 }

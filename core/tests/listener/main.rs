@@ -22,6 +22,7 @@ mod doors;
 mod heads;
 mod input;
 mod keys;
+mod limits;
 mod lists;
 mod metrics;
 mod numbers;

@@ -193,6 +193,8 @@ async fn submit(
         session,
         allowed: caller.sessions(),
         key: Some(caller.shared_id()),
+        models: caller.models(),
+        meter: caller.meter().cloned(),
         request,
         idempotency,
         detach: later || detach,

@@ -20,6 +20,7 @@ use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
 use crate::listener::{access, request_id, sse};
 use crate::model::{Scope, TaskRecord, page_rows, page_start, wanted_tasks};
+use crate::router::Meter;
 use crate::store::TaskQuery;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -133,7 +134,9 @@ async fn join(
 ) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
     let session = query::session(&state, &caller, &path.session_id)?;
-    let submission = state.router.attach(session, query::task(&path.task_id)?).await?;
+    let permit = caller.meter().map(Meter::stream).transpose()?;
+    let mut submission = state.router.attach(session, query::task(&path.task_id)?).await?;
+    submission.hold(permit);
     let after = last_event_id(&headers)?;
     let layout = CortensorStream::new(&submission);
     let mut tokens = submission.stream_after(after);

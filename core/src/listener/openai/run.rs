@@ -92,6 +92,8 @@ async fn enter(
         session: session_of(head, &mut request)?,
         allowed: caller.sessions(),
         key: Some(caller.shared_id()),
+        models: caller.models(),
+        meter: caller.meter().cloned(),
         idempotency: if head.marks.has(Marks::REPEAT) { intake::repeat_key(head.headers, caller, way)? } else { None },
         detach: false,
         any_model: false,

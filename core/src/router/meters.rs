@@ -1,0 +1,104 @@
+//! The meters of all keys with limits, by key.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::clock::Clock;
+use super::quota::{Meter, Spent};
+use crate::Result;
+use crate::config::KeyLimits;
+use crate::model::Day;
+use crate::store::{Store, UsageBy, UsageQuery};
+
+/// The meters, and what keys without a meter have used up.
+pub(super) struct Meters {
+    clock: Clock,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    meters: HashMap<String, Arc<Meter>>,
+    /// What keys had used up when the router started. A token of the configuration gets its meter from the first
+    /// listener that has it.
+    spent: HashMap<String, Spent>,
+}
+
+impl Meters {
+    /// No meters, and what the keys have used up so far.
+    pub(super) fn new(clock: Clock, spent: HashMap<String, Spent>) -> Self {
+        Self { clock, known: Mutex::new(Known { meters: HashMap::new(), spent }) }
+    }
+
+    /// The meter of a key, with these limits from now on; `None`: nothing is limited.
+    pub(super) fn of(&self, key: &str, limits: &KeyLimits) -> Option<Arc<Meter>> {
+        let mut known = self.known.lock();
+        if limits.is_none() {
+            if let Some(meter) = known.meters.remove(key) {
+                meter.limit(limits);
+            }
+            return None;
+        }
+        if let Some(meter) = known.meters.get(key) {
+            meter.limit(limits);
+            return Some(meter.clone());
+        }
+        let spent = known.spent.get(key).copied().unwrap_or_default();
+        let meter = Meter::new(limits, spent, self.clock);
+        known.meters.insert(key.to_owned(), meter.clone());
+        Some(meter)
+    }
+
+    /// Whether the key has a meter.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.known.lock().meters.contains_key(key)
+    }
+
+    /// Notes what a key without a meter has used up.
+    pub(super) fn note(&self, key: String, spent: Spent) {
+        self.known.lock().spent.insert(key, spent);
+    }
+
+    /// Counts the tokens of a task that an earlier start admitted.
+    pub(super) fn count(&self, key: &str, tokens: u64) {
+        let mut known = self.known.lock();
+        match known.meters.get(key) {
+            Some(meter) => meter.count(tokens),
+            None => known.spent.entry(key.to_owned()).or_default().add(tokens, Day::of(self.clock.now())),
+        }
+    }
+
+    /// Forgets a key that was deleted.
+    pub(super) fn forget(&self, key: &str) {
+        let mut known = self.known.lock();
+        known.meters.remove(key);
+        known.spent.remove(key);
+    }
+}
+
+/// Reads from the store what keys have used up on this day and in its month; `key`: that key alone.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn spent(store: &dyn Store, today: Day, key: Option<&str>) -> Result<HashMap<String, Spent>> {
+    let query = |from| UsageQuery {
+        by: UsageBy::Key,
+        from,
+        to: today,
+        key_id: key.map(str::to_owned),
+        ..UsageQuery::default()
+    };
+    let (month, day) = (store.usage(query(today.first_of_month())), store.usage(query(today)));
+    let mut found: HashMap<String, Spent> = HashMap::new();
+    for row in month.await?.rows {
+        let spent = found.entry(row.name).or_insert(Spent { on: today, ..Spent::default() });
+        spent.month = spent.month.saturating_add(row.counts.tokens());
+    }
+    for row in day.await?.rows {
+        let spent = found.entry(row.name).or_insert(Spent { on: today, ..Spent::default() });
+        spent.day = spent.day.saturating_add(row.counts.tokens());
+    }
+    Ok(found)
+}
