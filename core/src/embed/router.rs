@@ -165,7 +165,7 @@ impl Router {
     pub fn complete(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::submit(session, request);
         self.host.watch(move |router| async move {
-            let submission = router.enter(router.check(intake?)?).await?;
+            let submission = router.enter(router.check(Intake { waits: true, ..intake? })?).await?;
             record::completion(&submission.result().await?)
         })
     }
@@ -334,6 +334,6 @@ impl Router {
 }
 
 async fn embeddings(router: &crate::Router, intake: Intake<'static>) -> Result<Embeddings> {
-    let submission = router.enter(router.check(intake)?).await?;
+    let submission = router.enter(router.check(Intake { waits: true, ..intake })?).await?;
     Embeddings::of(submission.request(), &submission.result().await?)
 }

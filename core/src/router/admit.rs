@@ -17,18 +17,27 @@ use crate::model::{
     Gid, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
     estimate_tokens,
 };
-use crate::store::{Accepted, Pending};
+use crate::store::{Accepted, Pending, StoreKind};
 use crate::task::{Idempotency, Judged, TaskSpec};
 use crate::{Error, ErrorKind, Result};
 
 /// The source of a task.
 pub(super) enum Origin {
-    /// A caller: the store is asked to write the task down.
-    Caller { idempotency: Option<Idempotency>, detach: bool },
+    /// A caller: the store is asked to write the task down, at once or together with the task's end.
+    Caller { idempotency: Option<Idempotency>, detach: bool, with_end: bool },
     /// The store: the last process left the task unfinished under these ids, or its end was lost.
     Store { gid: Gid, id: TaskId },
     /// The router itself, on behalf of another task: it is never written down.
     Router,
+}
+
+/// The time at which the store is asked for a new row.
+#[derive(Clone, Copy)]
+enum Row {
+    Now,
+    WithEnd,
+    /// Never: the store has the row, or must not have one.
+    None,
 }
 
 /// A task on its way in.
@@ -89,21 +98,29 @@ impl Shared {
             _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
         }
         let base = core.engine.first_base().max(if runs_again { core.rerun_base } else { 0 });
-        let (asks_the_store, detached) = match origin {
-            Origin::Caller { idempotency, detach } => {
+        let (row, detached) = match origin {
+            Origin::Caller { idempotency, detach, with_end } => {
                 spec.idempotency = idempotency;
-                (true, detach)
+                (if with_end { Row::WithEnd } else { Row::Now }, detach)
             }
-            Origin::Store { .. } | Origin::Router => (false, true),
+            Origin::Store { .. } | Origin::Router => (Row::None, true),
         };
         let live = self.hold(core, spec, base, detached);
         // Under the lock, so that no miner's answer can reach the store before the task itself.
-        let written = asks_the_store.then(|| self.store.accept(live.spec.clone()));
-        if written.is_none() {
-            live.state.lock().accepted = Some(Ok(()));
+        let written = matches!(row, Row::Now).then(|| self.store.accept(live.spec.clone()));
+        match row {
+            Row::Now => {}
+            Row::WithEnd => live.state.lock().row_waits = true,
+            Row::None => live.state.lock().accepted = Some(Ok(())),
         }
         let deeds = self.apply(core, effects, now);
         Ok(Admitted { live, written, deeds })
+    }
+
+    /// Whether the row of a task may wait for the task's end. It saves a commit of a store in a file. A store that
+    /// refuses writes says so at once, before a miner works for nothing.
+    fn writes_rows_with_ends(&self) -> bool {
+        self.store.kind() != StoreKind::Memory && self.store.check().is_ok()
     }
 
     /// Puts a task into memory. Its pieces have the numbers after `base`.
@@ -127,7 +144,7 @@ impl Shared {
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
-        let Checked { session, key, meter, mut request, idempotency, detach, any_model, patience } = checked;
+        let Checked { session, key, meter, mut request, idempotency, detach, waits, any_model, patience } = checked;
         let now = self.clock.now();
         let limits = &self.config.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
@@ -160,7 +177,8 @@ impl Shared {
                 return Err(error);
             }
         };
-        let origin = Origin::Caller { idempotency, detach };
+        let with_end = waits && idempotency.is_none() && !detach && self.writes_rows_with_ends();
+        let origin = Origin::Caller { idempotency, detach, with_end };
         let entrant = Entrant { demand: task, key, request, judged, created_at: now, retention, origin };
         match self.admit(&mut core, entrant, now) {
             Ok(admitted) => {

@@ -1,7 +1,7 @@
 //! [`Router::complete`]: the answer to a prompt, in one call.
 
+use super::intake::Intake;
 use super::shared::Router;
-use super::submission::SubmitOptions;
 use crate::Result;
 use crate::model::{Completion, TaskRequest};
 
@@ -26,9 +26,8 @@ impl Router {
     /// # Errors
     /// The errors of [`submit`](Router::submit) and of [`Submission::result`](crate::Submission::result).
     pub async fn complete(&self, prompt: impl Into<String>) -> Result<Completion> {
-        self.submit(self.next_completion_session(), TaskRequest::completion(prompt), SubmitOptions::default())
-            .await?
-            .result()
-            .await
+        let request = TaskRequest::completion(prompt);
+        let intake = Intake { waits: true, ..Intake::exactly(self.next_completion_session(), request) };
+        self.enter(self.check(intake)?).await?.result().await
     }
 }

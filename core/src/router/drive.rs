@@ -326,7 +326,7 @@ impl Shared {
         if live.spec.shadow {
             return self.step(Event::Committed(gid));
         }
-        match self.store.finish(task).try_ready() {
+        match self.write_row(&live, task).try_ready() {
             Ok(answer) => self.end_written(&live, answer),
             Err(pending) => {
                 let (shared, asked) = (self.clone(), Instant::now());
@@ -370,8 +370,10 @@ impl Shared {
                 state.end = Some(end.unwrap_or_else(|| Err(Self::lost_end(live, &state))));
             }
             // A written end implies that the task itself is written. Otherwise the store's answer is still to come.
-            if written && state.accepted.is_none() {
+            if written && (state.accepted.is_none() || state.row_waits) {
                 state.accepted = Some(Ok(()));
+            } else if state.row_waits {
+                state.accepted = Some(Err(Self::lost_end(live, &state)));
             }
             if let Some(outcome) = state.outcome
                 && !live.spec.shadow

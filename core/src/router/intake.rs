@@ -59,6 +59,9 @@ pub(crate) struct Intake<'a> {
     pub(crate) idempotency: Option<RepeatKey>,
     /// Whether the task continues after the last handle of it is dropped.
     pub(crate) detach: bool,
+    /// Whether the caller waits for the whole answer and learns the task's ids only with it. The store then gets the
+    /// task together with its end, unless the submission is repeatable or detached.
+    pub(crate) waits: bool,
     /// Whether any miner may serve the request if no miner offers its model.
     pub(crate) any_model: bool,
     /// Seconds that the caller waits for the first token of a stream, or for a whole answer. A stream that has begun
@@ -78,6 +81,7 @@ impl Intake<'_> {
             request,
             idempotency: None,
             detach: false,
+            waits: false,
             any_model: false,
             patience: None,
         }
@@ -93,6 +97,7 @@ pub(crate) struct Checked {
     pub(super) request: Arc<TaskRequest>,
     pub(super) idempotency: Option<Idempotency>,
     pub(super) detach: bool,
+    pub(super) waits: bool,
     pub(super) any_model: bool,
     pub(super) patience: Option<f64>,
 }
@@ -136,6 +141,7 @@ impl Router {
             request: Arc::new(request),
             idempotency,
             detach: intake.detach,
+            waits: intake.waits,
             // A caller that may use only some models gets no other one in their place.
             any_model: intake.any_model && intake.models.is_empty(),
             patience: intake.patience,

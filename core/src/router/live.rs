@@ -39,6 +39,8 @@ pub(super) struct LiveState {
     pub(super) state: TaskState,
     /// Whether the store has written the task; `None`: the store has not answered yet.
     pub(super) accepted: Option<Result<()>>,
+    /// Whether the store has not been asked for the task, because it gets the task together with its end.
+    pub(super) row_waits: bool,
     pub(super) started_at: Option<Timestamp>,
     pub(super) first_token_at: Option<Timestamp>,
     pub(super) precommitted_at: Option<Timestamp>,
@@ -105,6 +107,7 @@ impl Live {
                 primary: None,
                 state: TaskState::Queued,
                 accepted: None,
+                row_waits: false,
                 started_at: None,
                 first_token_at: None,
                 precommitted_at: None,
@@ -162,9 +165,9 @@ impl LiveState {
         (!self.wakers.is_empty()).then(|| std::mem::take(&mut self.wakers))
     }
 
-    /// Whether the store may have a row of the task: its accept was not refused.
-    pub(super) fn may_have_row(&self) -> bool {
-        !matches!(self.accepted, Some(Err(_)))
+    /// Whether the end can be written: the store has not refused the task itself.
+    pub(super) fn may_be_written(&self) -> bool {
+        self.row_waits || !matches!(self.accepted, Some(Err(_)))
     }
 
     /// The code of the error that callers see as the end.

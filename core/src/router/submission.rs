@@ -7,7 +7,7 @@ use super::live::Live;
 use super::quota::StreamPermit;
 use super::shared::Shared;
 use super::stream::TokenStream;
-use super::wait::{Attachment, Waiter, written_down};
+use super::wait::{Attachment, Waiter};
 use crate::engine::Event;
 use crate::model::{Completion, Gid, SessionId, Task, TaskId, TaskRequest};
 use crate::{Result, model::Outcome};
@@ -130,7 +130,7 @@ impl Submission {
     /// # Errors
     /// The store's error if the task could not be written. The task is cancelled in that case.
     pub async fn accepted(&self) -> Result<()> {
-        written_down(&self.live).await
+        self.shared.written_down(&self.live).await
     }
 
     /// A stream of the task's tokens, from the first on.
@@ -178,6 +178,7 @@ impl Submission {
     /// Detaches the task: from now on, it continues even if all of its handles are dropped.
     pub fn detach(&self) {
         self.live.detached.store(true, Ordering::Release);
+        self.shared.write_down(&self.live);
         self.shared.step(Event::Detach(self.live.spec.gid));
     }
 }

@@ -10,10 +10,10 @@ use super::quota::Meter;
 use super::shared::{Router, Shared};
 use super::submission::{Submission, SubmitOptions};
 use super::transcript::Transcript;
-use super::wait::written_down;
+use super::wait::Waiter;
 use crate::engine::Event;
 use crate::model::{SessionId, Task, TaskId, TaskRequest, TaskState, check_word};
-use crate::store::{Accepted, TaskPage, TaskQuery};
+use crate::store::{Accepted, Pending, TaskPage, TaskQuery};
 use crate::task::{Idempotency, TaskEnd, TaskSpec, add_hashes};
 use crate::{Error, ErrorKind, Result};
 
@@ -73,16 +73,7 @@ impl Router {
             };
         }
         if let Some(pending) = pending {
-            match pending.try_ready() {
-                Ok(answer) => shared.accept_written(&live, answer),
-                Err(pending) => {
-                    let shared = shared.clone();
-                    self.shared.attend(async move {
-                        let answer = pending.await;
-                        shared.accept_written(&live, answer);
-                    });
-                }
-            }
+            shared.await_accept(live, pending);
         }
         Ok(submission)
     }
@@ -132,7 +123,7 @@ impl Router {
     /// `NotFound`.
     pub async fn task(&self, session: SessionId, id: TaskId) -> Result<Task> {
         if let Some(live) = self.shared.find(session, id) {
-            written_down(&live).await?;
+            self.shared.written_down(&live).await?;
             return Ok(self.shared.task_of(&live));
         }
         self.stored(session, id).await
@@ -198,7 +189,7 @@ impl Router {
     /// `NotFound`; the store's error if the task's end could not be written.
     pub async fn attach(&self, session: SessionId, id: TaskId) -> Result<Submission> {
         if let Some(live) = self.shared.find(session, id) {
-            written_down(&live).await?;
+            self.shared.written_down(&live).await?;
             if live.attached.load(Ordering::Acquire) == 0 {
                 live.detached.store(true, Ordering::Release);
             }
@@ -251,6 +242,45 @@ impl Shared {
     pub(super) fn find(&self, session: SessionId, id: TaskId) -> Option<Arc<Live>> {
         let core = self.core.lock();
         core.by_id.get(&(session, id)).and_then(|gid| core.live.get(gid)).cloned()
+    }
+
+    /// Waits until the store has written the task, or has failed to.
+    pub(super) async fn written_down(self: &Arc<Self>, live: &Arc<Live>) -> Result<()> {
+        self.write_down(live);
+        let waiter = Waiter::new(live);
+        std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
+    }
+
+    /// Asks the store for a task whose row was to come with its end: somebody wants to know of the task before.
+    pub(super) fn write_down(self: &Arc<Self>, live: &Arc<Live>) {
+        let pending = {
+            let mut state = live.state.lock();
+            if !state.row_waits || state.closed.is_some() {
+                return;
+            }
+            state.row_waits = false;
+            // Under the lock, so that the end cannot reach the store before the task.
+            self.store.accept(live.spec.clone())
+        };
+        self.await_accept(live.clone(), pending);
+    }
+
+    /// Asks the store to write the end of a task, together with the task if the store has not been asked for it yet.
+    pub(super) fn write_row(&self, live: &Live, end: Arc<Task>) -> Pending<bool> {
+        if live.state.lock().row_waits { self.store.record(live.spec.clone(), end) } else { self.store.finish(end) }
+    }
+
+    fn await_accept(self: &Arc<Self>, live: Arc<Live>, pending: Pending<Accepted>) {
+        match pending.try_ready() {
+            Ok(answer) => self.accept_written(&live, answer),
+            Err(pending) => {
+                let shared = self.clone();
+                self.attend(async move {
+                    let answer = pending.await;
+                    shared.accept_written(&live, answer);
+                });
+            }
+        }
     }
 
     /// Records whether the store has written the task, and wakes the waiters.

@@ -112,7 +112,7 @@ impl Shared {
         let wakers = {
             let mut state = live.state.lock();
             let bytes = live.settled(&mut state);
-            let kept = passes(&error) && state.may_have_row() && self.unwritten.keep(live, bytes, most);
+            let kept = passes(&error) && state.may_be_written() && self.unwritten.keep(live, bytes, most);
             if kept {
                 tracing::warn!(%gid, %error, "the store refused the end of a task: it is written again soon");
             } else {
@@ -121,6 +121,10 @@ impl Shared {
             state.lost = Some(error);
             if kept {
                 state.unwritten = Some(Unwritten::Kept);
+                if state.row_waits {
+                    // Whoever asks for the task must not wait until the store works again.
+                    state.accepted = state.lost.clone().map(Err);
+                }
                 if state.end.is_none() {
                     state.end = Some(Err(Self::lost_end(live, &state)));
                 }
@@ -172,10 +176,13 @@ impl Shared {
         for (live, bytes) in ends {
             let row = {
                 let state = live.state.lock();
-                state.closed.as_ref().filter(|_| state.may_have_row()).map(|end| end.row.clone())
+                state.closed.as_ref().filter(|_| state.may_be_written()).map(|end| end.row.clone())
             };
             match row {
-                Some(row) => asked.push(((live, bytes), self.store.finish(row))),
+                Some(row) => {
+                    let written = self.write_row(&live, row);
+                    asked.push(((live, bytes), written));
+                }
                 None => self.give_up((live, bytes)),
             }
         }

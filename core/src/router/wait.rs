@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use super::live::{Live, LiveState};
 use super::shared::Shared;
-use crate::Result;
 use crate::engine::Event;
 
 /// A hold on a task. Dropping a task's last attachment cancels the task, unless the task is detached.
@@ -29,12 +28,6 @@ impl Drop for Attachment {
             self.shared.step(Event::Cancel(self.live.spec.gid));
         }
     }
-}
-
-/// Waits until the store has written the task, or has failed to.
-pub(super) async fn written_down(live: &Live) -> Result<()> {
-    let waiter = Waiter::new(live);
-    std::future::poll_fn(|cx| waiter.poll(cx, |state| state.accepted.clone())).await
 }
 
 /// Waits for one change of a task. Dropping it removes its waker from the task.

@@ -122,6 +122,32 @@ fn an_end_may_follow_its_accept_at_once(store: &dyn Store) {
     assert_eq!(store.accept(again.into()).wait().unwrap(), first);
 }
 
+fn a_task_and_its_end_are_written_together(store: &dyn Store) {
+    let tasks: Vec<TaskSpec> = (1..=100).map(|id| new_task(1, id)).collect();
+    let record = |new: &TaskSpec, at, text| store.record(new.clone().into(), ended(new, at, text).into());
+    let timeless = ended(&tasks[0], 1, "x").ended_at(None);
+    let refused = store.record(tasks[0].clone().into(), timeless.into()).wait().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert!(store.task(SessionId(1), TaskId(1)).wait().unwrap().is_none(), "nothing was written");
+    // Ids may come in any order, and an open task of the store gets its end alone.
+    store.accept(tasks[49].clone().into());
+    let pending: Vec<_> = tasks.iter().rev().map(|new| (record(new, 5, "first"), record(new, 6, "second"))).collect();
+    for (first, second) in pending {
+        assert!(first.wait().unwrap());
+        assert!(!second.wait().unwrap());
+    }
+    let mut namesake = new_task(1, 50);
+    namesake.gid = Gid(9_999);
+    assert!(!record(&namesake, 7, "another task's").wait().unwrap());
+    assert_eq!(page(store, Some(TaskState::Ended), 98, 10), (vec![99, 100], 100));
+    assert_eq!(store.task(SessionId(1), TaskId(50)).wait().unwrap().unwrap().text, "first");
+    let recovery = store.recover().wait().unwrap();
+    assert!(recovery.unfinished.is_empty());
+    assert_eq!((recovery.last_gid, recovery.last_fence), (tasks[99].gid, Fence(5)));
+    let used = store.usage(UsageQuery::default()).wait().unwrap();
+    assert_eq!(used.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 100);
+}
+
 fn a_key_makes_one_task(store: &dyn Store) {
     let new = keyed(new_task(1, 1), "k", 1);
     // The test waits for no answer: reads in a batch must see the writes of that batch.
@@ -463,6 +489,7 @@ conformance! {
     an_end_is_written_once
     an_end_has_a_time_and_0_is_none
     an_end_may_follow_its_accept_at_once
+    a_task_and_its_end_are_written_together
     a_key_makes_one_task
     an_id_is_given_out_once
     pages_are_by_id_with_their_total

@@ -83,6 +83,19 @@ pub trait Store: Send + Sync + 'static {
     /// `InvalidArgument` names the time of the task that is missing or 0.
     fn finish(&self, task: Arc<Task>) -> Pending<bool>;
 
+    /// Writes a task that was never accepted together with its end. A store in a file does both in one transaction. If
+    /// the store has the task already, only the end is written. Gives `false` if the task had ended already.
+    ///
+    /// # Errors
+    /// Those of [`finish`](Self::finish).
+    fn record(&self, task: Arc<TaskSpec>, end: Arc<Task>) -> Pending<bool> {
+        if let Err(refused) = check_times(&end) {
+            return Pending::ready(Err(refused));
+        }
+        drop(self.accept(task));
+        self.finish(end)
+    }
+
     /// Reads one task.
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>>;
 

@@ -14,24 +14,31 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) enum Asked {
     Accept(Arc<TaskSpec>, Resolver<Accepted>),
     Finish(Arc<Task>, Resolver<bool>),
+    Record(Arc<TaskSpec>, Arc<Task>, Resolver<bool>),
 }
 
 /// Passes every call except accepts and ends on to `kept` at once. A later router recovers from `kept`.
 pub(crate) struct Doubtful {
     pub(crate) kept: Arc<MemoryStore>,
+    kind: StoreKind,
     asked: UnboundedSender<Asked>,
 }
 
 impl Doubtful {
     pub(crate) fn new() -> (Arc<Self>, UnboundedReceiver<Asked>) {
+        Self::of(StoreKind::Memory)
+    }
+
+    /// A store that the router takes for one of this kind.
+    pub(crate) fn of(kind: StoreKind) -> (Arc<Self>, UnboundedReceiver<Asked>) {
         let (asked, questions) = unbounded_channel();
-        (Arc::new(Self { kept: Arc::new(MemoryStore::new(0)), asked }), questions)
+        (Arc::new(Self { kept: Arc::new(MemoryStore::new(0)), kind, asked }), questions)
     }
 }
 
 impl Store for Doubtful {
     fn kind(&self) -> StoreKind {
-        StoreKind::Memory
+        self.kind
     }
     fn durability(&self) -> Durability {
         self.kept.durability()
@@ -56,6 +63,11 @@ impl Store for Doubtful {
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
         let (resolver, pending) = Pending::channel();
         self.asked.send(Asked::Finish(task, resolver)).unwrap();
+        pending
+    }
+    fn record(&self, task: Arc<TaskSpec>, end: Arc<Task>) -> Pending<bool> {
+        let (resolver, pending) = Pending::channel();
+        self.asked.send(Asked::Record(task, end, resolver)).unwrap();
         pending
     }
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
@@ -99,5 +111,16 @@ impl Store for Doubtful {
     }
     fn close(&self) -> Pending<()> {
         Pending::ready(Ok(()))
+    }
+}
+
+/// The next end that the router writes. Accepts before it are written.
+pub(crate) async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Task>, Resolver<bool>) {
+    loop {
+        match asked.recv().await.unwrap() {
+            Asked::Accept(new, to) => to.send(store.kept.accept(new).wait()).unwrap(),
+            Asked::Finish(task, to) => return (task, to),
+            Asked::Record(..) => panic!("every task here is written before its end"),
+        }
     }
 }

@@ -6,6 +6,7 @@ mod closed;
 mod doubtful;
 mod memory;
 mod unwritten;
+mod with_end;
 mod written_again;
 
 use std::sync::Arc;

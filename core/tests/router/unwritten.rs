@@ -8,21 +8,11 @@ use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, Task, TaskR
 use cortensor_router::{Error, ErrorKind, Router, Submission, SubmitOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::doubtful::{Asked, Doubtful};
+use crate::doubtful::{Asked, Doubtful, end};
 
 async fn open(store: Arc<Doubtful>) -> Router {
     let answer = |job: Job| job.finish(Answer::default().text("the answer"));
     Router::builder().store(store).miner(MinerSpec::new("quick", 1), answer).open().await.unwrap()
-}
-
-/// The next end that the router writes. Accepts before it are answered.
-async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Task>, Resolver<bool>) {
-    loop {
-        match asked.recv().await.unwrap() {
-            Asked::Accept(new, to) => to.send(store.kept.accept(new).wait()).unwrap(),
-            Asked::Finish(task, to) => return (task, to),
-        }
-    }
 }
 
 /// Asserts that no part of the end is visible. The text so far is, as it is to clients that stream it.
@@ -148,6 +138,7 @@ async fn run(
                     to.send(answer).unwrap();
                 }
             }
+            Asked::Record(..) => panic!("every task here is written before its end"),
             Asked::Finish(end, to) => {
                 to.send(fates[1].of(|| store.kept.finish(end).wait())).unwrap();
                 ends += 1;
@@ -182,6 +173,7 @@ async fn answer(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>, fate: Fa
         match asked {
             Asked::Accept(new, to) => drop(to.send(fate.of(|| store.kept.accept(new).wait()))),
             Asked::Finish(end, to) => drop(to.send(fate.of(|| store.kept.finish(end).wait()))),
+            Asked::Record(new, end, to) => drop(to.send(fate.of(|| store.kept.record(new, end).wait()))),
         }
     }
 }

@@ -11,7 +11,7 @@ use cortensor_router::{Error, ErrorKind, Router, StreamEvent, SubmitOptions, Tok
 use cortensor_router_testkit::{Hand, dial_in};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::doubtful::{Asked, Doubtful};
+use crate::doubtful::{Asked, Doubtful, end};
 
 /// Opens a router whose writes the test answers, with one miner whose jobs the test answers too.
 async fn open(config: Config) -> (Router, Hand, Arc<Doubtful>, UnboundedReceiver<Asked>) {
@@ -27,16 +27,6 @@ fn request() -> TaskRequest {
 
 fn full() -> Error {
     Error::store("the disk is full")
-}
-
-/// The next write of an end. Accepts before it are written.
-async fn end(store: &Doubtful, asked: &mut UnboundedReceiver<Asked>) -> (Arc<Task>, Resolver<bool>) {
-    loop {
-        match asked.recv().await.unwrap() {
-            Asked::Accept(new, to) => to.send(store.kept.accept(new).wait()).unwrap(),
-            Asked::Finish(task, to) => return (task, to),
-        }
-    }
 }
 
 /// Refuses the next write of an end. Gives the row with that end.

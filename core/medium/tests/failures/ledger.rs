@@ -175,6 +175,29 @@ impl Ledger {
         }
     }
 
+    /// Writes a task together with its end.
+    pub(crate) fn record(&mut self, store: &dyn Store, id: u64) -> bool {
+        let end = ended(id);
+        let end_shown = Some(shown(&end));
+        let row = self.tasks.entry(id).or_default();
+        match store.record(Arc::new(spec(id)), Arc::new(end)).wait() {
+            Ok(true) => {
+                assert!(!row.now.contains(&end_shown) || row.now.len() > 1, "task {id} ended twice");
+                row.is(&end_shown);
+                true
+            }
+            Ok(false) => {
+                assert!(row.now.contains(&end_shown), "the end of task {id} was refused");
+                row.is(&end_shown);
+                true
+            }
+            Err(_) => {
+                row.may_be(&end_shown);
+                false
+            }
+        }
+    }
+
     /// Reads everything. Whatever is answered must be possible; whether everything was answered is returned.
     pub(crate) fn check(&self, store: &dyn Store, damage: Damage) -> bool {
         let allowed = |row: &Row, found: &Shown| match damage {

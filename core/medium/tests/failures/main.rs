@@ -59,7 +59,11 @@ fn run(durability: Durability, strike: Strike, seed: u64) -> u64 {
     ledger.recover(&store, Damage::Honest);
     Ledger::put_session(&store);
     for id in 1..=TASKS {
-        ledger.accept(&store, id);
+        if id % 4 == 0 {
+            ledger.record(&store, id);
+        } else {
+            ledger.accept(&store, id);
+        }
         ledger.put_key(&store, id);
         if id % 2 == 1 {
             ledger.finish(&store, id);
@@ -78,6 +82,7 @@ fn run(durability: Durability, strike: Strike, seed: u64) -> u64 {
     struck += medium.heal();
     until("the store takes a task again", || ledger.accept(&store, TASKS + 1));
     until("the store takes an end again", || ledger.finish(&store, TASKS + 1));
+    until("the store takes a task with its end again", || ledger.record(&store, TASKS + 2));
     until("everything can be read again", || ledger.check(&store, Damage::Honest));
 
     lose_power(&medium, durability, ledger.clone(), damage(struck), strike, &mut random);

@@ -33,6 +33,7 @@ impl Ids {
 pub(crate) enum Write {
     Accept { task: Ids, key: Option<Key>, length: usize },
     Finish { task: Ids, at: u64, kept: Retention, fails: bool, length: usize },
+    Record { task: Ids, at: u64, kept: Retention, fails: bool, length: usize },
     Purge { before: u64, max_bytes: u64, limit: u64 },
     PutSession { id: u64, name: u8, active: bool },
     DeleteSession(u64),
@@ -87,7 +88,7 @@ pub(crate) enum Step {
 impl Write {
     /// Whether a store must refuse this write, because 0 is no time.
     pub(crate) fn is_timeless(&self) -> bool {
-        matches!(self, Self::Finish { at: 0 | 1, .. })
+        matches!(self, Self::Finish { at: 0 | 1, .. } | Self::Record { at: 0 | 1, .. })
     }
 
     /// Whether a store may not put this write into a transaction with others.

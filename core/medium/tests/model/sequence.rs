@@ -71,13 +71,15 @@ fn key() -> impl Strategy<Value = Key> {
 fn write(world: &World) -> BoxedStrategy<Write> {
     let open = world.open();
     let to_end = if open.is_empty() { ids().boxed() } else { prop_oneof![3 => select(open), 1 => ids()].boxed() };
-    let kept = select(vec![Retention::All, Retention::Result, Retention::Nothing]);
+    let kept = || select(vec![Retention::All, Retention::Result, Retention::Nothing]);
     let length = || prop_oneof![3 => 0usize..40, 1 => 0usize..6_000];
     prop_oneof![
         30 => (ids(), proptest::option::of(key()), length())
             .prop_map(|(task, key, length)| Write::Accept { task, key, length }),
-        24 => (to_end, 0u64..50, kept, proptest::bool::weighted(0.2), length())
+        24 => (to_end, 0u64..50, kept(), proptest::bool::weighted(0.2), length())
             .prop_map(|(task, at, kept, fails, length)| Write::Finish { task, at, kept, fails, length }),
+        12 => (ids(), 0u64..50, kept(), proptest::bool::weighted(0.2), length())
+            .prop_map(|(task, at, kept, fails, length)| Write::Record { task, at, kept, fails, length }),
         4 => (0u64..50, prop_oneof![Just(0), 500u64..20_000], 0u64..8)
             .prop_map(|(before, max_bytes, limit)| Write::Purge { before, max_bytes, limit }),
         3 => (0..SESSIONS, 0u8..9, any::<bool>())

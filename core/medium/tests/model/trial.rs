@@ -48,6 +48,10 @@ fn ask(store: &dyn Store, write: &Write) -> Answer {
         Write::Finish { task, at, kept, fails, length } => {
             later(store.finish(operation::ended(task, at, kept, fails, length).into()), shown)
         }
+        Write::Record { task, at, kept, fails, length } => {
+            let spec = operation::spec(task, None, length / 2);
+            later(store.record(spec.into(), operation::ended(task, at, kept, fails, length).into()), shown)
+        }
         Write::Purge { before, max_bytes, limit } => {
             later(store.purge(Purge { ended_before: Timestamp(before), max_bytes, limit }), shown)
         }

@@ -64,6 +64,11 @@ impl World {
             Write::Finish { task, at, kept, fails, length } => {
                 return Ok(shown(&self.finish(task, &operation::ended(task, at, kept, fails, length))));
             }
+            Write::Record { task, at, kept, fails, length } => {
+                // A task that is there already gets its end alone.
+                let _ = self.accept(task, None, length / 2);
+                return Ok(shown(&self.finish(task, &operation::ended(task, at, kept, fails, length))));
+            }
             Write::Purge { before, max_bytes, limit } => return Ok(shown(&self.purge(before, max_bytes, limit))),
             Write::PutSession { id, name, active } => {
                 self.last_session = self.last_session.max(id);

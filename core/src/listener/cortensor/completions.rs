@@ -198,6 +198,7 @@ async fn submit(
         request,
         idempotency,
         detach: later || detach,
+        waits: false,
         any_model: true,
         patience: None,
     })?;

@@ -96,6 +96,7 @@ async fn enter(
         meter: caller.meter().cloned(),
         idempotency: if head.marks.has(Marks::REPEAT) { intake::repeat_key(head.headers, caller, way)? } else { None },
         detach: false,
+        waits: !request.stream,
         any_model: false,
         patience: Some(patience(head, request.timeout, &state.router.config().limits)),
         request,

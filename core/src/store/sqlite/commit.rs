@@ -118,6 +118,17 @@ fn settle(
             let answer = answered!(batch.finish(&task), Op::Finish(task, to));
             Reply::Changed(to, answer)
         }
+        Op::Record(task, end, to) => {
+            let answer = match batch.accept(&task, Some(&end)) {
+                Ok(Accepted::New) => Ok(true),
+                // The store has the task: an earlier write succeeded although it reported an error.
+                Ok(Accepted::Existing { .. }) | Err(Failure::Refused(_)) => {
+                    answered!(batch.finish(&end), Op::Record(task, end, to))
+                }
+                Err(Failure::Medium(error)) => return Err((Op::Record(task, end, to), error)),
+            };
+            Reply::Changed(to, answer)
+        }
         Op::PutSession(session, to) => {
             let answer = answered!(batch.put_session(&session), Op::PutSession(session, to));
             Reply::Done(to, answer)

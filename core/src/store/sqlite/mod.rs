@@ -255,6 +255,13 @@ impl Store for SqliteStore {
         self.write_sure(|to| Op::Finish(task, to))
     }
 
+    fn record(&self, task: Arc<TaskSpec>, end: Arc<Task>) -> Pending<bool> {
+        if let Err(refused) = check_times(&end) {
+            return Pending::ready(Err(refused));
+        }
+        self.write_sure(|to| Op::Record(task, end, to))
+    }
+
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
         self.read(|to| Want::Task(session, id, to))
     }

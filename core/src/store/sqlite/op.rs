@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub(super) enum Op {
     Accept(Arc<TaskSpec>, Resolver<Accepted>),
     Finish(Arc<Task>, Resolver<bool>),
+    /// A task together with its end.
+    Record(Arc<TaskSpec>, Arc<Task>, Resolver<bool>),
     PutSession(Box<Session>, Resolver<()>),
     DeleteSession(SessionId, Resolver<bool>),
     PutKey(Box<ApiKey>, Resolver<()>),
@@ -35,7 +37,7 @@ impl Op {
     pub(super) fn weight(&self) -> u64 {
         match self {
             Self::Accept(new, _) => request_weight(&new.request),
-            Self::Finish(task, _) => weight(task),
+            Self::Finish(task, _) | Self::Record(_, task, _) => weight(task),
             _ => 0,
         }
     }
@@ -44,9 +46,11 @@ impl Op {
     pub(super) fn fail(self, error: Error) {
         match self {
             Self::Accept(_, to) => Reply::Accepted(to, Err(error)),
-            Self::Finish(_, to) | Self::DeleteSession(_, to) | Self::DeleteKey(_, to) | Self::DeleteMiner(_, to) => {
-                Reply::Changed(to, Err(error))
-            }
+            Self::Finish(_, to)
+            | Self::Record(_, _, to)
+            | Self::DeleteSession(_, to)
+            | Self::DeleteKey(_, to)
+            | Self::DeleteMiner(_, to) => Reply::Changed(to, Err(error)),
             Self::PutSession(_, to) | Self::PutKey(_, to) | Self::PutMiner(_, to) | Self::Close(to) => {
                 Reply::Done(to, Err(error))
             }
