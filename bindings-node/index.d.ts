@@ -211,6 +211,10 @@ export class Job {
   readonly stream: boolean;
   /** The time after which the answer is not wanted. */
   readonly deadline: Date;
+  /** The W3C trace context under which the miner's own work belongs, if the caller sent one. */
+  readonly traceparent: string | undefined;
+  /** The W3C `tracestate` that belongs to `traceparent`. */
+  readonly tracestate: string | undefined;
   /** The router's record of the job. */
   readonly info: JobInfo;
   /** Aborted once the work is no longer wanted. */

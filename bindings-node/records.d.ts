@@ -258,6 +258,10 @@ export interface JobInfo {
   stream: boolean;
   /** Milliseconds since the Unix epoch after which nobody wants the answer. */
   deadline_ms: number;
+  /** The W3C trace context under which the miner's own work belongs, if the caller sent one. */
+  traceparent: string;
+  /** The W3C `tracestate` that belongs to `traceparent`. */
+  tracestate: string;
   /** The caller's request. */
   request: JobRequest;
 }

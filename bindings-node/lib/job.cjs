@@ -68,6 +68,14 @@ class Job {
     return new Date(this.info.deadline_ms);
   }
 
+  get traceparent() {
+    return this.info.traceparent;
+  }
+
+  get tracestate() {
+    return this.info.tracestate;
+  }
+
   get cancelled() {
     return this.answered || this.#native.isCancelled;
   }

@@ -99,6 +99,16 @@ class JobBase:
         return int(self._told["deadline_ms"])
 
     @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context under which the miner's own work belongs, if the caller sent one."""
+        return self._told.get("traceparent")
+
+    @property
+    def tracestate(self) -> str | None:
+        """The W3C `tracestate` that belongs to `traceparent`."""
+        return self._told.get("tracestate")
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether the work is no longer wanted, or was answered."""
         return self._native.is_cancelled()

@@ -241,6 +241,10 @@ class JobInfo(TypedDict):
     """Whether somebody reads tokens as they come."""
     deadline_ms: int
     """Milliseconds since the Unix epoch after which nobody wants the answer."""
+    traceparent: str
+    """The W3C trace context under which the miner's own work belongs, if the caller sent one."""
+    tracestate: str
+    """The W3C `tracestate` that belongs to `traceparent`."""
     request: dict[str, Any]
     """The caller's request."""
 

@@ -169,6 +169,7 @@ fn the_frames_of_a_router_stay_as_they_are() {
             deadline_ms: 60_000,
             accept_ms: 2_000,
             trace: Some("00-ab-cd-01".into()),
+            tracestate: Some("a=1".into()),
         }
         .into(),
         Ack { attempt: 1, fence: 9, seq: 2 }.into(),

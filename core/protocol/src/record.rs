@@ -256,6 +256,9 @@ record! {
         /// A W3C trace context (`traceparent`), if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trace: Option<String>,
+        /// The W3C `tracestate` that belongs to `trace`, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tracestate: Option<String>,
     }
 
     /// The miner takes an offer.

@@ -72,8 +72,9 @@ impl Job {
         }
     }
 
-    /// The job's record: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`.
-    /// `request` is the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
+    /// The job's record: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`,
+    /// with `"traceparent","tracestate"` if the caller sent them. `request` is the caller's request; `deadline_ms` is in
+    /// milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// `Internal` if the record cannot be written as JSON.
@@ -86,6 +87,8 @@ impl Job {
             prompt: self.prompt(),
             stream: self.info.stream,
             deadline_ms: self.info.deadline,
+            traceparent: self.info.traceparent.as_deref(),
+            tracestate: self.info.tracestate.as_deref(),
             request: &self.info.request,
         })
     }
@@ -319,6 +322,14 @@ pub(super) struct JobRecord<'a> {
     /// Milliseconds since the Unix epoch after which nobody wants the answer.
     #[schema(value_type = u64)]
     deadline_ms: Timestamp,
+    /// The W3C trace context under which the miner's own work belongs, if the caller sent one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    traceparent: Option<&'a str>,
+    /// The W3C `tracestate` that belongs to `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    tracestate: Option<&'a str>,
     /// The caller's request.
     #[schema(value_type = Object)]
     request: &'a TaskRequest,

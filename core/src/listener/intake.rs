@@ -1,15 +1,22 @@
 //! Reads what the headers of a request say about its task, in one way for every family of routes.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName};
 
 use super::auth::Caller;
+use super::marks::{Marked, Marks};
 use crate::router::RepeatKey;
+use crate::task::TraceContext;
 use crate::{Error, Result};
 
 /// The header that names the session of a request, and of its answer.
 pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
 /// The header that names the task of an answer.
 pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
+
+/// The header of the W3C trace context.
+pub(in crate::listener) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The session that a header names.
 ///
@@ -33,6 +40,19 @@ pub(in crate::listener) fn repeat_key(headers: &HeaderMap, caller: &Caller, way:
 /// Limits an idempotency key to its caller and to that route.
 pub(in crate::listener) fn key_of(key: String, caller: &Caller, way: &str) -> RepeatKey {
     RepeatKey { scope: format!("{} {way}", caller.id()), key }
+}
+
+/// The trace context of a request. The specification says to ignore a `traceparent` that is malformed or comes twice,
+/// and to join the values of several `tracestate`.
+pub(in crate::listener) fn trace(head: Marked<'_>) -> Option<Arc<TraceContext>> {
+    if !head.marks.has(Marks::TRACE) {
+        return None;
+    }
+    let mut parents = head.headers.get_all(TRACE_PARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let states = head.headers.get_all("tracestate");
+    let states: Vec<&str> = states.iter().map(|state| state.to_str().unwrap_or("malformed")).collect();
+    TraceContext::read(parent.to_str().ok()?, Some(&states.join(","))).map(Arc::new)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, param: &str, wrong: &str) -> Result<Option<&'a str>> {

@@ -32,6 +32,9 @@ impl Marks {
     /// `X-Request-Id`.
     pub(in crate::listener) const REQUEST_ID: u8 = 16;
 
+    /// `traceparent`.
+    pub(in crate::listener) const TRACE: u8 = 32;
+
     /// Looks through the names of all headers.
     pub(in crate::listener) fn of(headers: &HeaderMap) -> Self {
         let bits = headers.keys().fold(0, |bits, name| {
@@ -41,6 +44,7 @@ impl Marks {
                 "x-stainless-timeout" | "x-stainless-read-timeout" => Self::TIMEOUT,
                 "idempotency-key" => Self::REPEAT,
                 "x-request-id" => Self::REQUEST_ID,
+                "traceparent" => Self::TRACE,
                 _ => 0,
             }
         });
@@ -69,11 +73,13 @@ mod tests {
             (http::HeaderName::from_static("x-stainless-read-timeout"), Marks::TIMEOUT),
             (http::HeaderName::from_static("idempotency-key"), Marks::REPEAT),
             (request_id::HEADER, Marks::REQUEST_ID),
+            (intake::TRACE_PARENT, Marks::TRACE),
             (http::header::ACCEPT, 0),
         ] {
             let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("x"))]);
             headers.insert(&name, HeaderValue::from_static("x"));
-            for other in [Marks::CODING, Marks::SESSION, Marks::TIMEOUT, Marks::REPEAT, Marks::REQUEST_ID] {
+            for other in [Marks::CODING, Marks::SESSION, Marks::TIMEOUT, Marks::REPEAT, Marks::REQUEST_ID, Marks::TRACE]
+            {
                 assert_eq!(Marks::of(&headers).has(other), other == bit, "{name}");
             }
         }

@@ -274,6 +274,10 @@ pub struct JobInfo {
     /// The text that another miner gave before it was lost. The answer must continue it. Only miners with the feature
     /// [`continue`](crate::model::MinerSpec::features) get a partial text.
     pub partial: Option<Arc<str>>,
+    /// The W3C `traceparent` under which the miner's own work belongs, if the caller sent one.
+    pub traceparent: Option<Arc<str>>,
+    /// The W3C `tracestate` that belongs to `traceparent`.
+    pub tracestate: Option<Arc<str>>,
 }
 
 impl JobInfo {
@@ -291,6 +295,8 @@ impl JobInfo {
             deadline: Timestamp(u64::MAX),
             stream: false,
             partial: None,
+            traceparent: None,
+            tracestate: None,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::model::{
     estimate_tokens,
 };
 use crate::store::{Accepted, Pending, StoreKind};
-use crate::task::{Idempotency, Judged, TaskSpec};
+use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
 use crate::{Error, ErrorKind, Result};
 
 /// The source of a task.
@@ -50,6 +50,7 @@ pub(super) struct Entrant {
     pub(super) judged: Option<Judged>,
     pub(super) created_at: Timestamp,
     pub(super) retention: Retention,
+    pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) origin: Origin,
 }
 
@@ -68,7 +69,7 @@ impl Shared {
     /// # Errors
     /// The engine's refusal, as the error that callers get.
     pub(super) fn admit(self: &Arc<Self>, core: &mut Core, entrant: Entrant, now: Timestamp) -> Result<Admitted> {
-        let Entrant { demand, key, request, judged, created_at, retention, origin } = entrant;
+        let Entrant { demand, key, request, judged, created_at, retention, trace, origin } = entrant;
         let mut spec = TaskSpec {
             session_id: demand.session,
             key,
@@ -80,6 +81,7 @@ impl Shared {
             retention,
             judged: judged.map(Box::new),
             on_failure: demand.on_failure,
+            trace,
             shadow: demand.shadow,
             ..TaskSpec::default()
         };
@@ -144,7 +146,8 @@ impl Shared {
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
-        let Checked { session, key, meter, mut request, idempotency, detach, waits, any_model, patience } = checked;
+        let Checked { session, key, meter, mut request, idempotency, detach, waits, any_model, patience, trace } =
+            checked;
         let now = self.clock.now();
         let limits = &self.config.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
@@ -179,7 +182,7 @@ impl Shared {
         };
         let with_end = waits && idempotency.is_none() && !detach && self.writes_rows_with_ends();
         let origin = Origin::Caller { idempotency, detach, with_end };
-        let entrant = Entrant { demand: task, key, request, judged, created_at: now, retention, origin };
+        let entrant = Entrant { demand: task, key, request, judged, created_at: now, retention, trace, origin };
         match self.admit(&mut core, entrant, now) {
             Ok(admitted) => {
                 self.metrics.submitted();
@@ -222,6 +225,7 @@ impl Shared {
                         judged,
                         created_at: task.created_at,
                         retention,
+                        trace: None,
                         origin: Origin::Store { gid: task.gid, id: task.id },
                     };
                     self.admit(&mut core, entrant, now)

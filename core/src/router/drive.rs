@@ -275,6 +275,8 @@ impl Shared {
             },
             stream: live.spec.request.stream && role != Role::Aside,
             partial,
+            traceparent: live.spec.trace.as_ref().map(|trace| trace.parent().clone()),
+            tracestate: live.spec.trace.as_ref().and_then(|trace| trace.state().cloned()),
         };
         Job::new(info, attempt)
     }

@@ -14,7 +14,7 @@ use super::shared::{Router, Shared};
 use crate::config::UnknownSession;
 use crate::model::whole::digits;
 use crate::model::{MinerInfo, MinerKind, SessionId, TaskRequest, meant};
-use crate::task::Idempotency;
+use crate::task::{Idempotency, TraceContext};
 use crate::{Error, ErrorKind, Result};
 
 /// The session that a caller asks for.
@@ -67,6 +67,8 @@ pub(crate) struct Intake<'a> {
     /// Seconds that the caller waits for the first token of a stream, or for a whole answer. A stream that has begun
     /// ends by the miner's silence alone. `None`: the request's `timeout` bounds the whole task.
     pub(crate) patience: Option<f64>,
+    /// The trace context that the caller sent.
+    pub(crate) trace: Option<Arc<TraceContext>>,
 }
 
 impl Intake<'_> {
@@ -84,6 +86,7 @@ impl Intake<'_> {
             waits: false,
             any_model: false,
             patience: None,
+            trace: None,
         }
     }
 }
@@ -100,6 +103,7 @@ pub(crate) struct Checked {
     pub(super) waits: bool,
     pub(super) any_model: bool,
     pub(super) patience: Option<f64>,
+    pub(super) trace: Option<Arc<TraceContext>>,
 }
 
 impl Checked {
@@ -145,6 +149,7 @@ impl Router {
             // A caller that may use only some models gets no other one in their place.
             any_model: intake.any_model && intake.models.is_empty(),
             patience: intake.patience,
+            trace: intake.trace,
         })
     }
 

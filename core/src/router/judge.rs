@@ -185,6 +185,7 @@ impl Shared {
             judged: None,
             created_at: now,
             retention: Retention::Nothing,
+            trace: None,
             origin: Origin::Router,
         };
         let Admitted { live: asked, deeds, .. } = self.admit(&mut self.core.lock(), entrant, now).ok()?;

@@ -94,7 +94,7 @@ pub(super) struct Given {
 impl Live {
     /// Makes a task. `transcript` must be empty; it bounds the answer. The task's bytes count in `memory`.
     pub(super) fn new(spec: Arc<TaskSpec>, transcript: Transcript, memory: &Arc<Memory>, detached: bool) -> Arc<Self> {
-        let first_weight = weight_of(&spec.request);
+        let first_weight = weight_of(&spec.request) + spec.trace.as_ref().map_or(0, |trace| trace.weight());
         let held = memory.hold(first_weight);
         Arc::new(Self {
             spec,

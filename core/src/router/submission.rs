@@ -37,6 +37,10 @@ pub struct SubmitOptions {
     /// ends by the miner's silence alone. `None`: the request's `timeout`, or else `limits.default_timeout_secs`,
     /// bounds the whole task.
     pub patience: Option<f64>,
+    /// The W3C `traceparent` of the caller, which the task's miners get. A malformed one is ignored.
+    pub traceparent: Option<String>,
+    /// The W3C `tracestate` that belongs to `traceparent`. A malformed one is ignored.
+    pub tracestate: Option<String>,
 }
 
 cortensor_router_model::setters! { SubmitOptions {
@@ -46,6 +50,8 @@ cortensor_router_model::setters! { SubmitOptions {
     detach: bool => detach,
     any_model: bool => any_model,
     patience: f64 => Some(patience),
+    traceparent: impl Into<String> => Some(traceparent.into()),
+    tracestate: impl Into<String> => Some(tracestate.into()),
 } }
 
 /// A handle of a submitted task. Dropping the last handle of a task cancels the task, unless it is detached.

@@ -14,7 +14,7 @@ use super::wait::Waiter;
 use crate::engine::Event;
 use crate::model::{SessionId, Task, TaskId, TaskRequest, TaskState, check_word};
 use crate::store::{Accepted, Pending, TaskPage, TaskQuery};
-use crate::task::{Idempotency, TaskEnd, TaskSpec, add_hashes};
+use crate::task::{Idempotency, TaskEnd, TaskSpec, TraceContext, add_hashes};
 use crate::{Error, ErrorKind, Result};
 
 impl Router {
@@ -25,13 +25,15 @@ impl Router {
     /// `InvalidArgument` names the field; `NotFound` (session or model), `Conflict` (closed session), `Overloaded` and
     /// `Unavailable` (with a time after which to try again), `IdempotencyMismatch`, `Closed`.
     pub async fn submit(&self, session: SessionId, request: TaskRequest, options: SubmitOptions) -> Result<Submission> {
-        let SubmitOptions { idempotency_key, scope, key_id, detach, any_model, patience } = options;
+        let SubmitOptions { idempotency_key, scope, key_id, detach, any_model, patience, traceparent, tracestate } =
+            options;
         let idempotency = idempotency_key.map(|key| RepeatKey { scope: scope.unwrap_or_default(), key });
         if let Some(key) = &key_id {
             check_word("key_id", key)?;
         }
-        let intake =
-            Intake { idempotency, key: key_id, detach, any_model, patience, ..Intake::exactly(session, request) };
+        let trace = traceparent.and_then(|parent| TraceContext::read(&parent, tracestate.as_deref())).map(Arc::new);
+        let rest = Intake::exactly(session, request);
+        let intake = Intake { idempotency, key: key_id, detach, any_model, patience, trace, ..rest };
         self.enter(self.check(intake)?).await
     }
 

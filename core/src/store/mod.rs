@@ -21,7 +21,7 @@ mod wanted;
 mod weight;
 
 pub use crate::model::{Durability, Retention, StoreKind};
-pub use crate::task::{Idempotency, Judged, TaskSpec};
+pub use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
 pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::TraceContext;
 use super::end::add_hashes;
 use crate::model::{
     Gid, OnFailure, Retention, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation,
@@ -79,6 +80,9 @@ pub struct TaskSpec {
     pub judged: Option<Box<Judged>>,
     /// The rule for a miner that is lost after a client has read tokens.
     pub on_failure: OnFailure,
+    /// The trace context of the request that submitted the task. It is not stored, so a task that runs again after a
+    /// restart has none.
+    pub trace: Option<Arc<TraceContext>>,
     /// Whether the task is the router's own. A shadow task is never shown and never written down.
     pub shadow: bool,
 }

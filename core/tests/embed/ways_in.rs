@@ -8,11 +8,16 @@ fn answers(job: Job) {
 }
 
 fn send(handler: &HttpHandler, target: &str, body: &Value) -> (u16, Value) {
+    send_with(handler, target, &[], body)
+}
+
+fn send_with(handler: &HttpHandler, target: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
+    let own = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
     let response = handler
         .handle(HttpRequest {
             method: "POST".into(),
             target: target.into(),
-            headers: vec![("authorization".into(), b"Bearer default-dev-token".to_vec())],
+            headers: own.chain([("authorization".into(), b"Bearer default-dev-token".to_vec())]).collect(),
             peer: Some(([127, 0, 0, 1], 1).into()),
             body: body.to_string().into(),
         })
@@ -23,6 +28,28 @@ fn send(handler: &HttpHandler, target: &str, body: &Value) -> (u16, Value) {
         body.extend_from_slice(&piece);
     }
     (response.status, serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn a_job_names_the_trace_context_of_its_request() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let router = Router::open("", None).wait().unwrap();
+    let (told, jobs) = std::sync::mpsc::channel();
+    let keep = move |job: Job| {
+        told.send(serde_json::from_str::<Value>(&job.info().unwrap()).unwrap()).unwrap();
+        answers(job);
+    };
+    router.add_miner(r#"{"name": "local"}"#, keep).unwrap();
+    let handler = router.http_handler("").wait().unwrap();
+    for headers in [&[("traceparent", PARENT), ("tracestate", "a=1")][..], &[]] {
+        assert_eq!(send_with(&handler, "/v1/completions", headers, &json!({"prompt": "x"})).0, 200);
+        let job = jobs.recv().unwrap();
+        for name in ["traceparent", "tracestate"] {
+            let sent = headers.iter().find(|(header, _)| *header == name).map(|(_, value)| *value);
+            assert_eq!(job.get(name).and_then(Value::as_str), sent, "{job}");
+            assert_eq!(job.as_object().unwrap().contains_key(name), sent.is_some(), "{job}");
+        }
+    }
 }
 
 #[test]

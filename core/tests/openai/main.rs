@@ -12,3 +12,4 @@ mod reading;
 mod refusals;
 mod rig;
 mod time;
+mod tracing;

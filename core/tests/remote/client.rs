@@ -1,11 +1,14 @@
 //! `MinerClient` at its router: answers, refusals, cancelling, draining.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cortensor_router::miner::client::MinerClient;
 use cortensor_router::miner::{FailClass, Failure, Job};
-use cortensor_router::model::{Answer, Delta, FinishReason, MinerKind, MinerSpec, MinerStatus, Parts, ToolCall, Usage};
-use cortensor_router::{Config, ErrorKind, StreamEvent};
+use cortensor_router::model::{
+    Answer, Delta, FinishReason, MinerKind, MinerSpec, MinerStatus, Parts, SessionId, TaskRequest, ToolCall, Usage,
+};
+use cortensor_router::{Config, ErrorKind, StreamEvent, SubmitOptions};
 
 use crate::rig::{config, quick, serve, start};
 use cortensor_router_testkit::miners::{Stepped, say, words};
@@ -29,6 +32,25 @@ async fn an_answer_streams_through_a_remote_miner() {
     assert!(stats.to_prometheus().contains("cortensor_miner_answers_finished_total 1\n"));
     client.close().await;
     server.no_miner().await;
+}
+
+#[tokio::test]
+async fn the_trace_context_crosses_the_wire() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let server = serve(quick()).await;
+    let _client = start(&server.url(), |job: Job| {
+        let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("none").to_owned();
+        let answer = format!("{} {}", text(&job.info().traceparent), text(&job.info().tracestate));
+        job.finish(Answer::default().text(answer));
+    });
+    for (options, answer) in [
+        (SubmitOptions::default(), "none none".to_owned()),
+        (SubmitOptions::default().traceparent(PARENT), format!("{PARENT} none")),
+        (SubmitOptions::default().traceparent(PARENT).tracestate("a=1"), format!("{PARENT} a=1")),
+    ] {
+        let task = server.router.submit(SessionId(0), TaskRequest::completion("x"), options).await.unwrap();
+        assert_eq!(within(task.result()).await.unwrap().text(), answer);
+    }
 }
 
 /// A model that reads for longer than a stream may be silent: its miner keeps the task by its signs of life.

@@ -167,7 +167,8 @@ async fn submit(
     chat: bool,
 ) -> Result<Response, Failed> {
     caller.may(Scope::Submit)?;
-    let body = body::read(state, Family::Cortensor, Marked::of(headers), body).await?;
+    let head = Marked::of(headers);
+    let body = body::read(state, Family::Cortensor, head, body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
     // A client that sends messages means a chat, whichever route it uses. A client that sends neither messages nor a
     // prompt means what the route says.
@@ -201,6 +202,7 @@ async fn submit(
         waits: false,
         any_model: true,
         patience: None,
+        trace: intake::trace(head),
     })?;
     let form = match checked.request() {
         _ if later => Form::Later,

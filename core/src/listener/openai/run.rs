@@ -99,6 +99,7 @@ async fn enter(
         waits: !request.stream,
         any_model: false,
         patience: Some(patience(head, request.timeout, &state.router.config().limits)),
+        trace: intake::trace(head),
         request,
     };
     let checked = state.router.check(intake)?;

@@ -20,6 +20,7 @@ use crate::miner::protocol::frame::{
 use crate::miner::protocol::raw;
 use crate::miner::{FailClass, Failure, Job, JobInfo, JobSink, Miner};
 use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp, told};
+use crate::task::TraceContext;
 
 /// The attempts that the miner holds, and its present connection.
 pub(super) struct Desk {
@@ -422,6 +423,7 @@ fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
     {
         request.extra.push(("seed".to_owned(), value));
     }
+    let trace = task.trace.and_then(|parent| TraceContext::read(&parent, task.tracestate.as_deref()));
     Ok(JobInfo {
         gid: Gid(task.task),
         session_id: SessionId(task.session.unwrap_or(0)),
@@ -432,6 +434,8 @@ fn info_of(task: TaskFrame) -> Result<JobInfo, String> {
         deadline: Timestamp(Timestamp::wall_clock().0.saturating_add(task.deadline_ms)),
         stream: task.stream,
         partial: task.partial.map(Arc::from),
+        traceparent: trace.as_ref().map(|trace| trace.parent().clone()),
+        tracestate: trace.as_ref().and_then(|trace| trace.state().cloned()),
     })
 }
 

@@ -35,7 +35,8 @@ pub(super) fn task_frame(info: &JobInfo, accept_ms: u64, features: &[String]) ->
             .map(str::to_owned),
         deadline_ms: info.deadline.0.saturating_sub(now),
         accept_ms,
-        trace: None,
+        trace: info.traceparent.as_deref().map(str::to_owned),
+        tracestate: info.tracestate.as_deref().map(str::to_owned),
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
 use http_body::Body as _;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 
@@ -19,7 +20,7 @@ use super::endpoint::Endpoint;
 use super::pool::{Link, SendError, chain, coding_of};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
-use crate::miner::{Chunk, Emit, FailClass, Failure, Job, Turn};
+use crate::miner::{Chunk, Emit, FailClass, Failure, Job, JobInfo, Turn};
 use crate::model::shape::{Json, Outlined, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
@@ -74,7 +75,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let mut refused_before = false;
     let (link, response) = loop {
         let body = ask::body(request, model, job.stream(), partial, own);
-        let make = |endpoint: &Endpoint| endpoint.post(route.path(endpoint), body.clone());
+        let make = |endpoint: &Endpoint| traced(endpoint.post(route.path(endpoint), body.clone()), job.info());
         let sent = shared.pool.send(&make, &|| job.may_try_again()).await;
         let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
         job.alive();
@@ -115,6 +116,17 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
             _ => Ok((answer, None)),
         }
     }
+}
+
+/// Adds the headers of the trace context that the job belongs to.
+fn traced(mut request: Request<Full<Bytes>>, info: &JobInfo) -> Request<Full<Bytes>> {
+    let headers = [("traceparent", &info.traceparent), ("tracestate", &info.tracestate)];
+    for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            request.headers_mut().insert(name, value);
+        }
+    }
+    request
 }
 
 /// The form of the answer that a job expects.
