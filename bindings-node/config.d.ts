@@ -78,6 +78,10 @@ export interface RetentionOptions {
   usageDays?: number;
   /** Rows of usage for each day: one for each key, session, model and miner that belong together. Tasks beyond it are counted under their key and `other`, in as many rows again, and then under `other` alone. It must not be less than the number of keys with limits. Default 10000. */
   maxUsageRows?: number;
+  /** Days for which entries of the audit log are kept. Default 400. */
+  auditDays?: number;
+  /** Entries of the audit log; beyond it the oldest are deleted. Default 10000. */
+  maxAuditRows?: number;
 }
 
 /** Bounds: nothing grows beyond them. */

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use cortensor_router::ApiKey;
 use cortensor_router::KeySpec;
 use cortensor_router::config::{Durability, LimitsPatch};
-use cortensor_router::internals::store::{Holder, SqliteStore, Store as _, holder};
+use cortensor_router::internals::store::{Act, COMMAND, Holder, SqliteStore, Store as _, holder};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ pub(crate) struct Place {
 }
 
 /// The place at which keys are changed: a running router, or a directory that no router uses.
-enum Holding {
+pub(crate) enum Holding {
     Router(Box<Client>),
     Directory(PathBuf),
 }
@@ -157,7 +157,7 @@ impl Place {
         Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
     }
 
-    fn find(&self) -> Done<Holding> {
+    pub(crate) fn find(&self) -> Done<Holding> {
         if let Some(url) = self.url.as_ref().filter(|url| !url.trim().is_empty()) {
             return Ok(Holding::Router(Box::new(self.client(url)?)));
         }
@@ -189,7 +189,8 @@ pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
     match place.find()? {
         Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
         Holding::Directory(dir) => {
-            with_store(&dir, |store| store.put_key(record).wait())?;
+            let act = Act::key_created(Timestamp::wall_clock(), COMMAND, &record);
+            with_store(&dir, |store| store.put_key(record, Some(act)).wait())?;
             serde_json::to_value(&made).map_err(|error| Error::internal(error).into())
         }
     }
@@ -223,8 +224,10 @@ impl Limit {
                 let changed = with_store(&dir, |store| {
                     let found = store.keys().wait()?.into_iter().find(|key| key.id == id);
                     let Some(mut key) = found else { return Ok(None) };
+                    let before = key.clone();
                     key.limits = patch.applied_to(key.limits);
-                    store.put_key(key.clone()).wait()?;
+                    let act = Act::key_limited(Timestamp::wall_clock(), COMMAND, &before, &key);
+                    store.put_key(key.clone(), Some(act)).wait()?;
                     Ok(Some(shown(&key)))
                 })?;
                 changed.ok_or_else(|| no_key(id))?
@@ -273,7 +276,12 @@ impl Revoke {
                 runtime::client(client.send(Method::DELETE, &path, None))?;
             }
             Holding::Directory(dir) => {
-                if !with_store(&dir, |store| store.delete_key(id.to_owned()).wait())? {
+                let found = with_store(&dir, |store| {
+                    let key = store.keys().wait()?.into_iter().find(|key| key.id == id);
+                    let act = Act::key_revoked(Timestamp::wall_clock(), COMMAND, id, key.as_ref());
+                    store.delete_key(id.to_owned(), Some(act)).wait()
+                })?;
+                if !found {
                     return Err(no_key(id));
                 }
             }
@@ -336,7 +344,7 @@ impl List {
     }
 }
 
-fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router::Result<T>) -> Done<T> {
+pub(crate) fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router::Result<T>) -> Done<T> {
     let store = SqliteStore::open(dir, Durability::Full)?;
     let done = work(&store);
     store.close().wait()?;

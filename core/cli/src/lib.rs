@@ -3,6 +3,7 @@
 //! The command is a library too, so that `python -m cortensor_router` and `npx cortensor-router` run the command of the
 //! binary.
 
+mod audit;
 mod client;
 mod command_token;
 mod completions;
@@ -83,6 +84,8 @@ enum Command {
     Tasks(tasks::Tasks),
     /// Show what was used: requests and tokens by day, key, model, session or miner
     Usage(usage::Usage),
+    /// Show who changed keys, miners and sessions
+    Audit(audit::Audit),
     /// List the miners of a running router
     Miners(miners::Miners),
     /// Offer a model server to a router, as a miner that dials in
@@ -134,6 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Sessions(command) => command.run(),
         Command::Tasks(command) => command.run(),
         Command::Usage(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Miners(command) => command.run(),
         Command::Miner(command) => command.run(),
         Command::MinerToken(command) => command.run(),

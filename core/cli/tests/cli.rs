@@ -180,7 +180,21 @@ fn keys_are_made_used_and_revoked_with_and_without_a_server() {
     let revoked = home.command(&["key", "revoke", id]).env("CORTENSOR_TOKEN", &admin).output();
     assert_eq!(revoked.status, 0, "{}", revoked.stderr);
     assert_eq!(server.client(&["submit", "--token", token, "hi"]).status, 3);
+    let newest = home.command(&["audit", "--limit", "1", "--json"]).env("CORTENSOR_TOKEN", &admin).output();
+    let newest: serde_json::Value =
+        serde_json::from_str(&newest.stdout).unwrap_or_else(|_| panic!("{}", newest.stderr));
+    let by = admin.split('_').nth(1).unwrap();
+    let entry = &newest["audit"][0];
+    assert_eq!((&entry["act"], &entry["subject"], &entry["key_id"]), (&"key_revoked".into(), &id.into(), &by.into()));
     assert_eq!(server.terminate(), Some(0));
+
+    let audit = home.run(&["audit"]).stdout;
+    let rows: Vec<Vec<&str>> = audit.lines().map(|line| line.split_whitespace().collect()).collect();
+    let told: Vec<_> = rows.iter().map(|row| (row[0], row[2], row[3])).collect();
+    let head = ("NUMBER", "WHO", "ACT");
+    assert_eq!(told, [head, ("1", "command", "key_created"), ("2", by, "key_created"), ("3", by, "key_revoked")]);
+    let wrong = home.run(&["audit", "--act", "reboot"]);
+    assert!(wrong.status == 2 && wrong.stderr.contains("key_created"), "{}", wrong.stderr);
 
     let list = home.run(&["key", "list"]).stdout;
     assert!(list.contains("ops") && !list.contains(id), "{list}");

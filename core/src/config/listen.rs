@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{KeyLimits, TlsConfig};
 use crate::model::{Scope, absent, check_name};
+use crate::store::{COMMAND, HOST, OTHER};
 use crate::{Error, Result};
 
 /// The token that works without any configuration, on loopback only.
@@ -223,6 +224,9 @@ impl CorsConfig {
     }
 }
 
+/// The names that stand for other callers in usage, in the audit log and in metrics, so that no token may have them.
+const OWN_NAMES: [&str; 5] = [OTHER, HOST, COMMAND, "dev", "anonymous"];
+
 impl ListenConfig {
     /// Where to listen.
     pub fn address(&self) -> SocketAddr {
@@ -253,7 +257,16 @@ impl ListenConfig {
             ));
         }
         for token in &self.tokens {
-            check_name("listen.token.name", token.name.as_deref().unwrap_or_default())?;
+            let name = token.name.as_deref().unwrap_or_default();
+            check_name("listen.token.name", name)?;
+            if OWN_NAMES.contains(&name) {
+                return Err(Error::invalid(
+                    "listen.token.name",
+                    format!(
+                        "the router itself gives the name {name:?} in usage and in the audit log: choose another one"
+                    ),
+                ));
+            }
             if !token.sessions.is_empty() && token.scopes.contains(&Scope::Miner) {
                 return Err(Error::invalid(
                     "listen.token.sessions",
@@ -326,6 +339,16 @@ mod tests {
         assert_eq!(at_fault(anonymous.clone()), None);
         let open = ListenConfig { host: [0, 0, 0, 0].into(), ..anonymous };
         assert_eq!(at_fault(open).as_deref(), Some("listen.anonymous"));
+    }
+
+    #[test]
+    fn a_token_has_none_of_the_routers_own_names() {
+        for (name, refused) in [("other", true), ("host", true), ("command", true), ("dev", true), ("others", false)] {
+            let tokens = vec![TokenConfig { name: Some(name.to_owned()), ..TokenConfig::default() }];
+            let found = ListenConfig { tokens, ..ListenConfig::default() }.validate().err();
+            let param = found.as_ref().and_then(|error| error.details().param.as_deref());
+            assert_eq!(param, refused.then_some("listen.token.name"), "{name}");
+        }
     }
 
     #[test]

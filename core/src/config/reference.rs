@@ -7,6 +7,7 @@ use toml::Value;
 use super::keys::{self, Key};
 use super::kind::KeyKind;
 use super::{COMMAND_ENV, ENV_ALIASES, Loaded, Source};
+use crate::secrecy::shown_url;
 
 const HEAD: &str = "\
 # Configuration
@@ -147,7 +148,7 @@ impl Loaded {
     }
 
     fn key(&self, out: &mut String, key: &Key, place: &str, name: &str, value: Option<&Value>) {
-        let shown = value.map(|value| without_password(value).to_string());
+        let shown = value.map(|value| without_secrets(value).to_string());
         let secret = key.secret && self.is_set(place);
         let unset = !secret && shown.as_deref().unwrap_or_default() == key.default;
         // A key of a list's element inherits the place of the list, unless it has nothing but its default.
@@ -182,16 +183,10 @@ fn join(place: &str, name: &str) -> String {
     if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
 }
 
-/// A URL may carry a password: `https://user:password@host/v1`.
-fn without_password(value: &Value) -> Value {
-    match value.as_str().and_then(|text| text.split_once("://")) {
-        Some((scheme, rest)) => match rest.split('/').next().and_then(|authority| authority.rsplit_once('@')) {
-            Some((user, host)) => {
-                let path = &rest[user.len() + 1 + host.len()..];
-                Value::String(format!("{scheme}://(hidden)@{host}{path}"))
-            }
-            None => value.clone(),
-        },
+/// The value without the parts of a URL that may be secret: `https://user:password@host/v1?key=secret`.
+fn without_secrets(value: &Value) -> Value {
+    match value.as_str().filter(|text| text.contains("://")) {
+        Some(url) => Value::String(shown_url(url)),
         None => value.clone(),
     }
 }
@@ -245,12 +240,12 @@ mod tests {
     #[test]
     fn secrets_are_hidden_and_said_to_be_there() {
         let text = loaded(&[
-            r#"upstream=[{"url":"https://u:pa55word@a:1/v1","name":"a","api_key":"s3cret-1"}]"#,
+            r#"upstream=[{"url":"https://u:pa55word@a:1/v1?key=s3cret-3","name":"a","api_key":"s3cret-1"}]"#,
             "listen.token=s3cret-2",
         ])
         .to_toml();
         assert!(!text.contains("s3cret") && !text.contains("pa55word"), "{text}");
-        assert!(text.contains("url = \"https://(hidden)@a:1/v1\""), "{text}");
+        assert!(text.contains("url = \"https://...@a:1/v1?...\""), "{text}");
         assert_eq!(text.matches("(set, hidden)").count(), 2, "{text}");
     }
 

@@ -111,6 +111,10 @@ pub struct RetentionConfig {
     /// counted under their key and `other`, in as many rows again, and then under `other` alone. It must not be less
     /// than the number of keys with limits. Default 10000.
     pub max_usage_rows: u64,
+    /// Days for which entries of the audit log are kept. Default 400.
+    pub audit_days: u64,
+    /// Entries of the audit log; beyond it the oldest are deleted. Default 10000.
+    pub max_audit_rows: u64,
 }
 }
 
@@ -124,13 +128,20 @@ impl Default for RetentionConfig {
             interval_secs: 60,
             usage_days: 400,
             max_usage_rows: 10_000,
+            audit_days: 400,
+            max_audit_rows: 10_000,
         }
     }
 }
 
 impl RetentionConfig {
     pub(super) fn validate(&self) -> Result<()> {
-        for (key, value, least) in [("usage_days", self.usage_days, 32), ("max_usage_rows", self.max_usage_rows, 1)] {
+        for (key, value, least) in [
+            ("usage_days", self.usage_days, 32),
+            ("max_usage_rows", self.max_usage_rows, 1),
+            ("audit_days", self.audit_days, 1),
+            ("max_audit_rows", self.max_audit_rows, 1),
+        ] {
             if value < least {
                 let key = format!("retention.{key}");
                 return Err(Error::invalid(key.clone(), format!("{key} must be at least {least}")));
@@ -156,7 +167,7 @@ mod tests {
             let error = Config::from_toml(&format!("[storage]\n{key} = {wrong}")).unwrap_err();
             assert_eq!(error.details().param.as_deref(), Some(&*format!("storage.{key}")), "{error}");
         }
-        for (key, wrong) in [("usage_days", 31), ("max_usage_rows", 0)] {
+        for (key, wrong) in [("usage_days", 31), ("max_usage_rows", 0), ("audit_days", 0), ("max_audit_rows", 0)] {
             let error = Config::from_toml(&format!("[retention]\n{key} = {wrong}")).unwrap_err();
             assert_eq!(error.details().param.as_deref(), Some(&*format!("retention.{key}")), "{error}");
         }

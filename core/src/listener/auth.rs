@@ -14,7 +14,7 @@ use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, KeyLimits, ListenConfig};
 use crate::model::{Scope, SessionId, Timestamp};
 use crate::router::key_end::KeyLife;
 use crate::router::{KeyRing, Known, Meter};
-use crate::store::ApiKey;
+use crate::store::{ApiKey, COMMAND};
 use crate::token::{DEFAULT_ENROL_SECS, DEFAULT_SCOPES, KeySpec, Token};
 use crate::{Error, ErrorKind, Result, Router};
 
@@ -372,7 +372,7 @@ impl Auth {
         }
         let hash = hash(token);
         if own.is_some_and(|own| bool::from(own.ct_eq(&hash))) {
-            return Some(Caller::new("command", &[Scope::Admin]));
+            return Some(Caller::new(COMMAND, &[Scope::Admin]));
         }
         let mut found = None;
         for (known, caller) in &self.configured {

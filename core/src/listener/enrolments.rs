@@ -92,7 +92,7 @@ async fn create(
     let Enrolment { name, models, owner, ttl_secs } = body::parse(Family::Cortensor, &body)?;
     let spec = KeySpec { name, models, owner, ttl_secs, scopes: vec![Scope::Enrol], ..KeySpec::default() };
     let spec = caller.lend(spec, Timestamp::wall_clock().as_secs())?;
-    Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
+    Ok((StatusCode::CREATED, Json(state.router.make_key(&spec, caller.id()).await?)))
 }
 
 /// The enrolment tokens that are not spent
@@ -127,7 +127,7 @@ async fn withdraw(
 ) -> Result<Json<KeyRevoked>, Failed> {
     caller.administers()?;
     let there = state.router.keys().await?.into_iter().any(|key| key.id == id && key.scopes.contains(&Scope::Enrol));
-    if !there || !state.router.delete_key(&id).await? {
+    if !there || !state.router.revoke_key(&id, caller.id()).await? {
         return Err(Error::not_found(format!("there is no enrolment {id}: it may be spent"))
             .with_code("enrolment_not_found")
             .with_param("id")
@@ -167,7 +167,7 @@ async fn revoke(
     InPath(id): InPath<String>,
 ) -> Result<Json<KeyRevoked>, Failed> {
     caller.administers()?;
-    if !state.router.revoke_miner(&id).await? {
+    if !state.router.refuse_miner(&id, caller.id()).await? {
         return Err(Error::not_found(format!("there is no enrolled miner {id}"))
             .with_code("miner_not_found")
             .with_param("id")

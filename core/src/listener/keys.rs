@@ -62,7 +62,7 @@ async fn create(
     caller.may(Scope::Admin)?;
     let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let spec = caller.lend(body::parse(Family::Cortensor, &body)?, Timestamp::wall_clock().as_secs())?;
-    Ok((StatusCode::CREATED, Json(state.router.create_key(&spec).await?)))
+    Ok((StatusCode::CREATED, Json(state.router.make_key(&spec, caller.id()).await?)))
 }
 
 /// A change of a key.
@@ -100,7 +100,8 @@ async fn limit(
     let changed = if hidden {
         None
     } else {
-        state.router.limit_key(&id, patch.limits, move |limits| caller.may_grant(limits)).await?
+        let by = caller.shared_id();
+        state.router.change_limits(&id, patch.limits, move |limits| caller.may_grant(limits), &by).await?
     };
     Ok(Json(changed.ok_or_else(|| unknown(&id))?))
 }
@@ -127,7 +128,7 @@ async fn revoke(
 ) -> Result<Json<KeyRevoked>, Failed> {
     caller.may(Scope::Admin)?;
     let hidden = state.router.key_ring().get(&id).is_some_and(|known| !caller.rules(&known.key));
-    if hidden || !state.router.delete_key(&id).await? {
+    if hidden || !state.router.revoke_key(&id, caller.id()).await? {
         return Err(unknown(&id).into());
     }
     Ok(Json(KeyRevoked::new(id)))

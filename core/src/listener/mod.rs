@@ -11,6 +11,7 @@
 //! ```
 
 mod access;
+mod audit;
 mod auth;
 mod bodies;
 mod body;
@@ -78,6 +79,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(openai::routes())
         .merge(keys::routes())
         .merge(usage::routes())
+        .merge(audit::routes())
         .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())

@@ -26,7 +26,7 @@ use crate::miner::protocol::handshake::{
 };
 use crate::miner::protocol::identity::nonce;
 use crate::model::Timestamp;
-use crate::store::{ApiKey, MinerRecord};
+use crate::store::{Act, ApiKey, MinerRecord};
 
 /// The time within which a refused miner must have read the reason.
 const REFUSAL: Duration = Duration::from_secs(1);
@@ -175,7 +175,7 @@ impl Router {
     async fn enrol(&self, enrolment: &Enrolment, tokens: &impl MinerTokens) -> Result<Enrolled> {
         let token = tokens.enrolment(enrolment.token())?;
         // Only the caller that deletes the token may use it, so that it works once.
-        if !self.delete_key(&token.id).await? {
+        if !self.remove_key(&token.id, None).await? {
             return Err(unauthorized());
         }
         let (id, now) = (enrolment.key_id(), Timestamp::wall_clock().as_secs());
@@ -190,8 +190,9 @@ impl Router {
             last_seen: NonZeroU64::new(now),
             ..MinerRecord::default()
         };
-        if let Err(error) = self.remember_miner(record.clone()).await {
-            self.put_key((*token).clone()).await?;
+        let act = Act::miner_enrolled(self.shared.clock.now(), &token.id, &record);
+        if let Err(error) = self.remember_miner(record.clone(), act).await {
+            self.put_key((*token).clone(), None).await?;
             return Err(error);
         }
         tracing::info!(miner = %record.id, name = %record.name, "a miner's key is enrolled");

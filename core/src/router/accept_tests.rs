@@ -49,7 +49,7 @@ async fn the_time_for_a_hello_does_not_cut_off_an_enrolment() {
     let miners = MinersConfig { hello_timeout_ms: 100, ..MinersConfig::default() };
     let router = Router::open(Config { miners, ..Config::default() }).await.unwrap();
     let token = ApiKey { id: "once".into(), name: "gpu".into(), ..ApiKey::default() };
-    router.put_key(token.clone()).await.unwrap();
+    router.put_key(token.clone(), None).await.unwrap();
     let (ours, theirs) = duplex(64 << 10);
     let peer = MinerPeer {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),

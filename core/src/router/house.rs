@@ -1,5 +1,5 @@
-//! Deletes ended tasks that are older or larger than the retention allows, then old closed sessions without tasks, and
-//! old usage.
+//! Deletes ended tasks that are older or larger than the retention allows, then old closed sessions without tasks, old
+//! usage, and old entries of the audit log.
 //!
 //! A session is deleted from the store first and from memory second. After a crash in between, the next start does not
 //! find it. If the store fails, the session stays in memory and the next round tries again.
@@ -39,6 +39,11 @@ impl Shared {
             let today = Day::of(self.clock.now());
             if let Err(error) = self.store.forget_usage(today.before(self.config.retention.usage_days)).await {
                 tracing::warn!(%error, "old usage could not be deleted");
+            }
+            let kept_ms = self.config.retention.audit_days.saturating_mul(24 * 3_600 * 1_000);
+            let first = Timestamp(self.clock.now().0.saturating_sub(kept_ms));
+            if let Err(error) = self.store.forget_audit(first).await {
+                tracing::warn!(%error, "old entries of the audit log could not be deleted");
             }
         }
     }

@@ -10,7 +10,7 @@ use super::shared::Router;
 use crate::Result;
 use crate::config::{KeyLimits, LimitsPatch};
 use crate::model::Timestamp;
-use crate::store::ApiKey;
+use crate::store::{Act, ApiKey, HOST};
 use crate::token::{KeySpec, NewKey};
 
 impl Router {
@@ -24,11 +24,11 @@ impl Router {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn put_key(&self, key: ApiKey) -> Result<()> {
+    pub(super) async fn put_key(&self, key: ApiKey, act: Option<Act>) -> Result<()> {
         let shared = self.shared.clone();
         self.shared
             .see_through(async move {
-                shared.store.put_key(key.clone()).await?;
+                shared.store.put_key(key.clone(), act).await?;
                 shared.keys.add(key);
                 Ok(())
             })
@@ -40,10 +40,19 @@ impl Router {
     /// # Errors
     /// `InvalidArgument` names the field; the store's error.
     pub async fn create_key(&self, spec: &KeySpec) -> Result<NewKey> {
+        self.make_key(spec, HOST).await
+    }
+
+    /// Makes a key for the caller with the key `by`.
+    ///
+    /// # Errors
+    /// Those of [`create_key`](Self::create_key).
+    pub(crate) async fn make_key(&self, spec: &KeySpec, by: &str) -> Result<NewKey> {
         let (record, made) = spec.mint(Timestamp::wall_clock())?;
-        self.put_key(record).await?;
+        let act = Act::key_created(self.shared.clock.now(), by, &record);
+        self.put_key(record, Some(act)).await?;
         let key = &made.key;
-        tracing::info!(key = key.id, name = key.name, scopes = ?key.scopes, "a key is made");
+        tracing::info!(key = key.id, name = key.name, scopes = ?key.scopes, by, "a key is made");
         Ok(made)
     }
 
@@ -70,7 +79,21 @@ impl Router {
         patch: LimitsPatch,
         check: impl FnOnce(&KeyLimits) -> Result<()> + Send + 'static,
     ) -> Result<Option<ApiKey>> {
-        let (shared, id, today) = (self.shared.clone(), id.to_owned(), self.today());
+        self.change_limits(id, patch, check, HOST).await
+    }
+
+    /// Changes the limits of a key for the caller with the key `by`.
+    ///
+    /// # Errors
+    /// Those of [`limit_key`](Self::limit_key).
+    pub(crate) async fn change_limits(
+        &self,
+        id: &str,
+        patch: LimitsPatch,
+        check: impl FnOnce(&KeyLimits) -> Result<()> + Send + 'static,
+        by: &str,
+    ) -> Result<Option<ApiKey>> {
+        let (shared, id, by, today) = (self.shared.clone(), id.to_owned(), by.to_owned(), self.today());
         self.shared
             .see_through(async move {
                 let _no_changes = shared.keys.changing.lock().await;
@@ -78,13 +101,15 @@ impl Router {
                 let mut key = ApiKey::clone(&known.key);
                 key.limits = patch.applied_to(key.limits);
                 check(&key.limits)?;
-                shared.store.put_key(key.clone()).await?;
+                let act = Act::key_limited(shared.clock.now(), &by, &known.key, &key);
+                shared.store.put_key(key.clone(), Some(act)).await?;
                 let spent = if shared.keys.is_counted(&id) {
                     None
                 } else {
                     spent(&*shared.store, today, Some(&id)).await?.remove(&id)
                 };
                 shared.keys.limit(key.clone(), spent);
+                tracing::info!(key = key.id, by, "a key has other limits");
                 key.hash.clear();
                 Ok(Some(key))
             })
@@ -97,14 +122,33 @@ impl Router {
     /// # Errors
     /// The store's.
     pub async fn delete_key(&self, id: &str) -> Result<bool> {
+        self.revoke_key(id, HOST).await
+    }
+
+    /// Deletes a key for the caller with the key `by`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn revoke_key(&self, id: &str, by: &str) -> Result<bool> {
+        let known = self.shared.keys.get(id);
+        let act = Act::key_revoked(self.shared.clock.now(), by, id, known.as_ref().map(|known| &*known.key));
+        self.remove_key(id, Some(act)).await
+    }
+
+    /// Deletes a key. `false`: there was no such key.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn remove_key(&self, id: &str, act: Option<Act>) -> Result<bool> {
         let (shared, id) = (self.shared.clone(), id.to_owned());
+        let by = act.as_ref().map(|act| act.key_id.clone());
         self.shared
             .see_through(async move {
                 let _no_changes = shared.keys.changing.lock().await;
-                let found = shared.store.delete_key(id.clone()).await?;
+                let found = shared.store.delete_key(id.clone(), act).await?;
                 shared.keys.remove(&id);
                 if found {
-                    tracing::info!(key = id, "a key is deleted");
+                    tracing::info!(key = id, by, "a key is deleted");
                 }
                 Ok(found)
             })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::shared::{Router, Shared};
 use crate::Result;
 use crate::engine::Event;
-use crate::store::MinerRecord;
 #[cfg(feature = "listener")]
 use crate::store::Pending;
+use crate::store::{Act, HOST, MinerRecord};
 
 impl Shared {
     /// Writes down a miner's new reputation, so that a miner cannot restore it by leaving, nor does a restart.
@@ -76,13 +76,13 @@ impl Router {
         self.shared.known.lock().get(id).cloned()
     }
 
-    /// Writes the new or changed record of a miner.
+    /// Writes the record of an enrolled miner.
     ///
     /// # Errors
     /// The store's error; the old record then stays in force.
     #[cfg(feature = "listener")]
-    pub(super) async fn remember_miner(&self, record: MinerRecord) -> Result<()> {
-        self.shared.store.put_miner(record.clone()).await?;
+    pub(super) async fn remember_miner(&self, record: MinerRecord, act: Act) -> Result<()> {
+        self.shared.store.put_miner(record.clone(), Some(act)).await?;
         self.shared.known.lock().insert(record.id.clone(), record);
         Ok(())
     }
@@ -90,12 +90,13 @@ impl Router {
     /// Marks an enrolled miner as revoked. Returns the store's pending write; later changes of the record keep the
     /// mark. `None`: no such miner is enrolled.
     #[cfg(feature = "listener")]
-    pub(super) fn revoke_known(&self, id: &str) -> Option<Pending<()>> {
+    pub(super) fn revoke_known(&self, id: &str, by: &str) -> Option<Pending<()>> {
         let mut known = self.shared.known.lock();
         let record = known.get_mut(id).filter(|record| record.public_key.is_some())?;
         record.revoked = true;
         // The lock is held while the write is queued, so that no older state is written later.
-        Some(self.shared.store.put_miner(record.clone()))
+        let act = Act::miner_revoked(self.shared.clock.now(), by, record);
+        Some(self.shared.store.put_miner(record.clone(), Some(act)))
     }
 
     /// Changes the record of a miner and writes it in the background; writes keep the order of the changes. `false`:
@@ -105,7 +106,7 @@ impl Router {
         let Some(record) = known.get_mut(id) else { return false };
         change(record);
         // The lock is held while the write is queued, so that the newest change is the last one in the store.
-        let written = self.shared.store.put_miner(record.clone());
+        let written = self.shared.store.put_miner(record.clone(), None);
         drop(known);
         let id = id.to_owned();
         self.shared.background.spawn_on(
@@ -124,8 +125,13 @@ impl Router {
     /// # Errors
     /// The store's.
     pub async fn forget_miner(&self, id: &str) -> Result<bool> {
-        let found = self.shared.store.delete_miner(id.to_owned()).await?;
+        let known = self.shared.known.lock().get(id).cloned();
+        let act = Act::miner_forgotten(self.shared.clock.now(), HOST, id, known.as_ref());
+        let found = self.shared.store.delete_miner(id.to_owned(), Some(act)).await?;
         self.shared.known.lock().remove(id);
+        if found {
+            tracing::info!(miner = id, by = HOST, "a miner's record is deleted");
+        }
         Ok(found)
     }
 }

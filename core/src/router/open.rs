@@ -146,7 +146,7 @@ impl RouterBuilder {
             // A damaged row stays in the store, so that it can be repaired.
             if !there && !recovery.corrupt_sessions.contains(&id) {
                 let session = Session::new(id, new_sid()?, standing(id)?, clock.now());
-                written.push(store.put_session(session.clone()));
+                written.push(store.put_session(session.clone(), None));
                 recovery.sessions.push(session);
             }
         }
@@ -193,8 +193,12 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let durability = config.storage.effective_durability();
     match &config.storage.data_dir {
         Some(dir) if durability != Durability::Memory => {
-            let usage_rows = config.retention.max_usage_rows;
-            let (dir, options) = (dir.clone(), SqliteOptions { usage_rows, ..SqliteOptions::from(&config.storage) });
+            let options = SqliteOptions {
+                usage_rows: config.retention.max_usage_rows,
+                audit_rows: config.retention.max_audit_rows,
+                ..SqliteOptions::from(&config.storage)
+            };
+            let dir = dir.clone();
             let store = tokio::task::spawn_blocking(move || SqliteStore::open_with(&dir, durability, options))
                 .await
                 .map_err(|e| Error::internal(format!("opening the store panicked: {e}")))??;
@@ -203,7 +207,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
         _ => {
             let retention = &config.retention;
             let bytes = retention.max_memory_bytes.map_or(0, u64::from);
-            Ok(Arc::new(MemoryStore::with_usage(bytes, retention.max_usage_rows)))
+            Ok(Arc::new(MemoryStore::with_rows(bytes, retention.max_usage_rows, retention.max_audit_rows)))
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::miner::protocol::hello::{check_resumed, common_features};
 use crate::miner::remote::connection::Connection;
 use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Absence, Seat, SeatSettings, SessionLimits};
+use crate::store::HOST;
 
 impl SeatControl for MinerHandle {
     fn credits(&self, credits: u32) {
@@ -106,8 +107,16 @@ impl Router {
     /// # Errors
     /// The store's error; the miner is refused all the same, until the next start.
     pub async fn revoke_miner(&self, id: &str) -> Result<bool> {
-        let Some(written) = self.revoke_known(id) else { return Ok(false) };
-        tracing::info!(miner = id, "a miner's key is revoked");
+        self.refuse_miner(id, HOST).await
+    }
+
+    /// Refuses an enrolled miner for the caller with the key `by`.
+    ///
+    /// # Errors
+    /// Those of [`revoke_miner`](Self::revoke_miner).
+    pub(crate) async fn refuse_miner(&self, id: &str, by: &str) -> Result<bool> {
+        let Some(written) = self.revoke_known(id, by) else { return Ok(false) };
+        tracing::info!(miner = id, by, "a miner's key is revoked");
         let gone = self.shared.remotes.by_id.lock().remove(id);
         if let Some(gone) = gone {
             self.shared.miner(gone.key).remove();

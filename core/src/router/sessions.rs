@@ -11,7 +11,7 @@ use super::shared::{Router, Shared};
 use crate::config::DispatchConfig;
 use crate::engine::{Event, SessionRules};
 use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, hex};
-use crate::store::damaged_session;
+use crate::store::{Act, damaged_session};
 use crate::{Error, ErrorKind, Result};
 
 /// The filter of a list of sessions.
@@ -143,12 +143,12 @@ impl Shared {
         self.step(event);
     }
 
-    /// Changes a session in the store and in memory. Changes run one after the other, and each runs to its end even
+    /// Changes a session in the store and in memory; the audit log records the act, if there is one. Changes run one after the other, and each runs to its end even
     /// if its caller stops waiting. The change is in the store when this returns.
     async fn change(
         self: &Arc<Self>,
         id: SessionId,
-        with: impl FnOnce(&mut Session) -> Result<()> + Send + 'static,
+        with: impl FnOnce(&mut Session) -> Result<Option<Act>> + Send + 'static,
     ) -> Result<Session> {
         let shared = self.clone();
         self.see_through(async move {
@@ -158,9 +158,9 @@ impl Shared {
                 core.sessions.get(&id).cloned().ok_or_else(|| absent(&core, id))
             };
             let mut session = found?;
-            with(&mut session)?;
+            let act = with(&mut session)?;
             session.updated_at = shared.clock.now().as_secs();
-            shared.store.put_session(session.clone()).await?;
+            shared.store.put_session(session.clone(), act).await?;
             shared.adopt_session(session.clone());
             let core = shared.core.lock();
             Ok(shown(&core, &session))
@@ -204,7 +204,7 @@ impl Router {
         let router = self.clone();
         shared
             .see_through(async move {
-                router.shared.store.put_session(session.clone()).await?;
+                router.shared.store.put_session(session.clone(), None).await?;
                 router.shared.adopt_session(session);
                 router.session(id)
             })
@@ -248,7 +248,7 @@ impl Router {
         self.shared
             .change(id, move |session| {
                 session.spec = session.spec.patched(patch)?;
-                Ok(())
+                Ok(None)
             })
             .await
     }
@@ -258,14 +258,38 @@ impl Router {
     /// # Errors
     /// `NotFound`; `InvalidArgument` for session 0, which is always open.
     pub async fn close_session(&self, id: SessionId) -> Result<Session> {
+        self.end_session(id, |_| None).await
+    }
+
+    /// Closes a session for an administrator with the key `by`.
+    ///
+    /// # Errors
+    /// Those of [`close_session`](Self::close_session).
+    #[cfg(feature = "listener")]
+    pub(crate) async fn close_session_by(&self, id: SessionId, by: &str) -> Result<Session> {
+        let (by, now) = (by.to_owned(), self.shared.clock.now());
+        self.end_session(id, move |session| {
+            tracing::info!(session = %session.id, by, "a session is closed");
+            Some(Act::session_closed(now, &by, session))
+        })
+        .await
+    }
+
+    /// Closes a session. `act` makes the entry of the audit log for a session that was open.
+    async fn end_session(
+        &self,
+        id: SessionId,
+        act: impl FnOnce(&Session) -> Option<Act> + Send + 'static,
+    ) -> Result<Session> {
         if id == SessionId(0) {
             return Err(Error::invalid("session_id", "session 0 is the default session and stays open"));
         }
         self.shared
             .change(id, |session| {
+                let act = if session.active { act(session) } else { None };
                 session.active = false;
                 session.state = SessionState::Closed;
-                Ok(())
+                Ok(act)
             })
             .await
     }

@@ -3,6 +3,8 @@
 use super::shared::Router;
 use crate::Result;
 use crate::model::Day;
+#[cfg(feature = "listener")]
+use crate::store::{AuditPage, AuditQuery};
 use crate::store::{UsageCounts, UsageQuery};
 
 /// The usage of one part: of a day, a key, a model, a session or a miner.
@@ -31,6 +33,15 @@ impl Router {
             }
         }
         Ok((parts, page.total))
+    }
+
+    /// A page of the audit log.
+    ///
+    /// # Errors
+    /// The store's.
+    #[cfg(feature = "listener")]
+    pub(crate) async fn audit(&self, query: AuditQuery) -> Result<AuditPage> {
+        self.shared.store.audit(query).await
     }
 
     /// The present day in UTC, by the router's clock.

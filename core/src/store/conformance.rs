@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::samples::{ended, keyed, new_task, rich};
 use super::{
-    Accepted, ApiKey, Durability, MemoryStore, MinerRecord, OTHER, Purge, SqliteOptions, SqliteStore, Store, TaskQuery,
-    TaskSpec, UsageBy, UsageCounts, UsageQuery, check_integrity,
+    Accepted, Act, ActKind, ApiKey, AuditEntry, AuditQuery, Durability, MemoryStore, MinerRecord, OTHER, Purge,
+    SqliteOptions, SqliteStore, Store, TaskQuery, TaskSpec, UsageBy, UsageCounts, UsageQuery, check_integrity,
 };
 use crate::ErrorKind;
 use crate::model::{
@@ -16,7 +16,7 @@ use crate::model::{
     Timestamp,
 };
 
-/// The rows of usage that a day has here.
+/// The rows of usage that a day has here, and the entries of the audit log.
 const FEW_ROWS: u64 = 20;
 
 fn show<T: std::fmt::Debug>(value: &T) -> String {
@@ -270,27 +270,27 @@ fn sessions_and_keys_are_kept(store: &dyn Store) {
     let spec = SessionSpec::default().name("chat").metadata(r#"{"a":1}"#);
     let mut one = Session::new(SessionId(1), "0x01".into(), spec.validated().unwrap(), Timestamp(5_000));
     let zero = Session::new(SessionId(0), "0x00".into(), SessionSpec::default(), Timestamp(4_000));
-    store.put_session(one.clone()).wait().unwrap();
-    store.put_session(zero.clone()).wait().unwrap();
+    store.put_session(one.clone(), None).wait().unwrap();
+    store.put_session(zero.clone(), None).wait().unwrap();
     one.active = false;
     one.spec.redundant = 3;
-    store.put_session(one.clone()).wait().unwrap();
+    store.put_session(one.clone(), None).wait().unwrap();
     assert_eq!(show(&store.recover().wait().unwrap().sessions), show(&vec![zero, one]));
 
     let key = |id: &str, name: &str| ApiKey { id: id.into(), name: name.into(), ..ApiKey::default() };
     for put in [key("b", "first"), key("a", "other"), key("b", "second")] {
-        store.put_key(put).wait().unwrap();
+        store.put_key(put, None).wait().unwrap();
     }
     assert_eq!(store.keys().wait().unwrap(), [key("a", "other"), key("b", "second")]);
-    assert!(store.delete_key("a".into()).wait().unwrap());
-    assert!(!store.delete_key("a".into()).wait().unwrap());
+    assert!(store.delete_key("a".into(), None).wait().unwrap());
+    assert!(!store.delete_key("a".into(), None).wait().unwrap());
     assert_eq!(store.keys().wait().unwrap(), [key("b", "second")]);
 }
 
 fn a_session_is_deleted_with_its_last_task(store: &dyn Store) {
     let session = |id| Session::new(SessionId(id), format!("0x{id}"), SessionSpec::default(), Timestamp(1));
     for id in [1, 2, 3] {
-        store.put_session(session(id)).wait().unwrap();
+        store.put_session(session(id), None).wait().unwrap();
     }
     let new = keyed(new_task(3, 8), "k", 1);
     store.accept(Arc::new(new.clone())).wait().unwrap();
@@ -434,14 +434,79 @@ fn miners_are_remembered(store: &dyn Store) {
         revoked: last_seen == 9,
     };
     for put in [miner("b", 1), miner("a", 2), miner("b", 9), MinerRecord { id: "c".into(), ..MinerRecord::default() }] {
-        store.put_miner(put).wait().unwrap();
+        store.put_miner(put, None).wait().unwrap();
     }
     let found = store.miners().wait().unwrap();
     assert_eq!(found, [miner("a", 2), miner("b", 9), MinerRecord { id: "c".into(), ..MinerRecord::default() }]);
     assert_eq!(found[2].reputation.to_bits(), 1.0_f64.to_bits());
-    assert!(store.delete_miner("b".into()).wait().unwrap());
-    assert!(!store.delete_miner("b".into()).wait().unwrap());
+    assert!(store.delete_miner("b".into(), None).wait().unwrap());
+    assert!(!store.delete_miner("b".into(), None).wait().unwrap());
     assert_eq!(store.miners().wait().unwrap().len(), 2);
+}
+
+/// The making of a key at that time.
+fn made(at: u64) -> Act {
+    Act::key_created(Timestamp(at), "ops", &ApiKey { id: format!("k{at}"), ..ApiKey::default() })
+}
+
+fn audit(store: &dyn Store, act: Option<ActKind>, after: Option<u64>, limit: u64) -> (Vec<u64>, u64) {
+    let page = store.audit(AuditQuery { act, after, limit }).wait().unwrap();
+    assert!(page.corrupt.is_empty());
+    (page.entries.iter().map(|entry| entry.number).collect(), page.total)
+}
+
+fn an_act_is_recorded_with_its_change(store: &dyn Store) {
+    assert_eq!(audit(store, None, None, 9), (vec![], 0));
+    let key = ApiKey { id: "k".into(), hash: "h".into(), name: "\"n\"".into(), ..ApiKey::default() };
+    let miner = MinerRecord { id: "mk_1".into(), ..MinerRecord::default() };
+    let session = Session::new(SessionId(3), "0x3".into(), SessionSpec::default(), Timestamp(1));
+    let limited = ApiKey { name: "n".into(), ..key.clone() };
+    let acts = [
+        Act::key_created(Timestamp(10), "ops", &key),
+        Act::key_limited(Timestamp(20), "host", &key, &limited),
+        Act::miner_forgotten(Timestamp(30), "ops", "mk_1", Some(&miner)),
+        Act::key_revoked(Timestamp(40), "command", "k", Some(&limited)),
+    ];
+    let [created, changed, forgotten, revoked] = acts.clone();
+    // The calls are not awaited, so that a store with group commit has them in one batch.
+    drop(store.put_key(key, Some(created)));
+    drop(store.put_key(limited, Some(changed)));
+    drop(store.put_miner(miner, None));
+    drop(store.put_session(session.clone(), None));
+    drop(store.delete_miner("mk_1".into(), Some(forgotten.clone())));
+    drop(store.delete_key("k".into(), Some(revoked.clone())));
+    let nothing = [store.delete_key("k".into(), Some(revoked)), store.delete_miner("mk_1".into(), Some(forgotten))];
+    for nothing in nothing {
+        assert!(!nothing.wait().unwrap(), "what changes nothing is not recorded");
+    }
+    let page = store.audit(AuditQuery { limit: 9, ..AuditQuery::default() }).wait().unwrap();
+    let entries = (1..).zip(acts).map(|(number, act)| AuditEntry { number, act }).collect::<Vec<_>>();
+    assert_eq!((page.entries, page.total), (entries, 4));
+    let act = Act { act: ActKind::SessionClosed, ..made(50) };
+    store.put_session(session, Some(act)).wait().unwrap();
+    assert_eq!(audit(store, None, None, 2), (vec![4, 5], 5), "the newest page");
+    assert_eq!(audit(store, None, Some(1), 2), (vec![2, 3], 5));
+    assert_eq!(audit(store, None, Some(5), 2), (vec![], 5));
+    assert_eq!(audit(store, None, Some(u64::MAX), u64::MAX), (vec![], 5));
+    assert_eq!(audit(store, Some(ActKind::SessionClosed), Some(0), 9), (vec![5], 1));
+    assert_eq!(audit(store, Some(ActKind::MinerRevoked), None, 9), (vec![], 0));
+}
+
+fn the_audit_log_keeps_the_newest_entries(store: &dyn Store) {
+    for at in 1..=FEW_ROWS + 5 {
+        drop(store.put_key(ApiKey { id: "k".into(), ..ApiKey::default() }, Some(made(at))));
+    }
+    assert_eq!(audit(store, None, Some(0), 99), ((6..=FEW_ROWS + 5).collect(), FEW_ROWS));
+    assert_eq!(store.forget_audit(Timestamp(6)).wait().unwrap(), 0);
+    assert_eq!(store.forget_audit(Timestamp(9)).wait().unwrap(), 3);
+    assert_eq!(audit(store, None, Some(0), 2), (vec![9, 10], FEW_ROWS - 3));
+    // A clock that was set back does not make a newer entry older than the ones before it.
+    store.put_key(ApiKey { id: "k".into(), ..ApiKey::default() }, Some(made(1))).wait().unwrap();
+    assert_eq!(store.forget_audit(Timestamp(9)).wait().unwrap(), 0);
+    assert_eq!(store.forget_audit(Timestamp(1_000)).wait().unwrap(), FEW_ROWS - 2);
+    assert_eq!(audit(store, None, None, 9), (vec![], 0));
+    store.put_key(ApiKey { id: "k".into(), ..ApiKey::default() }, Some(made(2))).wait().unwrap();
+    assert_eq!(audit(store, None, None, 9), (vec![FEW_ROWS + 7], 1), "no number is given out twice");
 }
 
 fn a_closed_store_says_so(store: &dyn Store) {
@@ -465,7 +530,7 @@ fn a_closed_store_says_so(store: &dyn Store) {
 macro_rules! conformance {
     ($($scenario:ident)*) => {
         mod memory {
-            $(#[test] fn $scenario() { super::$scenario(&super::MemoryStore::with_usage(0, super::FEW_ROWS)); })*
+            $(#[test] fn $scenario() { super::$scenario(&super::MemoryStore::with_rows(0, super::FEW_ROWS, super::FEW_ROWS)); })*
         }
         mod sqlite {
             $(#[test] fn $scenario() { super::in_a_file(super::$scenario); })*
@@ -475,7 +540,7 @@ macro_rules! conformance {
 
 fn in_a_file(scenario: fn(&dyn Store)) {
     let dir = tempfile::tempdir().unwrap();
-    let options = SqliteOptions { usage_rows: FEW_ROWS, ..SqliteOptions::default() };
+    let options = SqliteOptions { usage_rows: FEW_ROWS, audit_rows: FEW_ROWS, ..SqliteOptions::default() };
     let store = SqliteStore::open_with(dir.path(), Durability::Full, options).unwrap();
     scenario(&store);
     drop(store);
@@ -498,6 +563,8 @@ conformance! {
     sessions_and_keys_are_kept
     a_session_is_deleted_with_its_last_task
     miners_are_remembered
+    an_act_is_recorded_with_its_change
+    the_audit_log_keeps_the_newest_entries
     an_ended_task_is_counted_once
     a_day_has_a_bounded_number_of_rows
     a_closed_store_says_so

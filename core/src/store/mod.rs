@@ -4,6 +4,7 @@
 //! at its start. Once a store answers, the row is as durable as the store's [`Durability`] says. Until then the router
 //! shows the row to no client.
 
+mod audit;
 #[cfg(test)]
 mod conformance;
 mod end;
@@ -22,6 +23,8 @@ mod weight;
 
 pub use crate::model::{Durability, Retention, StoreKind};
 pub use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
+pub(crate) use audit::HOST;
+pub use audit::{Act, ActKind, AuditEntry, AuditPage, AuditQuery, COMMAND};
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
 pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
@@ -36,7 +39,7 @@ pub(crate) use weight::{request_weight, traffic};
 
 use std::sync::Arc;
 
-use crate::model::{Day, Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
 
 /// Keeps sessions, tasks and keys. A call never blocks: each returns a [`Pending`] answer.
 ///
@@ -44,6 +47,7 @@ use crate::model::{Day, Gid, Session, SessionId, Task, TaskId};
 /// * `accept` answers after the row is durable; one idempotency key never makes two tasks.
 /// * `finish` on a task that has ended changes nothing and answers `false`.
 /// * Usage is the sum over the tasks whose `finish` answered `true`, after any crash.
+/// * A write that comes with an [`Act`] is done together with the entry of the audit log, or not at all.
 /// * Calls of one thread take effect in the order in which it made them.
 /// * After an error of the medium the store refuses writes until the medium works again. It never acknowledges a write
 ///   that may be lost.
@@ -57,8 +61,8 @@ pub trait Store: Send + Sync + 'static {
     /// Starts a new epoch and gives everything that the last one left.
     fn recover(&self) -> Pending<Recovery>;
 
-    /// Writes a session, new or changed.
-    fn put_session(&self, session: Session) -> Pending<()>;
+    /// Writes a session, new or changed; the audit log records the act, if there is one.
+    fn put_session(&self, session: Session, act: Option<Act>) -> Pending<()>;
 
     /// Deletes a session that has no tasks. Gives `false` if the session still has tasks, and `true` if it does not
     /// exist.
@@ -118,23 +122,31 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes the usage of days before that one. Gives the number of deleted rows.
     fn forget_usage(&self, before: Day) -> Pending<u64>;
 
-    /// Writes an API key (only its hash), new or changed.
-    fn put_key(&self, key: ApiKey) -> Pending<()>;
+    /// Writes an API key (only its hash), new or changed; the audit log records the act, if there is one.
+    fn put_key(&self, key: ApiKey, act: Option<Act>) -> Pending<()>;
 
     /// Reads all API keys.
     fn keys(&self) -> Pending<Vec<ApiKey>>;
 
-    /// Deletes an API key. Gives `false` if there was none.
-    fn delete_key(&self, id: String) -> Pending<bool>;
+    /// Deletes an API key; the audit log records the act, if there is one. Gives `false`, and records nothing, if there
+    /// was no such key.
+    fn delete_key(&self, id: String, act: Option<Act>) -> Pending<bool>;
 
-    /// Writes the record of a miner, new or changed.
-    fn put_miner(&self, miner: MinerRecord) -> Pending<()>;
+    /// Writes the record of a miner, new or changed; the audit log records the act, if there is one.
+    fn put_miner(&self, miner: MinerRecord, act: Option<Act>) -> Pending<()>;
 
     /// Reads the records of all miners, by id.
     fn miners(&self) -> Pending<Vec<MinerRecord>>;
 
-    /// Deletes the record of a miner. Gives `false` if there was none.
-    fn delete_miner(&self, id: String) -> Pending<bool>;
+    /// Deletes the record of a miner; the audit log records the act, if there is one. Gives `false`, and records
+    /// nothing, if there was no such record.
+    fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool>;
+
+    /// Reads a page of the audit log.
+    fn audit(&self, query: AuditQuery) -> Pending<AuditPage>;
+
+    /// Deletes the entries of the audit log before the first one that is not older than that. Gives their number.
+    fn forget_audit(&self, before: Timestamp) -> Pending<u64>;
 
     /// Tells other processes the URL at which this one listens, if the store can.
     ///

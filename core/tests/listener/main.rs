@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 mod access;
+mod audit;
 mod description;
 mod doors;
 mod heads;

@@ -138,7 +138,7 @@ async fn keys_are_told_when_they_are_made_deleted_and_sent_too_late() {
     log.line(of_key("an expired key was sent")).await;
     let id = made["id"].as_str().unwrap();
     assert_eq!(server.send("DELETE", &format!("/api/v1/keys/{id}"), DEV, "").await.status, 200);
-    log.line(of_key("a key is deleted")).await;
+    assert_eq!(log.line(of_key("a key is deleted")).await["by"], "dev");
     assert!(!log.text().contains(token), "the log has the token");
 }
 

@@ -174,6 +174,10 @@ async fn a_token_enrols_one_key_once_and_the_key_is_enough_from_then_on() {
     assert_eq!((known.name.as_str(), known.owner.as_deref(), known.revoked), ("gpu", Some("alice"), false));
     assert!(known.created_at > 0 && known.last_seen.unwrap().get() >= known.created_at);
     assert!(server.router.revoke_miner(&pair.id()).await.unwrap());
+    let (_, audit) = server.get_json("/api/v1/audit").await;
+    let told: Vec<_> = audit["audit"].as_array().unwrap().iter().map(|entry| &entry["act"]).collect();
+    assert_eq!(told, ["key_created", "miner_enrolled", "miner_revoked"], "{audit}");
+    assert_eq!(audit["audit"][1]["key_id"], audit["audit"][0]["subject"]);
     assert_eq!(again.refused().await["code"], "revoked");
     assert_eq!(greet(&server, |challenge| signed(&pair, challenge, None)).await, "revoked");
     server.no_miner().await;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cortensor_router::config::Durability;
 use cortensor_router::internals::store::{
-    Accepted, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store, TaskSpec, UsagePage, UsageQuery,
+    Accepted, Act, AuditPage, AuditQuery, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store,
+    TaskSpec, UsagePage, UsageQuery,
 };
-use cortensor_router::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId};
+use cortensor_router::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
 use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -46,8 +47,8 @@ impl Store for Doubtful {
     fn recover(&self) -> Pending<Recovery> {
         self.kept.recover()
     }
-    fn put_session(&self, session: Session) -> Pending<()> {
-        self.kept.put_session(session)
+    fn put_session(&self, session: Session, act: Option<Act>) -> Pending<()> {
+        self.kept.put_session(session, act)
     }
     fn delete_session(&self, id: SessionId) -> Pending<bool> {
         self.kept.delete_session(id)
@@ -91,23 +92,29 @@ impl Store for Doubtful {
     fn forget_usage(&self, before: Day) -> Pending<u64> {
         self.kept.forget_usage(before)
     }
-    fn put_key(&self, key: ApiKey) -> Pending<()> {
-        self.kept.put_key(key)
+    fn put_key(&self, key: ApiKey, act: Option<Act>) -> Pending<()> {
+        self.kept.put_key(key, act)
     }
     fn keys(&self) -> Pending<Vec<ApiKey>> {
         self.kept.keys()
     }
-    fn delete_key(&self, id: String) -> Pending<bool> {
-        self.kept.delete_key(id)
+    fn delete_key(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.kept.delete_key(id, act)
     }
-    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
-        self.kept.put_miner(miner)
+    fn put_miner(&self, miner: MinerRecord, act: Option<Act>) -> Pending<()> {
+        self.kept.put_miner(miner, act)
     }
     fn miners(&self) -> Pending<Vec<MinerRecord>> {
         self.kept.miners()
     }
-    fn delete_miner(&self, id: String) -> Pending<bool> {
-        self.kept.delete_miner(id)
+    fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.kept.delete_miner(id, act)
+    }
+    fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
+        self.kept.audit(query)
+    }
+    fn forget_audit(&self, before: Timestamp) -> Pending<u64> {
+        self.kept.forget_audit(before)
     }
     fn close(&self) -> Pending<()> {
         Pending::ready(Ok(()))

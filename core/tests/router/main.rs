@@ -274,7 +274,7 @@ async fn a_session_1_of_an_older_store_is_kept_as_it_is() {
     let store = Arc::new(MemoryStore::new(0));
     let spec = SessionSpec::default().name("mine").weight(7).validated().unwrap();
     let old = Session::new(SessionId(1), "0xab".into(), spec, Timestamp(0));
-    store.put_session(old).await.unwrap();
+    store.put_session(old, None).await.unwrap();
     let router = Router::builder().store(store).open().await.unwrap();
     let kept = router.session(SessionId(1)).unwrap();
     assert_eq!((kept.spec.name.as_str(), kept.spec.weight, kept.sid.as_str()), ("mine", 7, "0xab"));

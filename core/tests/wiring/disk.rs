@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cortensor_router::internals::store::{
-    Accepted, ApiKey, Durability, Idempotency, MemoryStore, MinerRecord, Pending, Purge, Recovery, SqliteStore, Store,
-    StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Idempotency, MemoryStore, MinerRecord, Pending, Purge,
+    Recovery, SqliteStore, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery,
 };
-use cortensor_router::model::{Day, Gid, Session, SessionId, Task, TaskId};
+use cortensor_router::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
 use cortensor_router::{Error, Result};
 use cortensor_router_testkit::random::Random;
 use parking_lot::Mutex;
@@ -173,8 +173,8 @@ impl Store for Disk {
         answered(self.kept.recover())
     }
 
-    fn put_session(&self, session: Session) -> Pending<()> {
-        self.write(move |kept| kept.put_session(session))
+    fn put_session(&self, session: Session, act: Option<Act>) -> Pending<()> {
+        self.write(move |kept| kept.put_session(session, act))
     }
 
     fn delete_session(&self, id: SessionId) -> Pending<bool> {
@@ -221,28 +221,36 @@ impl Store for Disk {
         self.write(move |kept| kept.forget_usage(before))
     }
 
-    fn put_key(&self, key: ApiKey) -> Pending<()> {
-        self.write(move |kept| kept.put_key(key))
+    fn put_key(&self, key: ApiKey, act: Option<Act>) -> Pending<()> {
+        self.write(move |kept| kept.put_key(key, act))
     }
 
     fn keys(&self) -> Pending<Vec<ApiKey>> {
         answered(self.kept.keys())
     }
 
-    fn delete_key(&self, id: String) -> Pending<bool> {
-        self.write(move |kept| kept.delete_key(id))
+    fn delete_key(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.write(move |kept| kept.delete_key(id, act))
     }
 
-    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
-        self.write(move |kept| kept.put_miner(miner))
+    fn put_miner(&self, miner: MinerRecord, act: Option<Act>) -> Pending<()> {
+        self.write(move |kept| kept.put_miner(miner, act))
     }
 
     fn miners(&self) -> Pending<Vec<MinerRecord>> {
         answered(self.kept.miners())
     }
 
-    fn delete_miner(&self, id: String) -> Pending<bool> {
-        self.write(move |kept| kept.delete_miner(id))
+    fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.write(move |kept| kept.delete_miner(id, act))
+    }
+
+    fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
+        answered(self.kept.audit(query))
+    }
+
+    fn forget_audit(&self, before: Timestamp) -> Pending<u64> {
+        self.write(move |kept| kept.forget_audit(before))
     }
 
     /// Writes everything that waits. Rows in memory stay open for the next run.

@@ -107,14 +107,14 @@ impl Ledger {
 
     pub(crate) fn put_session(store: &dyn Store) -> bool {
         let session = Session::new(SESSION, "0x02".into(), SessionSpec::default(), Timestamp(1));
-        store.put_session(session).wait().is_ok()
+        store.put_session(session, None).wait().is_ok()
     }
 
     pub(crate) fn put_key(&mut self, store: &dyn Store, number: u64) -> bool {
         let key = ApiKey { id: format!("k{}", number % 2), name: format!("name {number}"), ..ApiKey::default() };
         let row = self.keys.entry(key.id.clone()).or_default();
         let shown = Some(key.name.clone());
-        let done = store.put_key(key).wait().is_ok();
+        let done = store.put_key(key, None).wait().is_ok();
         if done {
             row.is(&shown);
         } else {

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use cortensor_router::Error;
-use cortensor_router::internals::store::{ApiKey, Idempotency, MinerRecord, TaskSpec, UsageBy};
+use cortensor_router::internals::store::{Act, ActKind, ApiKey, Idempotency, MinerRecord, TaskSpec, UsageBy};
 use cortensor_router::model::{
     Answer, Fence, Gid, MinerResult, NodeKind, Outcome, PageStart, Retention, Session, SessionId, SessionSpec, Task,
     TaskId, TaskRequest, TaskState, Timestamp,
@@ -42,6 +42,7 @@ pub(crate) enum Write {
     PutMiner { id: u8, seen: u64 },
     DeleteMiner(u8),
     ForgetUsage(u64),
+    ForgetAudit(u64),
     Recover,
 }
 
@@ -56,6 +57,7 @@ pub(crate) enum Read {
     Keys,
     Miners,
     Usage(UsageBy),
+    Audit { act: Option<ActKind>, after: Option<u64>, limit: u64 },
 }
 
 /// The way in which a store stops before it is opened again.
@@ -175,6 +177,19 @@ pub(crate) fn key(id: u8, name: u32) -> ApiKey {
         sessions: vec![SessionId(u64::from(name))],
         expires_at: NonZeroU64::new(u64::from(name % 2)),
         ..ApiKey::default()
+    }
+}
+
+/// The act that is recorded with a write of that number; every third write comes without one.
+pub(crate) fn recorded(number: u64) -> Option<Act> {
+    (!number.is_multiple_of(3)).then(|| act(number))
+}
+
+/// The act of that number.
+pub(crate) fn act(number: u64) -> Act {
+    Act {
+        act: if number.is_multiple_of(2) { ActKind::MinerRevoked } else { ActKind::KeyCreated },
+        ..Act::key_created(Timestamp(number), "ops", &key(number as u8, number as u32))
     }
 }
 

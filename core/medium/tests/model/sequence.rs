@@ -1,6 +1,6 @@
 //! Makes sequences. The model without failures steers them, so that most calls concern tasks that exist.
 
-use cortensor_router::internals::store::UsageBy;
+use cortensor_router::internals::store::{ActKind, UsageBy};
 use cortensor_router::model::{PageStart, Retention, TaskState};
 use cortensor_router_medium::{Fault, Operation, Strike};
 use proptest::collection::vec;
@@ -90,6 +90,7 @@ fn write(world: &World) -> BoxedStrategy<Write> {
         2 => (0u8..4, 0u64..9).prop_map(|(id, seen)| Write::PutMiner { id, seen }),
         2 => (0u8..4).prop_map(Write::DeleteMiner),
         1 => (0u64..2).prop_map(Write::ForgetUsage),
+        1 => (0u64..9).prop_map(Write::ForgetAudit),
         1 => Just(Write::Recover),
     ]
     .boxed()
@@ -107,6 +108,8 @@ fn read() -> impl Strategy<Value = Read> {
             .prop_map(|(session, state, start, limit)| Read::Page { session, state, start, limit }),
         1 => Just(Read::Keys),
         1 => Just(Read::Miners),
+        2 => (select(vec![None, Some(ActKind::KeyCreated)]), proptest::option::of(0u64..9), 0u64..5)
+            .prop_map(|(act, after, limit)| Read::Audit { act, after, limit }),
         3 => select(vec![UsageBy::Day, UsageBy::Key, UsageBy::Session, UsageBy::Miner]).prop_map(Read::Usage),
     ]
 }

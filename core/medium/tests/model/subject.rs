@@ -9,7 +9,7 @@ use cortensor_router_medium::{Fault, Medium, Operation, Strike};
 use cortensor_router_testkit::random::Random;
 use tempfile::TempDir;
 
-use crate::operation::Stop;
+use crate::operation::{self, Stop};
 
 /// A store under test. Another store joins by an implementation and one line in [`subjects`].
 pub(crate) trait Subject {
@@ -126,7 +126,7 @@ impl Subject for File {
     }
 
     fn hold(&self) -> Option<Pending<bool>> {
-        let nothing = || self.store().delete_key("no key has this id".into());
+        let nothing = || self.store().delete_key("no key has this id".into(), Some(operation::act(0)));
         // A store that has just opened takes locks before it takes writes.
         nothing().wait().unwrap();
         self.medium.fail(Strike { operation: Operation::Lock, nth: 1, fault: Fault::Full, lasts: true });

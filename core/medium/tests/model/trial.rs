@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use cortensor_router::internals::store::{Pending, Purge, Store, TaskQuery, UsageQuery};
+use cortensor_router::internals::store::{AuditQuery, Pending, Purge, Store, TaskQuery, UsageQuery};
 use cortensor_router::model::{Day, Gid, SessionId, TaskId, Timestamp};
 use cortensor_router::{Error, ErrorKind};
 use cortensor_router_medium::Strike;
@@ -55,13 +55,24 @@ fn ask(store: &dyn Store, write: &Write) -> Answer {
         Write::Purge { before, max_bytes, limit } => {
             later(store.purge(Purge { ended_before: Timestamp(before), max_bytes, limit }), shown)
         }
-        Write::PutSession { id, name, active } => later(store.put_session(operation::session(id, name, active)), shown),
+        Write::PutSession { id, name, active } => {
+            later(store.put_session(operation::session(id, name, active), operation::recorded(name.into())), shown)
+        }
         Write::DeleteSession(id) => later(store.delete_session(SessionId(id)), shown),
-        Write::PutKey { id, name } => later(store.put_key(operation::key(id, name)), shown),
-        Write::DeleteKey(id) => later(store.delete_key(operation::key(id, 0).id), shown),
-        Write::PutMiner { id, seen } => later(store.put_miner(operation::miner(id, seen)), shown),
-        Write::DeleteMiner(id) => later(store.delete_miner(operation::miner(id, 0).id), shown),
+        Write::PutKey { id, name } => {
+            later(store.put_key(operation::key(id, name), operation::recorded(name.into())), shown)
+        }
+        Write::DeleteKey(id) => {
+            later(store.delete_key(operation::key(id, 0).id, operation::recorded(id.into())), shown)
+        }
+        Write::PutMiner { id, seen } => {
+            later(store.put_miner(operation::miner(id, seen), operation::recorded(seen)), shown)
+        }
+        Write::DeleteMiner(id) => {
+            later(store.delete_miner(operation::miner(id, 0).id, operation::recorded(id.into())), shown)
+        }
         Write::ForgetUsage(before) => later(store.forget_usage(Day::from_number(before)), shown),
+        Write::ForgetAudit(before) => later(store.forget_audit(Timestamp(before)), shown),
         Write::Recover => later(store.recover(), world::recovery_shown),
     }
 }
@@ -80,6 +91,7 @@ fn look(store: &dyn Store, read: &Read) -> Answer {
         }
         Read::Keys => later(store.keys(), |keys| world::list(keys.iter().map(shown))),
         Read::Miners => later(store.miners(), |miners| world::list(miners.iter().map(shown))),
+        Read::Audit { act, after, limit } => later(store.audit(AuditQuery { act, after, limit }), world::audit_shown),
         Read::Usage(by) => later(store.usage(UsageQuery { by, ..UsageQuery::default() }), world::usage_shown),
     }
 }

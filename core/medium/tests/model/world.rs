@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use cortensor_router::internals::store::{Accepted, Recovery, TaskPage, UsageBy, UsageCounts, UsagePage, UsageRow};
+use cortensor_router::internals::store::{
+    Accepted, Act, ActKind, AuditEntry, AuditPage, Recovery, TaskPage, UsageBy, UsageCounts, UsagePage, UsageRow,
+};
 use cortensor_router::model::{Gid, PageStart, SessionId, Task, TaskId, TaskState};
 
 use crate::operation::{self, Ids, Key, Read, Write};
@@ -30,6 +32,8 @@ pub(crate) struct World {
     last_ids: BTreeMap<u64, u64>,
     /// The counts of ended tasks by key and session; all of them end on one day.
     usage: BTreeMap<(String, u64), UsageCounts>,
+    audit: Vec<AuditEntry>,
+    last_audit: u64,
     last_session: u64,
     last_gid: u64,
     last_fence: u64,
@@ -73,6 +77,7 @@ impl World {
             Write::PutSession { id, name, active } => {
                 self.last_session = self.last_session.max(id);
                 self.sessions.insert(id, shown(&operation::session(id, name, active)));
+                self.record(operation::recorded(name.into()));
             }
             Write::DeleteSession(id) => {
                 let has_tasks = self.tasks.values().any(|row| row.ids.session == id);
@@ -85,15 +90,30 @@ impl World {
             Write::PutKey { id, name } => {
                 let key = operation::key(id, name);
                 self.keys.insert(key.id.clone(), shown(&key));
+                self.record(operation::recorded(name.into()));
             }
-            Write::DeleteKey(id) => return Ok(shown(&self.keys.remove(&operation::key(id, 0).id).is_some())),
+            Write::DeleteKey(id) => {
+                let found = self.keys.remove(&operation::key(id, 0).id).is_some();
+                self.record(operation::recorded(id.into()).filter(|_| found));
+                return Ok(shown(&found));
+            }
             Write::PutMiner { id, seen } => {
                 let miner = operation::miner(id, seen);
                 self.miners.insert(miner.id.clone(), shown(&miner));
+                self.record(operation::recorded(seen));
             }
-            Write::DeleteMiner(id) => return Ok(shown(&self.miners.remove(&operation::miner(id, 0).id).is_some())),
+            Write::DeleteMiner(id) => {
+                let found = self.miners.remove(&operation::miner(id, 0).id).is_some();
+                self.record(operation::recorded(id.into()).filter(|_| found));
+                return Ok(shown(&found));
+            }
             Write::ForgetUsage(before) => {
                 let gone = if before > 0 { std::mem::take(&mut self.usage).len() } else { 0 };
+                return Ok(shown(&(gone as u64)));
+            }
+            Write::ForgetAudit(before) => {
+                let gone = self.audit.iter().take_while(|entry| entry.act.at.0 < before).count();
+                self.audit.drain(..gone);
                 return Ok(shown(&(gone as u64)));
             }
             Write::Recover => return Ok(self.recover()),
@@ -115,7 +135,28 @@ impl World {
             Read::Keys => Ok(list(self.keys.values())),
             Read::Miners => Ok(list(self.miners.values())),
             Read::Usage(by) => Ok(usage_shown(&self.usage(by))),
+            Read::Audit { act, after, limit } => Ok(audit_shown(&self.audit(act, after, limit as usize))),
         }
+    }
+
+    fn record(&mut self, act: Option<Act>) {
+        let Some(act) = act else { return };
+        self.last_audit += 1;
+        self.audit.push(AuditEntry { number: self.last_audit, act });
+    }
+
+    fn audit(&self, act: Option<ActKind>, after: Option<u64>, limit: usize) -> AuditPage {
+        let mut entries = self.audit.clone();
+        entries.retain(|entry| act.is_none_or(|act| act == entry.act.act));
+        let total = entries.len() as u64;
+        match after {
+            Some(after) => {
+                entries.retain(|entry| entry.number > after);
+                entries.truncate(limit);
+            }
+            None => drop(entries.drain(..entries.len().saturating_sub(limit))),
+        }
+        AuditPage { entries, corrupt: Vec::new(), total }
     }
 
     fn usage(&self, by: UsageBy) -> UsagePage {
@@ -263,6 +304,7 @@ impl World {
     /// The reads that together show everything that the store holds.
     pub(crate) fn everything(&self) -> Vec<Read> {
         let mut reads = vec![Read::Keys, Read::Miners, Read::Unfinished];
+        reads.push(Read::Audit { act: None, after: Some(0), limit: u64::MAX });
         reads.extend([UsageBy::Day, UsageBy::Key, UsageBy::Model, UsageBy::Session, UsageBy::Miner].map(Read::Usage));
         for row in self.tasks.values() {
             reads.push(Read::ByGid(row.ids.gid()));
@@ -300,6 +342,12 @@ pub(crate) fn page_shown(page: &TaskPage) -> String {
 /// Usage as [`World::read`] shows it.
 pub(crate) fn usage_shown(page: &UsagePage) -> String {
     format!("{} of {}", list(page.rows.iter().map(shown)), page.total)
+}
+
+/// A page of the audit log as [`World::read`] shows it.
+pub(crate) fn audit_shown(page: &AuditPage) -> String {
+    assert!(page.corrupt.is_empty(), "rows are damaged: {:?}", page.corrupt);
+    format!("{} of {}", list(page.entries.iter().map(shown)), page.total)
 }
 
 /// A recovery as [`World::write`] shows it.

@@ -164,6 +164,22 @@ pub(in crate::listener) struct UsageSelection {
     pub(in crate::listener) offset: String,
 }
 
+/// Selects entries of the audit log.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(in crate::listener) struct AuditSelection {
+    /// The maximum number of entries to list. Default 100, at most `listen.max_page_rows`.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    pub(in crate::listener) limit: String,
+    /// Only entries after the one with this number, from the oldest on. Missing: the newest page.
+    #[param(value_type = Option<u64>)]
+    pub(in crate::listener) after: String,
+    /// Only changes of this kind, such as `key_revoked`.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) act: String,
+}
+
 /// A session that was just created.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionCreated {

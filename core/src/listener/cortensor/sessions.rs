@@ -148,5 +148,10 @@ async fn close(
         // Session 1 is shared by all callers, as is session 0, which cannot be closed.
         caller.may(Scope::Admin)?;
     }
-    Ok(Json(state.router.close_session(id).await?))
+    let closed = if caller.may(Scope::Admin).is_ok() {
+        state.router.close_session_by(id, caller.id()).await
+    } else {
+        state.router.close_session(id).await
+    };
+    Ok(Json(closed?))
 }

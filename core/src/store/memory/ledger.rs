@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::{
     Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskQuery, TaskSpec, Wanted, id_in_use, key_mismatch,
 };
+use super::audit::AuditLog;
 use super::ids::SessionTasks;
 use super::usage::UsageBook;
 use crate::Result;
@@ -36,6 +37,7 @@ pub(super) struct Ledger {
     ended: BTreeSet<(Timestamp, Gid)>,
     ended_bytes: u64,
     pub(super) usage: UsageBook,
+    pub(super) audit: AuditLog,
 }
 
 /// A task with its index entries. The store frees it outside of the lock.
@@ -67,9 +69,9 @@ impl Snapshot {
 }
 
 impl Ledger {
-    /// An empty ledger whose usage has this many rows for each day.
-    pub(super) fn new(usage_rows: u64) -> Self {
-        Self { usage: UsageBook::new(usage_rows), ..Self::default() }
+    /// An empty ledger whose usage has this many rows for each day, and whose audit log has this many entries.
+    pub(super) fn new(usage_rows: u64, audit_rows: u64) -> Self {
+        Self { usage: UsageBook::new(usage_rows), audit: AuditLog::new(audit_rows), ..Self::default() }
     }
 
     pub(super) fn put_session(&mut self, session: Session) {
@@ -233,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_purge_leaves_nothing_of_its_tasks() {
-        let mut ledger = Ledger::new(1);
+        let mut ledger = Ledger::new(1, 1);
         for id in 1..=3 {
             let new = keyed(new_task(1, id), &format!("key {id}"), 1);
             assert_eq!(ledger.accept(Arc::new(new.clone())).unwrap(), Accepted::New);

@@ -2,6 +2,7 @@
 //!
 //! Slow work (measuring a task, copying it, freeing deleted tasks) happens outside of the lock.
 
+mod audit;
 mod ids;
 mod ledger;
 mod usage;
@@ -13,12 +14,12 @@ use parking_lot::Mutex;
 use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
 use super::{
-    Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Store, TaskPage, TaskQuery,
-    TaskSpec, UsagePage, UsageQuery, check_times, closed,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery,
+    Store, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
 };
 use crate::Result;
 use crate::config::RetentionConfig;
-use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId};
+use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
 
 /// A store in memory with a byte budget, beyond which the oldest ended tasks are deleted.
 ///
@@ -37,13 +38,14 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// Makes a store that keeps at most `max_bytes` of ended tasks, and always the task that ended last. 0: no bound.
     pub fn new(max_bytes: u64) -> Self {
-        Self::with_usage(max_bytes, RetentionConfig::default().max_usage_rows)
+        let RetentionConfig { max_usage_rows, max_audit_rows, .. } = RetentionConfig::default();
+        Self::with_rows(max_bytes, max_usage_rows, max_audit_rows)
     }
 
-    /// Makes a store as [`new`](Self::new) does, whose usage has this many rows for each day, and as many again for the
-    /// rest of each key.
-    pub fn with_usage(max_bytes: u64, usage_rows: u64) -> Self {
-        Self { max_bytes, ledger: Mutex::new(Some(Ledger::new(usage_rows))) }
+    /// Makes a store as [`new`](Self::new) does, with other bounds: the rows of usage for each day, and as many again for
+    /// the rest of each key, and the entries of the audit log.
+    pub fn with_rows(max_bytes: u64, usage_rows: u64, audit_rows: u64) -> Self {
+        Self { max_bytes, ledger: Mutex::new(Some(Ledger::new(usage_rows, audit_rows))) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T>) -> Result<T> {
@@ -64,9 +66,10 @@ impl Store for MemoryStore {
         Pending::ready(self.with(|ledger| Ok(ledger.recover())))
     }
 
-    fn put_session(&self, session: Session) -> Pending<()> {
+    fn put_session(&self, session: Session, act: Option<Act>) -> Pending<()> {
         Pending::ready(self.with(|ledger| {
             ledger.put_session(session);
+            ledger.audit.record(act);
             Ok(())
         }))
     }
@@ -141,9 +144,10 @@ impl Store for MemoryStore {
         Pending::ready(self.with(|ledger| Ok(ledger.usage.forget(before))))
     }
 
-    fn put_key(&self, key: ApiKey) -> Pending<()> {
+    fn put_key(&self, key: ApiKey, act: Option<Act>) -> Pending<()> {
         Pending::ready(self.with(|ledger| {
             ledger.keys.insert(key.id.clone(), key);
+            ledger.audit.record(act);
             Ok(())
         }))
     }
@@ -152,13 +156,18 @@ impl Store for MemoryStore {
         Pending::ready(self.with(|ledger| Ok(ledger.keys.values().cloned().collect())))
     }
 
-    fn delete_key(&self, id: String) -> Pending<bool> {
-        Pending::ready(self.with(|ledger| Ok(ledger.keys.remove(&id).is_some())))
+    fn delete_key(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| {
+            let found = ledger.keys.remove(&id).is_some();
+            ledger.audit.record(act.filter(|_| found));
+            Ok(found)
+        }))
     }
 
-    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
+    fn put_miner(&self, miner: MinerRecord, act: Option<Act>) -> Pending<()> {
         Pending::ready(self.with(|ledger| {
             ledger.miners.insert(miner.id.clone(), miner);
+            ledger.audit.record(act);
             Ok(())
         }))
     }
@@ -167,8 +176,20 @@ impl Store for MemoryStore {
         Pending::ready(self.with(|ledger| Ok(ledger.miners.values().cloned().collect())))
     }
 
-    fn delete_miner(&self, id: String) -> Pending<bool> {
-        Pending::ready(self.with(|ledger| Ok(ledger.miners.remove(&id).is_some())))
+    fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| {
+            let found = ledger.miners.remove(&id).is_some();
+            ledger.audit.record(act.filter(|_| found));
+            Ok(found)
+        }))
+    }
+
+    fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
+        Pending::ready(self.with(|ledger| Ok(ledger.audit.page(query))))
+    }
+
+    fn forget_audit(&self, before: Timestamp) -> Pending<u64> {
+        Pending::ready(self.with(|ledger| Ok(ledger.audit.forget(before))))
     }
 
     fn check(&self) -> Result<()> {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
 use super::super::{
-    Accepted, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UsageCounts, UsageGroup, id_in_use,
+    Accepted, Act, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UsageCounts, UsageGroup, id_in_use,
     key_mismatch,
 };
 use super::connection::Failure;
@@ -20,9 +20,9 @@ use super::row::{RowError, end_columns, ending, int, json, text, uint};
 use super::schema::BLOCK;
 use super::statements::Statements;
 use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
-use super::{recovery, unusable};
+use super::{audit, recovery, unusable};
 use crate::Result as Answer;
-use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, TaskId};
+use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, TaskId, Timestamp};
 
 /// An open transaction.
 pub(super) struct Batch<'a, 'db> {
@@ -42,6 +42,7 @@ struct Sums {
     last_session: u64,
     ended_bytes: i64,
     epochs: u64,
+    acts: u64,
     usage: BTreeMap<UsageGroup, UsageCounts>,
 }
 
@@ -76,6 +77,7 @@ impl Sums {
             last_gid: meta.last_gid.max(self.last_gid),
             last_fence: meta.last_fence.max(self.last_fence),
             last_session: meta.last_session.max(self.last_session),
+            last_audit: meta.last_audit + self.acts,
             ended_bytes: meta.ended_bytes + self.ended_bytes,
         }
     }
@@ -204,7 +206,19 @@ impl<'a, 'db> Batch<'a, 'db> {
         Ok(gone as u64)
     }
 
-    pub(super) fn put_session(&mut self, session: &Session) -> Result<(), Failure> {
+    /// Deletes the entries of the audit log before the first one that is not older than that.
+    pub(super) fn forget_audit(&self, before: Timestamp) -> Result<u64, Failure> {
+        Ok(audit::forget(self.db, before)?)
+    }
+
+    /// Writes an act into the audit log, if there is one.
+    fn record(&mut self, act: Option<&Act>) -> Result<(), Failure> {
+        let Some(act) = act else { return Ok(()) };
+        self.sums.acts += 1;
+        self.statements.audit.record(self.meta.last_audit + self.sums.acts, act)
+    }
+
+    pub(super) fn put_session(&mut self, session: &Session, act: Option<&Act>) -> Result<(), Failure> {
         let (id, body) = (int(session.id.0), json(session)?);
         self.sums.last_session = self.sums.last_session.max(session.id.0);
         self.db
@@ -213,7 +227,7 @@ impl<'a, 'db> Batch<'a, 'db> {
                  ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
             )?
             .execute(params![id, text(Some(&body)), of_row([ValueRef::Integer(id), ValueRef::Text(&body)])])?;
-        Ok(())
+        self.record(act)
     }
 
     /// Deletes a session that has no tasks, with its counters. Gives `false` if it has some.
@@ -228,7 +242,7 @@ impl<'a, 'db> Batch<'a, 'db> {
         Ok(true)
     }
 
-    pub(super) fn put_key(&self, key: &ApiKey) -> Result<(), Failure> {
+    pub(super) fn put_key(&mut self, key: &ApiKey, act: Option<&Act>) -> Result<(), Failure> {
         let body = json(key)?;
         self.db
             .prepare_cached(
@@ -236,14 +250,16 @@ impl<'a, 'db> Batch<'a, 'db> {
                  ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
             )?
             .execute(params![key.id, text(Some(&body)), of_row([key.id.as_str().into(), ValueRef::Text(&body)])])?;
-        Ok(())
+        self.record(act)
     }
 
-    pub(super) fn delete_key(&self, id: &str) -> Result<bool, Failure> {
-        Ok(self.db.prepare_cached("DELETE FROM api_token WHERE id = ?1")?.execute([id])? > 0)
+    pub(super) fn delete_key(&mut self, id: &str, act: Option<&Act>) -> Result<bool, Failure> {
+        let found = self.db.prepare_cached("DELETE FROM api_token WHERE id = ?1")?.execute([id])? > 0;
+        self.record(act.filter(|_| found))?;
+        Ok(found)
     }
 
-    pub(super) fn put_miner(&self, miner: &MinerRecord) -> Result<(), Failure> {
+    pub(super) fn put_miner(&mut self, miner: &MinerRecord, act: Option<&Act>) -> Result<(), Failure> {
         let models = json(&miner.models)?;
         let values: [ValueRef<'_>; 10] = [
             miner.id.as_str().into(),
@@ -270,11 +286,14 @@ impl<'a, 'db> Batch<'a, 'db> {
         }
         insert.raw_bind_parameter(11, of_row(values))?;
         insert.raw_execute()?;
-        Ok(())
+        drop(insert);
+        self.record(act)
     }
 
-    pub(super) fn delete_miner(&self, id: &str) -> Result<bool, Failure> {
-        Ok(self.db.prepare_cached("DELETE FROM miner WHERE id = ?1")?.execute([id])? > 0)
+    pub(super) fn delete_miner(&mut self, id: &str, act: Option<&Act>) -> Result<bool, Failure> {
+        let found = self.db.prepare_cached("DELETE FROM miner WHERE id = ?1")?.execute([id])? > 0;
+        self.record(act.filter(|_| found))?;
+        Ok(found)
     }
 
     /// Writes every counter that changed. Gives the row of `meta` as it is now.

@@ -129,28 +129,33 @@ fn settle(
             };
             Reply::Changed(to, answer)
         }
-        Op::PutSession(session, to) => {
-            let answer = answered!(batch.put_session(&session), Op::PutSession(session, to));
+        Op::PutSession(audited, to) => {
+            let (session, act) = &*audited;
+            let answer = answered!(batch.put_session(session, act.as_ref()), Op::PutSession(audited, to));
             Reply::Done(to, answer)
         }
         Op::DeleteSession(id, to) => {
             let answer = answered!(batch.delete_session(id), Op::DeleteSession(id, to));
             Reply::Changed(to, answer)
         }
-        Op::PutKey(key, to) => {
-            let answer = answered!(batch.put_key(&key), Op::PutKey(key, to));
+        Op::PutKey(audited, to) => {
+            let (key, act) = &*audited;
+            let answer = answered!(batch.put_key(key, act.as_ref()), Op::PutKey(audited, to));
             Reply::Done(to, answer)
         }
-        Op::DeleteKey(id, to) => {
-            let answer = answered!(batch.delete_key(&id), Op::DeleteKey(id, to));
+        Op::DeleteKey(audited, to) => {
+            let (id, act) = &*audited;
+            let answer = answered!(batch.delete_key(id, act.as_ref()), Op::DeleteKey(audited, to));
             Reply::Changed(to, answer)
         }
-        Op::PutMiner(miner, to) => {
-            let answer = answered!(batch.put_miner(&miner), Op::PutMiner(miner, to));
+        Op::PutMiner(audited, to) => {
+            let (miner, act) = &*audited;
+            let answer = answered!(batch.put_miner(miner, act.as_ref()), Op::PutMiner(audited, to));
             Reply::Done(to, answer)
         }
-        Op::DeleteMiner(id, to) => {
-            let answer = answered!(batch.delete_miner(&id), Op::DeleteMiner(id, to));
+        Op::DeleteMiner(audited, to) => {
+            let (id, act) = &*audited;
+            let answer = answered!(batch.delete_miner(id, act.as_ref()), Op::DeleteMiner(audited, to));
             Reply::Changed(to, answer)
         }
         Op::Purge(purge, to) => {
@@ -159,6 +164,10 @@ fn settle(
         }
         Op::ForgetUsage(before, to) => {
             let answer = answered!(batch.forget_usage(before), Op::ForgetUsage(before, to));
+            Reply::Purged(to, answer)
+        }
+        Op::ForgetAudit(before, to) => {
+            let answer = answered!(batch.forget_audit(before), Op::ForgetAudit(before, to));
             Reply::Purged(to, answer)
         }
         Op::Recover(to) => {

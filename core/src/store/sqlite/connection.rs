@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::super::Durability;
 use super::options::SqliteOptions;
+use super::sum::of_row;
 use crate::{Error, Result};
 
 /// Older versions have a fault that corrupts a write-ahead log when two connections write and checkpoint at once.
@@ -52,7 +54,11 @@ fn common(db: &Connection) -> rusqlite::Result<()> {
     // With a mapped file, an I/O error would become a signal that kills the host program.
     db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update(None, "trusted_schema", false)?;
-    db.pragma_update(None, "temp_store", "MEMORY")
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    // The checksum of a row whose values a statement computes.
+    db.create_scalar_function("row_sum", -1, FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC, |call| {
+        Ok(of_row((0..call.len()).map(|at| call.get_raw(at))))
+    })
 }
 
 /// Sets whether a commit waits for the disk.

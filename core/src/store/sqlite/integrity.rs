@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
+use super::audit::{AUDIT, entry};
 use super::connection;
 use super::meta::Meta;
 use super::options::SqliteOptions;
@@ -14,6 +15,8 @@ use super::place::FILE;
 use super::row::{COLUMNS, KEY, MINER, RowError, SESSION, key, miner, session, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
 use super::sum::bytes_of;
+use super::usage;
+use crate::model::Day;
 use crate::{Error, Result};
 
 /// The greatest number of problems that are listed.
@@ -159,8 +162,10 @@ fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
         ("session", SESSION, (|row| session(row).map(drop)) as fn(&Row<'_>) -> Result<(), RowError>),
         ("api_token", KEY, |row| key(row).map(drop)),
         ("miner", MINER, |row| miner(row).map(drop)),
+        ("audit", AUDIT, |row| entry(row).map(drop)),
+        ("usage", &usage::columns(), usage::check),
     ] {
-        readable(db, table, &format!("{columns}, sum"), "id", read, problems)?;
+        readable(db, table, &format!("{columns}, sum"), "1", read, problems)?;
     }
     Ok(())
 }
@@ -182,11 +187,16 @@ fn readable(
             Err(RowError::Sqlite(error)) if error.sqlite_error().is_some() => return Err(error.into()),
             Err(error) if problems.len() < MOST => {
                 let id = match row.get_ref(0)? {
+                    ValueRef::Integer(day) if table == "usage" => Day::from_number(day.cast_unsigned()).to_string(),
                     ValueRef::Integer(id) => id.cast_unsigned().to_string(),
                     other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
                 };
-                // Users know an API token as a key.
-                let kind = if table == "api_token" { "key" } else { table };
+                let kind = match table {
+                    "api_token" => "key",
+                    "usage" => "a row of the usage of",
+                    "audit" => "the entry of the audit log with the number",
+                    other => other,
+                };
                 problems.push(format!("{kind} {id} cannot be read: {error}"));
             }
             Err(_) => return Ok(()),

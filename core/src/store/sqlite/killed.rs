@@ -7,10 +7,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use super::super::samples::{bulky, ended, keyed, new_task};
-use super::super::{Accepted, Durability, Pending, Store, TaskQuery, UsageCounts, UsageQuery, check_integrity};
+use super::super::{
+    Accepted, Act, ApiKey, AuditQuery, Durability, Pending, Store, TaskQuery, UsageCounts, UsageQuery, check_integrity,
+};
 use super::{SqliteStore, holder};
 use crate::ErrorKind;
-use crate::model::{SessionId, TaskId, TaskState};
+use crate::model::{SessionId, TaskId, TaskState, Timestamp};
 
 /// The environment variable that gives the child its data directory.
 const DIR: &str = "CORTENSOR_ROUTER_TEST_STORE";
@@ -19,7 +21,7 @@ fn number(name: &str) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-/// The child accepts and ends tasks without a pause, and prints each one when it is durable.
+/// The child accepts and ends tasks and makes keys without a pause, and prints each task when it is durable.
 #[test]
 #[ignore = "the child of the tests beside it"]
 fn child() {
@@ -40,6 +42,9 @@ fn child() {
     };
     for base in (first..).step_by(64) {
         let ids = base..base + 64;
+        let key = ApiKey { id: format!("key {base}"), ..ApiKey::default() };
+        let act = Act::key_created(Timestamp(base + 1), "ops", &key);
+        drop(store.put_key(key, Some(act)));
         let accepts: Vec<_> =
             ids.clone().map(|id| (id, store.accept(keyed(new_task(1, id), &id.to_string(), 1).into()))).collect();
         let ends = ids
@@ -130,6 +135,7 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
             );
         }
         assert_usage_is_the_sum_of_ended_tasks(&store);
+        assert_every_key_has_its_entry(&store);
         drop(store);
         let found = check_integrity(dir.path()).unwrap();
         assert!(found.is_ok(), "{found:#?}");
@@ -145,6 +151,17 @@ fn assert_usage_is_the_sum_of_ended_tasks(store: &SqliteStore) {
     let sum = |of: fn(&UsageCounts) -> u64| usage.rows.iter().map(|row| of(&row.counts)).sum::<u64>();
     assert_eq!((sum(|counts| counts.requests), sum(|counts| counts.ok)), (ended, ended));
     assert_eq!(sum(UsageCounts::tokens), 7 * ended);
+}
+
+/// The child makes every key once.
+fn assert_every_key_has_its_entry(store: &SqliteStore) {
+    let query = AuditQuery { after: Some(0), limit: u64::MAX, ..AuditQuery::default() };
+    let mut made: Vec<_> =
+        store.audit(query).wait().unwrap().entries.into_iter().map(|entry| entry.act.subject).collect();
+    made.sort();
+    let keys: Vec<_> = store.keys().wait().unwrap().into_iter().map(|key| key.id).collect();
+    assert!(!keys.is_empty());
+    assert_eq!(made, keys);
 }
 
 #[test]

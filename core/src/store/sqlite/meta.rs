@@ -19,13 +19,14 @@ pub(super) struct Meta {
     pub(super) last_gid: u64,
     pub(super) last_fence: u64,
     pub(super) last_session: u64,
+    pub(super) last_audit: u64,
     pub(super) ended_bytes: i64,
 }
 
 impl Meta {
     /// The statement that [`write`](Self::write) executes.
     pub(super) const UPDATE: &str = "UPDATE meta SET epoch = ?1, last_gid = ?2, last_fence = ?3, last_session = ?4,
-         ended_bytes = ?5, sum = ?6";
+         last_audit = ?5, ended_bytes = ?6, sum = ?7";
 
     /// Reads the row.
     ///
@@ -46,16 +47,17 @@ impl Meta {
     }
 
     fn unchecked(db: &Connection) -> rusqlite::Result<(Self, Option<i64>)> {
-        let sql = "SELECT epoch, last_gid, last_fence, last_session, ended_bytes, sum FROM meta";
+        let sql = "SELECT epoch, last_gid, last_fence, last_session, last_audit, ended_bytes, sum FROM meta";
         db.query_row(sql, [], |row| {
             let meta = Self {
                 epoch: uint(row, 0)?,
                 last_gid: uint(row, 1)?,
                 last_fence: uint(row, 2)?,
                 last_session: uint(row, 3)?,
-                ended_bytes: row.get(4)?,
+                last_audit: uint(row, 4)?,
+                ended_bytes: row.get(5)?,
             };
-            Ok((meta, row.get(5)?))
+            Ok((meta, row.get(6)?))
         })
     }
 
@@ -67,9 +69,9 @@ impl Meta {
         update.raw_execute().map(drop)
     }
 
-    fn values(&self) -> [i64; 5] {
-        let [epoch, gid, fence, session] = [self.epoch, self.last_gid, self.last_fence, self.last_session].map(int);
-        [epoch, gid, fence, session, self.ended_bytes]
+    fn values(&self) -> [i64; 6] {
+        let [epoch, gid, fence] = [self.epoch, self.last_gid, self.last_fence].map(int);
+        [epoch, gid, fence, int(self.last_session), int(self.last_audit), self.ended_bytes]
     }
 
     fn sum(&self) -> i64 {

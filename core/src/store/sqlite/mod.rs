@@ -19,6 +19,7 @@
 //! finds tasks to delete. One row holds a request, its end and its idempotency key, so that they are written and
 //! deleted together.
 
+mod audit;
 mod batch;
 mod commit;
 mod connection;
@@ -73,10 +74,10 @@ use self::reader::{Read, Reader, Want};
 use self::schema::MIGRATIONS;
 use self::writer::{Connect, Refusing, Writer};
 use super::{
-    Accepted, ApiKey, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery, Resolver, Store, TaskPage,
-    TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery,
+    Resolver, Store, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
 };
-use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId};
+use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// A store in a file. Only one process at a time can use a data directory.
@@ -232,8 +233,8 @@ impl Store for SqliteStore {
         self.write_sure(Op::Recover)
     }
 
-    fn put_session(&self, session: Session) -> Pending<()> {
-        self.write_sure(|to| Op::PutSession(Box::new(session), to))
+    fn put_session(&self, session: Session, act: Option<Act>) -> Pending<()> {
+        self.write_sure(|to| Op::PutSession(Box::new((session, act)), to))
     }
 
     fn delete_session(&self, id: SessionId) -> Pending<bool> {
@@ -291,28 +292,36 @@ impl Store for SqliteStore {
         self.write_sure(|to| Op::ForgetUsage(before, to))
     }
 
-    fn put_key(&self, key: ApiKey) -> Pending<()> {
-        self.write_sure(|to| Op::PutKey(Box::new(key), to))
+    fn put_key(&self, key: ApiKey, act: Option<Act>) -> Pending<()> {
+        self.write_sure(|to| Op::PutKey(Box::new((key, act)), to))
     }
 
     fn keys(&self) -> Pending<Vec<ApiKey>> {
         self.read(Want::Keys)
     }
 
-    fn delete_key(&self, id: String) -> Pending<bool> {
-        self.write_sure(|to| Op::DeleteKey(id, to))
+    fn delete_key(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.write_sure(|to| Op::DeleteKey(Box::new((id, act)), to))
     }
 
-    fn put_miner(&self, miner: MinerRecord) -> Pending<()> {
-        self.write_sure(|to| Op::PutMiner(Box::new(miner), to))
+    fn put_miner(&self, miner: MinerRecord, act: Option<Act>) -> Pending<()> {
+        self.write_sure(|to| Op::PutMiner(Box::new((miner, act)), to))
     }
 
     fn miners(&self) -> Pending<Vec<MinerRecord>> {
         self.read(Want::Miners)
     }
 
-    fn delete_miner(&self, id: String) -> Pending<bool> {
-        self.write_sure(|to| Op::DeleteMiner(id, to))
+    fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.write_sure(|to| Op::DeleteMiner(Box::new((id, act)), to))
+    }
+
+    fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
+        self.read(|to| Want::Audit(query, to))
+    }
+
+    fn forget_audit(&self, before: Timestamp) -> Pending<u64> {
+        self.write_sure(|to| Op::ForgetAudit(before, to))
     }
 
     fn announce(&self, url: &str) -> Result<()> {

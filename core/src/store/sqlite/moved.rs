@@ -68,7 +68,7 @@ fn nothing_is_acknowledged_once_a_file_is_gone() {
                 assert!(error.message().contains(name), "{world}: {error}");
                 let end = std::sync::Arc::new(ended(&new_task(1, 1), 5, "x"));
                 assert_eq!(store.finish(end).wait().unwrap_err().code(), "store_unavailable", "{world}");
-                assert!(store.delete_key("k".to_owned()).wait().is_err(), "{world}");
+                assert!(store.delete_key("k".to_owned(), None).wait().is_err(), "{world}");
                 store.check().unwrap_err();
                 // The store must still find acknowledged data, and must not read another file.
                 match store.task(SessionId(1), TaskId(1)).wait() {

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::super::weight::{request_weight, weight};
-use super::super::{Accepted, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
-use crate::model::{Day, Session, SessionId, Task};
+use super::super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
+use crate::model::{Day, Session, SessionId, Task, Timestamp};
 use crate::{Error, Result};
+
+/// A record, or its id, with the act that the audit log records together with the write.
+pub(super) type Audited<T> = Box<(T, Option<Act>)>;
 
 /// One write.
 #[derive(Debug)]
@@ -14,14 +17,15 @@ pub(super) enum Op {
     Finish(Arc<Task>, Resolver<bool>),
     /// A task together with its end.
     Record(Arc<TaskSpec>, Arc<Task>, Resolver<bool>),
-    PutSession(Box<Session>, Resolver<()>),
+    PutSession(Audited<Session>, Resolver<()>),
     DeleteSession(SessionId, Resolver<bool>),
-    PutKey(Box<ApiKey>, Resolver<()>),
-    DeleteKey(String, Resolver<bool>),
-    PutMiner(Box<MinerRecord>, Resolver<()>),
-    DeleteMiner(String, Resolver<bool>),
+    PutKey(Audited<ApiKey>, Resolver<()>),
+    DeleteKey(Audited<String>, Resolver<bool>),
+    PutMiner(Audited<MinerRecord>, Resolver<()>),
+    DeleteMiner(Audited<String>, Resolver<bool>),
     Purge(Purge, Resolver<u64>),
     ForgetUsage(Day, Resolver<u64>),
+    ForgetAudit(Timestamp, Resolver<u64>),
     Recover(Resolver<Recovery>),
     Close(Resolver<()>),
 }
@@ -54,7 +58,7 @@ impl Op {
             Self::PutSession(_, to) | Self::PutKey(_, to) | Self::PutMiner(_, to) | Self::Close(to) => {
                 Reply::Done(to, Err(error))
             }
-            Self::Purge(_, to) | Self::ForgetUsage(_, to) => Reply::Purged(to, Err(error)),
+            Self::Purge(_, to) | Self::ForgetUsage(_, to) | Self::ForgetAudit(_, to) => Reply::Purged(to, Err(error)),
             Self::Recover(to) => Reply::Recovered(to, Err(error)),
         }
         .send();

@@ -30,6 +30,8 @@ pub struct SqliteOptions {
     pub log_bytes: u64,
     /// Rows of usage for each day, and as many again for the rest of each key. Default 10000.
     pub usage_rows: u64,
+    /// The number of entries that the audit log keeps. Default 10000.
+    pub audit_rows: u64,
 }
 
 impl From<&StorageConfig> for SqliteOptions {
@@ -45,6 +47,7 @@ impl From<&StorageConfig> for SqliteOptions {
             busy: Duration::from_millis(config.busy_timeout_ms),
             log_bytes: config.max_log_bytes,
             usage_rows: RetentionConfig::default().max_usage_rows,
+            audit_rows: RetentionConfig::default().max_audit_rows,
         }
     }
 }

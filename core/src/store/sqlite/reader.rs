@@ -9,8 +9,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::{
-    Accepted, ApiKey, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage, UsageQuery, Wanted,
+    Accepted, ApiKey, AuditPage, AuditQuery, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage,
+    UsageQuery, Wanted,
 };
+use super::audit;
 use super::batch::find;
 use super::connection;
 use super::files::Files;
@@ -36,6 +38,7 @@ pub(super) enum Want {
     Keys(Resolver<Vec<ApiKey>>),
     Miners(Resolver<Vec<MinerRecord>>),
     Usage(Box<UsageQuery>, Resolver<UsagePage>),
+    Audit(AuditQuery, Resolver<AuditPage>),
 }
 
 /// A read, and the number of writes that must be settled before it.
@@ -118,6 +121,7 @@ impl Reader {
             Want::Keys(to) => send(to, connected.and_then(keys), None),
             Want::Miners(to) => send(to, connected.and_then(miners), None),
             Want::Usage(query, to) => send(to, connected.and_then(|db| usage::page(db, &query)), None),
+            Want::Audit(query, to) => send(to, connected.and_then(|db| audit::page(db, query)), None),
         }
     }
 }

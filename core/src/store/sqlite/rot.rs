@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::super::samples::{ended, keyed, new_task, rich};
-use super::super::{ApiKey, Durability, MinerRecord, Store, TaskQuery};
+use super::super::{Act, ApiKey, AuditQuery, Durability, MinerRecord, Store, TaskQuery, UsageQuery};
 use super::{SqliteStore, check_integrity};
 use crate::ErrorKind;
 use crate::model::{Scope, Session, SessionId, SessionSpec, TaskId, Timestamp};
@@ -79,8 +79,8 @@ fn a_damaged_session_is_named_and_the_others_are_recovered() {
     let dir = directory();
     let session = |id| Session::new(SessionId(id), format!("0x{id}"), SessionSpec::default(), Timestamp(1_000));
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
-    store.put_session(session(8)).wait().unwrap();
-    store.put_session(session(9)).wait().unwrap();
+    store.put_session(session(8), None).wait().unwrap();
+    store.put_session(session(9), None).wait().unwrap();
     drop(store);
     let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
     for body in ["CAST(x'7bff7d' AS TEXT)", "'{'", "''", "replace(body, '0x9', '0x8')"] {
@@ -103,8 +103,8 @@ fn a_damaged_key_or_miner_is_refused_and_the_others_stay() {
     let dir = directory();
     let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
     for id in ["a", "b"] {
-        store.put_key(ApiKey { id: id.into(), scopes: vec![Scope::Read], ..ApiKey::default() }).wait().unwrap();
-        store.put_miner(MinerRecord { id: id.into(), revoked: true, ..MinerRecord::default() }).wait().unwrap();
+        store.put_key(ApiKey { id: id.into(), scopes: vec![Scope::Read], ..ApiKey::default() }, None).wait().unwrap();
+        store.put_miner(MinerRecord { id: id.into(), revoked: true, ..MinerRecord::default() }, None).wait().unwrap();
     }
     drop(store);
     let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
@@ -124,6 +124,62 @@ fn a_damaged_key_or_miner_is_refused_and_the_others_stay() {
 }
 
 #[test]
+fn a_damaged_entry_of_the_audit_log_is_told_and_hides_no_other() {
+    let dir = directory();
+    let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+    for id in ["a", "b"] {
+        let key = ApiKey { id: id.into(), ..ApiKey::default() };
+        let act = Act::key_created(Timestamp(7), "ops", &key);
+        store.put_key(key, Some(act)).wait().unwrap();
+    }
+    drop(store);
+    let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
+    for (column, value) in [
+        ("at", "8"),
+        ("act", "'key_revoked'"),
+        ("subject", "'c'"),
+        ("key_id", "'dev'"),
+        ("detail", "'{}'"),
+        ("sum", "NULL"),
+    ] {
+        db.execute_batch("DROP TABLE IF EXISTS kept; CREATE TEMP TABLE kept AS SELECT * FROM audit").unwrap();
+        assert_eq!(db.execute(&format!("UPDATE audit SET {column} = {value} WHERE number = 1"), []).unwrap(), 1);
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        let page = store.audit(AuditQuery { limit: 9, ..AuditQuery::default() }).wait().unwrap();
+        assert_eq!((page.entries.len(), page.entries[0].number, page.corrupt), (1, 2, vec![1]), "{column}");
+        drop(store);
+        let problems = check_integrity(dir.path()).unwrap().problems;
+        assert!(problems.len() == 1 && problems[0].contains("audit log with the number 1 "), "{column}: {problems:?}");
+        db.execute_batch("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept").unwrap();
+    }
+}
+
+#[test]
+fn damaged_usage_is_left_out_and_stays_damaged() {
+    let dir = directory();
+    let requests = |store: &SqliteStore| {
+        let page = store.usage(UsageQuery::default()).wait().unwrap();
+        page.rows.iter().map(|row| row.counts.requests).sum::<u64>()
+    };
+    let end = |id| {
+        let store = SqliteStore::open(dir.path(), Durability::Full).unwrap();
+        let new = new_task(1, id);
+        store.accept(new.clone().into()).wait().unwrap();
+        store.finish(Arc::new(ended(&new, 9, "x"))).wait().unwrap();
+        requests(&store)
+    };
+    // The tasks 3, 9 and 12 have no key, and one row counts them.
+    assert_eq!(end(9), 3);
+    let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
+    assert_eq!(db.execute("UPDATE usage SET requests = requests + 1 WHERE key_id = ''", []).unwrap(), 1);
+    assert_eq!(requests(&SqliteStore::open(dir.path(), Durability::Full).unwrap()), 1);
+    let problems = check_integrity(dir.path()).unwrap().problems;
+    assert!(problems.len() == 1 && problems[0].contains("the usage of 1970-01-01 "), "{problems:?}");
+    assert_eq!(end(12), 1, "a further task does not make the row look sound");
+    assert_eq!(check_integrity(dir.path()).unwrap().problems.len(), 1);
+}
+
+#[test]
 fn a_damaged_idempotency_key_leads_to_no_other_task() {
     let dir = directory();
     let db = Connection::open(dir.path().join(super::place::FILE)).unwrap();
@@ -138,7 +194,7 @@ fn a_damaged_idempotency_key_leads_to_no_other_task() {
 fn damaged_numbers_are_not_given_out_again() {
     let dir = directory();
     let path = dir.path().join(super::place::FILE);
-    for column in ["epoch", "last_gid", "last_fence", "last_session", "ended_bytes", "sum"] {
+    for column in ["epoch", "last_gid", "last_fence", "last_session", "last_audit", "ended_bytes", "sum"] {
         let db = Connection::open(&path).unwrap();
         let flip = format!("UPDATE meta SET {column} = ({column} | 4) - ({column} & 4)");
         assert_eq!(db.execute(&flip, []).unwrap(), 1);

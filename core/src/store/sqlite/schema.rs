@@ -162,6 +162,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     UPDATE meta SET last_session = max(
         (SELECT coalesce(max(id), 0) FROM session),
         (SELECT coalesce(max(session_id), 0) FROM session_count));
+    ALTER TABLE meta ADD COLUMN last_audit INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE meta ADD COLUMN sum INTEGER;
     -- A CRC-32 over all that comes before; NULL: the row is damaged.
     ALTER TABLE session ADD COLUMN sum INTEGER;
@@ -191,8 +192,20 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         reasoning_tokens INTEGER NOT NULL,
         bytes INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
+        sum INTEGER,
         PRIMARY KEY(day, key_id, session_id, model, miner)
     ) STRICT, WITHOUT ROWID;
+
+    -- Who changed keys, miners and sessions. at is in milliseconds since 1970, detail is JSON.
+    CREATE TABLE audit(
+        number INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        act TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        sum INTEGER
+    ) STRICT;
 ",
         then: Some(upgrade::sum_rows),
     },

@@ -4,7 +4,9 @@
 use rusqlite::{Connection, Statement};
 
 use super::super::TaskSpec;
+use super::audit::AuditTable;
 use super::meta::Meta;
+use super::options::SqliteOptions;
 use super::row::{int, text};
 use super::sum::{AcceptColumns, EndColumns, UPPER};
 use super::usage::UsageTable;
@@ -25,11 +27,12 @@ pub(super) struct Statements<'db> {
     pub(super) empty_block: Statement<'db>,
     pub(super) meta: Statement<'db>,
     pub(super) usage: UsageTable<'db>,
+    pub(super) audit: AuditTable<'db>,
 }
 
 impl<'db> Statements<'db> {
-    /// Prepares the statements; a day has `usage_rows` rows of usage.
-    pub(super) fn of(db: &'db Connection, usage_rows: u64) -> rusqlite::Result<Self> {
+    /// Prepares the statements.
+    pub(super) fn of(db: &'db Connection, options: &SqliteOptions) -> rusqlite::Result<Self> {
         Ok(Self {
             begin: db.prepare("BEGIN IMMEDIATE")?,
             commit: db.prepare("COMMIT")?,
@@ -64,7 +67,8 @@ impl<'db> Statements<'db> {
             )?,
             empty_block: db.prepare("DELETE FROM task_count WHERE session_id = ?1 AND block = ?2 AND total = 0")?,
             meta: db.prepare(Meta::UPDATE)?,
-            usage: UsageTable::of(db, usage_rows)?,
+            usage: UsageTable::of(db, options.usage_rows)?,
+            audit: AuditTable::of(db, options.audit_rows)?,
         })
     }
 

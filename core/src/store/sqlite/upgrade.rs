@@ -147,7 +147,7 @@ fn json_of(text: Option<&str>) -> serde_json::Result<Option<&RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{ApiKey, Durability, Store};
+    use super::super::super::{Act, ApiKey, AuditQuery, Durability, Store};
     use super::super::options::SqliteOptions;
     use super::super::schema::{MIGRATIONS, migrate, version};
     use super::super::{SqliteStore, check_integrity, connection, place};
@@ -238,6 +238,12 @@ mod tests {
         assert_eq!(store.keys().wait().unwrap(), [key]);
         let miners = store.miners().wait().unwrap();
         assert_eq!((miners.len(), miners[0].reputation.to_bits(), miners[0].revoked), (1, 0.5_f64.to_bits(), true));
+        // The audit log begins with the new version.
+        let audit = || store.audit(AuditQuery { limit: 9, ..AuditQuery::default() }).wait().unwrap();
+        assert_eq!(audit().total, 0);
+        let act = Act::key_revoked(Timestamp(1), "ops", "k", None);
+        assert!(store.delete_key("k".into(), Some(act)).wait().unwrap());
+        assert_eq!((audit().total, audit().entries[0].number), (1, 1));
         drop(store);
         assert!(dir.path().join("router.db.schema-3").exists());
     }

@@ -3,19 +3,32 @@
 use std::collections::BTreeMap;
 
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, Statement, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use super::super::usage::{
     COUNTS, UsageBy, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, count_in, name_of,
 };
-use super::row::{RowError, int, uint};
+use super::row::{RowError, check_whole, int, uint};
 use crate::model::{Day, MAX_JSON_INTEGER};
 
 /// The number of days for which the writer remembers how many rows they have.
 const DAYS: usize = 4;
 
+/// The columns that name a group.
+const GROUP: &str = "day, key_id, session_id, model, miner";
+
 /// The number of columns that name a group.
 const NAMES: usize = 5;
+
+/// The columns before the checksum.
+pub(super) fn columns() -> String {
+    format!("{GROUP}, {}", UsageCounts::NAMES.join(", "))
+}
+
+/// Whether the checksum of a row of [`columns`] is right.
+pub(super) fn check(row: &Row<'_>) -> Result<(), RowError> {
+    check_whole(row, NAMES + COUNTS)
+}
 
 /// The statements that count, and the rows that the last days have.
 #[derive(Debug)]
@@ -34,19 +47,20 @@ impl<'db> UsageTable<'db> {
         let adds = UsageCounts::NAMES
             .iter()
             .zip(NAMES + 1..)
-            .map(|(name, at)| format!("{name} = min({name} + ?{at}, {MAX_JSON_INTEGER})"));
-        let values = (1..=NAMES + COUNTS).map(|at| format!("?{at}"));
+            .map(|(name, at)| (name, format!("min({name} + ?{at}, {MAX_JSON_INTEGER})")))
+            .collect::<Vec<_>>();
+        let sets = adds.iter().map(|(name, sum)| format!("{name} = {sum}")).collect::<Vec<_>>().join(", ");
+        let sums = adds.iter().map(|(_, sum)| sum.as_str()).collect::<Vec<_>>().join(", ");
+        let values = (1..=NAMES + COUNTS).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", ");
+        let columns = columns();
         Ok(Self {
             most,
+            // A row that was damaged gets no sum, so that it stays damaged.
             update: db.prepare(&format!(
-                "UPDATE usage SET {} WHERE day = ?1 AND key_id = ?2 AND session_id = ?3 AND model = ?4 AND miner = ?5",
-                adds.collect::<Vec<_>>().join(", ")
+                "UPDATE usage SET {sets}, sum = CASE WHEN sum = row_sum({columns}) THEN row_sum({GROUP}, {sums}) END
+                 WHERE day = ?1 AND key_id = ?2 AND session_id = ?3 AND model = ?4 AND miner = ?5"
             ))?,
-            insert: db.prepare(&format!(
-                "INSERT INTO usage(day, key_id, session_id, model, miner, {}) VALUES({})",
-                UsageCounts::NAMES.join(", "),
-                values.collect::<Vec<_>>().join(", ")
-            ))?,
+            insert: db.prepare(&format!("INSERT INTO usage({columns}, sum) VALUES({values}, row_sum({values}))"))?,
             of_day: db.prepare("SELECT count(*) FROM usage WHERE day = ?1")?,
             days: BTreeMap::new(),
         })
@@ -97,7 +111,7 @@ fn session_of(id: Option<u64>) -> i64 {
     id.map_or(-1, int)
 }
 
-/// Reads a page of usage, as of one moment.
+/// Reads a page of usage, as of one moment. Damaged rows are logged and left out.
 pub(super) fn page(db: &Connection, query: &UsageQuery) -> Result<UsagePage, RowError> {
     let transaction = db.unchecked_transaction()?;
     let by = match query.by {
@@ -107,10 +121,13 @@ pub(super) fn page(db: &Connection, query: &UsageQuery) -> Result<UsagePage, Row
         UsageBy::Session => "session_id",
         UsageBy::Miner => "miner",
     };
-    let hit = "WITH hit AS (SELECT * FROM usage WHERE day BETWEEN ?1 AND ?2
+    let columns = columns();
+    let hit = format!(
+        "WITH hit AS (SELECT *, sum IS row_sum({columns}) AS sound FROM usage WHERE day BETWEEN ?1 AND ?2
              AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR session_id = ?4)
              AND (?5 IS NULL OR model = ?5) AND (?6 IS NULL OR miner = ?6)
-             AND (?7 IS NULL OR key_id = ?7 OR session_id IN (SELECT value FROM json_each(?8))))";
+             AND (?7 IS NULL OR key_id = ?7 OR session_id IN (SELECT value FROM json_each(?8))))"
+    );
     let (own, sessions) = match &query.visible {
         Some((key, sessions)) => (Some(key), sessions.iter().map(|id| int(id.0)).collect::<Vec<_>>()),
         None => (None, Vec::new()),
@@ -127,16 +144,21 @@ pub(super) fn page(db: &Connection, query: &UsageQuery) -> Result<UsagePage, Row
         own,
         sessions,
     ];
-    let total = db
-        .prepare_cached(&format!("{hit} SELECT count(DISTINCT {by}) FROM hit"))?
-        .query_row(selected, |row| uint(row, 0))?;
+    let (total, damaged) = db
+        .prepare_cached(&format!(
+            "{hit} SELECT count(DISTINCT CASE WHEN sound THEN {by} END), count(CASE WHEN NOT sound THEN 1 END) FROM hit"
+        ))?
+        .query_row(selected, |row| Ok((uint(row, 0)?, uint(row, 1)?)))?;
+    if damaged > 0 {
+        tracing::error!(rows = damaged, "rows of usage are damaged and left out");
+    }
     let sums: Vec<String> = UsageCounts::NAMES
         .iter()
         .map(|name| format!("CAST(min(total({name}), {MAX_JSON_INTEGER}) AS INTEGER)"))
         .collect();
     let mut select = db.prepare_cached(&format!(
-        "{hit}, part AS (SELECT DISTINCT {by} AS name FROM hit ORDER BY name LIMIT ?9 OFFSET ?10)
-         SELECT {by}, model, {} FROM hit WHERE {by} IN (SELECT name FROM part) GROUP BY 1, 2 ORDER BY 1, 2",
+        "{hit}, part AS (SELECT DISTINCT {by} AS name FROM hit WHERE sound ORDER BY name LIMIT ?9 OFFSET ?10)
+         SELECT {by}, model, {} FROM hit WHERE sound AND {by} IN (SELECT name FROM part) GROUP BY 1, 2 ORDER BY 1, 2",
         sums.join(", ")
     ))?;
     let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

@@ -113,7 +113,7 @@ impl Writer {
 
     /// Works with a connection until it is lost or the store is closed.
     fn work(&mut self, mut db: Connection, ops: Vec<Op>) -> Next {
-        let mut statements = match self.log.watch(&mut db).and_then(|()| Statements::of(&db, self.options.usage_rows)) {
+        let mut statements = match self.log.watch(&mut db).and_then(|()| Statements::of(&db, &self.options)) {
             Ok(statements) => statements,
             Err(error) => {
                 self.refuse(ops, &Error::store(error));
