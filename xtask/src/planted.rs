@@ -2,7 +2,9 @@
 //!
 //! `core/tests/simulation/planted.toml` lists them. All are built at once into a copy of the workspace, each behind a
 //! switch that an environment variable sets. The copy stands below `target/` and builds into the same `target/`, so
-//! that it shares all compiled dependencies, and one build serves all faults.
+//! that it shares all compiled dependencies, and one build serves all faults. Its packages have a version of their own:
+//! cargo names what it builds by package and version and not by the directory, and would else take a library of the copy
+//! for the one of the checkout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,6 +21,8 @@ use crate::{Outcome, environment};
 const LIST: &str = "core/tests/simulation/planted.toml";
 /// The word in a replacement that stands for the switch.
 const SWITCH: &str = "planted!()";
+/// The end of the versions of the copy's packages. It is build metadata, so that the packages still find each other.
+const APART: &str = "+planted";
 /// The environment variable that names the fault to switch on.
 const VARIABLE: &str = "PLANTED_BUG";
 /// The time after which a test counts as hung. A fault may keep a test waiting, and is found by that.
@@ -214,6 +218,10 @@ fn lay_out(copy: &Path, bugs: &[Bug]) -> Outcome {
             let text = String::from_utf8(content).map_err(|error| format!("{file}: {error}"))?;
             content = planted(&text, &here)?.into_bytes();
         }
+        if matches!(*file, "Cargo.toml" | "Cargo.lock") {
+            let text = String::from_utf8(content).map_err(|error| format!("{file}: {error}"))?;
+            content = set_apart(&text)?.into_bytes();
+        }
         let to = copy.join(file);
         if fs::read(&to).is_ok_and(|old| old == content) {
             continue;
@@ -237,6 +245,28 @@ fn lay_out(copy: &Path, bugs: &[Bug]) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The manifest of the workspace or its lock file, with the versions of the copy.
+///
+/// # Errors
+/// When the text has no package of the workspace.
+fn set_apart(text: &str) -> Outcome<String> {
+    let (mut whole, mut is_changed) = (String::new(), false);
+    for part in text.split_inclusive("\n\n") {
+        // The lock file names a source of every package that does not come from the workspace.
+        let is_ours = part.starts_with("[workspace.package]")
+            || (part.starts_with("[[package]]") && !part.contains("\nsource = "));
+        let version = part.find("\nversion = \"").filter(|_| is_ours).map(|at| at + "\nversion = \"".len());
+        match version.and_then(|from| Some(from + part[from..].find('"')?)) {
+            Some(end) => {
+                whole.extend([&part[..end], APART, &part[end..]]);
+                is_changed = true;
+            }
+            None => whole.push_str(part),
+        }
+    }
+    if is_changed { Ok(whole) } else { Err("no package of the workspace has a version".to_owned()) }
 }
 
 /// Builds the tests of the copy that the faults name, and the command and its attacks. Gives the programs by their names.
@@ -405,6 +435,20 @@ mod tests {
         let (first, second) = (both.find("\"far\"").unwrap(), both.find("\"one\"").unwrap());
         assert!(first < second && both.ends_with("]!"), "{both}");
         assert!(planted("ab c", &[&one, &two]).unwrap_err().contains("two replaces a part"));
+    }
+
+    #[test]
+    fn the_packages_of_the_copy_have_a_version_of_their_own() {
+        let manifest = "[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"1.2\"\nedition = \"2024\"\n\n[d]\nversion = \"1\"\n";
+        assert_eq!(set_apart(manifest).unwrap(), manifest.replace("1.2", "1.2+planted"));
+        let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.2\"\n\n\
+                    [[package]]\nname = \"b\"\nversion = \"3\"\nsource = \"r\"\n";
+        assert_eq!(set_apart(lock).unwrap(), lock.replace("1.2", "1.2+planted"));
+        assert!(set_apart("[workspace]\n").is_err());
+        let root = environment::root();
+        for file in ["Cargo.toml", "Cargo.lock"] {
+            assert!(set_apart(&environment::read(&root.join(file)).unwrap()).unwrap().contains(APART), "{file}");
+        }
     }
 
     #[test]
