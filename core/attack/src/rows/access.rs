@@ -19,6 +19,9 @@ use crate::upstream::{Upstream, json as json_answer};
 /// A text in every object of the victim. Nobody else may see it.
 const MARKER: &str = "victims-own";
 
+/// A limit that the attacks try to give the victim's key.
+const LIMIT: u64 = 987_654_321;
+
 /// The rights that a route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -144,6 +147,8 @@ impl Victim {
         tally.must(session["active"] == true && session["name"] == MARKER, || format!("the session is now {session}"));
         let task = target.admin(Ask::get(&format!("/api/v1/tasks/{}/{}", self.session, self.task)))?;
         tally.must(task["prompt"] == MARKER, || format!("the task is now {task}"));
+        let keys = target.admin(Ask::get("/api/v1/keys"))?.to_string();
+        tally.must(!keys.contains(&LIMIT.to_string()), || format!("the limits of a key have changed: {keys}"));
         for (list, id) in [
             ("/api/v1/keys", &self.key),
             ("/api/v1/miners/enrolments", &self.enrolment),
@@ -284,6 +289,7 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "EmbeddingRequest" => (json!({"model": "served", "input": "hi"}), true),
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
+        "KeyPatch" => (json!({"limits": {"concurrent_tasks": LIMIT}}), false),
         "SessionSpec" | "Enrolment" => (json!({"name": "made by an attack"}), false),
         _ => return None,
     })
