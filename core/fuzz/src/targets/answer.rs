@@ -35,6 +35,16 @@ pub(super) const TARGET: Target = Target {
                 format!("{{{head}\"choices\":[{}{{}}]}}", "{},".repeat(n * 32))
             },
         },
+        Shape { name: "many choices backwards", make: |n| choices((0..n / 2).rev().map(|at| choice(at, "\"a\"", ""))) },
+        Shape {
+            name: "many logprobs",
+            make: |n| {
+                let token = "{\"token\":\"a\",\"logprob\":-0.5,\"bytes\":[97],\"top_logprobs\":[]},".repeat(n);
+                format!(
+                    "{{\"choices\":[{{\"message\":{{\"content\":\"a\"}},\"logprobs\":{{\"content\":[{token}1]}}}}]}}"
+                )
+            },
+        },
         Shape { name: "the choice 0 again and again", make: |n| choices((0..n).map(|_| choice(0, "\"a\"", ""))) },
         Shape { name: "a long text", make: |n| choices([choice(0, &format!("\"{}\"", "a".repeat(n * 8)), "")]) },
         Shape { name: "many escapes", make: |n| choices([choice(0, &format!("\"{}\"", "\\n\\ud83d".repeat(n)), "")]) },
@@ -44,8 +54,14 @@ pub(super) const TARGET: Target = Target {
             name: "many tool calls",
             make: |n| {
                 let call = |at| format!("{{\"id\":\"c{at}\",\"function\":{{\"name\":\"f\",\"arguments\":\"1\"}}}}");
-                let calls: Vec<String> = (0..n).map(call).collect();
-                choices([choice(0, "null", &format!(",\"tool_calls\":[{}]", calls.join(",")))])
+                calls((0..n).map(call))
+            },
+        },
+        Shape {
+            name: "many numbered tool calls backwards",
+            make: |n| {
+                let call = |at| format!("{{\"index\":{at},\"function\":{{\"name\":\"f\",\"arguments\":\"1\"}}}}");
+                calls((0..n).rev().map(call))
             },
         },
         Shape {
@@ -69,6 +85,11 @@ fn object(members: impl Iterator<Item = String>) -> String {
 
 fn choices(choices: impl IntoIterator<Item = String>) -> String {
     format!("{{\"id\":\"a\",\"choices\":[{}]}}", choices.into_iter().collect::<Vec<_>>().join(","))
+}
+
+/// An answer whose only choice has these calls of tools.
+fn calls(calls: impl Iterator<Item = String>) -> String {
+    choices([choice(0, "null", &format!(",\"tool_calls\":[{}]", calls.collect::<Vec<_>>().join(",")))])
 }
 
 fn choice(index: usize, content: &str, more: &str) -> String {

@@ -44,6 +44,37 @@ pub(super) const TARGET: Target = Target {
                 (0..n / 8).map(one).collect::<Vec<_>>().concat()
             },
         },
+        Shape {
+            name: "many tokens",
+            make: |n| {
+                let one = |at| format!("[[listen.token]]\nname = \"t{at}\"\ntoken = \"secret-secret-secret-{at}\"\n");
+                (0..n / 8).map(one).collect::<Vec<_>>().concat()
+            },
+        },
+        Shape {
+            name: "many hosts",
+            make: |n| {
+                let hosts: Vec<_> = (0..n).map(|at| format!("\"h{at}.example\"")).collect();
+                format!("[listen]\nhosts = [{}]", hosts.join(","))
+            },
+        },
+        Shape {
+            name: "many models of an upstream",
+            make: |n| {
+                let models: Vec<_> = (0..n).map(|at| format!("\"m{at}\"")).collect();
+                format!("[[upstream]]\nurl = \"http://127.0.0.1:9/v1\"\nmodels = [{}]", models.join(","))
+            },
+        },
+        Shape { name: "many comments", make: |n| format!("{}name = \"a\"", "# a\n".repeat(n)) },
+        Shape { name: "a text with many escapes", make: |n| format!("name = \"{}\"", "\\u00e9\\n".repeat(n)) },
+        Shape {
+            name: "many unknown members in JSON",
+            make: |n| {
+                let members: Vec<_> = (0..n / 8).map(|at| format!("\"key{at}\":1")).collect();
+                format!("{{{}}}", members.join(","))
+            },
+        },
+        Shape { name: "deep JSON", make: |n| format!("{{\"limits\":{}{}}}", "[".repeat(n), "]".repeat(n)) },
         Shape { name: "one long unknown key", make: |n| format!("limits.{} = 1", "max_".repeat(n)) },
         Shape { name: "deep sections", make: |n| format!("[{}a]\nb = 1", "a.".repeat(n)) },
         Shape { name: "deep keys", make: |n| format!("{}a = 1", "a.".repeat(n)) },

@@ -36,12 +36,38 @@ pub(super) const TARGET: Target = Target {
             name: "many models",
             make: |n| frame("credit", &format!("\"gen\":1,\"free\":{{{}}}", list(n, |at| format!("\"m{at}\":1")))),
         },
+        Shape {
+            name: "one unknown member again and again",
+            make: |n| frame("bye", &list(n, |_| "\"m\":[1]".to_owned())),
+        },
+        Shape {
+            name: "many models of a hello",
+            make: |n| {
+                let models = list(n, |at| format!("{{\"id\":\"m{at}\"}}"));
+                let members = "\"v\":1,\"miner_id\":\"m\",\"auth\":{\"token\":\"t\"},\"max_concurrency\":1";
+                frame("hello", &format!("{members},\"kind\":\"ephemeral\",\"models\":[{models}]"))
+            },
+        },
         Shape { name: "a long piece", make: |n| tokens(&format!("\"data\":\"{}\"", "a\\n".repeat(n))) },
         Shape {
             name: "many tool calls",
             make: |n| {
                 let call = "{\\\"index\\\":0,\\\"function\\\":{\\\"arguments\\\":\\\"a\\\"}}";
                 tokens(&format!("\"ch\":\"tool\",\"data\":\"[{}]\"", list(n, |_| call.to_owned())))
+            },
+        },
+        Shape {
+            name: "many numbered tool calls",
+            make: |n| {
+                let call = |at| format!("{{\\\"index\\\":{at},\\\"function\\\":{{\\\"arguments\\\":\\\"a\\\"}}}}");
+                tokens(&format!("\"ch\":\"tool\",\"data\":\"[{}]\"", list(n, call)))
+            },
+        },
+        Shape {
+            name: "many choices",
+            make: |n| {
+                let choices = list(n, |at| format!("{{\"index\":{at},\"delta\":{{\"content\":\"a\"}}}}"));
+                tokens(&format!("\"data\":\"a\",\"raw\":{{\"choices\":[{choices}]}}"))
             },
         },
         Shape {

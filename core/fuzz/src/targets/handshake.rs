@@ -37,16 +37,32 @@ pub(super) const TARGET: Target = Target {
             make: |n| format!("held\n{}", "{\"type\":\"later\"}\n".repeat(n)),
         },
         Shape { name: "many models", make: |n| hello("models", &"{\"id\":\"tiny\"},".repeat(n), "{\"id\":\"a\"}") },
+        Shape {
+            name: "many models that differ",
+            make: |n| hello("models", &numbered(n, |at| format!("{{\"id\":\"m{at}\"}},")), "{\"id\":\"a\"}"),
+        },
+        Shape {
+            name: "many features that differ",
+            make: |n| hello("features", &numbered(n, |at| format!("\"f{at}\",")), "\"raw\""),
+        },
+        Shape {
+            name: "a long name",
+            make: |n| hello("features", "", &format!("\"raw\"],\"name\":\"{}\",\"x\":[1", "a".repeat(n * 8))),
+        },
         Shape { name: "many features", make: |n| hello("features", &"\"a\",".repeat(n), "\"raw\"") },
         Shape {
             name: "many unknown members",
             make: |n| {
-                let members = (0..n).map(|at| format!(",\"m{at}\":1")).collect::<Vec<_>>().concat();
+                let members = numbered(n, |at| format!(",\"m{at}\":1"));
                 hello("features", "", &format!("\"raw\"]{members},\"x\":[1"))
             },
         },
     ],
 };
+
+fn numbered(n: usize, item: impl Fn(usize) -> String) -> String {
+    (0..n).map(item).collect::<Vec<_>>().concat()
+}
 
 fn hello(member: &str, items: &str, last: &str) -> String {
     format!(

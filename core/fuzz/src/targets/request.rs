@@ -48,9 +48,38 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape { name: "many inputs", make: |n| format!("{{\"input\":[{}\"a\"]}}", "\"a\",".repeat(n)) },
     Shape { name: "many tokens", make: |n| format!("{{\"prompt\":[{}1]}}", "1,".repeat(n)) },
     Shape { name: "many pointers", make: |n| format!("{{\"match_pointers\":[{}\"/a\"]}}", "\"/a\",".repeat(n)) },
+    Shape {
+        name: "many pointers that differ",
+        make: |n| format!("{{\"match_pointers\":[{}]}}", numbered(n, |at| format!("\"/a{at}\""))),
+    },
+    Shape {
+        name: "many models that differ",
+        make: |n| format!("{{\"name\":\"m\",\"models\":[{}]}}", numbered(n, |at| format!("\"m{at}\""))),
+    },
+    Shape {
+        name: "many tools",
+        make: |n| {
+            let tool =
+                |at| format!("{{\"type\":\"function\",\"function\":{{\"name\":\"f{at}\",\"parameters\":{{}}}}}}");
+            members([format!("\"tools\":[{}]", numbered(n, tool))])
+        },
+    },
+    Shape { name: "many words that stop", make: |n| members([format!("\"stop\":[{}\"a\"]", "\"b\",".repeat(n))]) },
+    Shape {
+        name: "many members of the metadata",
+        make: |n| members([format!("\"metadata\":{{{}}}", numbered(n, |at| format!("\"m{at}\":\"a\"")))]),
+    },
+    Shape {
+        name: "one member of a message again and again",
+        make: |n| messages(&format!("{{{}\"role\":\"user\",\"content\":\"a\"}},", "\"m\":1,".repeat(n))),
+    },
     Shape { name: "many models", make: |n| format!("{{\"name\":\"m\",\"models\":[{}\"a\"]}}", "\"a\",".repeat(n)) },
     Shape { name: "a broken end", make: |n| format!("{{\"a\":[{}", "1,".repeat(n)) },
 ];
+
+fn numbered(n: usize, item: impl Fn(usize) -> String) -> String {
+    (0..n).map(item).collect::<Vec<_>>().join(",")
+}
 
 fn members(members: impl IntoIterator<Item = String>) -> String {
     format!("{{\"prompt\":\"a\",{}}}", members.into_iter().collect::<Vec<_>>().join(","))

@@ -1,17 +1,19 @@
 //! The chunks of a stream, put together into the whole answer.
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
-use super::members::{elements, last, members};
-use super::node::{Node, Object, write_key, write_string};
+use super::calls::Calls;
+use super::members::elements;
+use super::node::{Object, write_key, write_string};
 use super::quoted::Said;
 use super::reply::{Choice, Reply, is_end};
-use super::value::Json;
 
 /// Members of a chunk whose first value is the answer's. Of others the last one counts.
 const HEAD: &[&str] = &["id", "created", "model"];
 
-/// How many choices, and calls of one choice, are told apart: a search among them must stay quick whatever somebody sends.
+/// How many choices are told apart.
 const MOST: usize = 1_024;
 
 /// Padding, by which OpenAI hides the length of a token.
@@ -23,6 +25,8 @@ const PADDING: &str = "obfuscation";
 pub struct Join {
     head: Object,
     choices: SmallVec<[JoinedChoice; 1]>,
+    /// The places of the choices behind the first one. A search would take longer with each choice.
+    places: BTreeMap<u64, usize>,
     usage: Option<String>,
     /// The most bytes of log probabilities and other members beside the messages that are kept.
     most_beside: usize,
@@ -37,17 +41,10 @@ struct JoinedChoice {
     text: Object,
     /// The message without its calls of tools.
     body: Object,
-    calls: Vec<Call>,
+    calls: Calls,
     others: Object,
     finish_reason: Option<String>,
     says: bool,
-}
-
-/// A call of a tool.
-#[derive(Debug)]
-struct Call {
-    index: Option<String>,
-    members: Object,
 }
 
 impl Join {
@@ -72,15 +69,12 @@ impl Join {
             self.usage = Some(usage.get().to_owned());
         }
         for choice in reply.choices.iter().flatten() {
-            let joined = match self.choices.iter().position(|joined| joined.index == choice.index) {
-                Some(at) => &mut self.choices[at],
+            let at = match self.place(choice.index) {
+                Some(at) => at,
                 None if self.choices.len() >= MOST => continue,
-                None => {
-                    self.choices.push(JoinedChoice { index: choice.index, ..JoinedChoice::default() });
-                    let newest = self.choices.len() - 1;
-                    &mut self.choices[newest]
-                }
+                None => self.begin(choice.index),
             };
+            let joined = &mut self.choices[at];
             grown += joined.take(choice);
             if self.beside <= self.most_beside {
                 self.beside += joined.take_beside(choice);
@@ -97,7 +91,8 @@ impl Join {
     /// Takes the words of a chunk that differs from the one before in them alone: those of the choice `index`, in its
     /// member `name`. Answers by how many bytes the messages have grown.
     pub fn take_words(&mut self, index: u64, name: &str, words: Said<'_>) -> usize {
-        let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == index) else { return 0 };
+        let Some(at) = self.place(index) else { return 0 };
+        let choice = &mut self.choices[at];
         let object = if name == "text" { &mut choice.text } else { &mut choice.body };
         match words {
             Said::Plain(text) => {
@@ -109,6 +104,25 @@ impl Join {
                 object.add(name, json)
             }
         }
+    }
+
+    /// The place of the choice with that number.
+    fn place(&self, index: u64) -> Option<usize> {
+        match self.choices.first() {
+            Some(first) if first.index == index => Some(0),
+            _ => self.places.get(&index).copied(),
+        }
+    }
+
+    /// Adds a choice with a new number. Answers its place.
+    fn begin(&mut self, index: u64) -> usize {
+        let at = self.choices.len();
+        self.choices.push(JoinedChoice { index, ..JoinedChoice::default() });
+        // Almost every answer has one choice, which needs no map.
+        if at > 0 {
+            self.places.insert(index, at);
+        }
+        at
     }
 
     /// Whether a choice was seen.
@@ -128,7 +142,7 @@ impl Join {
 
     /// Whether that choice calls tools.
     pub fn calls_tools(&self, index: u64) -> bool {
-        self.choices.iter().any(|choice| choice.index == index && !choice.calls.is_empty())
+        self.place(index).is_some_and(|at| !self.choices[at].calls.is_empty())
     }
 
     /// Whether the answer holds more than the text of one choice.
@@ -180,7 +194,7 @@ impl JoinedChoice {
             piece.members(|key, value| {
                 if key != "tool_calls" || value.is_blank() {
                     grown += self.body.add(&key, value);
-                } else if elements(value.get(), |call| take_call(&mut self.calls, call)) {
+                } else if elements(value.get(), |call| self.calls.take(call)) {
                     grown += value.get().len();
                 } else {
                     grown += self.body.add(&key, value);
@@ -253,76 +267,9 @@ impl JoinedChoice {
         body.write_members(out);
         if !self.calls.is_empty() {
             write_key("tool_calls", out);
-            out.push('[');
-            for call in &mut self.calls {
-                if !out.ends_with('[') {
-                    out.push(',');
-                }
-                std::mem::take(&mut call.members).write(out);
-            }
-            out.push(']');
+            std::mem::take(&mut self.calls).write(out);
         }
         out.push('}');
-    }
-}
-
-/// Takes a piece of a call. Servers number calls, name them, do both, or give every call the number 0: a new id *and* a
-/// name begin a call; a piece without either goes on with the last call of its number, or with the last of all.
-fn take_call(calls: &mut Vec<Call>, piece: Json<'_>) {
-    let (mut index, mut id, mut is_named) = (None, None, false);
-    let is_object = members(piece.get(), |key, value| match &*key {
-        "index" if !value.is_null() => index = Some(value.get().trim_matches('"').to_owned()),
-        "id" if !value.is_blank() => id = Some(value),
-        "function" | "custom" => is_named |= last(value.get(), "name").is_some_and(|name| !name.is_blank()),
-        _ => {}
-    });
-    if !is_object {
-        return;
-    }
-    let known = match &index {
-        Some(index) => calls.iter().rposition(|call| call.index.as_deref() == Some(index)),
-        None => calls.iter().rposition(|call| id.is_some_and(|id| call.is(id))).or_else(|| calls.len().checked_sub(1)),
-    };
-    let begins = |call: &Call| is_named && id.is_some_and(|id| call.has_id() && !call.is(id));
-    let at = match known.filter(|at| !begins(&calls[*at])) {
-        Some(at) => at,
-        None if calls.len() >= MOST => return,
-        None => {
-            calls.push(Call { index, members: Object::default() });
-            calls.len() - 1
-        }
-    };
-    let call = &mut calls[at];
-    members(piece.get(), |key, value| match &*key {
-        "index" => {}
-        "id" if call.has_id() => {}
-        "id" => {
-            call.members.set("id", value);
-        }
-        _ => {
-            call.members.add(&key, value);
-        }
-    });
-    if call.members.get_mut("function").is_some() && call.members.get_mut("type").is_none() {
-        let at = call.members.0.iter().position(|(key, _)| key == "function").unwrap_or_default();
-        call.members.0.insert(at, ("type".to_owned(), Node::Whole("\"function\"".to_owned())));
-    }
-}
-
-impl Call {
-    fn id(&self) -> Option<&str> {
-        self.members.0.iter().find_map(|(key, node)| match node {
-            Node::Whole(id) if key == "id" && !matches!(id.as_str(), "null" | "\"\"") => Some(id.as_str()),
-            _ => None,
-        })
-    }
-
-    fn has_id(&self) -> bool {
-        self.id().is_some()
-    }
-
-    fn is(&self, id: Json<'_>) -> bool {
-        self.id() == Some(id.get())
     }
 }
 
@@ -336,82 +283,6 @@ mod tests {
             join.take(&Reply::of(chunk).unwrap());
         }
         join.into_json("stop")
-    }
-
-    fn calls(deltas: &[&str]) -> String {
-        let chunks: Vec<_> =
-            deltas.iter().map(|delta| format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{delta}]}}}}]}}"#)).collect();
-        let whole = joined(&chunks.iter().map(String::as_str).collect::<Vec<_>>());
-        let (_, calls) = whole.split_once(r#""tool_calls":"#).unwrap();
-        calls.split_once(r#"},"finish_reason""#).unwrap().0.to_owned()
-    }
-
-    #[test]
-    fn a_call_begins_with_a_new_id_and_a_name() {
-        let call = |id: &str, name: &str, arguments: &str| {
-            format!(r#"{{"id":"{id}","type":"function","function":{{"name":"{name}","arguments":"{arguments}"}}}}"#)
-        };
-        let two = format!("[{},{}]", call("c1", "add", "1"), call("c2", "sub", "2"));
-        for (deltas, wanted) in [
-            // Two calls, both under the number 0.
-            (
-                &[
-                    r#"{"index":0,"id":"c1","type":"function","function":{"name":"add","arguments":"1"}}"#,
-                    r#"{"index":0,"id":"c2","type":"function","function":{"name":"sub","arguments":""}}"#,
-                    r#"{"index":0,"function":{"arguments":"2"}}"#,
-                ][..],
-                two.clone(),
-            ),
-            // No numbers at all.
-            (
-                &[
-                    r#"{"id":"c1","function":{"name":"add","arguments":""}}"#,
-                    r#"{"function":{"arguments":"1"}}"#,
-                    r#"{"id":"c2","function":{"name":"sub","arguments":"2"}}"#,
-                ],
-                two.clone(),
-            ),
-            // Pieces in turns, numbers in any form.
-            (
-                &[
-                    r#"{"index":0,"id":"c1","function":{"name":"add","arguments":""}}"#,
-                    r#"{"index":"1","id":"c2","function":{"name":"sub","arguments":""}}"#,
-                    r#"{"index":0,"id":"","function":{"arguments":"1"}}"#,
-                    r#"{"index":1,"function":{"name":null,"arguments":"2"}}"#,
-                ],
-                two.clone(),
-            ),
-            (
-                &[
-                    r#"{"index":null,"id":"c1","function":{"name":"add","arguments":"1"}},{"index":null,"id":"c2","function":{"name":"sub","arguments":"2"}}"#,
-                ],
-                two,
-            ),
-            // The name in full again, in pieces, and a new id without a name.
-            (
-                &[
-                    r#"{"index":0,"id":"c1","function":{"name":"add","arguments":"1"}}"#,
-                    r#"{"index":0,"id":"c1","function":{"name":"add","arguments":"2"}}"#,
-                ],
-                format!("[{}]", call("c1", "add", "12")),
-            ),
-            (
-                &[
-                    r#"{"index":0,"id":"c1","function":{"name":"ad"}}"#,
-                    r#"{"index":0,"function":{"name":"d","arguments":"1"}}"#,
-                ],
-                format!("[{}]", call("c1", "add", "1")),
-            ),
-            (
-                &[
-                    r#"{"index":0,"id":"c1","function":{"name":"add","arguments":"1"}}"#,
-                    r#"{"index":0,"id":"c9","function":{"arguments":"2"}}"#,
-                ],
-                format!("[{}]", call("c1", "add", "12")),
-            ),
-        ] {
-            assert_eq!(calls(deltas), wanted, "{deltas:?}");
-        }
     }
 
     #[test]

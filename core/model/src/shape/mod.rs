@@ -11,6 +11,7 @@
 //! The bounds of this module are no settings: they lie far above what OpenAI's own objects have, and keep the work for
 //! each piece small whatever somebody sends.
 
+mod calls;
 mod envelope;
 mod join;
 mod members;

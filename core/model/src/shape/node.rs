@@ -1,6 +1,7 @@
 //! JSON that grows by pieces, as OpenAI's own SDKs put the deltas of a stream together: texts are joined, lists go on,
 //! elements with the same `index` and objects are merged, and anything else is replaced.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::members::{elements, last, members};
@@ -23,8 +24,17 @@ pub(super) enum Node {
     /// As it came, in one piece.
     Whole(String),
     Text(Joint),
-    List(Vec<Node>),
+    List(List),
     Object(Object),
+}
+
+/// A list that grows.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    nodes: Vec<Node>,
+    /// The places of the elements that have an `index`; of two with one, the first. A later element with that number is
+    /// merged with the one at the place.
+    places: BTreeMap<String, usize>,
 }
 
 /// An object that grows. Its members keep the order in which they first came.
@@ -115,7 +125,7 @@ impl Node {
         self.open();
         match (&mut *self, value.get().as_bytes().first()) {
             (Self::List(list), Some(b'[')) if deep > 0 => {
-                elements(value.get(), |element| add_element(list, element, deep - 1));
+                elements(value.get(), |element| list.add(element, deep - 1));
                 value.get().len()
             }
             (Self::Object(object), Some(b'{')) if deep > 0 => {
@@ -169,8 +179,8 @@ impl Node {
                 Some(Self::Text(joint))
             }
             Some(b'[') => {
-                let mut list = Vec::new();
-                elements(whole, |element| list.push(Self::whole(element)));
+                let mut list = List::default();
+                elements(whole, |element| list.push(element, list.index_of(element)));
                 Some(Self::List(list))
             }
             Some(b'{') => {
@@ -192,7 +202,7 @@ impl Node {
         match self {
             Self::Whole(whole) => Json::checked(whole).is_blank(),
             Self::Text(joint) => joint.as_str().is_empty(),
-            Self::List(list) => list.is_empty(),
+            Self::List(list) => list.nodes.is_empty(),
             Self::Object(object) => object.0.is_empty(),
         }
     }
@@ -203,7 +213,7 @@ impl Node {
             Self::Text(joint) => write_string(&joint.into_string(), out),
             Self::List(list) => {
                 out.push('[');
-                for (place, node) in list.into_iter().enumerate() {
+                for (place, node) in list.nodes.into_iter().enumerate() {
                     if place > 0 {
                         out.push(',');
                     }
@@ -216,28 +226,28 @@ impl Node {
     }
 }
 
-/// Adds an element: to the one with the same `index`, else at the end.
-fn add_element(list: &mut Vec<Node>, element: Json<'_>, deep: u8) {
-    if list.len() <= MOST_MEMBERS
-        && let Some(index) = index_of(element.get())
-        && let Some(node) = list.iter_mut().find(|node| node.has_index(index))
-    {
-        node.add("", element, deep);
-    } else {
-        list.push(Node::whole(element));
-    }
-}
-
-impl Node {
-    fn has_index(&self, index: &str) -> bool {
-        match self {
-            Self::Whole(whole) => index_of(whole) == Some(index),
-            Self::Object(object) => object
-                .0
-                .iter()
-                .any(|(key, node)| key == "index" && matches!(node, Self::Whole(whole) if whole == index)),
-            Self::Text(_) | Self::List(_) => false,
+impl List {
+    /// Adds an element: to the one with the same `index`, else at the end.
+    fn add(&mut self, element: Json<'_>, deep: u8) {
+        let index = self.index_of(element);
+        match index.and_then(|index| self.places.get(index)) {
+            Some(at) => {
+                self.nodes[*at].add("", element, deep);
+            }
+            None => self.push(element, index),
         }
+    }
+
+    fn push(&mut self, element: Json<'_>, index: Option<&str>) {
+        if let Some(index) = index {
+            self.places.entry(index.to_owned()).or_insert(self.nodes.len());
+        }
+        self.nodes.push(Node::whole(element));
+    }
+
+    /// The `index` of an element that is to be added. Elements far behind in a list are not told apart.
+    fn index_of<'a>(&self, element: Json<'a>) -> Option<&'a str> {
+        if self.nodes.len() <= MOST_MEMBERS { index_of(element.get()) } else { None }
     }
 }
 
@@ -353,6 +363,18 @@ mod tests {
         let out = joined(&[&piece, &piece, &format!("{{{}}}", wide(50_000))]);
         assert!(out.contains("\"k0\":0") && !out.contains("\"k50000\""));
         assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn an_element_stays_the_one_of_its_number_however_it_grows() {
+        let list = joined(&[
+            r#"{"d":[{"index":0,"text":"a"},{"index":1},{"index":0,"text":"again"},7]}"#,
+            r#"{"d":[{"index":1,"index":0,"text":"b"},{"index":"0"},{"index":1,"text":"c"}]}"#,
+            r#"{"d":[{"index":0,"text":null},{"index":0,"text":"d"}]}"#,
+        ]);
+        let wanted =
+            r#"{"d":[{"index":0,"text":"abd"},{"index":1,"text":"c"},{"index":0,"text":"again"},7,{"index":"0"}]}"#;
+        assert_eq!(list, wanted);
     }
 
     #[test]
