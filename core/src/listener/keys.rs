@@ -76,7 +76,7 @@ struct KeyPatch {
 
 /// Changes the limits of a key
 ///
-/// The limits count at once. What the key has used of a day and of a month counts against the new ones. A key never
+/// The limits count at once. The tokens that the key has used on this day and in this month count against them. A key never
 /// gives wider limits than its own (403).
 #[utoipa::path(
     patch,

@@ -39,7 +39,7 @@ use crate::KINDS;
         (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
         (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
         (name = "Usage", description = "Requests and tokens that were used, by day, key, model, session or miner."),
-        (name = "Audit", description = "Who changed keys, miners and sessions, for tokens with the scope `admin`."),
+        (name = "Audit", description = "The record of who changed keys, miners and sessions, for tokens with the scope `admin`."),
         (name = "Miners", description = "Miners with keys of their own, for tokens with the scope `admin`."),
         (name = "Operations", description = "For operators, load balancers and tools."),
     ),

@@ -21,7 +21,7 @@ pub(super) struct Meters {
 #[derive(Default)]
 struct Known {
     meters: HashMap<String, Arc<Meter>>,
-    /// What keys had used up when the router started. A token of the configuration gets its meter from the first
+    /// The tokens that keys had used up when the router started. A token of the configuration gets its meter from the first
     /// listener that has it.
     spent: HashMap<String, Spent>,
 }

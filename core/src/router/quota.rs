@@ -1,8 +1,8 @@
 //! The meter of a key with limits. Every listener of a router uses one meter for a key, however its token is sent.
 //!
 //! A task reserves the tokens that it may take, its prompt and its greatest answer, before it is admitted. At its end the
-//! tokens that it took are counted instead. So the counted tokens never exceed a limit by more than miners use beyond the
-//! estimate.
+//! tokens that it took are counted instead. The counted tokens therefore exceed a limit by no more than miners use
+//! beyond the estimate.
 //!
 //! Requests and tasks of a minute are limited by `governor`. It cannot give back what was taken, so tokens are counted
 //! here: in minutes and days of the router's clock, which never goes back, and in months.

@@ -151,7 +151,7 @@ impl Act {
 pub struct AuditEntry {
     /// The number of the entry. Numbers grow by one and are never given out twice.
     pub number: u64,
-    /// What was done.
+    /// The act.
     #[serde(flatten)]
     pub act: Act,
 }

@@ -160,7 +160,7 @@ async fn limits_are_changed_while_the_key_is_in_use_and_never_widened_by_their_h
     assert!(changed.json().get("hash").is_none());
     assert_eq!(complete(&server, &header, 0).await.status, 200);
     assert_eq!(code(&complete(&server, &header, 0).await), (429, "rate_limited".into()));
-    // What was used before there was a limit counts too.
+    // Tokens that were used before there was a limit count too.
     assert_eq!(
         server
             .send("PATCH", &path, DEV, &patch(json!({"tokens_per_day": null, "tasks_per_minute": null})))

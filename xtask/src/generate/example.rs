@@ -27,6 +27,7 @@ const BODIES: &[(&str, &str)] = &[
     ("SessionSpec", r#"{"name":"chat","model":"tiny","redundant":1,"priority":5}"#),
     ("SessionPatch", r#"{"priority":7}"#),
     ("KeySpec", r#"{"name":"ci","scopes":["submit","read"],"ttl_secs":86400}"#),
+    ("KeyPatch", r#"{"limits":{"tokens_per_day":100000,"concurrent_tasks":null}}"#),
     ("Enrolment", r#"{"name":"rack-1","models":["tiny"]}"#),
 ];
 

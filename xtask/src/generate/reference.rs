@@ -197,7 +197,7 @@ fn write_schema(out: &mut String, document: &Document, name: &str, schema: &Json
     });
     let Some(first) = members.next() else {
         if with.is_empty() {
-            let _ = writeln!(out, "{}\n", kind(schema));
+            prose(out, &kind(schema));
         }
         return;
     };

@@ -18,8 +18,8 @@ const LARGE: u32 = 10_000;
 const ROUND: usize = 200;
 /// Rounds of each fleet before the first one that counts, until all memory is in use.
 const WARM: usize = 10;
-/// The greatest ratio between the two fleets. A decision that looks at each miner or session has a ratio of 100. What
-/// remains is the processor's cache: the records of 10 000 miners and sessions fill more than its second level.
+/// The greatest ratio between the two fleets. A decision that looks at each miner or session has a ratio of 100. The
+/// rest is the processor's cache: the records of 10 000 miners and sessions fill more than its second level.
 const FLAT: f64 = 1.3;
 
 /// The events that are measured, in the order of their durations, and last the reference.
