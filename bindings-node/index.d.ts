@@ -36,6 +36,8 @@ import type {
   TaskPage,
   TaskQuery,
   TaskRecord,
+  UsageQuery,
+  UsageReport,
 } from './records.js';
 
 export type * from './config.js';
@@ -354,6 +356,9 @@ export class Router implements AsyncDisposable {
   metrics(): string;
   miners(): { count: number; miners: MinerInfo[] };
   models(): { count: number; models: ModelInfo[] };
+
+  /** What was used, by day, key, model, session or miner: the record of `GET /api/v1/usage`. */
+  usage(query?: UsageQuery): Promise<UsageReport>;
 
   createSession(options: SessionOptions): Promise<Session>;
   /** An existing session. Throws `not_found`. */

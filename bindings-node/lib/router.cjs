@@ -89,6 +89,10 @@ class Router {
     return this.#get('models');
   }
 
+  async usage(query) {
+    return this.#ask('usage', json('query', query, shallow));
+  }
+
   async createSession(spec) {
     if (typeof spec === 'string') throw invalid('session', `a session's options are an object: { name: ${JSON.stringify(spec)} }`);
     return new Session(this, await this.#ask('createSession', json('session', spec, (given) => options(SESSION, given))));

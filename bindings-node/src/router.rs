@@ -91,6 +91,12 @@ impl NativeRouter {
         self.router.session(session as u64).map_err(throw)
     }
 
+    /// Answers with the usage.
+    #[napi(catch_unwind)]
+    pub fn usage(&self, id: Id, query: String) {
+        self.text(id, self.router.usage(&query));
+    }
+
     /// A page of sessions.
     #[napi(catch_unwind)]
     pub fn sessions(&self, query: String) -> Result<String> {

@@ -93,6 +93,21 @@ test('sessions', async () => {
   await router.close();
 });
 
+test('usage is told by the key that the program names', async () => {
+  const router = new Router({ prices: { model: [{ name: 'tiny', input: 1, output: 1 }] } });
+  router.miner('echo', { models: ['tiny'] }, (job) => job.prompt);
+  for (const keyId of ['shop', 'shop', 'cafe']) await router.complete('a b', { model: 'tiny', keyId });
+  assert.equal((await router.task(0, 1)).key_id, 'shop');
+  const { currency, usage } = await router.usage({ by: 'key' });
+  assert.deepEqual(usage.map(({ name, requests }) => [name, requests]), [['cafe', 1], ['shop', 2]]);
+  assert.deepEqual([currency, usage[1].unpriced_tokens], ['USD', 0]);
+  assert.ok(Number(usage[1].cost) > 0);
+  assert.equal((await router.usage({ key: 'shop', limit: 1 })).usage[0].requests, 2);
+  assert.equal((await router.usage()).by, 'day');
+  await assert.rejects(router.usage({ by: 'year' }), (error) => error.details.param === 'by');
+  await router.close();
+});
+
 test('arguments of the wrong kind are refused by name', async () => {
   const router = new Router();
   const refused = async (call, param) => {

@@ -83,6 +83,10 @@ impl Router {
         raised(py, self.router.models())
     }
 
+    fn usage(&self, query: &str) -> Call {
+        Call::of(self.router.usage(query))
+    }
+
     fn create_session(&self, spec: &str) -> Call {
         Call::of(self.router.create_session(spec))
     }

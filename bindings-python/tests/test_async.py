@@ -283,6 +283,25 @@ def test_sessions_tasks_and_pages() -> None:
     run(main())
 
 
+def test_usage_is_told_by_the_key_that_the_program_names() -> None:
+    async def main() -> None:
+        prices = {"prices": {"model": [{"name": "tiny", "input": 1, "output": 1}]}}
+        async with Router(prices) as router:
+            router.add_miner("words", words, models=["tiny"])
+            for key in ("shop", "shop", "cafe"):
+                await router.complete("a b", model="tiny", key_id=key)
+            assert (await router.task(0, 1)).key_id == "shop"
+            page = await router.usage(by="key")
+            assert [(part.name, part.requests) for part in page] == [("cafe", 1), ("shop", 2)]
+            assert page[1].cost is not None and page[1].unpriced_tokens == 0
+            assert (await router.usage(key="shop", limit=1))[0].total_tokens == page[1].total_tokens
+            with pytest.raises(InvalidArgumentError) as wrong:
+                await router.usage(by="year")
+            assert wrong.value.param == "by"
+
+    run(main())
+
+
 def test_an_idempotency_key_joins() -> None:
     async def main() -> None:
         async with Router() as router:

@@ -46,11 +46,11 @@ pub use config::Config;
 use cortensor_router_engine as engine;
 #[doc(inline)]
 pub use cortensor_router_model::{Error, ErrorDetails, ErrorKind, KINDS, KindRow, Result, UpstreamError};
-#[doc(hidden)]
-pub use router::UsagePart;
 pub use router::{
     MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions, TokenStream,
 };
+#[doc(hidden)]
+pub use router::{UsagePart, UsageReport};
 pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 #[doc(hidden)]
 pub use store::{UsageBy, UsageCounts, UsageQuery};

@@ -59,6 +59,7 @@ from ._records import (
     TaskRecord,
     TaskResults,
     Usage,
+    UsagePart,
     Verdict,
 )
 from ._router import Router
@@ -132,6 +133,7 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "Usage",
+    "UsagePart",
     "Verdict",
     "WouldDeadlockError",
     "__version__",

@@ -17,7 +17,7 @@ from ._miner import Miner
 from ._miners import LoopWork, ThreadWork, runs_in_loop
 from ._options import MinerOptions, RequestOptions, SessionOptions
 from ._record import Page, page_of
-from ._records import SessionRecord, TaskRecord
+from ._records import SessionRecord, TaskRecord, UsagePart
 from ._request import check_name, embedding_of, miner_of, request_of, session_of
 from ._session import Session
 from ._task import Task
@@ -90,6 +90,36 @@ class Router(RouterBase):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    async def usage(
+        self,
+        *,
+        by: str | None = None,
+        from_day: str | None = None,
+        to_day: str | None = None,
+        key: str | None = None,
+        session_id: int | None = None,
+        model: str | None = None,
+        miner: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Page[UsagePart]:
+        """What was used, by `day`, `key`, `model`, `session` or `miner`; this month where no days are given."""
+        query = fields_of(
+            "query",
+            {
+                "by": by,
+                "from": from_day,
+                "to": to_day,
+                "key": key,
+                "session": session_id,
+                "model": model,
+                "miner": miner,
+                "limit": limit,
+                "offset": offset,
+            },
+        )
+        return page_of(UsagePart, "usage", await _bridge.answer(self._handle.usage(query)))
 
     async def drain(self, timeout: float) -> bool:
         """Takes no new tasks and waits until the present ones have ended; `False`: not all did in that time."""

@@ -38,6 +38,27 @@ pub extern "C" fn cortensor_router_keys(
     give(out, err, || of(router, "router")?.0.keys().wait())
 }
 
+/// What was used, as the answer of `GET /api/v1/usage`. `query` is
+/// `{"by","from","to","key","session","model","miner","limit","offset"}`, each optional; a blank text means this month by
+/// day. Blocks while the store is read.
+///
+/// # Safety
+/// `query` has `query_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_usage(
+    router: Option<&Router>,
+    query: *const c_char,
+    query_len: usize,
+    out: Option<&mut MaybeUninit<*mut Bytes>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || {
+        // SAFETY: the caller promises the length.
+        let query = unsafe { text(query, query_len, "query") }?;
+        of(router, "router")?.0.usage(query).wait()
+    })
+}
+
 /// Revokes an API key by its id. Listeners refuse the key from now on and end its open requests. Blocks until the
 /// revocation is durable.
 ///

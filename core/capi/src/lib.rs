@@ -52,7 +52,9 @@ pub use job::{
     cortensor_job_info, cortensor_job_is_answered, cortensor_job_is_cancelled, cortensor_job_prompt,
     cortensor_job_reject, cortensor_job_wait_cancelled, cortensor_job_wait_writable,
 };
-pub use keys::{cortensor_router_create_key, cortensor_router_delete_key, cortensor_router_keys};
+pub use keys::{
+    cortensor_router_create_key, cortensor_router_delete_key, cortensor_router_keys, cortensor_router_usage,
+};
 pub use listener::{
     Listener, cortensor_listener_address, cortensor_listener_free, cortensor_listener_posture, cortensor_listener_stop,
     cortensor_listener_wait, cortensor_router_listen,

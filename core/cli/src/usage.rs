@@ -15,7 +15,7 @@ Examples:
   cortensor-router usage --by key --from 2026-01-01 --to 2026-01-31
   cortensor-router usage --by model --key 0f3c9a1b2d4e
 
-A day is one in UTC. A token without the scope admin sees its own usage and that of its sessions.";
+A day is one in UTC. A column with the cost is there if the router has prices. A token without the scope admin sees its own usage and that of its sessions.";
 
 /// The arguments of `usage`.
 #[derive(Debug, Args)]
@@ -76,7 +76,8 @@ impl Usage {
             return output::json(&answer);
         }
         let parts = answer.get("usage").and_then(Value::as_array).cloned().unwrap_or_default();
-        let columns = [
+        let currency = answer.get("currency").and_then(Value::as_str);
+        let mut columns = vec![
             "name",
             "requests",
             "ok",
@@ -89,10 +90,15 @@ impl Usage {
             "bytes",
             "attempts",
         ];
+        let cost = currency.map(|currency| format!("COST {currency}"));
+        if cost.is_some() {
+            columns.push("cost");
+        }
         let rows: Vec<Vec<String>> =
             parts.iter().map(|part| columns.iter().map(|name| text(part, name)).collect()).collect();
-        let head = [
-            &*self.by.to_uppercase(),
+        let by = self.by.to_uppercase();
+        let mut head = vec![
+            by.as_str(),
             "REQUESTS",
             "OK",
             "FAILED",
@@ -104,6 +110,12 @@ impl Usage {
             "BYTES",
             "ATTEMPTS",
         ];
+        head.extend(cost.as_deref());
+        let unpriced = |part: &Value| part.get("unpriced_tokens").and_then(Value::as_u64).unwrap_or_default();
+        let unpriced: u64 = parts.iter().map(unpriced).sum();
+        if cost.is_some() && unpriced > 0 {
+            output::remark(&format!("the cost leaves out {unpriced} tokens of models without a price"));
+        }
         output::table(&head, &rows)
     }
 }

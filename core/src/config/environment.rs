@@ -45,7 +45,10 @@ pub const COMMAND_ENV: &[(&str, &str)] = &[
     ("CORTENSOR_CONFIG", "the configuration file, as `--config`"),
     ("CORTENSOR_LOG", "what is logged, as `--log`: `info`, `debug`, `cortensor_router=trace` ..."),
     ("CORTENSOR_LOG_FORMAT", "`text` or `json`, as `--log-format`"),
-    ("CORTENSOR_URL", "the router that `submit`, `sessions`, `tasks`, `miners`, `status` and `key` talk to"),
+    (
+        "CORTENSOR_URL",
+        "the router that `submit`, `sessions`, `tasks`, `usage`, `audit`, `miners`, `status` and `key` talk to",
+    ),
     ("CORTENSOR_TOKEN", "the token that they send"),
 ];
 

@@ -166,7 +166,9 @@ pub(crate) fn canonical(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{KeyLimits, ListenConfig, StorageConfig, TlsConfig, TokenConfig, UpstreamConfig};
+    use crate::config::{
+        KeyLimits, ListenConfig, ModelPrice, Price, PricesConfig, StorageConfig, TlsConfig, TokenConfig, UpstreamConfig,
+    };
 
     fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
         match value {
@@ -206,6 +208,15 @@ mod tests {
                 tls: TlsConfig { cert: Some("/c".into()), key: Some("/k".into()), client_ca: Some("/a".into()) },
                 dev_token: Some(true),
                 ..ListenConfig::default()
+            },
+            prices: PricesConfig {
+                models: vec![ModelPrice {
+                    input: Some(Price::default()),
+                    output: Some(Price::default()),
+                    cached_input: Some(Price::default()),
+                    ..ModelPrice::default()
+                }],
+                ..PricesConfig::default()
             },
             upstreams: vec![UpstreamConfig { ca_file: Some("/u".into()), ..UpstreamConfig::default() }],
             ..Config::default()

@@ -20,6 +20,7 @@ mod listen;
 mod load;
 mod log;
 mod miners;
+mod prices;
 mod reference;
 mod runtime;
 mod source;
@@ -48,6 +49,9 @@ pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenCo
 pub use load::{Loaded, Override, load};
 pub use log::LogConfig;
 pub use miners::MinersConfig;
+pub(crate) use prices::decimal;
+#[doc(hidden)]
+pub use prices::{ModelPrice, Price, PricesConfig};
 #[doc(hidden)]
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
@@ -122,6 +126,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// Miners that dial in.
     pub miners: MinersConfig,
+    /// Prices of models, from which the usage gets its cost.
+    pub prices: PricesConfig,
     /// OpenAI-compatible servers.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
@@ -146,6 +152,7 @@ impl Default for Config {
             log: LogConfig::default(),
             runtime: RuntimeConfig::default(),
             miners: MinersConfig::default(),
+            prices: PricesConfig::default(),
             upstreams: Vec::new(),
         }
     }
@@ -168,6 +175,7 @@ impl Config {
         self.listen.validate()?;
         self.runtime.validate()?;
         self.miners.validate()?;
+        self.prices.validate()?;
         let mut names = std::collections::BTreeSet::new();
         for (index, upstream) in self.upstreams.iter().enumerate() {
             upstream.validate(index)?;

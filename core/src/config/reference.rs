@@ -211,6 +211,7 @@ mod tests {
             r#"listen.token=[{"name":"app","value":"v3ry","scopes":["read"],"quota":{"tokens_per_day":5}}]"#,
             "listen.cors.origins=https://app.example",
             "completion_sessions=1,2",
+            r#"prices.model=[{"name":"tiny","input":1,"output":"0.5","cached_input":0.25}]"#,
         ]);
         let text = shown.to_toml();
         let again = Config::from_toml(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));

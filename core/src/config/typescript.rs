@@ -17,7 +17,7 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// Keys that must be given if their table is given.
-const REQUIRED: &[&str] = &["upstream[].url"];
+const REQUIRED: &[&str] = &["prices.model[].name", "prices.model[].input", "prices.model[].output", "upstream[].url"];
 
 /// The types of all keys: `bindings-node/config.d.ts`.
 pub fn typescript() -> String {

@@ -16,6 +16,7 @@ pub const REQUEST: &[&str] = &[
     "frequency_penalty",
     "idempotency_key",
     "input",
+    "key_id",
     "logit_bias",
     "logprobs",
     "match",

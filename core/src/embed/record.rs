@@ -1,11 +1,13 @@
 //! The records of tasks, answers and errors in the form that bindings show, and requests in the form that they take.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::json::{self, parse};
 use crate::model::whole::{number, some_number};
-use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, TaskRecord, TaskRequest};
+use crate::model::{Completion, CompletionRecord, RequestKind, SessionId, Task, TaskRecord, TaskRequest, check_name};
 use crate::router::{Intake, RepeatKey};
 use crate::{Error, Result};
 
@@ -85,12 +87,12 @@ pub(super) fn completion(completion: &Completion) -> Result<String> {
 pub(super) fn submit(session: u64, text: &str) -> Result<Intake<'static>> {
     let mut request: TaskRequest = parse("request", text)?;
     let detach = request.take_flag("detach")?;
-    let idempotency = match request.take("idempotency_key") {
-        None => None,
-        Some(value) => serde_json::from_str::<Option<String>>(value.get())
-            .map_err(|_| Error::invalid("idempotency_key", "idempotency_key must be a text of 1 to 256 bytes"))?
-            .map(|key| RepeatKey { scope: "embed".to_owned(), key }),
-    };
+    let idempotency =
+        take_text(&mut request, "idempotency_key")?.map(|key| RepeatKey { scope: "embed".to_owned(), key });
+    let key: Option<Arc<str>> = take_text(&mut request, "key_id")?.map(Arc::from);
+    if let Some(key) = &key {
+        check_name("key_id", key)?;
+    }
     if request.kind == RequestKind::Completion && request.prompt.is_none() {
         if request.messages.is_some() {
             request.kind = RequestKind::Chat;
@@ -98,7 +100,18 @@ pub(super) fn submit(session: u64, text: &str) -> Result<Intake<'static>> {
             request.kind = RequestKind::Embedding;
         }
     }
-    Ok(Intake { idempotency, detach, ..Intake::exactly(SessionId(session), request) })
+    Ok(Intake { idempotency, detach, key, ..Intake::exactly(SessionId(session), request) })
+}
+
+/// Takes a text of 1 to 256 bytes out of the fields for the miner.
+fn take_text(request: &mut TaskRequest, name: &str) -> Result<Option<String>> {
+    let wrong = || Error::invalid(name, format!("{name} must be a text of 1 to 256 bytes"));
+    let Some(value) = request.take(name) else { return Ok(None) };
+    let text = serde_json::from_str::<Option<String>>(value.get()).map_err(|_| wrong())?;
+    match text {
+        Some(text) if text.is_empty() || text.len() > 256 => Err(wrong()),
+        text => Ok(text),
+    }
 }
 
 /// The intake of a prompt. `options` may only have the names of [`options::REQUEST`](super::options::REQUEST).
@@ -156,6 +169,34 @@ pub(super) struct Page {
     #[serde(deserialize_with = "some_number")]
     pub(super) limit: Option<u64>,
     /// The number of rows to leave out at the beginning.
+    #[serde(deserialize_with = "number")]
+    pub(super) offset: u64,
+}
+
+/// The usage that is wanted.
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = UsageQuery)]
+pub(super) struct UsageWish {
+    /// The parts by which usage is told apart: `day` (the default), `key`, `model`, `session` or `miner`.
+    pub(super) by: Option<String>,
+    /// The first day in UTC, as `2026-01-31`. Missing: the first of this month.
+    pub(super) from: Option<String>,
+    /// The last day in UTC. Missing: today.
+    pub(super) to: Option<String>,
+    /// Only tasks of this key.
+    pub(super) key: Option<String>,
+    /// Only tasks of the session with this number.
+    #[serde(deserialize_with = "some_number")]
+    pub(super) session: Option<u64>,
+    /// Only tasks for this model.
+    pub(super) model: Option<String>,
+    /// Only tasks of the miner with this address.
+    pub(super) miner: Option<String>,
+    /// The most parts to list.
+    #[serde(deserialize_with = "some_number")]
+    pub(super) limit: Option<u64>,
+    /// The number of parts to leave out.
     #[serde(deserialize_with = "number")]
     pub(super) offset: u64,
 }

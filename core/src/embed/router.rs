@@ -11,7 +11,7 @@ use super::{Call, Embeddings, HostMiner, HttpHandler, Listener, LogSink, Miner, 
 use crate::config::Config;
 use crate::model::{SessionId, TaskId, page_rows, page_start, wanted_sessions, wanted_tasks};
 use crate::router::{Intake, SessionFilter};
-use crate::store::TaskQuery;
+use crate::store::{TaskQuery, UsageBy, UsageQuery};
 use crate::token::KeySpec;
 use crate::{Error, Result};
 
@@ -313,6 +313,30 @@ impl Router {
                 return Ok(());
             }
             Err(Error::not_found(format!("there is no key {id}")).with_code("key_not_found").with_param("id"))
+        })
+    }
+
+    /// What was used: the answer of `GET /api/v1/usage`. `query` is
+    /// `{"by","from","to","key","session","model","miner","limit","offset"}`, each optional.
+    pub fn usage(&self, query: &str) -> Call<String> {
+        let wish = json::parse::<record::UsageWish>("query", query);
+        self.host.call(move |router| async move {
+            let wish = wish?;
+            let (from, to) =
+                router.days(wish.from.as_deref().unwrap_or_default(), wish.to.as_deref().unwrap_or_default())?;
+            let query = UsageQuery {
+                by: wish.by.map_or(Ok(UsageBy::default()), |by| by.parse())?,
+                from,
+                to,
+                key_id: wish.key,
+                session: wish.session.map(SessionId),
+                model: wish.model,
+                miner: wish.miner,
+                visible: None,
+                offset: wish.offset,
+                limit: page_rows(wish.limit, router.config().listen.max_page_rows)?,
+            };
+            json::text(&router.usage(query).await?)
         })
     }
 

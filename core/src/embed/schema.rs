@@ -7,7 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::answer::{Finish, Piece, PieceOfFunction, Pieces};
 use super::embeddings::{Embedding, EmbeddingsRecord};
 use super::job::JobRecord;
-use super::record::{ErrorDetails, Page, TaskPage};
+use super::record::{ErrorDetails, Page, TaskPage, UsageWish};
 use crate::miner::FailClass;
 use crate::miner::client::{MinerClientConfig, MinerClientStats};
 use crate::model::{Function, MinerSpec, ToolCall};
@@ -36,6 +36,7 @@ pub fn packages_file() -> String {
         (ErrorDetails::name(), ErrorDetails::schema()),
         (Page::name(), Page::schema()),
         (TaskPage::name(), TaskPage::schema()),
+        (UsageWish::name(), UsageWish::schema()),
     ];
     let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
     let info = InfoBuilder::new().title("cortensor-router packages").version(crate::VERSION).build();

@@ -304,6 +304,7 @@ pub(crate) fn options() -> Schema {
     ];
     let own = [
         ("idempotency_key", Takes::Text, "A request with an equal key and equal content joins the task that is there."),
+        ("key_id", Takes::Text, "The name of the caller for whom the task is counted, as the usage shows it."),
         ("detach", Takes::Flag, "Whether the task goes on when nobody waits for it."),
         ("extra", Takes::Object, "Any other members: they reach the miner untouched."),
     ];

@@ -37,6 +37,7 @@ mod claim;
 mod clock;
 mod complete;
 mod core;
+mod cost;
 mod drive;
 mod ending;
 #[cfg(feature = "listener")]
@@ -104,4 +105,4 @@ pub use shared::Router;
 pub use slot::NOT_HEARD;
 pub use stream::{StreamEvent, TokenStream};
 pub use submission::{Submission, SubmitOptions};
-pub use usage::UsagePart;
+pub use usage::{UsagePart, UsageReport};

@@ -50,6 +50,38 @@ fn a_job_shows_unknown_fields_as_they_were_sent() {
 }
 
 #[test]
+fn usage_is_told_by_the_key_that_the_host_names() {
+    let config = r#"{"prices": {"model": [{"name": "tiny", "input": 1, "output": "0.5"}]}}"#;
+    let router = Router::open(config, None).wait().unwrap();
+    router.add_miner(r#"{"name": "words", "models": ["tiny"]}"#, words).unwrap();
+    for key in [r#""key_id": "shop","#, r#""key_id": "shop","#, ""] {
+        router.complete(0, &format!(r#"{{{key} "prompt": "hi", "model": "tiny"}}"#)).wait().unwrap();
+    }
+    assert_eq!(parse(&router.task(0, 1).wait().unwrap())["key_id"], "shop");
+    let usage = |query: &str| router.usage(query).wait().map(|text| parse(&text));
+    let by_key = usage(r#"{"by": "key"}"#).unwrap();
+    let told: Vec<_> =
+        by_key["usage"].as_array().unwrap().iter().map(|part| (&part["name"], &part["requests"])).collect();
+    assert_eq!(told, [(&json!(""), &json!(1)), (&json!("shop"), &json!(2))]);
+    assert_eq!((&by_key["usage"][1]["cost"], &by_key["currency"]), (&json!("0.000008"), &json!("USD")));
+    assert_eq!(usage(r#"{"key": "shop", "limit": 1}"#).unwrap()["usage"][0]["requests"], 2);
+    assert_eq!(usage("").unwrap()["by"], "day");
+    for (query, param) in [
+        (r#"{"by": "year"}"#, "by"),
+        (r#"{"from": "x"}"#, "from"),
+        (r#"{"session": -1}"#, "session"),
+        (r#"{"kind": "day"}"#, "kind"),
+    ] {
+        assert_eq!(usage(query).unwrap_err().details().param.as_deref(), Some(param), "{query}");
+    }
+    for wrong in [r#""""#, "5", r#""a\u0000b""#] {
+        let error = router.submit(0, &format!(r#"{{"key_id": {wrong}, "prompt": "hi"}}"#)).wait().unwrap_err();
+        assert_eq!(error.details().param.as_deref(), Some("key_id"), "{wrong}");
+    }
+    router.shutdown(SOON).unwrap();
+}
+
+#[test]
 fn a_task_runs_from_submit_to_result() {
     let router = open();
     router.add_miner(r#"{"name": "words", "models": ["tiny"], "capacity": 2}"#, words).unwrap();

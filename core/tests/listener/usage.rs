@@ -1,9 +1,12 @@
 //! Usage, and who may see it.
 
+use cortensor_router::Config;
 use cortensor_router::config::ListenConfig;
+use cortensor_router::miner::Job;
+use cortensor_router::model::{Answer, MinerSpec, Usage};
 use serde_json::{Value, json};
 
-use super::{Server, with_words};
+use super::{Server, serve_with, with_words};
 
 /// Makes a key, and gives its id with its head line.
 async fn key(server: &Server, body: Value) -> (String, String) {
@@ -52,6 +55,34 @@ async fn a_task_carries_its_key_and_is_counted_under_it_once() {
     let today = usage(&server, super::DEV, "").await;
     assert_eq!((&today["by"], &today["count"]), (&json!("day"), &json!(1)));
     assert_eq!(today["usage"][0]["name"], today["to"]);
+}
+
+#[tokio::test]
+async fn models_with_a_price_have_an_exact_cost() {
+    let prices = "[prices]\ncurrency = \"EUR\"\n[[prices.model]]\nname = \"tiny\"\ninput = 0.1\noutput = 0.2";
+    let server = serve_with(Config::from_toml(prices).unwrap(), ListenConfig::default()).await;
+    server
+        .router
+        .add_miner(MinerSpec::new("counts", 1), |job: Job| {
+            job.finish(Answer::default().text("x").usage(Usage::new(3, 1)));
+        })
+        .unwrap();
+    for model in ["tiny", "tiny", "big"] {
+        let body = json!({"prompt": "hi", "model": model});
+        assert_eq!(server.post_json("/api/v1/completions", &body).await.0, 200);
+    }
+    let models = usage(&server, super::DEV, "?by=model").await;
+    assert_eq!(models["currency"], "EUR");
+    let [big, tiny] = models["usage"].as_array().unwrap().as_slice() else { panic!("{models}") };
+    let counted = big["total_tokens"].as_u64().unwrap();
+    assert_eq!((&big["cost"], &big["unpriced_tokens"]), (&Value::Null, &json!(counted)));
+    let cost = "0.000001";
+    assert_eq!((&tiny["prompt_tokens"], &tiny["completion_tokens"]), (&json!(6), &json!(2)));
+    assert_eq!((&tiny["cost"], &tiny["unpriced_tokens"]), (&json!(cost), &json!(0)));
+    let day = &usage(&server, super::DEV, "").await["usage"][0];
+    assert_eq!((&day["cost"], &day["unpriced_tokens"]), (&json!(cost), &json!(counted)));
+    let free = usage(&with_words().await, super::DEV, "").await;
+    assert_eq!(free["currency"], Value::Null);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cortensor_router::internals::store::{Resolver, Store};
+use cortensor_router::internals::store::Store;
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, Task, TaskRequest, TaskState};
 use cortensor_router::{Error, ErrorKind, Router, Submission, SubmitOptions};

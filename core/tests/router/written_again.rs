@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortensor_router::config::Config;
-use cortensor_router::internals::store::{Resolver, Store};
+use cortensor_router::internals::store::Store;
 use cortensor_router::listener::Listener;
 use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, Task, TaskId, TaskRequest, TaskState};
 use cortensor_router::{Error, ErrorKind, Router, StreamEvent, SubmitOptions, TokenStream};

@@ -84,6 +84,9 @@ pub(super) const RECORDS: &[Given] = &[
     Given { name: "NodeInfo", schema: "NodeInfo", ..RECORD },
     Given { name: "NodeStatus", schema: "NodeStatus", ..RECORD },
     Given { name: "MinerClientStats", schema: "MinerClientStats", ..RECORD },
+    Given { name: "UsagePart", schema: "UsagePart", ..RECORD },
+    // Python has the parts alone, as a page.
+    Given { name: "UsageReport", schema: "UsageReport", in_python: false, ..RECORD },
 ];
 
 /// Lists of words that the packages take: the name of the type and of its schema.
@@ -151,4 +154,5 @@ pub(super) const OPTIONS: &[Taken] = &[
     Taken { name: "PieceParts", schema: "PieceParts", ..OPTION },
     Taken { name: "PageQuery", schema: "PageQuery", in_python: false, ..OPTION },
     Taken { name: "TaskQuery", schema: "TaskQuery", in_python: false, ..OPTION },
+    Taken { name: "UsageQuery", schema: "UsageQuery", in_python: false, ..OPTION },
 ];

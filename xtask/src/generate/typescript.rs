@@ -105,7 +105,7 @@ fn request(out: &mut String, record: &Record) {
         "A caller's request, with the names of the REST API. Fields for the miner alone stand beside these: read them as `Record<string, unknown>`.",
     );
     out.push_str("  /** The kind of answer that the caller wants. */\n  kind: 'completion' | 'chat' | 'embedding';\n  prompt?: string | unknown[];\n");
-    let own = ["extra", "idempotency_key", "detach"];
+    let own = ["extra", "idempotency_key", "key_id", "detach"];
     for member in record.members.iter().filter(|member| !own.contains(&member.name.as_str())) {
         doc_of_member(out, &member.says);
         let _ = writeln!(out, "  {}?: {};", member.name, of_option(&member.shape.given()));

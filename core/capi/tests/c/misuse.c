@@ -28,6 +28,7 @@ static void nothing_is_there(void)
     REFUSED(INVALID, NULL_POINTER, cortensor_router_create_session(NULL, CORTENSOR_EMPTY, &id, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_session(NULL, 0, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_sessions(NULL, CORTENSOR_EMPTY, &bytes, &error));
+    REFUSED(INVALID, NULL_POINTER, cortensor_router_usage(NULL, CORTENSOR_EMPTY, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_update_session(NULL, 0, CORTENSOR_EMPTY, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_close_session(NULL, 0, &bytes, &error));
     REFUSED(INVALID, NULL_POINTER, cortensor_router_submit(NULL, 0, CORTENSOR_EMPTY, &task, &error));
@@ -114,6 +115,13 @@ static void text_is_wrong(void)
     /* A call whose result could not be returned does nothing. */
     REFUSED(INVALID, NULL_POINTER, cortensor_router_submit(real, 0, CORTENSOR_STR("{\"prompt\": \"x\"}"), NULL, &error));
     MUST(cortensor_router_tasks(real, 0, CORTENSOR_EMPTY, &tasks, &error));
+    {
+        cortensor_bytes *usage = NULL;
+        MUST(cortensor_router_usage(real, CORTENSOR_STR("{\"by\": \"key\"}"), &usage, &error));
+        CHECK(strstr(cortensor_bytes_data(usage), "\"by\":\"key\"") != NULL);
+        cortensor_bytes_free(usage);
+        REFUSED(INVALID, "invalid_argument", cortensor_router_usage(real, CORTENSOR_STR("{\"by\": \"year\"}"), &usage, &error));
+    }
     CHECK(strstr(cortensor_bytes_data(tasks), "\"count\":0") != NULL);
     cortensor_bytes_free(tasks);
     {
