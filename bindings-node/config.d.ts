@@ -32,6 +32,8 @@ export interface RouterConfig {
   runtime?: RuntimeOptions;
   /** Miners that dial in. */
   miners?: MinersOptions;
+  /** Prices of models, from which the usage gets its cost. */
+  prices?: PricesOptions;
   /** OpenAI-compatible servers. */
   upstream?: UpstreamOptions[];
 }
@@ -336,6 +338,26 @@ export interface MinersOptions {
   maxHandshakes?: number;
   /** Tasks that a miner may name as its own when it comes back; one that names more is refused. A miner that holds as many, because it does not answer cancellations, gets no further task. Default 16384. */
   maxResumed?: number;
+}
+
+/** Prices of models, from which the usage gets its cost. */
+export interface PricesOptions {
+  /** The currency of all prices, as the usage names it. Default `USD`. */
+  currency?: string;
+  /** The models that have a price. */
+  model?: ModelOptions[];
+}
+
+/** The models that have a price. */
+export interface ModelOptions {
+  /** The model's name, as the usage by model shows it. */
+  name: string;
+  /** The price of a million tokens of prompts, from 0 to 1000000000 with at most nine decimals. */
+  input: number;
+  /** The price of a million generated tokens. */
+  output: number;
+  /** The price of a million tokens of prompts that the model's server had in its cache. Default: that of `input`. */
+  cachedInput?: number;
 }
 
 /** OpenAI-compatible servers. */

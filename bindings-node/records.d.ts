@@ -576,6 +576,58 @@ export interface MinerClientStats {
   frames: number;
 }
 
+/** The usage of one part. */
+export interface UsagePart {
+  /** Tasks that ended. A request that an idempotency key repeats is no further task. */
+  requests: number;
+  /** Tasks that ended with an answer. */
+  ok: number;
+  /** Tasks whose answers do not agree. */
+  disputed: number;
+  /** Tasks that ended without an answer. */
+  failed: number;
+  /** Tasks that were cancelled. */
+  cancelled: number;
+  /** Tasks whose deadline passed. */
+  expired: number;
+  /** Tokens of the prompts. */
+  prompt_tokens: number;
+  /** Tokens that were generated. */
+  completion_tokens: number;
+  /** Tokens of the prompts that a model's server had in its cache, as far as the servers say so. */
+  cached_tokens: number;
+  /** Generated tokens that are not part of the answers' texts, as far as the models' servers say so. */
+  reasoning_tokens: number;
+  /** Bytes of the requests and of the answers. */
+  bytes: number;
+  /** The number of times that a miner got a task. */
+  attempts: number;
+  /** The part: a day, a key's id, a model, a session's number or a miner's address. Empty: the tasks have none. `other`: tasks whose day had no row left (`retention.max_usage_rows`). */
+  name: string;
+  /** The sum of the tokens of prompts and answers. */
+  total_tokens: number;
+  /** The cost of the tokens of models that have a price (`prices.model`), as an exact decimal number in a text. `null`: no model of the part has a price. */
+  cost: string | null;
+  /** The tokens of models without a price, which `cost` does not contain. */
+  unpriced_tokens: number;
+}
+
+/** Usage, by parts. */
+export interface UsageReport {
+  /** The parts by which usage is told apart: `day`, `key`, `model`, `session` or `miner`. */
+  by: string;
+  /** The first day. */
+  from: string;
+  /** The last day. */
+  to: string;
+  /** The number of parts on all pages. */
+  count: number;
+  /** The currency of every `cost` (`prices.currency`). `null`: no model has a price. */
+  currency: string | null;
+  /** The parts of this page, in order. */
+  usage: UsagePart[];
+}
+
 /** The hardware of a miner, as the miner describes it. */
 export interface HardwareOptions {
   /** The accelerator, at most 256 bytes. */
@@ -726,6 +778,8 @@ export interface RequestOptions {
   raw?: boolean;
   /** A request with an equal key and equal content joins the task that is there. */
   idempotencyKey?: string;
+  /** The name of the caller for whom the task is counted, as the usage shows it. */
+  keyId?: string;
   /** Whether the task goes on when nobody waits for it. */
   detach?: boolean;
   /** Any other members: they reach the miner untouched. */
@@ -944,12 +998,36 @@ export interface PageQuery {
 export interface TaskQuery {
   /** `ended`, or `active` for those that have not. */
   state?: string;
+  /** Only tasks of this key. */
+  key?: string;
   /** The most tasks to list. */
   limit?: number;
   /** The number of tasks to leave out at the beginning; with `order: desc` of the newest. */
   offset?: number;
   /** `asc` counts from the oldest; `desc` from the newest back, newest first. */
   order?: 'asc' | 'desc';
+}
+
+/** The usage that is wanted. */
+export interface UsageQuery {
+  /** The parts by which usage is told apart: `day` (the default), `key`, `model`, `session` or `miner`. */
+  by?: string;
+  /** The first day in UTC, as `2026-01-31`. Missing: the first of this month. */
+  from?: string;
+  /** The last day in UTC. Missing: today. */
+  to?: string;
+  /** Only tasks of this key. */
+  key?: string;
+  /** Only tasks of the session with this number. */
+  session?: number;
+  /** Only tasks for this model. */
+  model?: string;
+  /** Only tasks of the miner with this address. */
+  miner?: string;
+  /** The most parts to list. */
+  limit?: number;
+  /** The number of parts to leave out. */
+  offset?: number;
 }
 
 /** A caller's request, with the names of the REST API. Fields for the miner alone stand beside these: read them as `Record<string, unknown>`. */

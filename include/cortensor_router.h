@@ -1098,6 +1098,19 @@ cortensor_status cortensor_router_keys(const struct cortensor_router *router,
                                        struct cortensor_error **err);
 
 /**
+ * What was used, as the answer of `GET /api/v1/usage`. `query` is
+ * `{"by","from","to","key","session","model","miner","limit","offset"}`, each optional; a blank text means this month by
+ * day. Blocks while the store is read.
+ *
+ * `query` has `query_len` bytes.
+ */
+cortensor_status cortensor_router_usage(const struct cortensor_router *router,
+                                        const char *query,
+                                        size_t query_len,
+                                        struct cortensor_bytes **out,
+                                        struct cortensor_error **err);
+
+/**
  * Revokes an API key by its id. Listeners refuse the key from now on and end its open requests. Blocks until the
  * revocation is durable.
  *

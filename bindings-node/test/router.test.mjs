@@ -98,6 +98,7 @@ test('usage is told by the key that the program names', async () => {
   router.miner('echo', { models: ['tiny'] }, (job) => job.prompt);
   for (const keyId of ['shop', 'shop', 'cafe']) await router.complete('a b', { model: 'tiny', keyId });
   assert.equal((await router.task(0, 1)).key_id, 'shop');
+  assert.equal((await router.tasks(0, { key: 'shop' })).count, 2);
   const { currency, usage } = await router.usage({ by: 'key' });
   assert.deepEqual(usage.map(({ name, requests }) => [name, requests]), [['cafe', 1], ['shop', 2]]);
   assert.deepEqual([currency, usage[1].unpriced_tokens], ['USD', 0]);

@@ -291,6 +291,7 @@ def test_usage_is_told_by_the_key_that_the_program_names() -> None:
             for key in ("shop", "shop", "cafe"):
                 await router.complete("a b", model="tiny", key_id=key)
             assert (await router.task(0, 1)).key_id == "shop"
+            assert [task.id for task in await router.tasks(key="shop")] == [1, 2]
             page = await router.usage(by="key")
             assert [(part.name, part.requests) for part in page] == [("cafe", 1), ("shop", 2)]
             assert page[1].cost is not None and page[1].unpriced_tokens == 0

@@ -100,6 +100,8 @@ class RequestOptions(TypedDict, total=False):
     """The text to embed, or several, in place of a prompt."""
     idempotency_key: str
     """A request with an equal key and equal content joins the task that is there."""
+    key_id: str
+    """The name of the caller for whom the task is counted, as the usage shows it."""
     detach: bool
     """Whether the task goes on when nobody waits for it."""
     extra: Mapping[str, Any]

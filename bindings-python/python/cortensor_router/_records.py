@@ -560,3 +560,47 @@ class MinerClientStats(Record):
     """The number of attempts that were cancelled."""
     frames: int
     """The number of pieces that were sent, including those sent again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class UsagePart(Record):
+    """The usage of one part."""
+
+    requests: int
+    """Tasks that ended. A request that an idempotency key repeats is no further task."""
+    ok: int
+    """Tasks that ended with an answer."""
+    disputed: int
+    """Tasks whose answers do not agree."""
+    failed: int
+    """Tasks that ended without an answer."""
+    cancelled: int
+    """Tasks that were cancelled."""
+    expired: int
+    """Tasks whose deadline passed."""
+    prompt_tokens: int
+    """Tokens of the prompts."""
+    completion_tokens: int
+    """Tokens that were generated."""
+    cached_tokens: int
+    """Tokens of the prompts that a model's server had in its cache, as far as the servers say so."""
+    reasoning_tokens: int
+    """Generated tokens that are not part of the answers' texts, as far as the models' servers say so."""
+    bytes: int
+    """Bytes of the requests and of the answers."""
+    attempts: int
+    """The number of times that a miner got a task."""
+    name: str
+    """The part: a day, a key's id, a model, a session's number or a miner's address.
+
+    Empty: the tasks have none. `other`: tasks whose day had no row left (`retention.max_usage_rows`).
+    """
+    total_tokens: int
+    """The sum of the tokens of prompts and answers."""
+    cost: str | None = None
+    """The cost of the tokens of models that have a price (`prices.model`), as an exact decimal number in a text.
+
+    `null`: no model of the part has a price.
+    """
+    unpriced_tokens: int
+    """The tokens of models without a price, which `cost` does not contain."""

@@ -225,6 +225,7 @@ class Router(RouterBase):
         session_id: int = 0,
         *,
         state: str | None = None,
+        key: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order: str | None = None,
@@ -232,8 +233,9 @@ class Router(RouterBase):
         """A page of a session's tasks, oldest first inside it: the newest page, or from `offset` on.
 
         `state` is `active`, `queued` ... or `ended`; `order` is `asc` (from the oldest on) or `desc` (newest first).
+        `key` selects the tasks of one key.
         """
-        query = fields_of("query", {"state": state, "limit": limit, "offset": offset, "order": order})
+        query = fields_of("query", {"state": state, "key": key, "limit": limit, "offset": offset, "order": order})
         return page_of(TaskRecord, "tasks", await _bridge.answer(self._handle.tasks(session_id, query)))
 
     async def cancel(self, session_id: int, task_id: int) -> TaskRecord:

@@ -96,12 +96,13 @@ class Session(SessionBase):
         self,
         *,
         state: str | None = None,
+        key: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order: str | None = None,
     ) -> Page[TaskRecord]:
         """A page of the session's tasks, oldest first inside it: the newest page, or from `offset` on."""
-        return await self._router.tasks(self.id, state=state, limit=limit, offset=offset, order=order)
+        return await self._router.tasks(self.id, state=state, key=key, limit=limit, offset=offset, order=order)
 
     async def attach(self, task_id: int) -> Task:
         """Joins one of the session's tasks, running or ended."""
@@ -152,12 +153,13 @@ class SyncSession(SessionBase):
         self,
         *,
         state: str | None = None,
+        key: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order: str | None = None,
     ) -> Page[TaskRecord]:
         """A page of the session's tasks, oldest first inside it: the newest page, or from `offset` on."""
-        return self._router.tasks(self.id, state=state, limit=limit, offset=offset, order=order)
+        return self._router.tasks(self.id, state=state, key=key, limit=limit, offset=offset, order=order)
 
     def attach(self, task_id: int) -> SyncTask:
         """Joins one of the session's tasks, running or ended."""

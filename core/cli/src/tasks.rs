@@ -43,6 +43,9 @@ struct List {
     /// List only tasks in this state: queued, acked, ended ...
     #[arg(long)]
     state: Option<String>,
+    /// List only tasks of this key
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
     /// The maximum number of tasks to list: the newest, unless --offset or --order says otherwise
     #[arg(long, default_value_t = 100)]
     limit: u64,
@@ -108,7 +111,8 @@ impl List {
         let session = path_segment(&self.session);
         let offset = self.offset.map(|offset| format!("&offset={offset}")).unwrap_or_default();
         let order = self.order.as_ref().map(|order| format!("&order={order}")).unwrap_or_default();
-        let path = format!("/api/v1/tasks/{session}?limit={}{offset}{order}{state}", self.limit);
+        let key = self.key.as_ref().map(|key| format!("&key={}", path_segment(key))).unwrap_or_default();
+        let path = format!("/api/v1/tasks/{session}?limit={}{offset}{order}{state}{key}", self.limit);
         let answer = runtime::client(client.get(&path))?;
         if self.json {
             return output::json(&answer);

@@ -209,6 +209,8 @@ pub(super) struct UsageWish {
 pub(super) struct TaskPage {
     /// `ended`, or `active` for those that have not.
     pub(super) state: Option<String>,
+    /// Only tasks of this key.
+    pub(super) key: Option<String>,
     /// The most tasks to list.
     #[serde(deserialize_with = "some_number")]
     pub(super) limit: Option<u64>,

@@ -215,7 +215,7 @@ impl Router {
     }
 
     /// A page of a session's tasks: `{"count","tasks":[...],"corrupt":[ids]}`. `query` is
-    /// `{"state","limit","offset","order"}`, each optional; `order` is `asc` or `desc`. Without `offset` and `order`,
+    /// `{"state","key","limit","offset","order"}`, each optional; `order` is `asc` or `desc`. Without `offset` and `order`,
     /// the page has the newest tasks, oldest first.
     pub fn tasks(&self, session: u64, query: &str) -> Call<String> {
         let page = json::parse::<record::TaskPage>("query", query);
@@ -225,6 +225,7 @@ impl Router {
             let query = TaskQuery {
                 session_id: SessionId(session),
                 state: wanted_tasks(page.state.as_deref())?,
+                key_id: page.key,
                 limit: page_rows(page.limit, router.config().listen.max_page_rows)?,
                 start,
             };

@@ -24,7 +24,8 @@ fn show<T: std::fmt::Debug>(value: &T) -> String {
 }
 
 fn page(store: &dyn Store, state: Option<TaskState>, offset: u64, limit: u64) -> (Vec<u64>, u64) {
-    let query = TaskQuery { session_id: SessionId(1), state, limit, start: PageStart::Oldest(offset) };
+    let start = PageStart::Oldest(offset);
+    let query = TaskQuery { session_id: SessionId(1), state, limit, start, ..TaskQuery::default() };
     let page = store.tasks(query).wait().unwrap();
     (page.tasks.iter().map(|task| task.id.0).collect(), page.total)
 }
@@ -208,7 +209,7 @@ fn pages_are_by_id_with_their_total(store: &dyn Store) {
     assert_eq!(page(store, None, 5, 0), (vec![], 3_000));
     for (skipped, ids) in [(0, vec![2_998, 2_999]), (2_000, vec![998, 999]), (2_999, vec![0]), (3_000, vec![])] {
         let start = PageStart::Newest(skipped);
-        let query = TaskQuery { session_id: SessionId(1), state: None, limit: 2, start };
+        let query = TaskQuery { session_id: SessionId(1), limit: 2, start, ..TaskQuery::default() };
         let found: Vec<u64> = store.tasks(query).wait().unwrap().tasks.iter().map(|task| task.id.0).collect();
         assert_eq!(found, ids, "before the {skipped} newest");
     }
@@ -220,6 +221,32 @@ fn pages_are_by_id_with_their_total(store: &dyn Store) {
     assert_eq!(store.purge(purge).wait().unwrap(), 750);
     assert_eq!(page(store, None, 748, 4), (vec![1_497, 1_499, 1_500, 1_501], 2_250));
     assert_eq!(page(store, Some(TaskState::Ended), 0, 2), (vec![1_500, 1_502], 750));
+}
+
+fn pages_of_a_key_have_its_tasks_alone(store: &dyn Store) {
+    for id in 1..=12 {
+        store.accept(new_task(1, id).into()).wait().unwrap();
+    }
+    drop(store.accept(new_task(2, 1).into()));
+    for id in [1, 4, 6] {
+        store.finish(Arc::new(ended(&new_task(1, id), id, "x"))).wait().unwrap();
+    }
+    let page = |key: &str, state, start, limit| {
+        let query = TaskQuery { session_id: SessionId(1), state, key_id: Some(key.into()), limit, start };
+        let page = store.tasks(query).wait().unwrap();
+        (page.tasks.iter().map(|task| task.id.0).collect::<Vec<_>>(), page.total)
+    };
+    let oldest = PageStart::Oldest;
+    assert_eq!(page("key 1", None, oldest(0), 99), (vec![1, 4, 7, 10], 4));
+    assert_eq!(page("key 1", None, oldest(1), 2), (vec![4, 7], 4));
+    assert_eq!(page("key 1", None, PageStart::Newest(1), 2), (vec![4, 7], 4));
+    assert_eq!(page("key 1", Some(TaskState::Ended), oldest(0), 9), (vec![1, 4], 2));
+    assert_eq!(page("key 1", Some(TaskState::Queued), oldest(1), u64::MAX), (vec![10], 2));
+    assert_eq!(page("key 2", None, oldest(u64::MAX), 9), (vec![], 4));
+    assert_eq!(page("none", None, PageStart::Newest(0), 9), (vec![], 0));
+    assert_eq!(page("", None, oldest(0), 9), (vec![], 0), "tasks without a key have no name");
+    store.purge(Purge { ended_before: Timestamp(5), max_bytes: 0, limit: 9 }).wait().unwrap();
+    assert_eq!(page("key 1", None, oldest(0), 99), (vec![7, 10], 2));
 }
 
 fn purging_takes_the_oldest_ended(store: &dyn Store) {
@@ -558,6 +585,7 @@ conformance! {
     a_key_makes_one_task
     an_id_is_given_out_once
     pages_are_by_id_with_their_total
+    pages_of_a_key_have_its_tasks_alone
     purging_takes_the_oldest_ended
     what_is_unfinished_is_recovered_oldest_first
     sessions_and_keys_are_kept

@@ -26,12 +26,14 @@ pub enum Accepted {
 }
 
 /// Selects a page of a session's tasks.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TaskQuery {
     /// The session.
     pub session_id: SessionId,
     /// The filter: `Some(Ended)` selects tasks that have ended, any other state tasks that have not, `None` all.
     pub state: Option<TaskState>,
+    /// Only tasks of this key.
+    pub key_id: Option<String>,
     /// The greatest number of tasks on the page.
     pub limit: u64,
     /// The place at which the page begins.

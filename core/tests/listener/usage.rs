@@ -43,6 +43,9 @@ async fn a_task_carries_its_key_and_is_counted_under_it_once() {
     assert_eq!(server.send("POST", "/v1/chat/completions", &other, chat).await.status, 200);
     let (_, task) = server.get_json("/api/v1/tasks/0/1").await;
     assert_eq!(task["key_id"], id);
+    let (_, own) = server.get_json(&format!("/api/v1/tasks/0?key={id}&limit=1")).await;
+    assert_eq!((&own["count"], own["tasks"].as_array().unwrap().len()), (&json!(2), 1));
+    assert_eq!(server.get_json("/api/v1/tasks/0?key=dev").await.1["count"], 0);
     let report = usage(&server, super::DEV, "?by=key").await;
     assert_eq!(names(&report), [(id.clone(), 2)]);
     let part = &report["usage"][0];

@@ -53,7 +53,7 @@ pub(crate) enum Read {
     ByGid(u64),
     Unfinished,
     Find(Key),
-    Page { session: u64, state: Option<TaskState>, start: PageStart, limit: u64 },
+    Page { session: u64, state: Option<TaskState>, key: Option<u64>, start: PageStart, limit: u64 },
     Keys,
     Miners,
     Usage(UsageBy),
@@ -105,7 +105,7 @@ pub(crate) fn spec(task: Ids, key: Option<Key>, length: usize) -> TaskSpec {
         gid: Gid(task.gid()),
         session_id: SessionId(task.session),
         id: TaskId(task.id),
-        key: task.id.is_multiple_of(2).then(|| format!("key {}", task.id % 5).into()),
+        key: key_of(task.id).map(Into::into),
         request: Arc::new(TaskRequest::completion(prompt)),
         band: (task.id % 10) as u8,
         created_at: Timestamp(1_000 + task.id),
@@ -113,6 +113,15 @@ pub(crate) fn spec(task: Ids, key: Option<Key>, length: usize) -> TaskSpec {
         idempotency: key.map(idempotency),
         ..TaskSpec::default()
     }
+}
+
+/// The key of a task; every second task has one.
+pub(crate) fn key_of(id: u64) -> Option<String> {
+    id.is_multiple_of(2).then(|| key_name(id))
+}
+
+pub(crate) fn key_name(number: u64) -> String {
+    format!("key {}", number % 5)
 }
 
 pub(crate) fn idempotency((scope, name, fingerprint): Key) -> Idempotency {

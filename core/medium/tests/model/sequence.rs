@@ -104,8 +104,8 @@ fn read() -> impl Strategy<Value = Read> {
         2 => ids().prop_map(|task| Read::ByGid(task.gid())),
         2 => Just(Read::Unfinished),
         3 => key().prop_map(Read::Find),
-        6 => (0..SESSIONS, state, start, 0u64..9)
-            .prop_map(|(session, state, start, limit)| Read::Page { session, state, start, limit }),
+        6 => (0..SESSIONS, state, proptest::option::of(0u64..5), start, 0u64..9)
+            .prop_map(|(session, state, key, start, limit)| Read::Page { session, state, key, start, limit }),
         1 => Just(Read::Keys),
         1 => Just(Read::Miners),
         2 => (select(vec![None, Some(ActKind::KeyCreated)]), proptest::option::of(0u64..9), 0u64..5)

@@ -85,8 +85,9 @@ fn look(store: &dyn Store, read: &Read) -> Answer {
         Read::ByGid(gid) => later(store.task_by_gid(Gid(gid)), |task| world::one(task.as_ref().map(shown))),
         Read::Unfinished => later(store.unfinished(), shown),
         Read::Find(key) => later(store.find(operation::idempotency(key)), shown),
-        Read::Page { session, state, start, limit } => {
-            let query = TaskQuery { session_id: SessionId(session), state, limit, start };
+        Read::Page { session, state, key, start, limit } => {
+            let key_id = key.map(operation::key_name);
+            let query = TaskQuery { session_id: SessionId(session), state, key_id, limit, start };
             later(store.tasks(query), world::page_shown)
         }
         Read::Keys => later(store.keys(), |keys| world::list(keys.iter().map(shown))),

@@ -131,7 +131,9 @@ impl World {
             Read::ByGid(gid) => Ok(one(self.tasks.get(&gid).map(|row| row.shown.clone()))),
             Read::Unfinished => Ok(shown(&self.open().into_iter().map(|ids| Gid(ids.gid())).collect::<Vec<_>>())),
             Read::Find(key) => self.find(key).map(|found| shown(&found)),
-            Read::Page { session, state, start, limit } => Ok(self.page(session, state, start, limit)),
+            Read::Page { session, state, key, start, limit } => {
+                Ok(self.page(session, state, key.map(operation::key_name), (start, limit)))
+            }
             Read::Keys => Ok(list(self.keys.values())),
             Read::Miners => Ok(list(self.miners.values())),
             Read::Usage(by) => Ok(usage_shown(&self.usage(by))),
@@ -263,13 +265,20 @@ impl World {
         gone
     }
 
-    fn page(&self, session: u64, state: Option<TaskState>, start: PageStart, limit: u64) -> String {
+    fn page(
+        &self,
+        session: u64,
+        state: Option<TaskState>,
+        key: Option<String>,
+        (start, limit): (PageStart, u64),
+    ) -> String {
         let wanted = |row: &&Row| match state {
             None => true,
             Some(TaskState::Ended) => row.end.is_some(),
             Some(_) => row.end.is_none(),
         };
-        let of_session = self.tasks.values().filter(|row| row.ids.session == session).filter(wanted);
+        let of_key = |row: &&Row| key.is_none() || operation::key_of(row.ids.id) == key;
+        let of_session = self.tasks.values().filter(|row| row.ids.session == session).filter(wanted).filter(of_key);
         let rows: BTreeMap<u64, &str> = of_session.map(|row| (row.ids.id, row.shown.as_str())).collect();
         let rows: Vec<&str> = rows.into_values().collect();
         let limit = limit as usize;
@@ -313,7 +322,9 @@ impl World {
         }
         for session in 0..crate::sequence::SESSIONS {
             for state in [None, Some(TaskState::Ended), Some(TaskState::Queued)] {
-                reads.push(Read::Page { session, state, start: PageStart::Oldest(0), limit: u64::MAX });
+                for key in [None, Some(0)] {
+                    reads.push(Read::Page { session, state, key, start: PageStart::Oldest(0), limit: u64::MAX });
+                }
             }
         }
         reads

@@ -99,6 +99,9 @@ pub(super) struct TaskQuery {
     /// `committed` mean `active`.
     #[param(value_type = Option<String>)]
     pub(super) state: String,
+    /// Only tasks of this key: its id, the name of a configured token, or the name that a host program gave.
+    #[param(value_type = Option<String>)]
+    pub(super) key: String,
     /// `array` gives only the list.
     #[param(value_type = Option<String>)]
     pub(super) format: String,

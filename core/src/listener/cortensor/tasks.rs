@@ -19,7 +19,7 @@ use crate::listener::openapi::{LastEventId, ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
 use crate::listener::{access, request_id, sse};
-use crate::model::{Scope, TaskRecord, page_rows, page_start, wanted_tasks};
+use crate::model::{Scope, TaskRecord, absent, page_rows, page_start, wanted_tasks};
 use crate::router::Meter;
 use crate::store::TaskQuery;
 
@@ -50,6 +50,7 @@ async fn list(
     let wanted = TaskQuery {
         session_id,
         state: wanted_tasks(Some(&asked.state))?,
+        key_id: absent::text::of(asked.key),
         limit: page_rows(query::number("limit", &asked.limit)?, state.config.max_page_rows)?,
         start,
     };

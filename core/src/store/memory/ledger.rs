@@ -178,6 +178,14 @@ impl Ledger {
         })
     }
 
+    /// The key of a task.
+    fn key_of(&self, gid: Gid) -> Option<&str> {
+        match &self.tasks.get(&gid)?.body {
+            Body::Open(new) => new.key.as_deref(),
+            Body::Ended { task, .. } => task.key_id.as_deref(),
+        }
+    }
+
     /// The ids of all tasks that have not ended, in their order.
     pub(super) fn unfinished(&self) -> Vec<Gid> {
         let is_open = |entry: &Entry| matches!(entry.body, Body::Open(_));
@@ -186,12 +194,20 @@ impl Ledger {
         open
     }
 
-    pub(super) fn page(&self, query: TaskQuery) -> (Vec<Snapshot>, u64) {
+    pub(super) fn page(&self, query: &TaskQuery) -> (Vec<Snapshot>, u64) {
         let Some(tasks) = self.by_session.get(&query.session_id) else { return (Vec::new(), 0) };
         let wanted = Wanted::from(query.state);
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        if let Some(key) = &query.key_id {
+            let of_key = || tasks.page(wanted, 0).filter(|gid| self.key_of(*gid) == Some(key));
+            let total = of_key().count() as u64;
+            let rows = query.start.rows(query.limit, total);
+            let page = of_key().skip(size(rows.start)).take(size(rows.end - rows.start));
+            return (page.filter_map(|gid| self.snapshot(gid)).collect(), total);
+        }
         let total = tasks.count(wanted);
         let rows = query.start.rows(query.limit, total);
-        let page = tasks.page(wanted, rows.start).take(usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX));
+        let page = tasks.page(wanted, rows.start).take(size(rows.end - rows.start));
         (page.filter_map(|gid| self.snapshot(gid)).collect(), total)
     }
 

@@ -119,7 +119,7 @@ impl Store for MemoryStore {
     }
 
     fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
-        let found = self.with(|ledger| Ok(ledger.page(query)));
+        let found = self.with(|ledger| Ok(ledger.page(&query)));
         Pending::ready(found.map(|(snapshots, total)| TaskPage {
             tasks: snapshots.into_iter().map(Snapshot::into_task).collect(),
             total,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
 use super::super::{
     Accepted, ApiKey, AuditPage, AuditQuery, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage,
@@ -117,7 +117,7 @@ impl Reader {
                 }
             }
             Want::Unfinished(to) => send(to, connected.and_then(unfinished), None),
-            Want::Page(query, to) => send(to, connected.and_then(|db| page(db, query)), None),
+            Want::Page(query, to) => send(to, connected.and_then(|db| page(db, &query)), None),
             Want::Keys(to) => send(to, connected.and_then(keys), None),
             Want::Miners(to) => send(to, connected.and_then(miners), None),
             Want::Usage(query, to) => send(to, connected.and_then(|db| usage::page(db, &query)), None),
@@ -191,8 +191,39 @@ fn all<T>(
 ///
 /// The counters give the number of tasks and the block of ids in which the page begins. The cost is therefore that of
 /// the page, plus one row for every 1024 ids before it, however many tasks the session has.
-fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
+fn page(db: &Connection, query: &TaskQuery) -> Result<TaskPage, RowError> {
     let transaction = db.unchecked_transaction()?;
+    let page = match &query.key_id {
+        None => page_of_all(db, query)?,
+        Some(key) => page_of_key(db, query, key)?,
+    };
+    transaction.finish()?;
+    Ok(page)
+}
+
+/// Reads a page of a key's tasks. An index finds them, so that the cost is that of the key's tasks in the session.
+fn page_of_key(db: &Connection, query: &TaskQuery, key: &str) -> Result<TaskPage, RowError> {
+    let filter = match Wanted::from(query.state) {
+        Wanted::All => "",
+        Wanted::Ended => "AND ended_at IS NOT NULL",
+        Wanted::Open => "AND ended_at IS NULL",
+    };
+    let of_key = format!("FROM task INDEXED BY task_of_key WHERE session_id = ?1 AND key_id = ?2 {filter}");
+    let session = int(query.session_id.0);
+    let total = db
+        .prepare_cached(&format!("SELECT count(*) {of_key}"))?
+        .query_row(params![session, key], |row| row::uint(row, 0))?;
+    let wanted_rows = query.start.rows(query.limit, total);
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} {of_key} ORDER BY id LIMIT ?3 OFFSET ?4"))?;
+    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (limit, offset) = (bound(wanted_rows.end - wanted_rows.start), bound(wanted_rows.start));
+    let mut page = TaskPage { total, ..TaskPage::default() };
+    fill(&mut page, select.query(params![session, key, limit, offset])?)?;
+    Ok(page)
+}
+
+/// Reads a page of all of a session's tasks.
+fn page_of_all(db: &Connection, query: &TaskQuery) -> Result<TaskPage, RowError> {
     let wanted = Wanted::from(query.state);
     let session = int(query.session_id.0);
     let mut counts = db.prepare_cached("SELECT total, open FROM session_count WHERE session_id = ?1")?;
@@ -216,7 +247,12 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
          ORDER BY id LIMIT ?3 OFFSET ?4"
     ))?;
     let limit = i64::try_from(wanted_rows.end - wanted_rows.start).unwrap_or(i64::MAX);
-    let mut rows = select.query([session, first, limit, int(skip)])?;
+    fill(&mut page, select.query([session, first, limit, int(skip)])?)?;
+    Ok(page)
+}
+
+/// Adds tasks to a page.
+fn fill(page: &mut TaskPage, mut rows: Rows<'_>) -> Result<(), RowError> {
     while let Some(found) = rows.next()? {
         match row::task(found) {
             Ok((task, _)) => page.tasks.push(task),
@@ -225,9 +261,7 @@ fn page(db: &Connection, query: TaskQuery) -> Result<TaskPage, RowError> {
             Err(_) => page.corrupt.push(TaskId(row::uint(found, 2)?)),
         }
     }
-    drop(rows);
-    transaction.finish()?;
-    Ok(page)
+    Ok(())
 }
 
 /// The first id of the block in which the page begins, and the number of its tasks that come before the page.

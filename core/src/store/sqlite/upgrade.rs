@@ -147,7 +147,7 @@ fn json_of(text: Option<&str>) -> serde_json::Result<Option<&RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Act, ApiKey, AuditQuery, Durability, Store};
+    use super::super::super::{Act, ApiKey, AuditQuery, Durability, Store, TaskQuery};
     use super::super::options::SqliteOptions;
     use super::super::schema::{MIGRATIONS, migrate, version};
     use super::super::{SqliteStore, check_integrity, connection, place};
@@ -193,6 +193,8 @@ mod tests {
         let error = |id| task(id).unwrap().unwrap().error.unwrap();
         assert_eq!((error(2).kind(), error(2).message().to_owned()), (ErrorKind::MinerFailed, "all broke".to_owned()));
         assert_eq!(error(5).kind(), ErrorKind::Timeout);
+        let of_key = TaskQuery { session_id: SessionId(7), key_id: Some("k".into()), limit: 9, ..TaskQuery::default() };
+        assert_eq!(store.tasks(of_key).wait().unwrap().total, 0, "older tasks have no key");
         assert!(task(3).unwrap().unwrap().outcome.is_none());
         assert_eq!(task(4).unwrap_err().code(), "store_corrupt", "what could not be read before cannot be read now");
         let recovery = store.recover().wait().unwrap();
