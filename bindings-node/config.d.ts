@@ -28,6 +28,8 @@ export interface RouterConfig {
   listen?: ListenOptions;
   /** The details of requests that the log shows. */
   log?: LogOptions;
+  /** Spans for a collector of OpenTelemetry, by OTLP over HTTP in JSON. They are off until `endpoint` or `traces_endpoint` is set, and need a command that was built with the feature `otel`. */
+  otel?: OtelOptions;
   /** Threads of an embedded router. */
   runtime?: RuntimeOptions;
   /** Miners that dial in. */
@@ -294,6 +296,30 @@ export interface LogOptions {
   prompts?: boolean;
   /** Bytes of a prompt, and of an answer, that such a line shows at most. Default 1024. */
   promptBytes?: number;
+}
+
+/** Spans for a collector of OpenTelemetry, by OTLP over HTTP in JSON. They are off until `endpoint` or `traces_endpoint` is set, and need a command that was built with the feature `otel`. */
+export interface OtelOptions {
+  /** The base URL of the collector: `http://127.0.0.1:4318`. `/v1/traces` is added. */
+  endpoint?: string;
+  /** The whole URL for spans, which is used as it is and wins over `endpoint`. */
+  tracesEndpoint?: string;
+  /** Headers of every export, with commas between: `name=value,name=value`. A value may be percent-encoded. */
+  headers?: string;
+  /** A file of certificates (PEM): the authorities to believe for the collector's TLS, instead of the public ones. */
+  caFile?: string;
+  /** The name of this router among the services that are traced. Default `cortensor-router`. */
+  serviceName?: string;
+  /** The share of the traces that the router begins itself that are exported, 0 to 1. Default 1. For a request with a `traceparent` its sampled flag decides. */
+  sampleRatio?: number;
+  /** Milliseconds that one export may take, and the last one when the router ends. Default 10000. */
+  timeoutMs?: number;
+  /** Milliseconds after which spans are exported, although they fill no batch. Default 5000. */
+  intervalMs?: number;
+  /** Spans that wait for their export at most; further ones are dropped and counted. Default 2048. */
+  maxQueuedSpans?: number;
+  /** Spans of one export at most. Default 512. */
+  maxBatchSpans?: number;
 }
 
 /** Threads of an embedded router. */

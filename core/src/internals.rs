@@ -6,6 +6,7 @@ pub use crate::config::client_tls;
 pub use crate::config::distrust;
 pub use crate::miner::{Recorded, listed_models, recorded};
 pub use crate::model::visible;
+pub use crate::router::spans::{Span, SpanKind, SpanSink, SpanValue};
 pub use crate::router::transcript::{Place, Push, Transcript};
 pub use crate::router::{NOT_HEARD, blame_of};
 pub use crate::secrecy::logs_no_secret;

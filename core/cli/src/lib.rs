@@ -18,6 +18,8 @@ mod miner;
 mod miner_health;
 mod miner_token;
 mod miners;
+#[cfg(feature = "otel")]
+mod otel;
 mod output;
 mod platform;
 mod printable;

@@ -9,7 +9,7 @@ use cortensor_router::Token;
 use cortensor_router::config::{Durability, Loaded, MinersConfig, Override, Source, TokenConfig};
 use cortensor_router::listener::{Certificates, Listener};
 use cortensor_router::model::Scope;
-use cortensor_router::{Error, ErrorKind, Router};
+use cortensor_router::{Error, ErrorKind, Router, RouterBuilder};
 use tokio::sync::oneshot;
 use toml::Value;
 
@@ -87,15 +87,31 @@ impl Serve {
         }
         let runtime = runtime::server(loaded.config.listen.threads)
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
-        let done = runtime.block_on(self.serve(loaded));
+        let done = runtime.block_on(self.traced(loaded));
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
     }
 
-    async fn serve(&self, loaded: Loaded) -> Done {
+    /// Serves, and exports spans meanwhile if the configuration asks for it.
+    #[cfg(feature = "otel")]
+    async fn traced(&self, loaded: Loaded) -> Done {
+        let exporter = crate::otel::Exporter::start(&loaded.config.otel).map_err(|e| start(&e))?;
+        let Some(exporter) = exporter else { return self.serve(loaded, Router::builder()).await };
+        let done = self.serve(loaded, Router::builder().spans(exporter.sink())).await;
+        exporter.close().await;
+        done
+    }
+
+    /// Serves. A router without a receiver of spans refuses a configuration that asks for their export.
+    #[cfg(not(feature = "otel"))]
+    async fn traced(&self, loaded: Loaded) -> Done {
+        self.serve(loaded, Router::builder()).await
+    }
+
+    async fn serve(&self, loaded: Loaded, builder: RouterBuilder) -> Done {
         let mut signals = Signals::new()?;
         let hangups = Hangups::new()?;
-        let router = Router::builder()
+        let router = builder
             .config(loaded.config.clone())
             .echo_at_first(nobody_is_expected(&loaded))
             .open()

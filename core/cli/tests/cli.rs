@@ -12,6 +12,9 @@ mod miner;
 mod mistakes;
 #[path = "cli/model.rs"]
 mod model;
+#[cfg(feature = "otel")]
+#[path = "cli/otel.rs"]
+mod otel;
 #[path = "cli/unheard.rs"]
 mod unheard;
 

@@ -20,7 +20,7 @@ pub struct EnvAlias {
     pub note: &'static str,
 }
 
-/// The environment names of Cortensor's own router that are read as aliases. A later one wins over an earlier one.
+/// The environment names of Cortensor's own router and of OpenTelemetry that are read as aliases. A later one wins over an earlier one.
 pub const ENV_ALIASES: &[EnvAlias] = &[
     EnvAlias { name: "API_ENABLE", key: "listen.enabled", note: "`1` or `true`: listen" },
     EnvAlias { name: "API_KEY", key: "listen.token", note: "a token with the scopes `submit`, `read` and `admin`" },
@@ -38,6 +38,38 @@ pub const ENV_ALIASES: &[EnvAlias] = &[
     },
     EnvAlias { name: "WS_HOST_ROUTER", key: "", note: "not used: the miner socket is at `listen.host`" },
     EnvAlias { name: "WS_PORT_ROUTER", key: "miners.port", note: "a port for miners alone" },
+    EnvAlias { name: "OTEL_EXPORTER_OTLP_ENDPOINT", key: "otel.endpoint", note: "the base URL of a collector" },
+    EnvAlias {
+        name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        key: "otel.traces_endpoint",
+        note: "the whole URL for spans",
+    },
+    EnvAlias {
+        name: "OTEL_EXPORTER_OTLP_HEADERS",
+        key: "otel.headers",
+        note: "`name=value` pairs with commas between",
+    },
+    EnvAlias {
+        name: "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        key: "otel.headers",
+        note: "wins over `OTEL_EXPORTER_OTLP_HEADERS`",
+    },
+    EnvAlias { name: "OTEL_EXPORTER_OTLP_CERTIFICATE", key: "otel.ca_file", note: "a file of certificates (PEM)" },
+    EnvAlias { name: "OTEL_EXPORTER_OTLP_TIMEOUT", key: "otel.timeout_ms", note: "milliseconds" },
+    EnvAlias {
+        name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+        key: "otel.timeout_ms",
+        note: "milliseconds; wins over the one before",
+    },
+    EnvAlias {
+        name: "OTEL_EXPORTER_OTLP_PROTOCOL",
+        key: "",
+        note: "not used: spans go out by OTLP over HTTP, as JSON (`http/json`)",
+    },
+    EnvAlias { name: "OTEL_SERVICE_NAME", key: "otel.service_name", note: "the name of this router" },
+    EnvAlias { name: "OTEL_BSP_SCHEDULE_DELAY", key: "otel.interval_ms", note: "milliseconds" },
+    EnvAlias { name: "OTEL_BSP_MAX_QUEUE_SIZE", key: "otel.max_queued_spans", note: "spans" },
+    EnvAlias { name: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", key: "otel.max_batch_spans", note: "spans" },
 ];
 
 /// Variables of the command itself, which are not keys of the configuration.

@@ -167,7 +167,8 @@ pub(crate) fn canonical(path: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::{
-        KeyLimits, ListenConfig, ModelPrice, Price, PricesConfig, StorageConfig, TlsConfig, TokenConfig, UpstreamConfig,
+        KeyLimits, ListenConfig, ModelPrice, OtelConfig, Price, PricesConfig, StorageConfig, TlsConfig, TokenConfig,
+        UpstreamConfig,
     };
 
     fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
@@ -218,6 +219,12 @@ mod tests {
                 }],
                 ..PricesConfig::default()
             },
+            otel: OtelConfig {
+                endpoint: Some("http://h".into()),
+                traces_endpoint: Some("http://h".into()),
+                ca_file: Some("/o".into()),
+                ..OtelConfig::default()
+            },
             upstreams: vec![UpstreamConfig { ca_file: Some("/u".into()), ..UpstreamConfig::default() }],
             ..Config::default()
         };
@@ -228,7 +235,7 @@ mod tests {
         known.sort();
         assert_eq!(written, known);
         let secrets: Vec<_> = keys().iter().filter(|key| key.secret).map(|key| key.path.as_str()).collect();
-        assert_eq!(secrets, ["listen.token[].value", "upstream[].api_key"]);
+        assert_eq!(secrets, ["listen.token[].value", "otel.headers", "upstream[].api_key"]);
     }
 
     #[test]

@@ -46,6 +46,9 @@ fn every_plain_key_can_be_set_by_its_variable() {
             "storage.data_dir" | "external_address" | "listen.tls.cert" | "listen.tls.key" | "listen.tls.client_ca" => {
                 "x".to_owned()
             }
+            "otel.endpoint" | "otel.traces_endpoint" => "http://collector:4318".to_owned(),
+            "otel.headers" => "api-key=x".to_owned(),
+            "otel.ca_file" => "x".to_owned(),
             "completion_sessions" => "1,2".to_owned(),
             "listen.cors.origins" => "http://a,http://b".to_owned(),
             "listen.dev_token" => "true".to_owned(),

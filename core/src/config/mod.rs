@@ -20,6 +20,7 @@ mod listen;
 mod load;
 mod log;
 mod miners;
+mod otel;
 mod prices;
 mod reference;
 mod runtime;
@@ -49,6 +50,8 @@ pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenCo
 pub use load::{Loaded, Override, load};
 pub use log::LogConfig;
 pub use miners::MinersConfig;
+#[doc(hidden)]
+pub use otel::OtelConfig;
 pub(crate) use prices::decimal;
 #[doc(hidden)]
 pub use prices::{ModelPrice, Price, PricesConfig};
@@ -122,6 +125,9 @@ pub struct Config {
     pub listen: ListenConfig,
     /// The details of requests that the log shows.
     pub log: LogConfig,
+    /// Spans for a collector of OpenTelemetry, by OTLP over HTTP in JSON. They are off until `endpoint` or
+    /// `traces_endpoint` is set, and need a command that was built with the feature `otel`.
+    pub otel: OtelConfig,
     /// Threads of an embedded router.
     pub runtime: RuntimeConfig,
     /// Miners that dial in.
@@ -150,6 +156,7 @@ impl Default for Config {
             dispatch: DispatchConfig::default(),
             listen: ListenConfig::default(),
             log: LogConfig::default(),
+            otel: OtelConfig::default(),
             runtime: RuntimeConfig::default(),
             miners: MinersConfig::default(),
             prices: PricesConfig::default(),
@@ -173,6 +180,7 @@ impl Config {
         self.limits.validate()?;
         self.dispatch.validate()?;
         self.listen.validate()?;
+        self.otel.validate()?;
         self.runtime.validate()?;
         self.miners.validate()?;
         self.prices.validate()?;

@@ -76,7 +76,7 @@ pub fn reference() -> String {
         table(&mut out, &own);
     }
     out.push_str(
-        "## Environment names of Cortensor's own router\n\nThey are read if a key is not set under its own name, in the file or anywhere else.\n\n| variable | key | how it is read |\n|---|---|---|\n",
+        "## Environment names of Cortensor's own router and of OpenTelemetry\n\nThey are read if a key is not set under its own name, in the file or anywhere else.\n\n| variable | key | how it is read |\n|---|---|---|\n",
     );
     for alias in ENV_ALIASES {
         let key = if alias.key.is_empty() { String::new() } else { format!("`{}`", alias.key) };
@@ -231,6 +231,7 @@ mod tests {
             "runtime.worker_threads=3",
             "listen.cors.origins=https://app.example",
             "listen.dev_token=false",
+            r#"otel={"endpoint":"http://o:4318","traces_endpoint":"http://o/t","headers":"k=v","ca_file":"/o"}"#,
             r#"listen.tls={"cert":"/c","key":"/k","client_ca":"/a"}"#,
             r#"listen.token=[{"name":"app","value":"v3ry","scopes":["read"],"sessions":[2],"models":["tiny"]}]"#,
             r#"upstream=[{"url":"http://a/v1","name":"a","models":["y"],"aliases":{"x":"y"},"api_key":"s","ca_file":"/u","stream_usage":"on"}]"#,

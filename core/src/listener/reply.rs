@@ -60,6 +60,11 @@ impl Failed {
         Self { family, status, error }
     }
 
+    /// The error.
+    pub(in crate::listener) fn error(&self) -> &Error {
+        &self.error
+    }
+
     /// Sets a status other than the kind's.
     pub(in crate::listener) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;

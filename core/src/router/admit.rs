@@ -146,8 +146,9 @@ impl Shared {
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
-        let Checked { session, key, meter, mut request, idempotency, detach, waits, any_model, patience, trace } =
+        let Checked { session, key, meter, mut request, idempotency, detach, waits, any_model, patience, trace, route } =
             checked;
+        let trace = self.traced(trace, route);
         let now = self.clock.now();
         let limits = &self.config.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);

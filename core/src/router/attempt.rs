@@ -244,6 +244,7 @@ impl Attempt {
             }
             let now = shared.clock.now();
             state.first_token_at.get_or_insert(now);
+            state.tried(self.fence, now, None);
             if self.live.spec.judged.is_some() {
                 state.precommitted_at = Some(now);
             }
@@ -278,6 +279,7 @@ impl Attempt {
         );
         {
             let mut state = self.live.state.lock();
+            state.tried(self.fence, shared.clock.now(), Some(failure.class.as_str()));
             // A failure after the end, or of a cancelled attempt, does not explain the task's outcome.
             if state.outcome.is_none() && !self.is_cancelled() {
                 state.failure = Some(failure);
@@ -420,6 +422,7 @@ impl JobSink for Attempt {
             MinerEvent::Accept => shared.step(Event::Accept(self.fence)),
             MinerEvent::Reject { .. } => {
                 tracing::debug!(gid = %self.live.spec.gid, fence = %self.fence, miner = &*self.name, "a miner refused a task");
+                self.live.state.lock().tried(self.fence, shared.clock.now(), Some("rejected"));
                 shared.step(Event::Reject(self.fence));
             }
             MinerEvent::Done(answer) => self.done(&shared, answer),

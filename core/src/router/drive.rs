@@ -15,6 +15,7 @@ use super::metrics::Ended;
 use super::quota::Charge;
 use super::shared::Shared;
 use super::slot::MinerSlot;
+use super::spans::{Tried, parent_for};
 use super::unwritten::Unwritten;
 use crate::engine::{BreakerState, Effect, EndCause, Event, MinerKey, Role, StopReason};
 use crate::miner::{FailClass, Failure, Job, JobInfo, Miner};
@@ -132,6 +133,7 @@ impl Shared {
                         if let Some(silent) = silent {
                             state.failure = Some(silent);
                         }
+                        state.tried(fence, now, Some(stopped(reason)));
                         state.transcript.seal_of(fence);
                         state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
                     }
@@ -254,6 +256,10 @@ impl Shared {
         state.tried = Some(slot.name.clone());
         slot.figures.attempts.inc();
         state.attempts.push(attempt.underway().clone());
+        let trace = live.spec.trace.as_deref();
+        if trace.is_some_and(|trace| trace.recorded().is_some()) {
+            state.tried_by.push(Tried::new(fence, slot, live.spec.model.as_deref(), now));
+        }
         drop(state);
         let mut request = live.spec.request.clone();
         if let Some(tokens) = inherited {
@@ -275,8 +281,8 @@ impl Shared {
             },
             stream: live.spec.request.stream && role != Role::Aside,
             partial,
-            traceparent: live.spec.trace.as_ref().map(|trace| trace.parent().clone()),
-            tracestate: live.spec.trace.as_ref().and_then(|trace| trace.state().cloned()),
+            traceparent: trace.map(|trace| parent_for(trace, fence)),
+            tracestate: trace.and_then(|trace| trace.state().cloned()),
         };
         Job::new(info, attempt)
     }
@@ -360,7 +366,7 @@ impl Shared {
     /// not: if the store has it, it runs again. Takes the task's lock and the core's lock only once each, because every
     /// request passes here.
     fn show_end(&self, live: &Live, written: bool) {
-        let (weight, last_seq, attempts, wakers) = {
+        let (weight, last_seq, attempts, spans, wakers) = {
             let mut state = live.state.lock();
             let weight = live.settled(&mut state);
             state.state = TaskState::Ended;
@@ -377,6 +383,7 @@ impl Shared {
             } else if state.row_waits {
                 state.accepted = Some(Err(Self::lost_end(live, &state)));
             }
+            let mut spans = None;
             if let Some(outcome) = state.outcome
                 && !live.spec.shadow
             {
@@ -392,6 +399,7 @@ impl Shared {
                     asked_for: live.spec.model.as_deref(),
                     usage: given.map(|answer| answer.usage),
                 });
+                spans = self.spans_of(live, &state, outcome);
             }
             if let Some(charge) = state.charge.take() {
                 // A task whose end is lost runs again, and counts when that ends.
@@ -402,8 +410,11 @@ impl Shared {
                     Charge::Restored => self.keys.count(live.spec.key.as_deref().unwrap_or_default(), tokens),
                 }
             }
-            (weight, state.transcript.last_seq(), attempts, state.take_wakers())
+            (weight, state.transcript.last_seq(), attempts, spans, state.take_wakers())
         };
+        if let (Some(sink), Some(spans)) = (&self.spans, spans) {
+            sink.take(spans);
+        }
         attempts.iter().for_each(|attempt| attempt.finish());
         if tracing::enabled!(Level::DEBUG) && !live.spec.shadow {
             Self::log_end(live);
@@ -489,5 +500,16 @@ impl Shared {
                 () = due => self.step(Event::Tick),
             }
         }
+    }
+}
+
+/// The name of the reason for which a miner was told to stop, as spans show it.
+fn stopped(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Cancelled => "cancelled",
+        StopReason::Expired => "expired",
+        StopReason::Unanswered => "unanswered",
+        StopReason::Silent => "silent",
+        StopReason::Superseded => "superseded",
     }
 }

@@ -47,6 +47,9 @@ impl Router {
         let metrics = &self.shared.metrics;
         metrics.stands(status.queued_tasks, status.running_tasks, self.shared.memory.used());
         metrics.show_miners(self.miners());
+        if let Some(spans) = &self.shared.spans {
+            metrics.exported(spans.sent(), spans.dropped());
+        }
         metrics.encode()
     }
 

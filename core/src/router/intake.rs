@@ -69,6 +69,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) patience: Option<f64>,
     /// The trace context that the caller sent.
     pub(crate) trace: Option<Arc<TraceContext>>,
+    /// The route by which the request came, as its span names it.
+    pub(crate) route: Option<&'static str>,
 }
 
 impl Intake<'_> {
@@ -87,6 +89,7 @@ impl Intake<'_> {
             any_model: false,
             patience: None,
             trace: None,
+            route: None,
         }
     }
 }
@@ -104,6 +107,7 @@ pub(crate) struct Checked {
     pub(super) any_model: bool,
     pub(super) patience: Option<f64>,
     pub(super) trace: Option<Arc<TraceContext>>,
+    pub(super) route: Option<&'static str>,
 }
 
 impl Checked {
@@ -150,6 +154,7 @@ impl Router {
             any_model: intake.any_model && intake.models.is_empty(),
             patience: intake.patience,
             trace: intake.trace,
+            route: intake.route,
         })
     }
 

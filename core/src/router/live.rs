@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::memory::{Held, Memory, TASK};
 use super::quota::Charge;
+use super::spans::Tried;
 use super::transcript::Transcript;
 use super::underway::Underway;
 use super::unwritten::Unwritten;
@@ -48,6 +49,8 @@ pub(super) struct LiveState {
     /// The name of the miner that got the task last.
     pub(super) tried: Option<Arc<str>>,
     pub(super) attempts: SmallVec<[Arc<Underway>; 1]>,
+    /// The attempts as their spans show them; empty if the task has no spans.
+    pub(super) tried_by: Vec<Tried>,
     /// The answers that have come in.
     pub(super) answers: Vec<Given>,
     pub(super) failure: Option<Failure>,
@@ -114,6 +117,7 @@ impl Live {
                 assigned: Vec::new(),
                 tried: None,
                 attempts: SmallVec::new(),
+                tried_by: Vec::new(),
                 answers: Vec::new(),
                 failure: None,
                 verdict: None,

@@ -1,7 +1,6 @@
 //! Metrics for Prometheus. Names and labels are stable, and the number of label values is bounded.
 
 use std::sync::Arc;
-#[cfg(feature = "listener")]
 use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -122,6 +121,8 @@ pub(crate) struct Metrics {
     running: Gauge,
     miners: Gauge,
     held_bytes: Gauge,
+    spans_sent: Counter,
+    spans_dropped: Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -232,6 +233,8 @@ impl Metrics {
             running: Gauge::default(),
             miners: Gauge::default(),
             held_bytes: Gauge::default(),
+            spans_sent: Counter::default(),
+            spans_dropped: Counter::default(),
         };
         r.register("tasks_submitted", "Tasks that were accepted", metrics.submitted.clone());
         r.register("tasks_refused", "Tasks that were refused, by the code of the error", metrics.refused.clone());
@@ -248,6 +251,8 @@ impl Metrics {
         r.register("miner_up", "Whether a miner can be reached: 1 or 0", metrics.miner_up.clone());
         r.register("miner_breaker", "1 for the state of a miner's breaker", metrics.miner_breaker.clone());
         r.register("held_bytes", "Bytes held for callers, against limits.max_memory_bytes", metrics.held_bytes.clone());
+        r.register("spans_sent", "Spans that the collector has taken", metrics.spans_sent.clone());
+        r.register("spans_dropped", "Spans that were lost", metrics.spans_dropped.clone());
         #[cfg(feature = "listener")]
         r.register("http_requests", "HTTP requests, by method, route and class of status", metrics.requests.clone());
         *metrics.registry.lock() = registry;
@@ -267,6 +272,12 @@ impl Metrics {
         self.queued.set(queued as i64);
         self.running.set(running as i64);
         self.held_bytes.set(held_bytes as i64);
+    }
+
+    /// Sets the counts of exported spans.
+    pub(super) fn exported(&self, sent: u64, dropped: u64) {
+        self.spans_sent.inner().store(sent, Ordering::Relaxed);
+        self.spans_dropped.inner().store(dropped, Ordering::Relaxed);
     }
 
     /// Sets the states of the miners at present. The busiest ones are shown.

@@ -18,7 +18,8 @@
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
 //! quota, meters, underway, transcript,
-//! recent, claim, memory, metrics, clock
+//! recent, claim, memory, metrics, spans,
+//! clock
 //! ```
 //!
 //! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
@@ -70,6 +71,7 @@ mod sessions;
 mod settings;
 mod shared;
 mod slot;
+pub(crate) mod spans;
 mod stream;
 mod submission;
 mod tasks;

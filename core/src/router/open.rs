@@ -22,6 +22,7 @@ use super::sessions::{STANDING, new_sid, standing};
 use super::settings::engine_settings;
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
+use super::spans::SpanSink;
 use super::unwritten::UnwrittenEnds;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
@@ -60,6 +61,7 @@ pub struct RouterBuilder {
     miners: Vec<(MinerSpec, Box<dyn Miner>)>,
     stand_in: bool,
     network: Option<Arc<dyn Network>>,
+    spans: Option<Arc<dyn SpanSink>>,
 }
 
 impl Miner for Box<dyn Miner> {
@@ -90,6 +92,14 @@ impl RouterBuilder {
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Gives the spans of tasks to this receiver. The project's own command uses it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn spans(mut self, spans: Arc<dyn SpanSink>) -> Self {
+        self.spans = Some(spans);
         self
     }
 
@@ -124,8 +134,14 @@ impl RouterBuilder {
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
     pub async fn open(self) -> Result<Router> {
-        let Self { config, store, miners, stand_in, network } = self;
+        let Self { config, store, miners, stand_in, network, spans } = self;
         config.validate()?;
+        if spans.is_none() && config.otel.target()?.is_some() {
+            return Err(Error::invalid(
+                "otel.endpoint",
+                "this program cannot export spans: use a command cortensor-router that was built with the feature otel, or remove otel.endpoint, otel.traces_endpoint and the variables OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            ));
+        }
         let store = match store {
             Some(store) => store,
             None => open_store(&config).await?,
@@ -153,7 +169,9 @@ impl RouterBuilder {
         for pending in written {
             pending.await?;
         }
-        let router = Router { shared: Arc::new(build(config, store, network, keys, known, clock, &recovery)) };
+        let router = Router {
+            shared: Arc::new(build(config, store, Outside { network, spans }, keys, known, clock, &recovery)),
+        };
         let shared = &router.shared;
         shared.tell_reputations();
         for session in std::mem::take(&mut recovery.sessions) {
@@ -212,10 +230,16 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     }
 }
 
+/// The parts that tests and the command give the router beside its configuration.
+struct Outside {
+    network: Option<Arc<dyn Network>>,
+    spans: Option<Arc<dyn SpanSink>>,
+}
+
 fn build(
     config: Config,
     store: Arc<dyn Store>,
-    network: Option<Arc<dyn Network>>,
+    outside: Outside,
     keys: Arc<KeyRing>,
     known: BTreeMap<String, MinerRecord>,
     clock: Clock,
@@ -248,7 +272,8 @@ fn build(
         memory,
         keys,
         known: Mutex::new(known),
-        network,
+        network: outside.network,
+        spans: outside.spans,
         deserted: Mutex::default(),
         armed: AtomicU64::new(0),
         rearm: Notify::new(),
@@ -276,7 +301,14 @@ impl Shared {
 impl Router {
     /// Starts a builder.
     pub fn builder() -> RouterBuilder {
-        RouterBuilder { config: Config::default(), store: None, miners: Vec::new(), stand_in: false, network: None }
+        RouterBuilder {
+            config: Config::default(),
+            store: None,
+            miners: Vec::new(),
+            stand_in: false,
+            network: None,
+            spans: None,
+        }
     }
 
     /// Opens a router with this configuration.

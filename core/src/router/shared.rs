@@ -14,6 +14,7 @@ use super::core::Core;
 use super::key_ring::KeyRing;
 use super::memory::Memory;
 use super::metrics::Metrics;
+use super::spans::SpanSink;
 use super::unwritten::UnwrittenEnds;
 use crate::config::Config;
 use crate::damper::Damper;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) core: Mutex<Core>,
     pub(super) metrics: Metrics,
     pub(super) memory: Arc<Memory>,
+    /// The receiver of the spans of tasks; `None`: nobody wants them.
+    pub(super) spans: Option<Arc<dyn SpanSink>>,
     pub(super) keys: Arc<KeyRing>,
     /// The network on which upstreams are dialled; `None`: the operating system's.
     pub(super) network: Option<Arc<dyn Network>>,

@@ -10,4 +10,5 @@ mod trace;
 pub(crate) use end::{TaskEnd, add_hashes, error_of, hash_of};
 use spec::kept;
 pub use spec::{Idempotency, Judged, TaskSpec};
+pub(crate) use trace::Recorded;
 pub use trace::TraceContext;

@@ -20,6 +20,31 @@ const PARENT: usize = 55;
 pub struct TraceContext {
     parent: Arc<str>,
     state: Option<Arc<str>>,
+    recorded: Option<Recorded>,
+}
+
+/// The ids of a trace whose spans the router exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// The trace.
+    pub(crate) trace_id: u128,
+    /// The router's own span for the request.
+    pub(crate) root: u64,
+    /// The caller's span.
+    pub(crate) remote: Option<u64>,
+    /// The route by which the request came; `None`: the host program made it.
+    pub(crate) route: Option<&'static str>,
+}
+
+impl Recorded {
+    /// The `traceparent` under this span.
+    pub(crate) fn parent_text(&self, span: u64) -> String {
+        parent_text(self.trace_id, span, true)
+    }
+}
+
+fn parent_text(trace_id: u128, span: u64, sampled: bool) -> String {
+    format!("00-{trace_id:032x}-{span:016x}-{:02x}", u8::from(sampled))
 }
 
 impl TraceContext {
@@ -28,7 +53,46 @@ impl TraceContext {
     ///
     /// A `traceparent` of a later version is read as one of version 00, which is the version that the router knows.
     pub(crate) fn read(parent: &str, state: Option<&str>) -> Option<Self> {
-        Some(Self { parent: parent_of(parent)?.into(), state: state.and_then(state_of).map(Arc::from) })
+        Some(Self { parent: parent_of(parent)?.into(), state: state.and_then(state_of).map(Arc::from), recorded: None })
+    }
+
+    /// The context of a task whose spans the router may export. A caller's trace is recorded if its sampled flag is set.
+    /// Without one the router begins a trace, of which the share `ratio` is recorded.
+    pub(crate) fn begun(caller: Option<Arc<Self>>, ratio: f64, route: Option<&'static str>) -> Option<Arc<Self>> {
+        let mut random = [0; 24];
+        if getrandom::fill(&mut random).is_err() {
+            return caller;
+        }
+        let (own_id, root) = random.split_at(16);
+        let root = u64::from_le_bytes(root.try_into().ok()?).max(1);
+        let Some(caller) = caller else {
+            let trace_id = u128::from_le_bytes(own_id.try_into().ok()?).max(1);
+            // The lower half of the id decides, as in the sampler `traceidratio`.
+            let sampled = ((trace_id as u64) >> 1) as f64 / ((1_u64 << 63) as f64) < ratio;
+            let recorded = sampled.then_some(Recorded { trace_id, root, remote: None, route });
+            let parent = parent_text(trace_id, root, sampled).into();
+            return Some(Arc::new(Self { parent, state: None, recorded }));
+        };
+        match caller.ids() {
+            Some((trace_id, remote)) => {
+                let recorded = Some(Recorded { trace_id, root, remote: Some(remote), route });
+                Some(Arc::new(Self { parent: caller.parent.clone(), state: caller.state.clone(), recorded }))
+            }
+            None => Some(caller),
+        }
+    }
+
+    /// The ids of the trace and of the caller's span, if the sampled flag is set.
+    fn ids(&self) -> Option<(u128, u64)> {
+        let flags = u8::from_str_radix(self.parent.get(53..55)?, 16).ok()?;
+        let trace_id = u128::from_str_radix(self.parent.get(3..35)?, 16).ok()?;
+        let span = u64::from_str_radix(self.parent.get(36..52)?, 16).ok()?;
+        (flags & 1 == 1).then_some((trace_id, span))
+    }
+
+    /// The ids under which the spans of the task are exported; `None`: they are not.
+    pub(crate) fn recorded(&self) -> Option<&Recorded> {
+        self.recorded.as_ref()
     }
 
     /// The value of the header `traceparent`.
@@ -126,6 +190,29 @@ mod tests {
         for later in [PARENT.replacen("00", "cc", 1), format!("{}-what-follows", PARENT.replacen("00", "cc", 1))] {
             assert_eq!(parent(&later).as_deref(), Some(PARENT), "{later}");
         }
+    }
+
+    #[test]
+    fn the_sampled_flag_of_the_caller_decides_and_else_the_ratio() {
+        let of = |parent: &str, ratio| {
+            let caller = Arc::new(TraceContext::read(parent, None).unwrap());
+            TraceContext::begun(Some(caller), ratio, Some("/r")).unwrap()
+        };
+        let sampled = of(PARENT, 0.0);
+        let recorded = sampled.recorded().unwrap();
+        assert_eq!(recorded.trace_id, 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
+        assert_eq!((recorded.remote, recorded.route), (Some(0x00f0_67aa_0ba9_02b7), Some("/r")));
+        assert_eq!(recorded.parent_text(7), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000007-01");
+        let unsampled = of(&PARENT.replace("-01", "-00"), 1.0);
+        assert_eq!((unsampled.recorded(), &**unsampled.parent()), (None, &*PARENT.replace("-01", "-00")));
+        let own = |ratio| TraceContext::begun(None, ratio, None).unwrap();
+        assert!(
+            own(1.0).recorded().is_some_and(|recorded| recorded.remote.is_none()) && own(1.0).parent().ends_with("-01")
+        );
+        assert!(own(0.0).recorded().is_none() && own(0.0).parent().ends_with("-00"));
+        assert_ne!(own(1.0).parent(), own(1.0).parent());
+        let half = (0..1_000).filter(|_| own(0.5).recorded().is_some()).count();
+        assert!((300..700).contains(&half), "{half}");
     }
 
     #[test]

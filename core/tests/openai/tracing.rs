@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use cortensor_router::config::UpstreamConfig;
+use cortensor_router::internals::{Span, SpanKind, SpanSink, SpanValue};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, MinerSpec, RequestKind, SessionId, TaskRequest};
-use cortensor_router::{Config, SubmitOptions};
+use cortensor_router::{Config, Router, SubmitOptions};
 use cortensor_router_testkit::server::DEV;
 use cortensor_router_testkit::{Mock, Server, mock};
 
@@ -74,4 +75,58 @@ async fn the_hosts_own_miner_gets_the_context_in_its_job() {
     }
     let (parent, state) = (|| Some(PARENT.to_owned()), Some("b=2".to_owned()));
     assert_eq!(*told.lock().unwrap(), [(parent(), None), (parent(), state), (None, None), (None, None)]);
+}
+
+/// Keeps all spans.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Span>>);
+
+impl SpanSink for Kept {
+    fn take(&self, spans: Vec<Span>) {
+        self.0.lock().unwrap().extend(spans);
+    }
+
+    fn sent(&self) -> u64 {
+        self.0.lock().unwrap().len() as u64
+    }
+
+    fn dropped(&self) -> u64 {
+        0
+    }
+}
+
+#[tokio::test]
+async fn the_work_of_the_hosts_own_miner_lies_below_its_attempt() {
+    let (kept, told) = (Arc::new(Kept::default()), Arc::new(Mutex::new(Vec::new())));
+    let keep = told.clone();
+    let miner = move |job: Job| {
+        keep.lock().unwrap().push(job.info().traceparent.as_deref().unwrap_or_default().to_owned());
+        job.finish(Answer::default().text("y"));
+    };
+    let router = Router::builder().spans(kept.clone()).miner(MinerSpec::new("own", 1), miner).open().await.unwrap();
+    let options = SubmitOptions::default().traceparent(PARENT).tracestate("a=1");
+    let task = router.submit(SessionId(0), TaskRequest::completion("x").model("m"), options).await.unwrap();
+    task.result().await.unwrap();
+    let spans = kept.0.lock().unwrap().clone();
+    let named = |name: &str| spans.iter().find(|span| span.name == name && span.parent.is_some()).unwrap();
+    let root = spans.iter().find(|span| span.parent == Some(0x00f0_67aa_0ba9_02b7)).unwrap();
+    let (queue, attempt) = (named("queue"), named("attempt"));
+    let call = spans.iter().find(|span| span.parent == Some(attempt.id)).unwrap();
+    assert_eq!((queue.parent, attempt.parent, spans.len()), (Some(root.id), Some(root.id), 4));
+    assert_eq!((root.name.as_str(), call.name.as_str()), ("text_completion m", "text_completion m"));
+    assert!(spans.iter().all(|span| span.kind == SpanKind::Internal && span.state.as_deref() == Some("a=1")));
+    assert_eq!(*told.lock().unwrap(), [format!("00-{:032x}-{:016x}-01", call.trace_id, call.id)]);
+    let reasons = call.attributes.iter().find(|(name, _)| *name == "gen_ai.response.finish_reasons");
+    assert_eq!(reasons.map(|(_, value)| value), Some(&SpanValue::Texts(vec!["stop".to_owned()])));
+    assert!(router.metrics_text().contains("cortensor_spans_sent_total 4\n"));
+    router.close().await;
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_export_spans_says_so() {
+    let mut config = Config::default();
+    config.otel.endpoint = Some("http://127.0.0.1:4318".to_owned());
+    let error = Router::open(config).await.unwrap_err();
+    assert_eq!(error.details().param.as_deref(), Some("otel.endpoint"));
+    assert!(error.message().contains("feature otel"), "{error}");
 }

@@ -166,8 +166,35 @@ async fn submit(
     body: Body,
     chat: bool,
 ) -> Result<Response, Failed> {
-    caller.may(Scope::Submit)?;
     let head = Marked::of(headers);
+    let route = match (chat, path_session.is_some()) {
+        (true, true) => "/api/v1/chat/completions/{session_id}",
+        (true, false) => "/api/v1/chat/completions",
+        (false, true) => "/api/v1/completions/{session_id}",
+        (false, false) => "/api/v1/completions",
+    };
+    let (submission, form) = match take_in(state, caller, path_session, head, body, (chat, route)).await {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            state.router.refused_at(route, refusal.error(), || intake::trace(head));
+            return Err(refusal);
+        }
+    };
+    access::about(&submission);
+    let task = request_id::Task::from(&submission);
+    Ok(request_id::of_task(&task, answer(state, submission, form).await))
+}
+
+/// Reads a body and submits it.
+async fn take_in(
+    state: &AppState,
+    caller: &Caller,
+    path_session: Option<String>,
+    head: Marked<'_>,
+    body: Body,
+    (chat, route): (bool, &'static str),
+) -> Result<(Submission, Form), Failed> {
+    caller.may(Scope::Submit)?;
     let body = body::read(state, Family::Cortensor, head, body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
     // A client that sends messages means a chat, whichever route it uses. A client that sends neither messages nor a
@@ -181,7 +208,7 @@ async fn submit(
     let idempotent = request.take_flag("idempotent")?;
     let answers = answers_wanted(&mut request, state.router.config().limits.max_answers)?;
     request.max_miners = request.max_miners.or(answers);
-    let idempotency = match intake::repeat_key(headers, caller, "/api")? {
+    let idempotency = match intake::repeat_key(head.headers, caller, "/api")? {
         None if idempotent => {
             let reference = request.client_reference.clone();
             let key =
@@ -203,6 +230,7 @@ async fn submit(
         any_model: true,
         patience: None,
         trace: intake::trace(head),
+        route: Some(route),
     })?;
     let form = match checked.request() {
         _ if later => Form::Later,
@@ -210,10 +238,7 @@ async fn submit(
         request if request.stream => Form::Stream,
         _ => Form::Whole,
     };
-    let submission = state.router.enter(checked).await?;
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&task, answer(state, submission, form).await))
+    Ok((state.router.enter(checked).await?, form))
 }
 
 /// The form of the answer to a task.

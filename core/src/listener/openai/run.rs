@@ -31,6 +31,27 @@ pub(in crate::listener) async fn submit(
     kind: RequestKind,
 ) -> Result<Response, Failed> {
     let failed = |error| Failed::new(Family::OpenAi, error);
+    let (submission, reading) = match take_in(state, caller, head, body, kind).await {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            state.router.refused_at(route_of(kind), refusal.error(), || intake::trace(head));
+            return Err(refusal);
+        }
+    };
+    access::about(&submission);
+    let task = request_id::Task::from(&submission);
+    Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
+}
+
+/// Reads a body and submits it.
+async fn take_in(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    body: Body,
+    kind: RequestKind,
+) -> Result<(Submission, Reading), Failed> {
+    let failed = |error| Failed::new(Family::OpenAi, error);
     caller.may(Scope::Submit).map_err(failed)?;
     let body = body::read(state, Family::OpenAi, head, body).await?;
     let mut request: TaskRequest = body::parse(Family::OpenAi, &body)?;
@@ -40,10 +61,16 @@ pub(in crate::listener) async fn submit(
         // OpenAI's completions go to the model without a chat template.
         request.prompt_type = 1;
     }
-    let (submission, reading) = enter(state, caller, head, request).await.map_err(failed)?;
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
+    enter(state, caller, head, request).await.map_err(failed)
+}
+
+/// The route of that kind of requests.
+fn route_of(kind: RequestKind) -> &'static str {
+    match kind {
+        RequestKind::Chat => "/v1/chat/completions",
+        RequestKind::Completion => "/v1/completions",
+        RequestKind::Embedding => "/v1/embeddings",
+    }
 }
 
 /// The way in which a caller reads the answer. It is not part of the work: each caller has its own, even where an
@@ -83,11 +110,7 @@ async fn enter(
     head: Marked<'_>,
     mut request: TaskRequest,
 ) -> Result<(Submission, Reading)> {
-    let way = match request.kind {
-        RequestKind::Chat => "/v1/chat/completions",
-        RequestKind::Completion => "/v1/completions",
-        RequestKind::Embedding => "/v1/embeddings",
-    };
+    let way = route_of(request.kind);
     let intake = Intake {
         session: session_of(head, &mut request)?,
         allowed: caller.sessions(),
@@ -100,6 +123,7 @@ async fn enter(
         any_model: false,
         patience: Some(patience(head, request.timeout, &state.router.config().limits)),
         trace: intake::trace(head),
+        route: Some(route_of(request.kind)),
         request,
     };
     let checked = state.router.check(intake)?;
