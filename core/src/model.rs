@@ -19,12 +19,11 @@ pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    PartsSoFar, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant, vectors_for,
+    PartsSoFar, Whole, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant, vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
-    TextOrTokens, Whole, are_twins, from_json, is_deeper, page_rows, page_start, push_hex, wanted_sessions,
-    wanted_tasks,
+    TextOrTokens, are_twins, from_json, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks,
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};

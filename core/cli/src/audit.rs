@@ -23,8 +23,8 @@ directory itself, `host` a program that embeds the router.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Audit {
-    /// Only changes of this kind: key_created, key_limited, key_revoked, miner_enrolled, miner_revoked,
-    /// miner_forgotten or session_closed
+    /// Only changes of this kind: `key_created`, `key_limited`, `key_revoked`, `miner_enrolled`, `miner_revoked`,
+    /// `miner_forgotten` or `session_closed`
     #[arg(long)]
     act: Option<ActKind>,
     /// Only entries after the one with this number, from the oldest on; the newest where none is given

@@ -77,8 +77,8 @@ struct Create {
     /// How long the key is valid: 90s, 15m, 12h, 30d; for ever where it is not given
     #[arg(long, value_parser = duration)]
     ttl: Option<u64>,
-    /// A limit (repeatable): requests_per_minute, tasks_per_minute, tokens_per_minute, tokens_per_day,
-    /// tokens_per_month, concurrent_tasks or concurrent_streams
+    /// A limit (repeatable): `requests_per_minute`, `tasks_per_minute`, `tokens_per_minute`, `tokens_per_day`,
+    /// `tokens_per_month`, `concurrent_tasks` or `concurrent_streams`
     #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = limit)]
     limits: Vec<(String, Option<u64>)>,
     #[command(flatten)]
@@ -91,8 +91,8 @@ struct Limit {
     /// The id, which is the second part of the token
     #[arg(value_name = "ID")]
     id: String,
-    /// A limit: requests_per_minute, tasks_per_minute, tokens_per_minute, tokens_per_day, tokens_per_month,
-    /// concurrent_tasks or concurrent_streams; `none` lifts it
+    /// A limit: `requests_per_minute`, `tasks_per_minute`, `tokens_per_minute`, `tokens_per_day`, `tokens_per_month`,
+    /// `concurrent_tasks` or `concurrent_streams`; `none` lifts it
     #[arg(value_name = "LIMIT=NUMBER", value_parser = limit, required = true)]
     limits: Vec<(String, Option<u64>)>,
     #[command(flatten)]
@@ -217,8 +217,8 @@ impl Limit {
             serde_json::from_value(wanted.clone()).map_err(|error| Exit::usage(error.to_string()))?;
         let key = match place.find()? {
             Holding::Router(client) => {
-                let path = format!("/api/v1/keys/{}", path_segment(id));
-                runtime::client(client.send(Method::PATCH, &path, Some(&json!({"limits": wanted}))))?
+                let route = format!("/api/v1/keys/{}", path_segment(id));
+                runtime::client(client.send(Method::PATCH, &route, Some(&json!({"limits": wanted}))))?
             }
             Holding::Directory(dir) => {
                 let changed = with_store(&dir, |store| {

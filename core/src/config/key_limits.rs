@@ -50,6 +50,7 @@ impl KeyLimits {
     }
 
     /// The limits with their names.
+    #[cfg(feature = "listener")]
     pub(crate) fn named(&self) -> [(&'static str, Option<NonZeroU64>); 7] {
         [
             ("requests_per_minute", self.requests_per_minute),
@@ -63,6 +64,7 @@ impl KeyLimits {
     }
 
     /// Fills in the limits of the other one where this one has none.
+    #[cfg(feature = "listener")]
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
@@ -76,6 +78,7 @@ impl KeyLimits {
     }
 
     /// The first limit that is wider than the other's, with the other's value.
+    #[cfg(feature = "listener")]
     pub(crate) fn wider_than(&self, other: &Self) -> Option<(&'static str, NonZeroU64)> {
         self.named().into_iter().zip(other.named()).find_map(|((name, own), (_, most))| {
             let most = most?;
@@ -94,6 +97,7 @@ fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU64
 /// A change of limits: a missing member keeps its limit, and `null` lifts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "a missing member and null differ")]
 pub struct LimitsPatch {
     #[serde(deserialize_with = "change")]
     requests_per_minute: Option<Option<NonZeroU64>>,

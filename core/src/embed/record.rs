@@ -100,7 +100,7 @@ pub(super) fn submit(session: u64, text: &str) -> Result<Intake<'static>> {
             request.kind = RequestKind::Embedding;
         }
     }
-    Ok(Intake { idempotency, detach, key, ..Intake::exactly(SessionId(session), request) })
+    Ok(Intake { key, idempotency, detach, ..Intake::exactly(SessionId(session), request) })
 }
 
 /// Takes a text of 1 to 256 bytes out of the fields for the miner.

@@ -77,7 +77,7 @@ mod tests {
 
     fn cost(prices: &str, prompt_tokens: u64, cached_tokens: u64, completion_tokens: u64) -> Option<String> {
         let config = Config::from_toml(&format!("[[prices.model]]\nname = \"tiny\"\n{prices}")).unwrap();
-        let counts = UsageCounts { prompt_tokens, cached_tokens, completion_tokens, ..UsageCounts::default() };
+        let counts = UsageCounts { prompt_tokens, completion_tokens, cached_tokens, ..UsageCounts::default() };
         assert!(Prices::of(&config.prices).cost("other", &counts).is_none());
         Prices::of(&config.prices).cost("tiny", &counts).map(|cost| cost.to_string())
     }

@@ -100,8 +100,7 @@ pub(crate) use metrics::{Metrics, RequestLabels};
 pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;
 #[cfg(feature = "listener")]
-pub(crate) use quota::Left;
-pub(crate) use quota::Meter;
+pub(crate) use quota::{Left, Meter};
 pub use sessions::SessionFilter;
 pub use shared::Router;
 pub use slot::NOT_HEARD;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{ApiKey, MinerRecord};
-use crate::model::{Session, SessionId, Timestamp};
+use crate::model::Timestamp;
+#[cfg(feature = "listener")]
+use crate::model::{Session, SessionId};
 use crate::{Error, Result};
 
 /// The name of the embedding program in the audit log.

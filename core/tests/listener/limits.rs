@@ -154,8 +154,9 @@ async fn limits_are_changed_while_the_key_is_in_use_and_never_widened_by_their_h
     assert_eq!(code(&refused), (429, "quota_exceeded".into()));
     assert!(refused.body.contains("max_tokens"), "{}", refused.body);
     let path = format!("/api/v1/keys/{id}");
-    let patch = |limits: Value| json!({ "limits": limits }).to_string();
-    let changed = server.send("PATCH", &path, DEV, &patch(json!({"tokens_per_day": 100, "tasks_per_minute": 1}))).await;
+    let changing = |limits: Value| json!({ "limits": limits }).to_string();
+    let changed =
+        server.send("PATCH", &path, DEV, &changing(json!({"tokens_per_day": 100, "tasks_per_minute": 1}))).await;
     assert_eq!((changed.status, &changed.json()["limits"]["tokens_per_day"]), (200, &json!(100)));
     assert!(changed.json().get("hash").is_none());
     assert_eq!(complete(&server, &header, 0).await.status, 200);
@@ -163,25 +164,25 @@ async fn limits_are_changed_while_the_key_is_in_use_and_never_widened_by_their_h
     // Tokens that were used before there was a limit count too.
     assert_eq!(
         server
-            .send("PATCH", &path, DEV, &patch(json!({"tokens_per_day": null, "tasks_per_minute": null})))
+            .send("PATCH", &path, DEV, &changing(json!({"tokens_per_day": null, "tasks_per_minute": null})))
             .await
             .status,
         200
     );
     assert_eq!(complete(&server, &header, 0).await.status, 200);
-    assert_eq!(server.send("PATCH", &path, DEV, &patch(json!({"tokens_per_day": 10}))).await.status, 200);
+    assert_eq!(server.send("PATCH", &path, DEV, &changing(json!({"tokens_per_day": 10}))).await.status, 200);
     assert_eq!(code(&complete(&server, &header, 0).await), (429, "quota_exceeded".into()));
     for (limits, status) in [(json!({"tokens_per_day": 0}), 400), (json!({"tokens_a_day": 1}), 400)] {
-        assert_eq!(server.send("PATCH", &path, DEV, &patch(limits)).await.status, status);
+        assert_eq!(server.send("PATCH", &path, DEV, &changing(limits)).await.status, status);
     }
-    assert_eq!(server.send("PATCH", "/api/v1/keys/none", DEV, &patch(json!({}))).await.status, 404);
+    assert_eq!(server.send("PATCH", "/api/v1/keys/none", DEV, &changing(json!({}))).await.status, 404);
 
     let admin = json!({"name": "ops", "scopes": ["admin"], "limits": {"tokens_per_day": 50}});
     let (_, ops) = server.post_json("/api/v1/keys", &admin).await;
     let ops_header = bearer(ops["token"].as_str().unwrap());
     let own = format!("/api/v1/keys/{}", ops["id"].as_str().unwrap());
     for wider in [json!({"tokens_per_day": 51}), json!({"tokens_per_day": null})] {
-        assert_eq!(server.send("PATCH", &own, &ops_header, &patch(wider)).await.status, 403);
+        assert_eq!(server.send("PATCH", &own, &ops_header, &changing(wider)).await.status, 403);
     }
     let wider = json!({"name": "x", "limits": {"tokens_per_day": 51}}).to_string();
     assert_eq!(server.send("POST", "/api/v1/keys", &ops_header, &wider).await.status, 403);

@@ -132,7 +132,7 @@ impl World {
             Read::Unfinished => Ok(shown(&self.open().into_iter().map(|ids| Gid(ids.gid())).collect::<Vec<_>>())),
             Read::Find(key) => self.find(key).map(|found| shown(&found)),
             Read::Page { session, state, key, start, limit } => {
-                Ok(self.page(session, state, key.map(operation::key_name), (start, limit)))
+                Ok(self.page(session, state, key.map(operation::key_name).as_deref(), (start, limit)))
             }
             Read::Keys => Ok(list(self.keys.values())),
             Read::Miners => Ok(list(self.miners.values())),
@@ -269,7 +269,7 @@ impl World {
         &self,
         session: u64,
         state: Option<TaskState>,
-        key: Option<String>,
+        key: Option<&str>,
         (start, limit): (PageStart, u64),
     ) -> String {
         let wanted = |row: &&Row| match state {
@@ -277,7 +277,7 @@ impl World {
             Some(TaskState::Ended) => row.end.is_some(),
             Some(_) => row.end.is_none(),
         };
-        let of_key = |row: &&Row| key.is_none() || operation::key_of(row.ids.id) == key;
+        let of_key = |row: &&Row| key.is_none() || operation::key_of(row.ids.id).as_deref() == key;
         let of_session = self.tasks.values().filter(|row| row.ids.session == session).filter(wanted).filter(of_key);
         let rows: BTreeMap<u64, &str> = of_session.map(|row| (row.ids.id, row.shown.as_str())).collect();
         let rows: Vec<&str> = rows.into_values().collect();

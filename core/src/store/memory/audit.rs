@@ -33,13 +33,12 @@ impl AuditLog {
     pub(super) fn page(&self, query: AuditQuery) -> AuditPage {
         let matching = || self.entries.iter().filter(|entry| query.act.is_none_or(|act| act == entry.act.act));
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let entries = match query.after {
-            Some(after) => matching().filter(|entry| entry.number > after).take(limit).cloned().collect(),
-            None => {
-                let mut newest: Vec<_> = matching().rev().take(limit).cloned().collect();
-                newest.reverse();
-                newest
-            }
+        let entries = if let Some(after) = query.after {
+            matching().filter(|entry| entry.number > after).take(limit).cloned().collect()
+        } else {
+            let mut newest: Vec<_> = matching().rev().take(limit).cloned().collect();
+            newest.reverse();
+            newest
         };
         AuditPage { entries, corrupt: Vec::new(), total: matching().count() as u64 }
     }
