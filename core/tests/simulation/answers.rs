@@ -91,7 +91,7 @@ impl World {
         self.report.slow_readers += u64::from(late);
         if let Some(reader) = task.reader.as_mut().filter(|_| shown) {
             task.transcript.show();
-            reader.read(&task.transcript, self.epoch)?;
+            reader.read(&task.transcript, task.run)?;
         }
         let event = Event::Progress { fence, first: !began, shown };
         Ok(if late { Heard::Late(event) } else { Heard::Told(event) })
@@ -139,7 +139,7 @@ impl World {
                 task.tainted |= miner.who.lie.is_some();
                 if let Some(reader) = &mut task.reader {
                     task.transcript.show();
-                    reader.read(&task.transcript, self.epoch)?;
+                    reader.read(&task.transcript, task.run)?;
                 }
             }
             task.transcript.text().clone_into(&mut text);

@@ -8,7 +8,8 @@ use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timesta
 
 use crate::people::{RESTRICTED, SESSIONS};
 use crate::reader::Reader;
-use crate::world::{Happening, LiveTask, MAX_QUEUED, Row, World, Write};
+use crate::unwritten::End;
+use crate::world::{Happening, MAX_QUEUED, Row, World, Write};
 
 const LONGEST: u64 = 20_000;
 
@@ -67,8 +68,8 @@ impl World {
                     return Err(format!("the global id {gid} was given out twice"));
                 }
                 let (shadow, resets) = (spec.shadow, spec.on_failure == OnFailure::Restart);
-                let mut task =
-                    LiveTask::new(Row { session: spec.session, id, spec, end: None }, self.engine.first_base());
+                let base = self.engine.first_base();
+                let mut task = self.new_live(Row { session: spec.session, id, spec, end: None }, base);
                 if !shadow {
                     match self.random.range(0, 3) {
                         0 => {}
@@ -115,7 +116,7 @@ impl World {
             return Ok(());
         }
         let mut reader = Reader::new(task.row.spec.on_failure == OnFailure::Restart, self.random.chance(20));
-        reader.read(&task.transcript, self.epoch)?;
+        reader.read(&task.transcript, task.run)?;
         self.report.late_readers += 1;
         self.reads(gid, reader)
     }
@@ -163,9 +164,9 @@ impl World {
             transcript.begin(Fence(1));
             transcript.push(Fence(1), &text, None);
             reader.start_over();
-            return reader.read(&transcript, self.epoch);
+            return reader.read(&transcript, 0);
         };
-        reader.read(&task.transcript, self.epoch)?;
+        reader.read(&task.transcript, task.run)?;
         if task.finishing || task.reader.is_some() { Ok(()) } else { self.reads(gid, reader) }
     }
 
@@ -189,12 +190,15 @@ impl World {
                 }
                 (true, None)
             }
-            Write::Finish(gid, outcome, text) => {
-                let open = self.disk.get_mut(gid).filter(|row| row.end.is_none());
-                (open.map(|row| row.end = Some((*outcome, text.clone()))).is_some(), None)
-            }
+            Write::Finish(gid, outcome, text) => (self.write_end(*gid, (*outcome, text.clone())), None),
+            Write::Again(gid, end) => (self.write_end(*gid, end.clone()), None),
             Write::Shadow(_) => (true, None),
         }
+    }
+
+    fn write_end(&mut self, gid: Gid, end: End) -> bool {
+        let open = self.disk.get_mut(&gid).filter(|row| row.end.is_none());
+        open.map(|row| row.end = Some(end)).is_some()
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), String> {
@@ -211,10 +215,10 @@ impl World {
             let (changed, existing) = if kept { self.write(&write) } else { (false, None) };
             match write {
                 Write::Accept(gid, key) if fails => {
-                    self.in_doubt.insert(gid);
                     if key.is_some() {
                         self.live.remove(&gid);
                         self.step(Event::Forget { gid, give_back: None })?;
+                        self.seek_strays();
                     } else {
                         self.accept_soon_answered(gid, false)?;
                     }
@@ -243,10 +247,9 @@ impl World {
                 }
                 Write::Shadow(gid) => self.step(Event::Committed(gid))?,
                 Write::Finish(gid, ..) if changed && !fails => self.step(Event::Committed(gid))?,
-                Write::Finish(gid, ..) => {
-                    self.in_doubt.insert(gid);
-                    self.step(Event::Unwritten(gid))?;
-                }
+                Write::Finish(gid, outcome, text) if fails => self.end_refused(gid, (outcome, text))?,
+                Write::Finish(gid, ..) => self.step(Event::Unwritten(gid))?,
+                Write::Again(gid, end) => self.written_again(gid, end, changed, fails)?,
             }
         }
         Ok(())
@@ -264,7 +267,14 @@ impl World {
 
     /// Handles the store's answer to an accept: the ids may be shown, or the task must not go on.
     pub(crate) fn accept_answered(&mut self, gid: Gid, well: bool) -> Result<(), String> {
-        if well { self.tell_ids(gid) } else { self.step(Event::Cancel(gid)) }
+        if well {
+            return self.tell_ids(gid);
+        }
+        if let Some(task) = self.live.get_mut(&gid) {
+            task.accept_refused = true;
+        }
+        self.seek_strays();
+        self.step(Event::Cancel(gid))
     }
 
     fn tell_ids(&mut self, gid: Gid) -> Result<(), String> {
@@ -316,14 +326,20 @@ impl World {
         Ok(())
     }
 
-    /// Ends a task whose end the store does not have: its clients see a failure of the store, and nothing else.
+    /// Ends a run whose end the store does not have and the router does not keep: the clients see a failure of the store,
+    /// and nothing else. If the store has the task, it runs again.
     pub(crate) fn lost(&mut self, gid: Gid) -> Result<(), String> {
-        let Some(task) = self.live.remove(&gid) else { return Err(format!("I2: task {gid} ended twice")) };
+        let Some(mut task) = self.live.remove(&gid) else { return Err(format!("I2: task {gid} ended twice")) };
         if task.shadow() {
             return Err(format!("task {gid} has no row, and its end could not be written"));
         }
         self.report.ends_lost += 1;
         self.settle_all(gid, &task, None);
+        self.lose_run(&task);
+        let told = self.told_ids.get(&(task.row.session, task.row.id)) == Some(&gid);
+        if let Some(reader) = task.reader.take_if(|_| told) {
+            self.leaves(gid, reader);
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Carries out the engine's effects in a world, and checks what must hold for each.
 
-use cortensor_router::internals::engine::{Effect, EndCause, Event};
+use cortensor_router::internals::engine::{Effect, EndCause, Event, MinerKey};
 use cortensor_router::internals::judge;
 use cortensor_router::model::{Fence, Gid, Outcome, Standing, TaskId, Timestamp, Validation};
 
@@ -9,6 +9,7 @@ use crate::world::{Happening, LiveTask, Row, World, Write};
 
 impl World {
     pub(crate) fn act_on(&mut self, effects: Vec<Effect>) -> Result<(), String> {
+        self.offered_now = effects.iter().filter_map(offered_to).collect();
         for effect in effects {
             if self.loud {
                 eprintln!("        -> {effect:?}");
@@ -44,8 +45,8 @@ impl World {
                 }
                 Effect::Judge { gid } => {
                     let at = self.random.range(0, 20);
-                    let epoch = self.epoch;
-                    self.after(at, Happening::Verdict(epoch, gid));
+                    let run = self.live.get(&gid).map(|task| task.run);
+                    self.after(at, Happening::Verdict(run, gid));
                 }
                 Effect::Recheck { of, fence, gid } => self.recheck(of, fence, gid)?,
                 Effect::Reputed { name, reputation } => {
@@ -77,7 +78,7 @@ impl World {
             answers_for: Some(task.answers_for.unwrap_or(ended)),
             answers: vec![given],
             tainted: task.tainted,
-            ..LiveTask::new(row, 0)
+            ..self.new_live(row, 0)
         };
         self.live.insert(gid, recheck);
         Ok(())
@@ -120,7 +121,7 @@ impl World {
         }
         task.transcript.seal();
         if let Some(reader) = &mut task.reader {
-            reader.read(&task.transcript, self.epoch)?;
+            reader.read(&task.transcript, task.run)?;
         }
         task.cancel_acked = outcome == Outcome::Cancelled;
         self.report.broken += u64::from(cause == EndCause::Broken);
@@ -171,6 +172,11 @@ impl World {
         }
         Ok(given.text.clone())
     }
+}
+
+/// The task and the miner of an offer.
+fn offered_to(effect: &Effect) -> Option<(Gid, MinerKey)> {
+    if let Effect::Offer { gid, miner, .. } = effect { Some((*gid, *miner)) } else { None }
 }
 
 /// The task that an effect changes.

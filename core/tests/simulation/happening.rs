@@ -21,7 +21,10 @@ pub(crate) enum Happening {
     Commit(u64),
     /// The store's answer to an accept, which came late.
     Answered(u64, Gid, bool),
-    Verdict(u64, Gid),
+    /// The answers of a run of a task were compared.
+    Verdict(Option<u64>, Gid),
+    /// The router writes the ends again that the store has refused.
+    WritesAgain(u64),
     Miner(MinerKey, u64, Fence, Gid, Act),
     MinerLeaves(MinerKey),
     MinerJoins,
@@ -100,12 +103,13 @@ impl World {
                 }
                 Ok(())
             }
-            Happening::Verdict(epoch, gid) => {
-                if epoch == self.epoch {
+            Happening::Verdict(run, gid) => {
+                if run.is_some() && run == self.live.get(&gid).map(|task| task.run) {
                     self.rule(gid)?;
                 }
                 Ok(())
             }
+            Happening::WritesAgain(epoch) => self.write_again(epoch),
             Happening::Miner(key, epoch, fence, gid, act) => self.miner_acts(key, epoch, fence, gid, act),
             Happening::MinerLeaves(key) => self.leave(key),
             Happening::Fault(fault) => self.suffer(fault),

@@ -29,8 +29,8 @@ impl World {
         if everything || stepped && self.report.events.is_multiple_of(RECOUNTED) {
             self.engine.check()?;
         }
-        // I9: a task that comes back to the queue had a slot, or waited at the last start.
-        let most = self.restored.max(MAX_QUEUED) + SLOTS;
+        // I9: a task that comes back to the queue had a slot, or waited at the last start, or its end was lost.
+        let most = self.restored.max(MAX_QUEUED) + self.refused.reruns + SLOTS;
         if self.engine.queued() > most {
             return Err(format!("I9: {} tasks wait, and at most {most} may", self.engine.queued()));
         }
@@ -39,6 +39,7 @@ impl World {
             self.check_miners()?;
             self.check_shares()?;
         }
+        self.check_kept()?;
         let touched = std::mem::take(&mut self.touched);
         if !everything {
             return touched.iter().try_for_each(|gid| self.check_task(*gid));
@@ -123,6 +124,11 @@ impl World {
             return;
         }
         self.shares.served[session as usize] += cost as f64 / f64::from(session_rules(session).weight);
+    }
+
+    /// Notes that a task runs again, and pays again for its place.
+    pub(crate) fn uncharge(&mut self, gid: Gid) {
+        self.shares.charged.remove(&gid);
     }
 
     /// Notes the end of a task. If it was never offered, the later tasks of its session keep the places behind it, and the

@@ -30,6 +30,7 @@ mod sessions;
 mod shrink;
 mod skew;
 mod trace;
+mod unwritten;
 mod wild;
 mod work;
 mod world;

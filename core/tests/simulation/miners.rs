@@ -272,6 +272,7 @@ impl World {
                 && view.reserved.is_none()
                 && !used.iter().any(|who| who.name == m.who.name)
                 && !task.stopped.contains(&m.who.name)
+                && !self.offered_now.contains(&(gid, **other))
                 && !owned(&m.who.owner)
         });
         match another {

@@ -6,8 +6,8 @@ use cortensor_router::internals::{Place, Transcript};
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Reader {
     seq: u64,
-    /// The start of the router from which the reader's pieces came.
-    start: u64,
+    /// The run of the task from which the reader's pieces came.
+    run: u64,
     pub(crate) text: String,
     /// Whether the reader declared that it can start over, or resumes.
     pub(crate) resets: bool,
@@ -32,8 +32,8 @@ impl Reader {
         self.text.clear();
     }
 
-    /// Reads all pieces that the transcript has in that start of the router.
-    pub(crate) fn read(&mut self, transcript: &Transcript, start: u64) -> Result<(), String> {
+    /// Reads all pieces that the transcript of that run has.
+    pub(crate) fn read(&mut self, transcript: &Transcript, run: u64) -> Result<(), String> {
         let from = match transcript.place(self.seq, false) {
             Place::Behind(seq) => seq,
             Place::Anew(_) if !self.resets => {
@@ -46,10 +46,10 @@ impl Reader {
                 mark
             }
         };
-        if !self.text.is_empty() && self.start != start {
+        if !self.text.is_empty() && self.run != run {
             return Err(format!("I4: a reader goes on at {from} with pieces of another run"));
         }
-        self.start = start;
+        self.run = run;
         let mut last = from;
         for piece in transcript.after(from) {
             if piece.seq != last + 1 {

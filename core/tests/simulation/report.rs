@@ -74,6 +74,8 @@ events {
     refused_hellos "hello that was refused"
     undelivered "offer that did not reach its miner"
     blocked "acknowledgement that waited for a reader"
+    ends_written_again "end that was written later"
+    reruns "task that ran again after its end was lost"
     shared "time in which two sessions shared the miners"
 } faults {
     crashes "crash of the router"
@@ -96,7 +98,8 @@ events {
     slow_readers "slow reader"
     clock_jumps "clock jump"
     batches_failed "store error"
-    ends_lost "end that the store refuses"
+    ends_kept "end that the store refuses"
+    ends_lost "end that cannot be kept"
     torn "torn tail"
     stalls "slow disk"
     overload "overload"

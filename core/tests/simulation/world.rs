@@ -14,12 +14,15 @@ use crate::random::Random;
 use crate::reader::Reader;
 use crate::report::WorldReport;
 use crate::trace::Fingerprint;
+use crate::unwritten::UnwrittenEnds;
 
 /// A write that waits for its commit.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
     Accept(Gid, Option<u64>),
     Finish(Gid, Outcome, String),
+    /// An end that the store has refused before.
+    Again(Gid, (Outcome, String)),
     /// The end of a shadow task, which is never written down.
     Shadow(Gid),
 }
@@ -42,6 +45,11 @@ pub(crate) struct Given {
 
 pub(crate) struct LiveTask {
     pub(crate) row: Row,
+    /// The number of this run of the task, and the time at which it began.
+    pub(crate) run: u64,
+    pub(crate) began: u64,
+    /// Whether the store has reported an error for the task itself.
+    pub(crate) accept_refused: bool,
     pub(crate) transcript: Transcript,
     pub(crate) reader: Option<Reader>,
     pub(crate) answers: Vec<Given>,
@@ -92,8 +100,6 @@ pub(crate) struct World {
     heap: BTreeMap<(u64, u64), Happening>,
     pub(crate) engine: Engine,
     pub(crate) epoch: u64,
-    /// The time at which this start of the router began.
-    started: u64,
     recheck_ratio: f64,
     hedges: bool,
     pub(crate) identities: Vec<Identity>,
@@ -109,9 +115,10 @@ pub(crate) struct World {
     overload: bool,
     /// Miners whose frames do not arrive at present, with the frames that are on their way.
     pub(crate) cut: BTreeMap<MinerKey, Vec<Happening>>,
-    /// Tasks whose row the store may have although it said otherwise, or whose end it does not have, until the next
-    /// start.
-    pub(crate) in_doubt: BTreeSet<Gid>,
+    /// The ends that the store has refused.
+    pub(crate) refused: UnwrittenEnds,
+    /// The number of runs that tasks began.
+    pub(crate) runs: u64,
     /// Readers that have left, with their state.
     pub(crate) away: Vec<(Gid, Reader)>,
     /// The writes that a crash loses.
@@ -119,6 +126,8 @@ pub(crate) struct World {
     pub(crate) live: BTreeMap<Gid, LiveTask>,
     pub(crate) miners: BTreeMap<MinerKey, LiveMiner>,
     pub(crate) plans: BTreeMap<Fence, Plan>,
+    /// The offers of the step whose effects are being carried out. The engine shows its state after all of them.
+    pub(crate) offered_now: BTreeSet<(Gid, MinerKey)>,
     /// The miners that dial in.
     pub(crate) dial: DialIn,
     /// Whether the present event has reached the engine.
@@ -153,6 +162,9 @@ const START: u64 = 1_000_000;
 const MOST_EVENTS: u64 = 20_000;
 /// The maximum number of tasks that wait.
 pub(crate) const MAX_QUEUED: u64 = 30;
+/// The numbers of refused ends for which a router has room.
+const FEW_ENDS: usize = 2;
+const MANY_ENDS: usize = 100;
 /// The reputation below which a miner gets no tasks.
 pub(crate) const MIN_REPUTATION: f64 = 0.5;
 
@@ -163,6 +175,7 @@ impl World {
         let identities = Identity::all(&mut random);
         let (flaky, overload) = (random.chance(40), random.chance(15));
         let (strict, newer_router) = (random.chance(30), random.chance(20));
+        let kept_ends = if seed.is_multiple_of(2) { FEW_ENDS } else { MANY_ENDS };
         Self {
             random,
             loud,
@@ -173,7 +186,6 @@ impl World {
             heap: BTreeMap::new(),
             engine: Engine::new(settings(1, Gid(1), recheck_ratio, hedges, strict)),
             epoch: 1,
-            started: START,
             recheck_ratio,
             hedges,
             identities,
@@ -184,12 +196,14 @@ impl World {
             stalled_until: 0,
             overload,
             cut: BTreeMap::new(),
-            in_doubt: BTreeSet::new(),
+            refused: UnwrittenEnds::new(kept_ends),
+            runs: 0,
             away: Vec::new(),
             unwritten: Vec::new(),
             live: BTreeMap::new(),
             miners: BTreeMap::new(),
             plans: BTreeMap::new(),
+            offered_now: BTreeSet::new(),
             dial: DialIn { newer_router, ..DialIn::default() },
             stepped: false,
             touched: BTreeSet::new(),
@@ -265,9 +279,12 @@ impl World {
             }
         }
         for (gid, row) in &self.disk {
-            if row.end.is_none() && !self.in_doubt.contains(gid) {
+            if row.end.is_none() {
                 return Err(format!("I1: the accepted task {gid} never ended"));
             }
+        }
+        if !self.refused.is_empty() {
+            return Err(format!("I1: ends still wait for the store: {:?}", self.refused));
         }
         if self.engine.unfinished() != 0 || self.engine.rechecks() != 0 {
             return Err(format!("I1: {} tasks are left over", self.engine.unfinished()));
@@ -317,10 +334,7 @@ impl World {
             self.disk.iter().filter(|(_, row)| row.end.is_none()).map(|(gid, row)| (*gid, row.clone())).collect();
         self.restored = unfinished.len() as u64;
         for (gid, row) in unfinished {
-            let spec = Demand { held: false, attached: false, open_ended: false, ..row.spec.clone() };
-            self.live.insert(gid, LiveTask::new(row.clone(), self.engine.first_base()));
-            self.step(Event::Restore(gid, row.id, Box::new(spec)))?;
-            self.weigh(gid, row.session);
+            self.runs_again(gid, row)?;
         }
         for _ in 0..4 {
             self.join()?;
@@ -354,7 +368,7 @@ impl World {
                 self.leaves(gid, reader);
             }
         }
-        self.in_doubt.clear();
+        self.refused.forget();
         self.cut.clear();
         self.drop_connections();
         self.stalled_until = 0;
@@ -362,7 +376,6 @@ impl World {
         self.plans.clear();
         self.shares = Shares::default();
         self.epoch += 1;
-        self.started = self.now;
         self.start_engine()
     }
 
@@ -380,9 +393,9 @@ impl World {
     }
 
     pub(crate) fn check_deadlines(&self) -> Result<(), String> {
-        // The timer fires at the deadline, or at the later start that finds the task again; a comparison and a commit
-        // take a short time more.
-        let due = |task: &LiveTask| task.row.spec.deadline.0.max(self.started) + 300;
+        // The timer fires at the deadline, or when the task runs again after it; a comparison and a commit take a short
+        // time more.
+        let due = |task: &LiveTask| task.row.spec.deadline.0.max(task.began) + 300;
         // An open-ended stream ends only by silence; the end of the run checks that every task has ended.
         let bounded = |task: &LiveTask| !task.finishing && !task.row.spec.open_ended;
         match self.live.iter().find(|(_, task)| bounded(task) && due(task) < self.now) {
@@ -396,6 +409,9 @@ impl LiveTask {
     pub(crate) fn new(row: Row, base: u64) -> Self {
         Self {
             row,
+            run: 0,
+            began: 0,
+            accept_refused: false,
             transcript: Transcript::new(100_000, RAW_BYTES).numbered_from(base),
             reader: None,
             answers: Vec::new(),
