@@ -28,7 +28,7 @@ export interface RouterConfig {
   listen?: ListenOptions;
   /** The details of requests that the log shows. */
   log?: LogOptions;
-  /** Spans for a collector of OpenTelemetry, by OTLP over HTTP in JSON. They are off until `endpoint` or `traces_endpoint` is set, and need a command that was built with the feature `otel`. */
+  /** The export of spans by OTLP over HTTP; only a command with the feature `otel` has it. */
   otel?: OtelOptions;
   /** Threads of an embedded router. */
   runtime?: RuntimeOptions;
@@ -298,7 +298,7 @@ export interface LogOptions {
   promptBytes?: number;
 }
 
-/** Spans for a collector of OpenTelemetry, by OTLP over HTTP in JSON. They are off until `endpoint` or `traces_endpoint` is set, and need a command that was built with the feature `otel`. */
+/** The export of spans by OTLP over HTTP; only a command with the feature `otel` has it. */
 export interface OtelOptions {
   /** The base URL of the collector: `http://127.0.0.1:4318`. `/v1/traces` is added. */
   endpoint?: string;

@@ -357,7 +357,7 @@ export class Router implements AsyncDisposable {
   miners(): { count: number; miners: MinerInfo[] };
   models(): { count: number; models: ModelInfo[] };
 
-  /** What was used, by day, key, model, session or miner: the record of `GET /api/v1/usage`. */
+  /** The usage, by day, key, model, session or miner: the record of `GET /api/v1/usage`. */
   usage(query?: UsageQuery): Promise<UsageReport>;
 
   createSession(options: SessionOptions): Promise<Session>;

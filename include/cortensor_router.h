@@ -1098,7 +1098,7 @@ cortensor_status cortensor_router_keys(const struct cortensor_router *router,
                                        struct cortensor_error **err);
 
 /**
- * What was used, as the answer of `GET /api/v1/usage`. `query` is
+ * Gives the usage, as the answer of `GET /api/v1/usage`. `query` is
  * `{"by","from","to","key","session","model","miner","limit","offset"}`, each optional; a blank text means this month by
  * day. Blocks while the store is read.
  *

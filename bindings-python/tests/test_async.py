@@ -294,7 +294,8 @@ def test_usage_is_told_by_the_key_that_the_program_names() -> None:
             assert [task.id for task in await router.tasks(key="shop")] == [1, 2]
             page = await router.usage(by="key")
             assert [(part.name, part.requests) for part in page] == [("cafe", 1), ("shop", 2)]
-            assert page[1].cost is not None and page[1].unpriced_tokens == 0
+            assert page[1].cost is not None
+            assert page[1].unpriced_tokens == 0
             assert (await router.usage(key="shop", limit=1))[0].total_tokens == page[1].total_tokens
             with pytest.raises(InvalidArgumentError) as wrong:
                 await router.usage(by="year")

@@ -104,7 +104,7 @@ class SyncRouter(RouterBase):
         limit: int | None = None,
         offset: int | None = None,
     ) -> Page[UsagePart]:
-        """What was used, by `day`, `key`, `model`, `session` or `miner`; this month where no days are given."""
+        """The usage by `day`, `key`, `model`, `session` or `miner`; this month where no days are given."""
         query = fields_of(
             "query",
             {

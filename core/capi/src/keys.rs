@@ -38,7 +38,7 @@ pub extern "C" fn cortensor_router_keys(
     give(out, err, || of(router, "router")?.0.keys().wait())
 }
 
-/// What was used, as the answer of `GET /api/v1/usage`. `query` is
+/// Gives the usage, as the answer of `GET /api/v1/usage`. `query` is
 /// `{"by","from","to","key","session","model","miner","limit","offset"}`, each optional; a blank text means this month by
 /// day. Blocks while the store is read.
 ///

@@ -40,13 +40,17 @@ pub use authority::client_tls;
 pub use dispatch::DispatchConfig;
 #[doc(hidden)]
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
-pub use key_limits::{KeyLimits, LimitsPatch};
+pub use key_limits::KeyLimits;
+#[doc(hidden)]
+pub use key_limits::LimitsPatch;
 #[doc(hidden)]
 pub use keys::{Key, keys};
 #[doc(hidden)]
 pub use kind::KeyKind;
 pub use limits::LimitsConfig;
-pub use listen::{Anonymous, CorsConfig, DEFAULT_DEV_TOKEN, ListenConfig, TokenConfig};
+#[doc(hidden)]
+pub use listen::DEFAULT_DEV_TOKEN;
+pub use listen::{Anonymous, CorsConfig, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, load};
 pub use log::LogConfig;
 pub use miners::MinersConfig;
@@ -125,8 +129,7 @@ pub struct Config {
     pub listen: ListenConfig,
     /// The details of requests that the log shows.
     pub log: LogConfig,
-    /// Spans for a collector of OpenTelemetry, by OTLP over HTTP in JSON. They are off until `endpoint` or
-    /// `traces_endpoint` is set, and need a command that was built with the feature `otel`.
+    /// The export of spans by OTLP over HTTP; only a command with the feature `otel` has it.
     pub otel: OtelConfig,
     /// Threads of an embedded router.
     pub runtime: RuntimeConfig,

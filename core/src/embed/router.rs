@@ -317,7 +317,7 @@ impl Router {
         })
     }
 
-    /// What was used: the answer of `GET /api/v1/usage`. `query` is
+    /// The usage: the answer of `GET /api/v1/usage`. `query` is
     /// `{"by","from","to","key","session","model","miner","limit","offset"}`, each optional.
     pub fn usage(&self, query: &str) -> Call<String> {
         let wish = json::parse::<record::UsageWish>("query", query);

@@ -38,7 +38,7 @@ impl UnwrittenEnds {
         Self { kept: BTreeMap::new(), most, strays: false, pause: PAUSES.0, is_planned: false, reruns: 0, base: 0 }
     }
 
-    /// What a crash leaves of them.
+    /// A crash leaves nothing of them.
     pub(crate) fn forget(&mut self) {
         *self = Self::new(self.most);
     }
