@@ -371,11 +371,11 @@ export interface PricesOptions {
   /** The currency of all prices, as the usage names it. Default `USD`. */
   currency?: string;
   /** The models that have a price. */
-  model?: ModelOptions[];
+  model?: ModelPriceOptions[];
 }
 
 /** The models that have a price. */
-export interface ModelOptions {
+export interface ModelPriceOptions {
   /** The model's name, as the usage by model shows it. */
   name: string;
   /** The price of a million tokens of prompts, from 0 to 1000000000 with at most nine decimals. */

@@ -133,7 +133,7 @@ def test_a_request_has_the_options_of_its_schema(schemas: dict[str, Any]) -> Non
     elsewhere = {"prompt", "session_id", "extra", "async", "idempotent", "n"}
     wanted = set(properties(schemas, "PromptRequest")) | set(properties(schemas, "ChatRequest"))
     of_openai = {"logprobs", "stream_options", "user"}
-    own = {"input", "dimensions", "idempotency_key", "detach", "precommit_timeout", "extra"}
+    own = {"input", "dimensions", "idempotency_key", "key_id", "detach", "precommit_timeout", "extra"}
     # They pass to the miner, and the schema names few of those.
     sampling = {"presence_penalty", "frequency_penalty", "repetition_penalty", "min_p", "logit_bias", "top_logprobs"}
     passing = sampling | {"parallel_tool_calls", "reasoning_effort"}

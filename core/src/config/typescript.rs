@@ -61,8 +61,14 @@ fn type_of(key: &Key) -> String {
     }
 }
 
+/// Sections whose last word is the name of another type of the package.
+const NAMES: &[(&str, &str)] = &[("prices.model", "ModelPriceOptions")];
+
 /// Names the type of a section: `listen.token` is `TokenOptions`. No two sections end with one word.
 fn name_of(path: &str) -> String {
+    if let Some((_, name)) = NAMES.iter().find(|(section, _)| *section == path) {
+        return (*name).to_owned();
+    }
     let Some(last) = path.rsplit('.').next().filter(|last| !last.is_empty()) else { return "RouterConfig".to_owned() };
     let name = camel(last);
     let (first, rest) = name.split_at(1);
@@ -104,6 +110,6 @@ mod tests {
         for (path, _) in WORDS {
             assert!(keys::find(path).is_some_and(|key| key.kind == KeyKind::Text), "{path}");
         }
-        assert!(REQUIRED.iter().all(|path| keys::find(path).is_some()));
+        assert!(REQUIRED.iter().chain(NAMES.iter().map(|(path, _)| path)).all(|path| keys::find(path).is_some()));
     }
 }
