@@ -171,7 +171,6 @@ pub(super) const MIGRATIONS: &[Migration] = &[
 
     -- The key under which the task was submitted; NULL: nobody was named.
     ALTER TABLE task ADD COLUMN key_id TEXT;
-    CREATE INDEX task_of_key ON task(session_id, key_id, id) WHERE key_id IS NOT NULL;
 
     -- Ended tasks by day, key, session, model and miner. Days are counted from 1970-01-01, in UTC. An empty text: none;
     -- 'other', and the session -1: the groups for which the day had no row left.
