@@ -1,5 +1,10 @@
 //! The one schema, in the words of the REST API. Every binding passes these records as JSON.
 
+#[doc(hidden)]
+pub use cortensor_router_model::{
+    ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, MAX_JSON_INTEGER, PageStart, TaskRecord, UsageBy, clean,
+    estimate_tokens,
+};
 #[doc(inline)]
 pub use cortensor_router_model::{
     Answer, Breaker, Change, Completion, Delta, Durability, Extra, Fence, FinishReason, Function, FunctionDelta, Gid,
@@ -8,10 +13,6 @@ pub use cortensor_router_model::{
     Scope, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText, Standing, StoreKind,
     Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
     Verdict, address_of,
-};
-#[doc(hidden)]
-pub use cortensor_router_model::{
-    CONTINUE, CompletionIds, CompletionRecord, Day, MAX_JSON_INTEGER, PageStart, TaskRecord, clean, estimate_tokens,
 };
 
 #[cfg(feature = "miner-client")]

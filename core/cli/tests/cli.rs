@@ -15,6 +15,8 @@ mod model;
 #[cfg(feature = "otel")]
 #[path = "cli/otel.rs"]
 mod otel;
+#[path = "cli/request.rs"]
+mod request;
 #[path = "cli/unheard.rs"]
 mod unheard;
 

@@ -7,6 +7,7 @@
 
 #[doc(hidden)]
 pub mod absent;
+mod audit;
 mod change;
 mod completion;
 mod completion_record;
@@ -53,6 +54,7 @@ mod word;
 use name::{check_name, check_word};
 use vectors::vectors_of;
 
+pub use audit::ActKind;
 pub use change::Change;
 pub use completion::{Answer, Completion};
 pub use completion_record::{CompletionIds, CompletionRecord};
@@ -71,7 +73,7 @@ pub use shared_text::SharedText;
 pub use task::{MinerResult, Outcome, Task, TaskState};
 pub use task_record::TaskRecord;
 pub use text::{clean, estimate_tokens};
-pub use usage::{MAX_JSON_INTEGER, Usage};
+pub use usage::{MAX_JSON_INTEGER, Usage, UsageBy};
 pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};
 pub use vectors::Vectors;
 pub use verdict::{MinerVerdict, Standing, Verdict};

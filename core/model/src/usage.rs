@@ -2,6 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::word::words;
+
+words! {
+    /// The parts by which usage is told apart.
+    #[derive(Default)]
+    UsageBy in "by" {
+        /// Days in UTC.
+        #[default]
+        Day = "day",
+        /// Keys.
+        Key = "key",
+        /// Models.
+        Model = "model",
+        /// Sessions.
+        Session = "session",
+        /// Miners.
+        Miner = "miner",
+    }
+}
+
+impl UsageBy {
+    /// Whether the parts are numbers, and not texts.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Day | Self::Session)
+    }
+}
+
 /// Tokens of one completion, as the miner counted them (or estimated where it does not count).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -1,9 +1,11 @@
 //! The export of spans to a collector of OpenTelemetry.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use crate::secrecy::shown_url;
@@ -109,7 +111,9 @@ impl OtelConfig {
             .map(|pair| {
                 let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
                 let name = name.trim().parse::<HeaderName>().map_err(|_| wrong())?;
-                let mut value = HeaderValue::from_bytes(&decoded(value.trim())).map_err(|_| wrong())?;
+                // A percent sign without two hexadecimal digits stays.
+                let value: Cow<'_, [u8]> = percent_decode_str(value.trim()).into();
+                let mut value = HeaderValue::from_bytes(&value).map_err(|_| wrong())?;
                 value.set_sensitive(true);
                 Ok((name, value))
             })
@@ -137,23 +141,6 @@ impl OtelConfig {
         }
         Ok(())
     }
-}
-
-/// The bytes of a percent-encoded text. A percent sign without two hexadecimal digits stays.
-fn decoded(text: &str) -> Vec<u8> {
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while at < bytes.len() {
-        let digits = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        let digits = digits.filter(|digits| !digits.starts_with('+'));
-        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            out.push(byte);
-            at += 3;
-        } else {
-            out.push(bytes[at]);
-            at += 1;
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -76,8 +76,8 @@ struct KeyPatch {
 
 /// Changes the limits of a key
 ///
-/// The limits count at once. The tokens that the key has used on this day and in this month count against them. A key never
-/// gives wider limits than its own (403).
+/// The limits count at once. The tokens that the key has used on this day and in this month count against them. A key
+/// never gives wider limits than its own (403).
 #[utoipa::path(
     patch,
     path = "/api/v1/keys/{id}",

@@ -28,6 +28,8 @@ pub use network::{Connecting, Network, Transport};
 pub(crate) use turn::Turn;
 #[doc(hidden)]
 pub use upstream::{CreditWindow, ProbeReport, Recorded, UpstreamMiner, UpstreamProbe, listed_models, recorded};
+#[doc(hidden)]
+pub use upstream::{chain, retry_after_ms};
 
 /// A miner: code that answers jobs. The router calls it on a thread of its runtime, so [`offer`](Self::offer) must not
 /// block. Long work must run on a thread or a task of the miner's own.

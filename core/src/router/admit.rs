@@ -32,7 +32,6 @@ pub(super) enum Origin {
 }
 
 /// The time at which the store is asked for a new row.
-#[derive(Clone, Copy)]
 enum Row {
     Now,
     WithEnd,
@@ -109,9 +108,9 @@ impl Shared {
         };
         let live = self.hold(core, spec, base, detached);
         // Under the lock, so that no miner's answer can reach the store before the task itself.
-        let written = matches!(row, Row::Now).then(|| self.store.accept(live.spec.clone()));
+        let mut written = None;
         match row {
-            Row::Now => {}
+            Row::Now => written = Some(self.store.accept(live.spec.clone())),
             Row::WithEnd => live.state.lock().row_waits = true,
             Row::None => live.state.lock().accepted = Some(Ok(())),
         }
@@ -177,8 +176,8 @@ impl Shared {
         let reserved = match meter.map(|meter| meter.admit(greatest_use(&task, &request))).transpose() {
             Ok(reserved) => reserved,
             Err(error) => {
-                self.metrics.refused(error.code());
-                return Err(error);
+                drop(core);
+                return Err(self.refused(session, error));
             }
         };
         let with_end = waits && idempotency.is_none() && !detach && self.writes_rows_with_ends();
@@ -307,6 +306,7 @@ fn bound_of(code: &str) -> Option<&'static str> {
         "session_queue_full" => "limits.max_queued_per_session",
         "session_exhausted" => "the session's max_task_execution_count",
         "deadline_unreachable" => "the task's timeout",
+        "rate_limited" | "quota_exceeded" => "the limits of the key",
         "too_few_miners" => "the miners that the task or its session wants",
         _ => return None,
     })

@@ -8,7 +8,8 @@ use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use super::meters::Meters;
-use super::quota::{Meter, Spent};
+use super::quota::Meter;
+use super::spent::Spent;
 #[cfg(feature = "listener")]
 use crate::config::KeyLimits;
 use crate::model::Scope;

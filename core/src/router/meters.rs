@@ -6,7 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::clock::Clock;
-use super::quota::{Meter, Spent};
+use super::quota::Meter;
+use super::spent::Spent;
 use crate::Result;
 use crate::config::KeyLimits;
 use crate::model::Day;

@@ -17,7 +17,7 @@
 //! keys, known, usage                       read usage
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
-//! quota, meters, underway, transcript,
+//! quota, rate, spent, meters, underway, transcript,
 //! recent, claim, memory, metrics, spans,
 //! clock
 //! ```
@@ -62,6 +62,7 @@ mod metrics;
 mod miners;
 mod open;
 mod quota;
+mod rate;
 mod recent;
 #[cfg(feature = "listener")]
 mod remote;
@@ -72,6 +73,7 @@ mod settings;
 mod shared;
 mod slot;
 pub(crate) mod spans;
+mod spent;
 mod stream;
 mod submission;
 mod tasks;

@@ -4,20 +4,17 @@
 //! tokens that it took are counted instead. The counted tokens therefore exceed a limit by no more than miners use
 //! beyond the estimate.
 //!
-//! Requests and tasks of a minute are limited by `governor`. It cannot give back what was taken, so tokens are counted
+//! Requests and tasks of a minute have a [`Rate`]. It cannot give back an event that was taken, so tokens are counted
 //! here: in minutes and days of the router's clock, which never goes back, and in months.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
-use governor::clock::Clock as RateClock;
-use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
 
 use super::clock::Clock;
+use super::rate::Rate;
+use super::spent::Spent;
 use crate::config::KeyLimits;
 use crate::model::{Day, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -27,76 +24,6 @@ const MINUTE_MS: u64 = 60_000;
 
 /// Milliseconds after which a caller should try again that has too much under way. Nobody knows when a task ends.
 const AGAIN_MS: u64 = 1_000;
-
-/// The tokens that a key has used up on a day and in its month.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Spent {
-    /// The last day on which something was counted.
-    pub(crate) on: Day,
-    pub(crate) day: u64,
-    pub(crate) month: u64,
-}
-
-impl Spent {
-    /// Begins a new day, if it is one.
-    fn turn(&mut self, today: Day) {
-        if today <= self.on {
-            return;
-        }
-        self.day = 0;
-        if today.first_of_month() != self.on.first_of_month() {
-            self.month = 0;
-        }
-        self.on = today;
-    }
-
-    /// Counts tokens.
-    pub(crate) fn add(&mut self, tokens: u64, today: Day) {
-        self.turn(today);
-        self.day = self.day.saturating_add(tokens);
-        self.month = self.month.saturating_add(tokens);
-    }
-}
-
-/// The router's clock, for the rates.
-#[derive(Debug, Clone, Copy)]
-struct Time(Clock);
-
-impl RateClock for Time {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        Duration::from_millis(self.0.now().0)
-    }
-}
-
-/// A number of events in a minute.
-struct Rate {
-    most: NonZeroU64,
-    limiter: RateLimiter<NotKeyed, InMemoryState, Time, StateInformationMiddleware>,
-}
-
-impl Rate {
-    fn new(most: NonZeroU64, clock: Clock) -> Self {
-        let burst = u32::try_from(most.get()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
-        let limiter = RateLimiter::direct_with_clock(Quota::per_minute(burst), Time(clock)).with_middleware();
-        Self { most, limiter }
-    }
-
-    /// Takes one event. Gives the number of events that are left now.
-    ///
-    /// # Errors
-    /// The milliseconds after which there is one again.
-    fn take(&self) -> Result<u64, u64> {
-        match self.limiter.check() {
-            Ok(state) => Ok(u64::from(state.remaining_burst_capacity())),
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(RateClock::now(self.limiter.clock()));
-                Err((wait.as_millis() as u64).max(1))
-            }
-        }
-    }
-}
 
 /// A limit as a client is told about it.
 #[cfg(feature = "listener")]
@@ -354,6 +281,8 @@ impl Drop for StreamPermit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
     use tokio::runtime::{Builder, Runtime};
 

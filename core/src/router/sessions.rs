@@ -143,8 +143,9 @@ impl Shared {
         self.step(event);
     }
 
-    /// Changes a session in the store and in memory; the audit log records the act, if there is one. Changes run one after the other, and each runs to its end even
-    /// if its caller stops waiting. The change is in the store when this returns.
+    /// Changes a session in the store and in memory; the audit log records the act, if there is one. Changes run one
+    /// after the other, and each runs to its end even if its caller stops waiting. The change is in the store when this
+    /// returns.
     async fn change(
         self: &Arc<Self>,
         id: SessionId,

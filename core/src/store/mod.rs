@@ -21,16 +21,16 @@ mod usage;
 mod wanted;
 mod weight;
 
-pub use crate::model::{Durability, Retention, StoreKind};
+pub use crate::model::{ActKind, Durability, Retention, StoreKind, UsageBy};
 pub use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
 pub(crate) use audit::HOST;
-pub use audit::{Act, ActKind, AuditEntry, AuditPage, AuditQuery, COMMAND};
+pub use audit::{Act, AuditEntry, AuditPage, AuditQuery, COMMAND};
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
 pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
-pub use usage::{OTHER, UsageBy, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow};
+pub use usage::{OTHER, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow};
 
 pub(crate) use refusal::damaged_session;
 use refusal::{check_times, closed, damaged_thing, id_in_use, key_mismatch};

@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use crate::model::{Day, MAX_JSON_INTEGER, Outcome, SessionId, Task};
-use crate::{Error, Result};
+use crate::Result;
+use crate::model::{Day, MAX_JSON_INTEGER, Outcome, SessionId, Task, UsageBy};
 
 /// The name of the groups that have no row of their own, because the day had no row left.
 pub const OTHER: &str = "other";
@@ -176,53 +176,6 @@ impl UsageCounts {
     /// The tokens that count against limits: those of the prompts, and those that were generated.
     pub fn tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
-    }
-}
-
-/// The parts by which usage is told apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum UsageBy {
-    /// Days in UTC.
-    #[default]
-    Day,
-    /// Keys.
-    Key,
-    /// Models.
-    Model,
-    /// Sessions.
-    Session,
-    /// Miners.
-    Miner,
-}
-
-impl UsageBy {
-    const ALL: [Self; 5] = [Self::Day, Self::Key, Self::Model, Self::Session, Self::Miner];
-
-    /// Whether the parts are numbers, and not texts.
-    pub(super) fn is_number(self) -> bool {
-        matches!(self, Self::Day | Self::Session)
-    }
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Key => "key",
-            Self::Model => "model",
-            Self::Session => "session",
-            Self::Miner => "miner",
-        }
-    }
-}
-
-impl std::str::FromStr for UsageBy {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|by| by.as_str() == word)
-            .ok_or_else(|| Error::invalid("by", format!("by must be day, key, model, session or miner, not {word:?}")))
     }
 }
 

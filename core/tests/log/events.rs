@@ -37,6 +37,19 @@ async fn a_refused_task_names_its_bound() {
 }
 
 #[tokio::test]
+async fn a_task_beyond_the_limits_of_its_key_is_told_too() {
+    let log = Log::of_process();
+    let server = Server::open(Config::default()).await;
+    let spec = json!({"name": "app", "limits": {"tokens_per_day": 1}});
+    let token = server.post_json("/api/v1/keys", &spec).await.1["token"].as_str().unwrap().to_owned();
+    let body = r#"{"prompt":"one two","max_tokens":5}"#;
+    let reply = server.send("POST", "/v1/completions", &format!("X-API-Key: {token}\r\n"), body).await;
+    assert_eq!(reply.error().2, "quota_exceeded");
+    let line = log.line(|line| line["code"] == "quota_exceeded" && message(line) == "a task is refused").await;
+    assert_eq!((&line["level"], &line["bound"]), (&json!("INFO"), &json!("the limits of the key")));
+}
+
+#[tokio::test]
 async fn a_breaker_tells_its_ways_with_the_last_failure() {
     let log = Log::of_process();
     let mut config = Config::default();

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use cortensor_router::Result;
 use cortensor_router::config::OtelConfig;
-use cortensor_router::internals::{Span, SpanSink, client_tls};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use cortensor_router::internals::{Span, SpanSink, chain, client_tls, retry_after_ms};
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -227,7 +227,7 @@ impl Sender {
             // An answer that cannot be read is still a success.
             return Ok(body.map_or(0, |body| otlp::refused(&body.to_bytes())));
         }
-        let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let asked = retry_after_ms(&head.headers, SystemTime::now());
         // The statuses after which OTLP lets a client send again.
         let again = matches!(
             head.status,
@@ -238,18 +238,7 @@ impl Sender {
         );
         Err(Refusal {
             why: format!("it answered {}", head.status),
-            again: again.then(|| Duration::from_secs(asked.unwrap_or(0))),
+            again: again.then(|| Duration::from_millis(asked.unwrap_or(0))),
         })
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }

@@ -1,6 +1,6 @@
 //! A model server that sends one word at once, and the rest when the test tells it to.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::command::PATIENCE;
+use crate::request::Request;
 
 pub(crate) struct Model {
     port: u16,
@@ -65,23 +66,8 @@ fn answer(stream: TcpStream, ends: &Ends) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            if line == "\r\n" {
-                break;
-            }
-            head.push_str(&line);
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        if head.starts_with("GET ") {
+        let request = Request::read(&mut reader)?;
+        if request.head.starts_with("get ") {
             let list = r#"{"object":"list","data":[{"id":"mock-model","object":"model"}]}"#;
             write!(
                 stream,

@@ -1,7 +1,7 @@
 //! The export of spans, against a collector of the tests' own.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -12,36 +12,23 @@ use serde_json::{Value, json};
 
 use crate::command::{Home, PATIENCE, Server};
 use crate::model::Model;
+use crate::request::Request;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 const CHAT: &str = "/v1/chat/completions";
 const HELLO: &str = r#"{"messages":[{"role":"user","content":"a secret prompt"}]}"#;
 
-/// A request as a scripted server got it: its head in lower case, and its body.
-#[derive(Debug, Clone)]
-struct Seen {
-    head: String,
-    body: String,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> Option<String> {
-        let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        line.map(|value| value.trim().to_owned())
-    }
-}
-
 /// A server that answers every POST by a script: a status line, and a body; `None`: it never answers.
 struct Scripted {
     url: String,
-    posts: Receiver<Seen>,
+    posts: Receiver<Request>,
 }
 
-type Script = Arc<dyn Fn(&Seen) -> Option<(String, String)> + Send + Sync>;
+type Script = Arc<dyn Fn(&Request) -> Option<(String, String)> + Send + Sync>;
 
 impl Scripted {
-    fn start(script: impl Fn(&Seen) -> Option<(String, String)> + Send + Sync + 'static) -> Self {
+    fn start(script: impl Fn(&Request) -> Option<(String, String)> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen, posts) = channel();
@@ -64,33 +51,16 @@ impl Scripted {
         format!("{}/v1", self.url)
     }
 
-    fn next(&self) -> Seen {
+    fn next(&self) -> Request {
         self.posts.recv_timeout(PATIENCE).expect("no request came")
     }
 }
 
-fn serve(stream: TcpStream, script: &Script, seen: &Sender<Seen>) -> Option<()> {
+fn serve(stream: TcpStream, script: &Script, seen: &Sender<Request>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if line == "\r\n" {
-                break;
-            }
-            let line = line.to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            head.push_str(&line);
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let request = Seen { head, body: String::from_utf8(body).ok()? };
+        let request = Request::read(&mut reader)?;
         let (status, body) = if request.head.starts_with("get ") {
             ("200 OK".to_owned(), r#"{"object":"list","data":[{"id":"tiny","object":"model"}]}"#.to_owned())
         } else {
@@ -119,7 +89,7 @@ fn collector() -> Scripted {
 struct Span(Value);
 
 impl Span {
-    fn of(export: &Seen) -> Vec<Self> {
+    fn of(export: &Request) -> Vec<Self> {
         let body: Value = serde_json::from_str(&export.body).unwrap();
         let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
         spans.iter().cloned().map(Self).collect()
@@ -314,7 +284,7 @@ fn a_stream_tells_the_time_to_its_first_chunk() {
 fn each_miner_that_is_tried_has_an_attempt_of_its_own() {
     let (home, collector) = (Home::new(), collector());
     let tries = Arc::new(Mutex::new(0));
-    let script = move |_: &Seen| {
+    let script = move |_: &Request| {
         let mut tries = tries.lock().unwrap();
         *tries += 1;
         let broken = ("500 Internal Server Error".to_owned(), "{}".to_owned());

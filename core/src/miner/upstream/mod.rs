@@ -37,8 +37,10 @@ mod tests;
 
 pub use credit::CreditWindow;
 pub use listing::listed_models;
+pub use pool::chain;
 pub use probe::{ProbeReport, UpstreamProbe};
 pub use recorded::{Recorded, recorded};
+pub use refusal::retry_after_ms;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -249,7 +249,7 @@ pub(super) fn coding_of(headers: &http::HeaderMap) -> Option<String> {
 }
 
 /// The message of an error and of all its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -210,7 +210,7 @@ impl Said {
 
 /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the finer `retry-after-ms` that some hosts
 /// send.
-fn retry_after_ms(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+pub fn retry_after_ms(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
     let number = |name: &str| text(name)?.parse::<f64>().ok();
     if let Some(millis) = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1_000.0)) {

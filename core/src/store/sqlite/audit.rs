@@ -1,12 +1,11 @@
 //! The table of the audit log.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement, params};
 
 use super::super::{Act, ActKind, AuditEntry, AuditPage, AuditQuery};
 use super::connection::Failure;
-use super::row::{RowError, check_whole, int, json, parse, uint};
-use super::sum::of_row;
+use super::row::{RowError, check_whole, int, json, parse, uint, write_row};
 use crate::model::Timestamp;
 
 /// The columns of an entry before its checksum, in the order of [`entry`].
@@ -41,11 +40,7 @@ impl<'db> AuditTable<'db> {
             act.key_id.as_str().into(),
             ValueRef::Text(&detail),
         ];
-        for (at, value) in (1..).zip(values) {
-            self.insert.raw_bind_parameter(at, ToSqlOutput::Borrowed(value))?;
-        }
-        self.insert.raw_bind_parameter(7, of_row(values))?;
-        self.insert.raw_execute()?;
+        write_row(&mut self.insert, values)?;
         if number > self.most {
             self.make_room.execute([int(number - self.most)])?;
         }

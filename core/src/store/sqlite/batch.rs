@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use super::super::weight::weight;
@@ -16,7 +16,7 @@ use super::super::{
 };
 use super::connection::Failure;
 use super::meta::Meta;
-use super::row::{RowError, end_columns, ending, int, json, text, uint};
+use super::row::{RowError, end_columns, ending, int, json, text, uint, write_row};
 use super::schema::BLOCK;
 use super::statements::Statements;
 use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
@@ -281,11 +281,7 @@ impl<'a, 'db> Batch<'a, 'db> {
                  created_at = excluded.created_at, last_seen = excluded.last_seen, revoked = excluded.revoked,
                  sum = excluded.sum",
         )?;
-        for (at, value) in (1..).zip(values) {
-            insert.raw_bind_parameter(at, ToSqlOutput::Borrowed(value))?;
-        }
-        insert.raw_bind_parameter(11, of_row(values))?;
-        insert.raw_execute()?;
+        write_row(&mut insert, values)?;
         drop(insert);
         self.record(act)
     }

@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use rusqlite::Row;
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Row, Statement};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -92,6 +92,18 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
         Ok(()) => Ok(out),
         Err(error) => Err(Error::internal(format!("the store cannot keep this: {error}"))),
     }
+}
+
+/// Executes a statement with these values and their checksum.
+pub(super) fn write_row<const N: usize>(
+    statement: &mut Statement<'_>,
+    values: [ValueRef<'_>; N],
+) -> rusqlite::Result<()> {
+    for (at, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(at, ToSqlOutput::Borrowed(value))?;
+    }
+    statement.raw_bind_parameter(N + 1, of_row(values))?;
+    statement.raw_execute().map(drop)
 }
 
 /// Bytes as a text value, or `NULL` if there are none.
