@@ -31,3 +31,9 @@ pub mod remote {
 pub mod token {
     pub use crate::token::*;
 }
+
+/// The heads that the listener serves without hyper.
+#[cfg(feature = "listener")]
+pub mod heads {
+    pub use crate::listener::{Judged, judge};
+}

@@ -15,6 +15,7 @@
 //! | `handshake` | frames before a miner is admitted |
 //! | `config` | the configuration in TOML, JSON and the environment |
 //! | `query` | the queries of lists |
+//! | `head` | the heads of requests to the busy routes |
 
 mod allocations;
 mod corpus;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::MatchedPath;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -125,7 +125,7 @@ pub(super) struct Line {
 impl Line {
     /// Begins the line of a request, if the log wants one; `id` is the request's id that its caller gave.
     pub(super) fn begin(
-        request: &Request,
+        method: &Method,
         id: Option<&HeaderValue>,
         connection: &Connection,
         log: &LogConfig,
@@ -135,7 +135,7 @@ impl Line {
         }
         Some(Box::new(Self {
             since: Instant::now(),
-            method: request.method().clone(),
+            method: method.clone(),
             peer: connection.peer.ip(),
             id: id.cloned(),
             status: None,
@@ -154,12 +154,22 @@ impl Line {
         }
     }
 
+    /// Notes how the answer begins.
+    pub(super) fn answered(&mut self, status: StatusCode, id: Option<&HeaderValue>) {
+        self.status = Some(status);
+        self.id = id.cloned().or(self.id.take());
+    }
+
+    /// Writes the line of an answer that is complete.
+    pub(super) fn complete(mut self) {
+        self.progress = Progress::Complete;
+    }
+
     /// Follows the answer to its end.
     pub(super) fn follow(mut self: Box<Self>, response: Response) -> Response {
-        self.status = Some(response.status());
-        self.id = response.headers().get(request_id::HEADER).cloned().or(self.id.take());
+        self.answered(response.status(), response.headers().get(request_id::HEADER));
         if self.method == Method::HEAD || http_body::Body::is_end_stream(response.body()) {
-            self.progress = Progress::Complete;
+            self.complete();
             return response;
         }
         response.map(|body| Body::new(Followed { body, line: Some(self) }))

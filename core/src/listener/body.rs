@@ -20,12 +20,28 @@ use crate::model::{from_json, is_deeper};
 use crate::router::{Held, Memory};
 use crate::{Error, ErrorKind};
 
+/// A body that is read once.
+pub(in crate::listener) trait Source: Send {
+    /// The bytes that the body has at least.
+    fn announced(&self) -> u64;
+
+    /// Reads the whole body, of at most `limit` bytes. Bytes count against the memory bound when they arrive, not when
+    /// they are announced.
+    ///
+    /// # Errors
+    /// The reason why the body is not read further.
+    fn gather(&mut self, limit: u64, memory: &Arc<Memory>) -> impl Future<Output = Result<Bytes, Stop>> + Send;
+
+    /// Reads at most `most` further bytes of the body and throws them away.
+    fn discard(&mut self, most: u64) -> impl Future<Output = ()> + Send;
+}
+
 /// Reads the whole body.
 pub(in crate::listener) async fn read(
     state: &AppState,
     family: Family,
     head: Marked<'_>,
-    mut body: Body,
+    mut body: impl Source,
 ) -> Result<Bytes, Failed> {
     let wait = Duration::from_millis(state.config.body_timeout_ms);
     // A client that is still sending when the connection closes would see the reset instead of the refusal, so its body
@@ -35,54 +51,75 @@ pub(in crate::listener) async fn read(
     if let Some(error) = refused_media(head) {
         // A client that sent `Expect` waits for permission and has sent nothing yet.
         if !headers.contains_key(header::EXPECT) {
-            let _ = tokio::time::timeout(wait, discard(body, most)).await;
+            let _ = tokio::time::timeout(wait, body.discard(most)).await;
         }
-        return Err(
-            Failed::new(family, error.with_code("unsupported_media_type")).status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
-        );
+        return Err(unsupported(family, error));
     }
     let limit = state.router.config().limits.max_request_bytes;
-    let too_large = || {
-        Failed::new(
-            family,
-            Error::new(
-                ErrorKind::TooLarge,
-                format!("the body is larger than {limit} bytes (limits.max_request_bytes)"),
-            ),
-        )
-    };
-    if http_body::Body::size_hint(&body).lower() > limit {
+    if body.announced() > limit {
         if !headers.contains_key(header::EXPECT) {
-            let _ = tokio::time::timeout(wait, discard(body, most)).await;
+            let _ = tokio::time::timeout(wait, body.discard(most)).await;
         }
-        return Err(too_large());
+        return Err(too_large(family, limit));
     }
-    match within(wait, gather(&mut body, limit, state.router.memory())).await {
+    let read = within(wait, body.gather(limit, state.router.memory())).await;
+    let error = match read {
         Err(_) => {
             let error = Error::invalid("body", "the body did not arrive within listen.body_timeout_ms")
                 .with_code("body_timeout");
-            Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT))
+            return Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT));
         }
-        Ok(Err(Stop::TooLarge)) => {
-            let _ = tokio::time::timeout(wait, discard(body, most)).await;
-            Err(too_large())
+        Ok(Ok(body)) => return shallow(state, family, &body).map(|()| body),
+        Ok(Err(Stop::Broken(why))) => {
+            return Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {why}"))));
         }
-        Ok(Err(Stop::NoMemory)) => {
-            let _ = tokio::time::timeout(wait, discard(body, most)).await;
-            Err(Failed::new(family, Memory::full()))
-        }
-        Ok(Err(Stop::Broken(error))) => {
-            Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {error}"))))
-        }
-        Ok(Ok(body)) => {
-            let deepest = state.router.config().limits.max_json_depth;
-            if is_deeper(&body, deepest) {
-                let words = format!("the body is nested deeper than {deepest} levels (limits.max_json_depth)");
-                return Err(Failed::new(family, Error::invalid("body", words).with_code("json_too_deep")));
-            }
-            Ok(body)
-        }
+        Ok(Err(Stop::TooLarge)) => too_large(family, limit),
+        Ok(Err(Stop::NoMemory)) => Failed::new(family, Memory::full()),
+    };
+    let _ = tokio::time::timeout(wait, body.discard(most)).await;
+    Err(error)
+}
+
+/// Checks a body that is there already, as [`read`] does.
+///
+/// # Errors
+/// The refusal.
+pub(in crate::listener) fn check(
+    state: &AppState,
+    family: Family,
+    head: Marked<'_>,
+    body: &[u8],
+) -> Result<(), Failed> {
+    if let Some(error) = refused_media(head) {
+        return Err(unsupported(family, error));
     }
+    let limit = state.router.config().limits.max_request_bytes;
+    if body.len() as u64 > limit {
+        return Err(too_large(family, limit));
+    }
+    if !state.router.memory().has_room(body.len() as u64) {
+        return Err(Failed::new(family, Memory::full()));
+    }
+    shallow(state, family, body)
+}
+
+fn unsupported(family: Family, error: Error) -> Failed {
+    Failed::new(family, error.with_code("unsupported_media_type")).status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+}
+
+fn too_large(family: Family, limit: u64) -> Failed {
+    let words = format!("the body is larger than {limit} bytes (limits.max_request_bytes)");
+    Failed::new(family, Error::new(ErrorKind::TooLarge, words))
+}
+
+/// Refuses a body that is nested too deeply.
+fn shallow(state: &AppState, family: Family, body: &[u8]) -> Result<(), Failed> {
+    let deepest = state.router.config().limits.max_json_depth;
+    if !is_deeper(body, deepest) {
+        return Ok(());
+    }
+    let words = format!("the body is nested deeper than {deepest} levels (limits.max_json_depth)");
+    Err(Failed::new(family, Error::invalid("body", words).with_code("json_too_deep")))
 }
 
 /// Waits for a future, but no longer than `wait`. A future that is ready at once needs no timer.
@@ -132,17 +169,37 @@ fn refused_coding(headers: &HeaderMap) -> Option<Error> {
 }
 
 /// The reason why a body is not read further.
-enum Stop {
+pub(in crate::listener) enum Stop {
     TooLarge,
     NoMemory,
-    Broken(axum::Error),
+    Broken(String),
 }
 
 /// A body together with its share of the router's memory bound. Dropping the last part of the body gives the share
 /// back.
-struct Counted {
+pub(in crate::listener) struct Counted {
     bytes: BytesMut,
     held: Held,
+}
+
+impl Counted {
+    /// A body of which these bytes are there.
+    pub(in crate::listener) fn new(first: &[u8], capacity: usize, memory: &Arc<Memory>) -> Self {
+        let mut bytes = BytesMut::with_capacity(capacity.max(first.len()));
+        bytes.extend_from_slice(first);
+        let held = memory.hold(bytes.capacity() as u64);
+        Self { bytes, held }
+    }
+
+    /// The buffer, to which bytes may be added.
+    pub(in crate::listener) fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.bytes
+    }
+
+    /// Counts the bytes that were added.
+    pub(in crate::listener) fn count(&mut self) {
+        self.held.set(self.bytes.capacity() as u64);
+    }
 }
 
 impl AsRef<[u8]> for Counted {
@@ -151,42 +208,47 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// Reads a body of at most `limit` bytes. Bytes count against the memory bound when they arrive, not when they are
-/// announced.
-async fn gather(body: &mut Body, limit: u64, memory: &Arc<Memory>) -> Result<Bytes, Stop> {
-    let mut first = Bytes::new();
-    let mut rest: Option<Counted> = None;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Stop::Broken)?.into_data() else { continue };
-        let before = rest.as_ref().map_or(first.len(), |rest| rest.bytes.len());
-        if (before + data.len()) as u64 > limit {
-            return Err(Stop::TooLarge);
-        }
-        if !memory.has_room(data.len() as u64) {
-            return Err(Stop::NoMemory);
-        }
-        if before == 0 {
-            // In the usual case the body comes in one piece, which is in the buffer of its connection.
-            first = data;
-            continue;
-        }
-        let rest = rest.get_or_insert_with(|| {
-            let mut bytes = BytesMut::with_capacity(first.len() + data.len());
-            bytes.extend_from_slice(&first);
-            Counted { bytes, held: memory.hold(0) }
-        });
-        rest.bytes.extend_from_slice(&data);
-        rest.held.set(rest.bytes.capacity() as u64);
+impl From<Counted> for Bytes {
+    fn from(counted: Counted) -> Self {
+        Self::from_owner(counted)
     }
-    Ok(rest.map_or(first, Bytes::from_owner))
 }
 
-/// Reads at most `most` further bytes of a body and throws them away.
-async fn discard(mut body: Body, most: u64) {
-    let mut left = most;
-    while left > 0 {
-        let Some(Ok(frame)) = body.frame().await else { return };
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
+impl Source for Body {
+    fn announced(&self) -> u64 {
+        http_body::Body::size_hint(self).lower()
+    }
+
+    async fn gather(&mut self, limit: u64, memory: &Arc<Memory>) -> Result<Bytes, Stop> {
+        let mut first = Bytes::new();
+        let mut rest: Option<Counted> = None;
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame.map_err(|error| Stop::Broken(error.to_string()))?.into_data() else { continue };
+            let before = rest.as_ref().map_or(first.len(), |rest| rest.bytes.len());
+            if (before + data.len()) as u64 > limit {
+                return Err(Stop::TooLarge);
+            }
+            if !memory.has_room(data.len() as u64) {
+                return Err(Stop::NoMemory);
+            }
+            if before == 0 {
+                // In the usual case the body comes in one piece, which is in the buffer of its connection.
+                first = data;
+                continue;
+            }
+            let rest = rest.get_or_insert_with(|| Counted::new(&first, first.len() + data.len(), memory));
+            rest.bytes.extend_from_slice(&data);
+            rest.count();
+        }
+        Ok(rest.map_or(first, Bytes::from))
+    }
+
+    async fn discard(&mut self, most: u64) {
+        let mut left = most;
+        while left > 0 {
+            let Some(Ok(frame)) = self.frame().await else { return };
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
     }
 }
 

@@ -1,25 +1,26 @@
 //! One connection: its TLS handshake, its requests and its end.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::BytesMut;
 use http::StatusCode;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::closing::Closing;
 use super::gate::Gate;
 use super::heads::{Head, Heads, TooMuch};
+use super::native::{Left, Talk};
 use super::peer::Connection;
 use super::refusal::{Refusal, head_fault};
 use super::stall::StallGuard;
@@ -97,11 +98,11 @@ async fn serve<S: Socket>(
     (config, heads): (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
-    let (peer, closing) = (on.peer, on.closing.clone());
+    let peer = on.peer;
     let mut stream = StallGuard::new(stream, Duration::from_millis(config.write_timeout_ms));
     let patience = Duration::from_millis(config.header_timeout_ms);
     // hyper takes 16 KB for a connection, so only a connection that has sent a head gets them.
-    let (mut head, mut before) = (Head::new(Arc::clone(heads)), BytesMut::new());
+    let (mut head, mut before) = (Head::new(Arc::clone(heads)), Vec::new());
     let first = tokio::select! {
         first = tokio::time::timeout(patience, first_head(&mut stream, &mut head, &mut before)) => first,
         // Nothing was asked yet.
@@ -118,8 +119,60 @@ async fn serve<S: Socket>(
         Err(_) if before.is_empty() => return,
         Err(_) => return Refusal::late().say(stream, &before, peer).await,
     }
+    let (closing, mut is_fresh) = (on.closing.clone(), true);
+    if gate.is_native(&on) {
+        let talk = Talk::new((&**gate, &on, stop), config, stream, head, before);
+        let talk = pin!(talk.hold());
+        match until_stopped(talk, stop, &closing, |_| ()).await {
+            None | Some(Left::Ended) => return,
+            Some(Left::Refused { stream, refusal, came }) => return refusal.say(stream, &came, peer).await,
+            Some(Left::Other { stream: rest, room, came, has_answered }) => {
+                (stream, head, before) = (rest, room, came);
+                is_fresh = !has_answered;
+            }
+        }
+    }
     let meter = Meter::default();
-    let wire = Wire::new(stream, meter.clone(), head, before.freeze());
+    if !is_fresh {
+        meter.goes_on();
+    }
+    let wire = Wire::new(stream, meter.clone(), head, before.into());
+    // The future is boxed, so that the connections that hyper does not serve reserve no memory for it.
+    Box::pin(serve_by_hyper(wire, meter, on, gate, (config, heads), stop)).await;
+}
+
+/// Runs the future of a connection until it is ready, or until the listener's end. `gracefully` tells it that it must
+/// end after its running request. `None`: the client did not take the last of its answer in time.
+async fn until_stopped<F: Future>(
+    mut work: Pin<&mut F>,
+    stop: &Stop,
+    closing: &Closing,
+    gracefully: impl FnOnce(Pin<&mut F>),
+) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        ended = &mut work => return Some(ended),
+        () = stop.graceful.cancelled() => gracefully(work.as_mut()),
+    }
+    tokio::select! {
+        biased;
+        ended = &mut work => return Some(ended),
+        () = stop.at_once.cancelled() => closing.close(),
+    }
+    tokio::time::timeout(LAST_READ, work).await.ok()
+}
+
+/// Serves the rest of a connection with hyper.
+async fn serve_by_hyper<S: Socket>(
+    wire: Wire<S>,
+    meter: Meter,
+    on: Connection,
+    gate: &Arc<Gate>,
+    (config, heads): (&ListenConfig, &Arc<Heads>),
+    stop: &Stop,
+) {
+    let (peer, closing) = (on.peer, on.closing.clone());
+    let patience = Duration::from_millis(config.header_timeout_ms);
     let most = heads.most();
     let shared = Arc::new((Arc::clone(gate), on, meter.clone()));
     let service = service_fn(move |request: http::Request<Incoming>| {
@@ -148,23 +201,9 @@ async fn serve<S: Socket>(
         .writev(false)
         .serve_connection(TokioIo::new(wire), service)
         .with_upgrades();
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stop.graceful.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            tokio::select! {
-                ended = &mut connection => ended,
-                () = stop.at_once.cancelled() => {
-                    closing.close();
-                    match tokio::time::timeout(LAST_READ, &mut connection).await {
-                        Ok(ended) => ended,
-                        // The client does not take the rest of the answer.
-                        Err(_) => return,
-                    }
-                }
-            }
-        }
-    };
+    let ended = until_stopped(Pin::new(&mut connection), stop, &closing, UpgradeableConnection::graceful_shutdown);
+    // The client may not have taken the rest of its answer in time.
+    let Some(ended) = ended.await else { return };
     let error = match ended {
         Ok(()) if meter.own_status().is_none() => return,
         Ok(()) => None,
@@ -189,7 +228,7 @@ async fn serve<S: Socket>(
 async fn first_head<S: AsyncRead + Unpin>(
     stream: &mut S,
     head: &mut Head,
-    before: &mut BytesMut,
+    before: &mut Vec<u8>,
 ) -> io::Result<Option<TooMuch>> {
     loop {
         if let Err(why) = head.may_grow() {

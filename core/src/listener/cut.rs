@@ -26,7 +26,7 @@ pub(in crate::listener) struct Ends {
 
 impl Ends {
     /// The error to end with, if a cause is due. The end of the key wakes the task.
-    fn due(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+    pub(in crate::listener) fn due(&mut self, cx: &mut Context<'_>) -> Option<Error> {
         match self.key_life.as_mut().map(|life| Pin::new(life).poll(cx)) {
             Some(Poll::Ready(end)) => Some(ended(end)),
             _ => self.closing.due(),
@@ -37,24 +37,32 @@ impl Ends {
         self.key_life.is_some() || self.closing.can_come()
     }
 
+    /// Waits for an answer.
+    ///
+    /// # Errors
+    /// The error that was due before the answer was there.
+    pub(in crate::listener) async fn hold<T>(
+        &mut self,
+        mut answer: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Error> {
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            // The answer is polled first, so that a caller that revokes its own key is told that it did.
+            Poll::Pending => self.due(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+            Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+        })
+        .await
+    }
+
     /// Waits for the answer of the routes. A stream of events ends when an error is due.
     ///
     /// # Errors
     /// The error that was due before the answer was there.
     pub(in crate::listener) async fn bound(
         mut self,
-        mut answer: Pin<&mut impl Future<Output = Response>>,
+        answer: Pin<&mut impl Future<Output = Response>>,
         family: Family,
     ) -> Result<Response, Error> {
-        let response = poll_fn(|cx| match answer.as_mut().poll(cx) {
-            // The answer is polled first, so that a caller that revokes its own key is told that it did.
-            Poll::Pending => match self.due(cx) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-            Poll::Ready(response) => Poll::Ready(Ok(response)),
-        })
-        .await?;
+        let response = self.hold(answer).await?;
         if !self.can_come() {
             return Ok(response);
         }
@@ -75,6 +83,13 @@ fn ended(end: KeyEnd) -> Error {
     Error::new(ErrorKind::Unauthenticated, message).with_code(code)
 }
 
+/// Writes the last event of a stream that ends with that error.
+pub(in crate::listener) fn cut_off(family: Family, error: &Error, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(&family.error(error));
+    out.extend_from_slice(b"\n\ndata: [DONE]\n\n");
+}
+
 /// A stream of events that ends with an error when one is due.
 struct Cut {
     /// The stream; `None` after the end.
@@ -93,9 +108,8 @@ impl http_body::Body for Cut {
         if let Some(error) = this.ends.due(cx) {
             // Dropping the stream drops the caller's attachment to its task.
             this.stream = None;
-            let mut event = b"data: ".to_vec();
-            event.extend_from_slice(&this.family.error(&error));
-            event.extend_from_slice(b"\n\ndata: [DONE]\n\n");
+            let mut event = Vec::new();
+            cut_off(this.family, &error, &mut event);
             return Poll::Ready(Some(Ok(Frame::data(event.into()))));
         }
         // A stream of events never breaks off: its failures are events.

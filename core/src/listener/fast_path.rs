@@ -1,49 +1,45 @@
-//! The way of the busiest route, `POST /v1/chat/completions`, around axum's router and its layers.
+//! The way of the busy routes around axum's router and its layers.
 //!
 //! Routing, the layers and the extractors cost a short answer as much as reading its body. The checks of the gate are
 //! the same on both ways, and so is every answer.
 
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
 use http::Method;
 
-use super::auth::Caller;
-use super::marks::{Marked, Marks};
-use super::openai;
-use super::state::AppState;
+use super::openai::route_of;
 use crate::model::RequestKind;
 
-/// The fast path, and the mark of an answer that came this way.
-#[derive(Clone)]
-pub(super) struct FastPath;
+/// The fast path of a request, with the kind of its work. It is also the mark of an answer that came this way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FastPath(pub(super) RequestKind);
 
 impl FastPath {
-    pub(super) const ROUTE: &str = "/v1/chat/completions";
-
-    /// Whether a request goes this way.
-    pub(super) fn takes(request: &Request) -> bool {
-        request.method() == Method::POST && request.uri().path() == Self::ROUTE
+    /// The fast path of that request, if it may go this way.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        if request.method() == Method::POST { Self::at(request.uri().path()) } else { None }
     }
 
-    /// Answers a caller's request. `marks` must be those of its headers.
-    pub(super) async fn answer(state: &AppState, caller: Caller, marks: Marks, request: Request) -> Response {
-        let (head, body) = request.into_parts();
-        let answer =
-            openai::submit(state, &caller, Marked { headers: &head.headers, marks }, body, RequestKind::Chat).await;
-        answer.unwrap_or_else(IntoResponse::into_response)
+    /// The fast path of the route at that path.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        let kinds = [RequestKind::Chat, RequestKind::Completion, RequestKind::Embedding];
+        kinds.into_iter().find(|kind| route_of(*kind) == path).map(Self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
+    use axum::response::{IntoResponse as _, Response};
     use http::{HeaderMap, StatusCode};
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::listener::auth::Auth;
+    use crate::listener::auth::{Auth, Caller};
     use crate::listener::handler::state;
     use crate::listener::locality::Visit;
+    use crate::listener::marks::{Marked, Marks};
+    use crate::listener::openai;
+    use crate::listener::state::AppState;
     use crate::model::Timestamp;
     use crate::{Config, Router};
 
@@ -61,9 +57,9 @@ mod tests {
         (head.status, headers, text)
     }
 
-    async fn both_ways(state: &AppState, kind: &str, body: &str) -> (Answer, Answer) {
+    async fn both_ways(state: &AppState, route: &str, kind: &str, body: &str) -> (Answer, Answer) {
         let request = || {
-            let mut request = Request::post(FastPath::ROUTE)
+            let mut request = Request::post(route)
                 .header("host", "localhost")
                 .header("authorization", "Bearer default-dev-token")
                 .header("content-type", kind)
@@ -79,7 +75,10 @@ mod tests {
         let mut quick = request();
         let caller = quick.extensions_mut().remove::<Caller>().unwrap();
         let marks = Marks::of(quick.headers());
-        let fast = FastPath::answer(state, caller, marks, quick).await;
+        let FastPath(kind) = FastPath::of(&quick).unwrap();
+        let (head, body) = quick.into_parts();
+        let marked = Marked { headers: &head.headers, marks };
+        let fast = openai::submit(state, &caller, marked, body, kind).await.into_response();
         let other = routes.with_state(state.clone()).oneshot(request()).await.unwrap();
         (read(fast).await, read(other).await)
     }
@@ -103,9 +102,13 @@ mod tests {
             ("text/plain", r#"{"messages":[{"role":"user","content":"hi"}]}"#, 200),
             (json, &large, 413),
         ] {
-            let (fast, other) = both_ways(&state, kind, body).await;
+            let (fast, other) = both_ways(&state, "/v1/chat/completions", kind, body).await;
             assert_eq!(fast, other, "{kind}: {body:.80}");
             assert_eq!(fast.0, status, "{kind}: {body:.80}");
+            for route in ["/v1/completions", "/v1/embeddings"] {
+                let (fast, other) = both_ways(&state, route, kind, body).await;
+                assert_eq!(fast, other, "{route} {kind}: {body:.80}");
+            }
         }
         router.close().await;
     }

@@ -8,21 +8,24 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use tower::{Service, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::access::{self, Line};
+use super::auth::Caller;
 use super::cut::Ends;
 use super::fast_path::FastPath;
 use super::limits::Limits;
 use super::locality::Visit;
-use super::marks::Marks;
+use super::marks::{Marked, Marks};
+use super::openai::{self, route_of};
 use super::peer::Connection;
 use super::reply::{Failed, Family};
 use super::state::AppState;
 use super::{intake, limits, miners, paths, request_id};
 use crate::model::Timestamp;
+use crate::router::key_end::KeyLife;
 use crate::{Error, ErrorKind};
 
 /// All routes behind the checks that they share.
@@ -31,6 +34,23 @@ pub(in crate::listener) struct Gate {
     routes: axum::Router,
     cors: Option<CorsLayer>,
     numbers: request_id::Numbers,
+    /// Whether the busy routes are served without hyper.
+    native: bool,
+}
+
+/// A caller whose request goes on.
+pub(in crate::listener) struct Admitted {
+    pub(in crate::listener) caller: Caller,
+    /// The caller's limits, from which the request was taken.
+    pub(in crate::listener) limits: Option<Limits>,
+    pub(in crate::listener) key_life: Option<KeyLife>,
+}
+
+/// A request that does not go on.
+pub(in crate::listener) struct Refused {
+    /// The caller's limits, if they are the reason.
+    pub(in crate::listener) limits: Option<Limits>,
+    pub(in crate::listener) error: Error,
 }
 
 impl Gate {
@@ -42,7 +62,54 @@ impl Gate {
             .method_not_allowed_fallback(not_allowed)
             .with_state(state.clone());
         let cors = cors(&state.config.cors.origins);
-        Self { state, routes, cors, numbers: request_id::Numbers::new() }
+        let native = cors.is_none() && !state.general;
+        Self { state, routes, cors, numbers: request_id::Numbers::new(), native }
+    }
+
+    /// The state that all requests share.
+    pub(in crate::listener) fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Whether requests to the busy routes of that connection are served without hyper.
+    pub(in crate::listener) fn is_native(&self, connection: &Connection) -> bool {
+        self.native && !connection.miners_only
+    }
+
+    /// Gives an answer its request id: the caller's own, else its task's, else a new one.
+    pub(in crate::listener) fn name(&self, headers: &mut HeaderMap, given: Option<HeaderValue>) {
+        self.numbers.name(headers, given);
+    }
+
+    /// Finds the caller of a request.
+    ///
+    /// # Errors
+    /// The reason why the caller is refused.
+    pub(in crate::listener) fn caller(
+        &self,
+        visit: &Visit<'_>,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Caller, Error> {
+        match &connection.recall {
+            Some(recall) => recall.caller(&self.state.auth, visit, now.as_secs()),
+            None => self.state.auth.caller(visit, now.as_secs()),
+        }
+    }
+
+    /// Takes a caller's request from its limits, and notes whose request it is.
+    ///
+    /// # Errors
+    /// The refusal, if the caller has used up a limit.
+    pub(in crate::listener) fn admit(&self, caller: Caller, now: Timestamp) -> Result<Admitted, Refused> {
+        access::by(&caller);
+        let limits = match caller.meter().map(Limits::of).transpose() {
+            Ok(limits) => limits,
+            Err((taken, error)) => return Err(Refused { limits: Some(taken), error }),
+        };
+        let key_life = caller.life(now);
+        self.state.router.metrics().requested_by(caller.id());
+        Ok(Admitted { caller, limits, key_life })
     }
 
     /// Answers one request.
@@ -54,16 +121,16 @@ impl Gate {
         let method = request.method().clone();
         let marks = Marks::of(request.headers());
         let id = if marks.has(Marks::REQUEST_ID) { request_id::given(request.headers()) } else { None };
-        let line = Line::begin(&request, id.as_ref(), connection, &self.state.router.config().log);
+        let line = Line::begin(&method, id.as_ref(), connection, &self.state.router.config().log);
         // The future is pinned where it stands, because it has kilobytes and each hand it goes through would copy them.
         let answer = pin!(async {
             match &self.cors {
                 Some(cors) => {
                     use tower::Layer;
                     let inner = tower::service_fn(|request: Request| async move {
-                        let (mut response, fast) = self.checked(request, marks, connection).await;
-                        if fast {
-                            response.extensions_mut().insert(FastPath);
+                        let (mut response, busy) = self.checked(request, marks, connection).await;
+                        if let Some(busy) = busy {
+                            response.extensions_mut().insert(busy);
                         }
                         Ok::<_, Infallible>(response)
                     });
@@ -71,8 +138,8 @@ impl Gate {
                     match Box::pin(cors.layer(inner).oneshot(request)).await {
                         Ok(response) => {
                             let mut response = response.map(Body::new);
-                            let fast = response.extensions_mut().remove::<FastPath>().is_some();
-                            (response, fast)
+                            let busy = response.extensions_mut().remove::<FastPath>();
+                            (response, busy)
                         }
                         Err(never) => match never {},
                     }
@@ -80,22 +147,27 @@ impl Gate {
                 None => self.checked(request, marks, connection).await,
             }
         });
-        let (mut response, fast) = Line::during(line.as_deref(), answer).await;
-        if fast {
-            self.state.traffic.count_fast(response.status());
+        let (mut response, busy) = Line::during(line.as_deref(), answer).await;
+        if let Some(FastPath(kind)) = busy {
+            self.state.traffic.count_busy(kind, response.status());
         } else {
             let route = response.extensions_mut().remove::<MatchedPath>();
             self.state.traffic.count(&method, route.as_ref().map(MatchedPath::as_str), response.status());
         }
-        self.numbers.name(&mut response, id);
+        self.name(response.headers_mut(), id);
         Ok(match line {
             Some(line) => line.follow(response),
             None => response,
         })
     }
 
-    /// Answers one request whose origin is allowed. `true`: the answer came by the fast path.
-    async fn checked(&self, mut request: Request, marks: Marks, connection: &Connection) -> (Response, bool) {
+    /// Answers one request whose origin is allowed. Also gives the fast path by which the answer came, if it did.
+    async fn checked(
+        &self,
+        mut request: Request,
+        marks: Marks,
+        connection: &Connection,
+    ) -> (Response, Option<FastPath>) {
         if let Some(meant) = paths::meant(request.uri()) {
             let asked = paths::Asked(request.uri().path().to_owned());
             *request.uri_mut() = meant;
@@ -104,42 +176,39 @@ impl Gate {
         let path = request.uri().path();
         let family = Family::of(path);
         if connection.miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
-            return (no_route(family, path), false);
+            return (no_route(family, path), None);
         }
         let (mut known, mut key_life, mut limits) = (None, None, None);
         if !self.is_public(request.method(), path) {
             let now = Timestamp::wall_clock();
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
-            let caller = match &connection.recall {
-                Some(recall) => recall.caller(&self.state.auth, &visit, now.as_secs()),
-                None => self.state.auth.caller(&visit, now.as_secs()),
-            };
-            match caller {
-                Ok(caller) => {
-                    access::by(&caller);
-                    if let Some(meter) = caller.meter() {
-                        match Limits::of(meter) {
-                            Ok(taken) => limits = Some(taken),
-                            Err((taken, error)) => {
-                                return (taken.tell(Failed::new(family, error).into_response()), false);
-                            }
-                        }
-                    }
-                    key_life = caller.life(now);
-                    self.state.router.metrics().requested_by(caller.id());
-                    known = Some(caller);
+            let found = self.caller(&visit, connection, now).map_err(|error| Refused { limits: None, error });
+            match found.and_then(|caller| self.admit(caller, now)) {
+                Ok(admitted) => {
+                    known = Some(admitted.caller);
+                    (limits, key_life) = (admitted.limits, admitted.key_life);
                 }
-                Err(error) => return (Failed::new(family, error).into_response(), false),
+                Err(Refused { limits, error }) => {
+                    let mut response = Failed::new(family, error).into_response();
+                    if let Some(limits) = limits {
+                        limits.tell(response.headers_mut());
+                    }
+                    return (response, None);
+                }
             }
         }
-        let is_fast = FastPath::takes(&request);
-        if is_fast {
-            access::on_fixed(FastPath::ROUTE);
+        let busy = FastPath::of(&request);
+        if let Some(FastPath(kind)) = busy {
+            access::on_fixed(route_of(kind));
         }
         let answer = pin!(async {
-            let caller = match known {
-                Some(caller) if is_fast => return FastPath::answer(&self.state, caller, marks, request).await,
-                other => other,
+            let caller = match (known, busy) {
+                (Some(caller), Some(FastPath(kind))) => {
+                    let (head, body) = request.into_parts();
+                    let head = Marked { headers: &head.headers, marks };
+                    return openai::submit(&self.state, &caller, head, body, kind).await.into_response();
+                }
+                (other, _) => other,
             };
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
@@ -151,14 +220,14 @@ impl Gate {
             }
         });
         let ends = Ends { closing: connection.closing.clone(), key_life };
-        let (response, is_fast) = match ends.bound(answer, family).await {
-            Ok(response) => (response, is_fast),
-            Err(error) => (Failed::new(family, error).into_response(), false),
+        let (mut response, busy) = match ends.bound(answer, family).await {
+            Ok(response) => (response, busy),
+            Err(error) => (Failed::new(family, error).into_response(), None),
         };
-        match limits {
-            None => (response, is_fast),
-            Some(limits) => (limits.tell(response), is_fast),
+        if let Some(limits) = limits {
+            limits.tell(response.headers_mut());
         }
+        (response, busy)
     }
 
     fn is_public(&self, method: &Method, path: &str) -> bool {

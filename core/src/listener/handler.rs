@@ -136,6 +136,7 @@ pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppStat
         machine: Arc::new(Machine::new()),
         traffic,
         stop: Stop::default(),
+        general: false,
         handshakes,
     }
 }

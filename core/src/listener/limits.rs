@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::response::Response;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Error;
 use crate::router::{Left, Meter};
@@ -42,9 +41,8 @@ impl Limits {
         }
     }
 
-    /// Adds what is left to an answer.
-    pub(super) fn tell(self, mut response: Response) -> Response {
-        let headers = response.headers_mut();
+    /// Adds what is left to the headers of an answer.
+    pub(super) fn tell(self, headers: &mut HeaderMap) {
         for (names, left) in HEADERS.iter().zip([self.requests, self.meter.tokens()]) {
             let Some(left) = left else { continue };
             let [limit, remaining, reset] = names.clone();
@@ -54,7 +52,6 @@ impl Limits {
                 headers.insert(reset, span);
             }
         }
-        response
     }
 }
 

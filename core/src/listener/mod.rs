@@ -11,6 +11,7 @@
 //! ```
 
 mod access;
+mod alarm;
 mod audit;
 mod auth;
 mod bodies;
@@ -34,10 +35,12 @@ mod locality;
 mod machine;
 mod marks;
 mod miners;
+mod native;
 mod openai;
 mod openapi;
 mod paths;
 mod peer;
+mod presence;
 mod recall;
 mod refusal;
 mod reply;
@@ -58,6 +61,8 @@ pub use axum::body::Body;
 #[cfg(feature = "embed")]
 pub(crate) use bodies::options as request_options;
 pub use handler::Handler;
+#[doc(hidden)]
+pub use native::{Judged, judge};
 #[cfg(feature = "embed")]
 pub(crate) use openai::EmbeddingCounts;
 #[doc(hidden)]

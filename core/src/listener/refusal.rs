@@ -141,7 +141,7 @@ fn is_chunked(coding: &HeaderValue) -> bool {
 }
 
 /// Whether the value is a valid `Host`. It may be empty if the target of the request has no authority.
-fn is_host(host: &HeaderValue) -> bool {
+pub(super) fn is_host(host: &HeaderValue) -> bool {
     let host = host.as_bytes().trim_ascii();
     host.is_empty() || (Authority::try_from(host).is_ok() && !host.contains(&b'@'))
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -126,11 +126,12 @@ fn anthropic_error(error: &Error) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-impl IntoResponse for Failed {
-    fn into_response(self) -> Response {
+impl Failed {
+    /// The status, the headers and the body of the answer.
+    pub(in crate::listener) fn into_parts(self) -> (StatusCode, HeaderMap, Vec<u8>) {
         access::failed(self.error.code());
-        let mut response = bytes(self.status, self.family.error(&self.error));
-        let headers = response.headers_mut();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(millis) = self.error.details().retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000).max(1)));
         }
@@ -141,6 +142,15 @@ impl IntoResponse for Failed {
             // RFC 9110, 15.5.16: the header names the codings that are accepted.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
+        (self.status, headers, self.family.error(&self.error))
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let (status, headers, body) = self.into_parts();
+        let mut response = Response::new(Body::from(body));
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
         response
     }
 }

@@ -27,13 +27,7 @@ pub(in crate::listener) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
 /// completion.
 pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>) -> Response {
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
-    // With its exact length a text becomes a header's value without another allocation.
-    let mut id = String::with_capacity(if task.created >> 32 == 0 { 28 } else { 36 });
-    id.push_str("req-");
-    push_task(&mut id, task.created, task.gid);
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(HEADER, id);
-    }
+    task.name(response.headers_mut());
     response
 }
 
@@ -49,6 +43,30 @@ pub(in crate::listener) fn push_task(out: &mut String, created: u64, gid: Gid) {
 pub(in crate::listener) struct Task {
     created: u64,
     gid: Gid,
+}
+
+impl Task {
+    /// Some task.
+    #[cfg(test)]
+    pub(in crate::listener) fn of_test() -> Self {
+        Self { created: 1_767_225_600, gid: Gid(7) }
+    }
+
+    /// The request id.
+    pub(in crate::listener) fn id(&self) -> String {
+        // With its exact length a text becomes a header's value without another allocation.
+        let mut id = String::with_capacity(if self.created >> 32 == 0 { 28 } else { 36 });
+        id.push_str("req-");
+        push_task(&mut id, self.created, self.gid);
+        id
+    }
+
+    /// Adds the request id to the headers of an answer.
+    pub(in crate::listener) fn name(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::try_from(self.id()) {
+            headers.insert(HEADER, id);
+        }
+    }
 }
 
 impl From<&Submission> for Task {
@@ -72,15 +90,19 @@ impl Numbers {
     }
 
     /// Gives the answer an id: the caller's own, else its task's, else a new one.
-    pub(in crate::listener) fn name(&self, response: &mut Response, given: Option<HeaderValue>) {
-        let headers = response.headers_mut();
+    pub(in crate::listener) fn name(&self, headers: &mut HeaderMap, given: Option<HeaderValue>) {
         if let Some(id) = given {
             headers.insert(HEADER, id);
-        } else if !headers.contains_key(HEADER) {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            if let Ok(id) = HeaderValue::from_str(&format!("req-{:012x}-{number:x}", self.start)) {
-                headers.insert(HEADER, id);
-            }
+        } else if !headers.contains_key(HEADER)
+            && let Ok(id) = HeaderValue::try_from(self.make())
+        {
+            headers.insert(HEADER, id);
         }
+    }
+
+    /// A new id.
+    fn make(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("req-{:012x}-{number:x}", self.start)
     }
 }

@@ -97,6 +97,14 @@ impl Listener {
         self.certificates.clone()
     }
 
+    /// Lets hyper serve the busy routes too. Tests compare its answers with those of the native path.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_native_path(mut self) -> Self {
+        self.state.general = true;
+        self
+    }
+
     /// Accepts one more token with the scope `admin`, beside keys and configured tokens. The host program uses it for
     /// its own commands. Only the first call has an effect.
     pub fn accept_admin(&self, token: &Token) {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use http_body::Frame;
-use tokio::time::{Instant, Sleep};
 
+use super::alarm::Alarm;
 use super::body::within;
 use crate::Result;
 use crate::miner::Turn;
@@ -36,11 +36,14 @@ pub(in crate::listener) trait Layout: Send + Unpin + 'static {
     }
 }
 
-struct SseBody<L> {
+/// The events of a task on their way to a client.
+pub(in crate::listener) struct Events<L> {
     tokens: TokenStream,
     layout: L,
+    /// Events that were taken from the stream already.
     ready: Option<Vec<StreamEvent>>,
-    idle: Pin<Box<Sleep>>,
+    /// Goes off when the client has heard nothing for too long.
+    idle: Alarm,
     every: Duration,
     turn: Turn,
     /// Whether the stream's turn is over and the next poll gives way to others.
@@ -48,44 +51,65 @@ struct SseBody<L> {
     _submission: Submission,
 }
 
-impl<L: Layout> http_body::Body for SseBody<L> {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
+impl<L: Layout> Events<L> {
+    /// The events of `tokens`; `ready` are those that were taken from it already.
+    pub(in crate::listener) fn new(
+        submission: Submission,
+        tokens: TokenStream,
+        ready: Option<Vec<StreamEvent>>,
+        layout: L,
+        keepalive: Duration,
+    ) -> Self {
+        let idle = Alarm::after(keepalive);
+        let turn = Turn::default();
+        Self { tokens, layout, ready, idle, every: keepalive, turn, yields: false, _submission: submission }
+    }
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = &mut *self;
-        if std::mem::take(&mut this.yields) {
+    /// Appends the events that are ready to `out`, or a comment if the client has heard nothing for too long. `false`:
+    /// the stream is over, and nothing was appended.
+    pub(in crate::listener) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<bool> {
+        if std::mem::take(&mut self.yields) {
             // The connection writes out its buffer and polls again after other connections.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut out = Vec::new();
+        let before = out.len();
         // Events that show nothing to the client make no frame.
-        while out.is_empty() {
-            if this.layout.ended() {
-                return Poll::Ready(None);
+        while out.len() == before {
+            if self.layout.ended() {
+                return Poll::Ready(false);
             }
-            let batch = match this.ready.take() {
+            let batch = match self.ready.take() {
                 Some(events) => Poll::Ready(Some(events)),
-                None => this.tokens.poll_batch(cx),
+                None => self.tokens.poll_batch(cx),
             };
             match batch {
                 Poll::Ready(Some(events)) => {
                     out.reserve(256 * events.len());
-                    this.layout.stands_at(this.tokens.last_seq());
-                    this.layout.write(events, &mut out);
+                    self.layout.stands_at(self.tokens.last_seq());
+                    self.layout.write(events, out);
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => return Poll::Ready(false),
                 Poll::Pending => {
-                    ready!(this.idle.as_mut().poll(cx));
+                    ready!(self.idle.poll(cx));
                     out.extend_from_slice(b": ping\n\n");
                 }
             }
         }
-        let next = Instant::now() + this.every;
-        this.idle.as_mut().reset(next);
-        this.yields = this.turn.is_over(out.len());
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))))
+        self.idle.set(self.every);
+        self.yields = self.turn.is_over(out.len() - before);
+        Poll::Ready(true)
+    }
+}
+
+impl<L: Layout> http_body::Body for Events<L> {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut out = Vec::new();
+        let is_more = ready!(self.poll_into(cx, &mut out));
+        Poll::Ready(is_more.then(|| Ok(Frame::data(Bytes::from(out)))))
     }
 }
 
@@ -105,21 +129,17 @@ pub(in crate::listener) async fn first(
     }
 }
 
-/// Makes a response that streams the task's tokens; `ready` are events that were taken from the stream already.
-pub(in crate::listener) fn respond<L: Layout>(
-    submission: Submission,
-    tokens: TokenStream,
-    ready: Option<Vec<StreamEvent>>,
-    layout: L,
-    keepalive: Duration,
-) -> Response {
-    let idle = Box::pin(tokio::time::sleep(keepalive));
-    let turn = Turn::default();
-    let body = SseBody { tokens, layout, ready, idle, every: keepalive, turn, yields: false, _submission: submission };
-    let mut response = Response::new(Body::new(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+/// The headers of an answer that is a stream of events.
+pub(in crate::listener) const HEADERS: [(HeaderName, &str); 3] = [
+    (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+    (header::CACHE_CONTROL, "no-cache"),
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+];
+
+/// Makes a response of events.
+pub(in crate::listener) fn respond<L: Layout>(events: Events<L>) -> Response {
+    let mut response = Response::new(Body::new(events));
+    let headers = HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    response.headers_mut().extend(headers);
     response
 }

@@ -21,6 +21,8 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) traffic: Arc<Traffic>,
     /// The end of the listener.
     pub(in crate::listener) stop: Stop,
+    /// Whether hyper serves every request. Tests compare its answers with those of the native path.
+    pub(in crate::listener) general: bool,
     /// Permits for miners that have not yet identified themselves.
     pub(in crate::listener) handshakes: Arc<Semaphore>,
 }

@@ -5,14 +5,15 @@ use std::sync::OnceLock;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::fast_path::FastPath;
+use super::openai::route_of;
+use crate::model::RequestKind;
 use crate::router::{Metrics, RequestLabels};
 
 /// Counts of requests by method, route template and class of status.
 pub(in crate::listener) struct Traffic {
     requests: Family<RequestLabels, Counter>,
-    /// The counts of the busiest route, by class of status. Each is looked up once.
-    fast: [OnceLock<Counter>; STATUSES.len()],
+    /// The counts of the busy routes, by the kind of their requests and by class of status. Each is looked up once.
+    busy: [[OnceLock<Counter>; STATUSES.len()]; 3],
 }
 
 /// The classes of status.
@@ -29,14 +30,19 @@ fn class_of(status: http::StatusCode) -> usize {
 
 impl Traffic {
     pub(in crate::listener) fn new(metrics: &Metrics) -> Self {
-        Self { requests: metrics.requests(), fast: Default::default() }
+        Self { requests: metrics.requests(), busy: Default::default() }
     }
 
-    /// Counts a request that went the fast path.
-    pub(in crate::listener) fn count_fast(&self, status: http::StatusCode) {
+    /// Counts a request to a busy route.
+    pub(in crate::listener) fn count_busy(&self, kind: RequestKind, status: http::StatusCode) {
         let class = class_of(status);
-        let counter = self.fast[class].get_or_init(|| {
-            let labels = RequestLabels { method: "POST", route: FastPath::ROUTE.to_owned(), status: STATUSES[class] };
+        let place = match kind {
+            RequestKind::Chat => 0,
+            RequestKind::Completion => 1,
+            RequestKind::Embedding => 2,
+        };
+        let counter = self.busy[place][class].get_or_init(|| {
+            let labels = RequestLabels { method: "POST", route: route_of(kind).to_owned(), status: STATUSES[class] };
             self.requests.get_or_create(&labels).clone()
         });
         counter.inc();

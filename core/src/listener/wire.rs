@@ -1,10 +1,5 @@
 //! A client's connection between the socket and hyper. It counts the bytes of heads, and detects whether a client that
-//! sends no more has hung up.
-//!
-//! A client that has sent its request may close its side and wait for the answer (RFC 9112, 9.6), or it may have hung
-//! up. The router reads an end of the stream in both cases. Before the answer begins, the router sends an interim
-//! response (`100 Continue`, which every client of HTTP/1.1 skips) to tell them apart: the operating system of a client
-//! that has gone refuses it. Once an answer has begun, an end of the stream counts as a hang-up.
+//! sends no more has hung up ([`super::presence`]).
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU32};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Version;
@@ -20,23 +14,10 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
 use super::heads::{Head, TooMuch};
+use super::presence::Presence;
 use super::stall::StallGuard;
-
-/// The time before the first interim response. Hang-ups are more frequent than half-closed connections and must stop
-/// their miners soon. An answer that is ready earlier is written without an interim response.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
-
-/// The time after which the refusal of an interim response is first looked for. Each further wait is four times as
-/// long. From this machine the refusal comes at once, from elsewhere after a round trip.
-const REFUSAL: Duration = Duration::from_millis(1);
-
-/// The time between two interim responses.
-const LOOKS: Duration = Duration::from_secs(1);
-
-const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A stream that knows whether its other end has gone.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -116,6 +97,11 @@ impl Meter {
         self.enter(if upgraded { Phase::Upgraded } else { Phase::Between });
     }
 
+    /// Notes that requests of the connection were answered before hyper took over.
+    pub(super) fn goes_on(&self) {
+        self.enter(Phase::Between);
+    }
+
     /// Whether no request was passed on yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.phase() == Phase::Fresh
@@ -175,19 +161,6 @@ impl http_body::Body for Watched {
     }
 }
 
-/// The progress of detecting whether a client that sends no more is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// The next interim response is due after the wait.
-    Due,
-    /// An interim response was sent; the value is the current wait for its refusal.
-    Made(Duration),
-}
-
-fn first_look() -> (Look, Pin<Box<Sleep>>) {
-    (Look::Due, Box::pin(tokio::time::sleep(FIRST_LOOK)))
-}
-
 /// The connection in the form that hyper uses.
 pub(super) struct Wire<S> {
     inner: StallGuard<S>,
@@ -199,55 +172,26 @@ pub(super) struct Wire<S> {
     requests: u32,
     /// Whether the client sends no more.
     ended: bool,
-    look: Option<(Look, Pin<Box<Sleep>>)>,
+    presence: Presence,
 }
 
 impl<S: Socket> Wire<S> {
-    /// `before` holds the bytes of the first head that were read already; `head` has counted them.
+    /// `before` holds the bytes of the next head that were read already; `head` has counted them.
     pub(super) fn new(inner: StallGuard<S>, meter: Meter, head: Head, before: Bytes) -> Self {
-        Self { inner, meter, before, head, requests: 0, ended: false, look: None }
+        Self { inner, meter, before, head, requests: 0, ended: false, presence: Presence::default() }
     }
 
     pub(super) fn into_inner(self) -> StallGuard<S> {
         self.inner
     }
 
-    /// Ready with an error when the client has gone; never ready while the client waits for its answer.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let gone = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the client has hung up")));
-        loop {
-            let (look, sleep) = self.look.get_or_insert_with(first_look);
-            ready!(sleep.as_mut().poll(cx));
-            if self.inner.get_ref().has_failed() {
-                return gone();
-            }
-            let next = match look {
-                Look::Made(waited) if *waited >= LOOKS / 4 => (Look::Due, LOOKS),
-                Look::Made(waited) => (Look::Made(*waited * 4), *waited * 4),
-                Look::Due => {
-                    // A client that does not even take this waits for no answer.
-                    match Pin::new(&mut self.inner).poll_write(cx, INTERIM) {
-                        Poll::Ready(Ok(written)) if written == INTERIM.len() => {}
-                        _ => return gone(),
-                    }
-                    if let Poll::Ready(Err(_)) = Pin::new(&mut self.inner).poll_flush(cx) {
-                        return gone();
-                    }
-                    (Look::Made(REFUSAL), REFUSAL)
-                }
-            };
-            self.look = Some((next.0, Box::pin(tokio::time::sleep(next.1))));
-        }
-    }
-
     /// Handles a read after the client's side has ended.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.meter.phase() {
-            Phase::Waiting => self.poll_gone(cx),
+            Phase::Waiting => self.presence.poll_gone(&mut self.inner, cx).map(Err),
             // hyper may have read the whole body although the request has not taken the last part of it.
             Phase::Asked => {
-                let (_, sleep) = self.look.get_or_insert_with(first_look);
-                ready!(sleep.as_mut().poll(cx));
+                ready!(self.presence.poll_first(cx));
                 Poll::Ready(Ok(()))
             }
             Phase::Fresh | Phase::Between | Phase::Upgraded => Poll::Ready(Ok(())),
@@ -271,7 +215,7 @@ impl<S: Socket> AsyncRead for Wire<S> {
         let requests = this.meter.0.requests.load(Relaxed);
         if requests != this.requests {
             this.requests = requests;
-            this.look = None;
+            this.presence.clear();
             this.head.clear();
         }
         if this.ended {

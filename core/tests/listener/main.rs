@@ -26,6 +26,8 @@ mod keys;
 mod limits;
 mod lists;
 mod metrics;
+mod native;
+mod native_requests;
 mod numbers;
 mod ready;
 mod resume;

@@ -4,6 +4,7 @@ mod answer;
 mod config;
 mod frame;
 mod handshake;
+mod head;
 mod query;
 mod request;
 mod stream;
@@ -58,7 +59,7 @@ fn stable<T, E: Display>(record: &T, write: impl Fn(&T) -> String, read: impl Fn
 }
 
 /// All targets.
-pub static TARGETS: [Target; 8] = [
+pub static TARGETS: [Target; 9] = [
     stream::TARGET,
     answer::TARGET,
     request::TARGET,
@@ -67,6 +68,7 @@ pub static TARGETS: [Target; 8] = [
     handshake::TARGET,
     config::TARGET,
     query::TARGET,
+    head::TARGET,
 ];
 
 /// The target of that name.

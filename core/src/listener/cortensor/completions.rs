@@ -19,7 +19,7 @@ use crate::listener::extract::InPath;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{CortensorFailures, IdempotencyKey, ServerSentEvent, also};
 use crate::listener::reply::{self, Failed, Family};
-use crate::listener::sse;
+use crate::listener::sse::{self, Events};
 use crate::listener::state::AppState;
 use crate::listener::{access, body, intake, openai, request_id};
 use crate::model::{CompletionRecord, RequestKind, Scope, TaskRequest, Whole};
@@ -262,7 +262,7 @@ async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<
             let mut tokens = submission.stream();
             let keepalive = Duration::from_millis(state.config.keepalive_ms);
             let first = sse::first(&mut tokens, keepalive).await?;
-            Ok(sse::respond(submission, tokens, first, layout, keepalive))
+            Ok(sse::respond(Events::new(submission, tokens, first, layout, keepalive)))
         }
         Form::Whole => {
             let completion = submission.result().await?;

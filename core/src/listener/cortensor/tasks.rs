@@ -17,8 +17,9 @@ use crate::listener::auth::Caller;
 use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{LastEventId, ReadFailures, ServerSentEvent};
 use crate::listener::reply::{self, Failed};
+use crate::listener::sse::{self, Events};
 use crate::listener::state::AppState;
-use crate::listener::{access, request_id, sse};
+use crate::listener::{access, request_id};
 use crate::model::{Scope, TaskRecord, absent, page_rows, page_start, wanted_tasks};
 use crate::router::Meter;
 use crate::store::TaskQuery;
@@ -145,7 +146,9 @@ async fn join(
     access::about(&submission);
     let named = request_id::Task::from(&submission);
     let first = sse::first(&mut tokens, keepalive).await;
-    let answer = first.map(|first| sse::respond(submission, tokens, first, layout, keepalive)).map_err(Failed::from);
+    let answer = first
+        .map(|first| sse::respond(Events::new(submission, tokens, first, layout, keepalive)))
+        .map_err(Failed::from);
     Ok(request_id::of_task(&named, answer))
 }
 

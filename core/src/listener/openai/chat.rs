@@ -3,16 +3,14 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
 use http::HeaderMap;
 
-use super::run;
+use super::run::{self, Answer};
 use super::schema::ChatCompletion;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::ChatCompletionRequest;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
-use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
 use crate::model::RequestKind;
 
@@ -36,6 +34,6 @@ pub(in crate::listener) async fn create(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
+) -> Answer {
     run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Chat).await
 }

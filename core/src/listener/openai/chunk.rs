@@ -30,7 +30,7 @@ pub(super) struct StreamSpec {
 }
 
 /// Writes one stream.
-pub(super) struct ChunkWriter {
+pub(in crate::listener) struct ChunkWriter {
     id: String,
     /// The id as it stands in an upstream's chunks.
     id_json: Vec<u8>,

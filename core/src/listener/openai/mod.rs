@@ -24,9 +24,12 @@ mod splice;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(in crate::listener) use chunk::ChunkWriter;
 #[cfg(feature = "embed")]
 pub(crate) use counts::EmbeddingCounts;
-pub(in crate::listener) use run::{Reading, chat as answer_chat, submit};
+pub(in crate::listener) use run::{
+    Answer, Named, Reading, chat as answer_chat, may_submit, parse, perform, refused, route_of, submit,
+};
 
 use crate::listener::state::AppState;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::chunk::{ChunkWriter, StreamSpec};
@@ -12,15 +12,77 @@ use crate::config::LimitsConfig;
 use crate::listener::auth::Caller;
 use crate::listener::marks::{Marked, Marks};
 use crate::listener::reply::{self, Failed, Family};
+use crate::listener::sse::{self, Events};
 use crate::listener::state::AppState;
-use crate::listener::{access, body, intake, request_id, sse};
-use crate::model::{RequestKind, Scope, TaskRequest};
+use crate::listener::{access, body, intake, request_id};
+use crate::model::{RequestKind, Scope, SessionId, TaskId, TaskRequest};
 use crate::router::{Checked, Intake, Wish};
-use crate::{Result, Submission};
+use crate::{Error, Result, Submission};
 
 /// Headers in which OpenAI's SDKs send their own timeout, in seconds.
 static SDK_TIMEOUTS: [HeaderName; 2] =
     [HeaderName::from_static("x-stainless-timeout"), HeaderName::from_static("x-stainless-read-timeout")];
+
+/// The answer to a request that makes a task.
+pub(in crate::listener) enum Answer {
+    /// The whole answer, as JSON.
+    Whole(Named, Vec<u8>),
+    /// The stream of the answer.
+    Events(Named, Box<Events<ChunkWriter>>),
+    /// An error. It has the id of its task if there is one.
+    Failed(Option<request_id::Task>, Failed),
+}
+
+/// The names of an answer's task.
+#[derive(Clone, Copy)]
+pub(in crate::listener) struct Named {
+    pub(in crate::listener) session: SessionId,
+    pub(in crate::listener) task: TaskId,
+    pub(in crate::listener) id: request_id::Task,
+}
+
+impl From<&Submission> for Named {
+    fn from(submission: &Submission) -> Self {
+        Self { session: submission.session_id(), task: submission.task_id(), id: submission.into() }
+    }
+}
+
+impl Named {
+    /// The names of some task.
+    #[cfg(test)]
+    pub(in crate::listener) fn of_test() -> Self {
+        Self { session: SessionId(2), task: TaskId(3), id: request_id::Task::of_test() }
+    }
+
+    /// Names the task in headers, because OpenAI's bodies have no member for it.
+    fn tell(&self, headers: &mut HeaderMap) {
+        // Most programs use the first sessions alone.
+        const FIRST: [&str; 4] = ["0", "1", "2", "3"];
+        let known = usize::try_from(self.session.0).ok().and_then(|session| FIRST.get(session));
+        let session = known.map_or_else(|| HeaderValue::from(self.session.0), |text| HeaderValue::from_static(text));
+        headers.insert(intake::SESSION, session);
+        headers.insert(intake::TASK, HeaderValue::from(self.task.0));
+        self.id.name(headers);
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let (named, mut response) = match self {
+            Self::Whole(named, body) => (named, reply::bytes(StatusCode::OK, body)),
+            Self::Events(named, events) => (named, sse::respond(*events)),
+            Self::Failed(task, failed) => {
+                let mut response = failed.into_response();
+                if let Some(task) = task {
+                    task.name(response.headers_mut());
+                }
+                return response;
+            }
+        };
+        named.tell(response.headers_mut());
+        response
+    }
+}
 
 /// Reads a body, submits it, and answers with the result or the stream.
 pub(in crate::listener) async fn submit(
@@ -29,43 +91,69 @@ pub(in crate::listener) async fn submit(
     head: Marked<'_>,
     body: Body,
     kind: RequestKind,
-) -> Result<Response, Failed> {
-    let failed = |error| Failed::new(Family::OpenAi, error);
-    let (submission, reading) = match take_in(state, caller, head, body, kind).await {
-        Ok(taken) => taken,
-        Err(refusal) => {
-            state.router.refused_at(route_of(kind), refusal.error(), || intake::trace(head));
-            return Err(refusal);
-        }
+) -> Answer {
+    let read = async {
+        may_submit(caller)?;
+        let body = body::read(state, Family::OpenAi, head, body).await?;
+        parse(&body, kind)
     };
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&task, respond(state, submission, reading).await.map_err(failed)))
+    match read.await {
+        Ok(request) => perform(state, caller, head, request).await,
+        Err(refusal) => refused(state, head, kind, refusal),
+    }
 }
 
-/// Reads a body and submits it.
-async fn take_in(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    body: Body,
-    kind: RequestKind,
-) -> Result<(Submission, Reading), Failed> {
-    let failed = |error| Failed::new(Family::OpenAi, error);
-    caller.may(Scope::Submit).map_err(failed)?;
-    let body = body::read(state, Family::OpenAi, head, body).await?;
-    let mut request: TaskRequest = body::parse(Family::OpenAi, &body)?;
-    drop(body);
+/// Refuses a caller that may make no tasks.
+///
+/// # Errors
+/// The refusal.
+pub(in crate::listener) fn may_submit(caller: &Caller) -> Result<(), Failed> {
+    caller.may(Scope::Submit).map_err(failed)
+}
+
+/// Reads a request from its body.
+///
+/// # Errors
+/// The error names the field at fault.
+pub(in crate::listener) fn parse(body: &[u8], kind: RequestKind) -> Result<TaskRequest, Failed> {
+    let mut request: TaskRequest = body::parse(Family::OpenAi, body)?;
     request.kind = kind;
     if kind == RequestKind::Completion {
         // OpenAI's completions go to the model without a chat template.
         request.prompt_type = 1;
     }
-    enter(state, caller, head, request).await.map_err(failed)
+    Ok(request)
+}
+
+/// The answer to a request that made no task.
+pub(in crate::listener) fn refused(state: &AppState, head: Marked<'_>, kind: RequestKind, refusal: Failed) -> Answer {
+    state.router.refused_at(route_of(kind), refusal.error(), || intake::trace(head));
+    Answer::Failed(None, refusal)
+}
+
+/// Submits a request, and answers with the result or the stream.
+pub(in crate::listener) async fn perform(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    request: TaskRequest,
+) -> Answer {
+    let kind = request.kind;
+    let (submission, reading) = match enter(state, caller, head, request).await {
+        Ok(entered) => entered,
+        Err(error) => return refused(state, head, kind, failed(error)),
+    };
+    access::about(&submission);
+    let task = request_id::Task::from(&submission);
+    respond(state, submission, reading).await.unwrap_or_else(|error| Answer::Failed(Some(task), failed(error)))
+}
+
+fn failed(error: Error) -> Failed {
+    Failed::new(Family::OpenAi, error)
 }
 
 /// The route of that kind of requests.
-fn route_of(kind: RequestKind) -> &'static str {
+pub(in crate::listener) const fn route_of(kind: RequestKind) -> &'static str {
     match kind {
         RequestKind::Chat => "/v1/chat/completions",
         RequestKind::Completion => "/v1/completions",
@@ -136,10 +224,10 @@ async fn enter(
 /// # Errors
 /// The task's error, if it fails before its first token.
 pub(in crate::listener) async fn chat(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
-    respond(state, submission, reading).await
+    Ok(respond(state, submission, reading).await?.into_response())
 }
 
-async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
+async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Answer> {
     // The stream's future is boxed, so that a whole answer does not reserve memory for it.
     if reading.stream { Box::pin(stream(state, submission, reading)).await } else { unary(submission, reading).await }
 }
@@ -175,15 +263,13 @@ fn session_of<'a>(head: Marked<'a>, request: &mut TaskRequest) -> Result<Wish<'a
 }
 
 /// Waits for the whole answer. A client that hangs up meanwhile drops this future, and with it the task.
-async fn unary(submission: Submission, reading: Reading) -> Result<Response> {
+async fn unary(submission: Submission, reading: Reading) -> Result<Answer> {
     let completion = submission.shared_result().await?;
     let body = answer::render(reading.request(&submission), &completion)?;
-    let mut response = reply::bytes(StatusCode::OK, body);
-    name_task(response.headers_mut(), &submission);
-    Ok(response)
+    Ok(Answer::Whole(Named::from(&submission), body))
 }
 
-async fn stream(state: &AppState, submission: Submission, reading: Reading) -> Result<Response> {
+async fn stream(state: &AppState, submission: Submission, reading: Reading) -> Result<Answer> {
     submission.accepted().await?;
     let keepalive = Duration::from_millis(state.config.keepalive_ms);
     let mut tokens = submission.stream();
@@ -197,20 +283,6 @@ async fn stream(state: &AppState, submission: Submission, reading: Reading) -> R
         include_usage: reading.usage,
         echo: request.prompt.clone().filter(|_| answer::echoes(request)),
     });
-    let mut named = HeaderMap::with_capacity(2);
-    name_task(&mut named, &submission);
-    let mut response = sse::respond(submission, tokens, first, layout, keepalive);
-    response.headers_mut().extend(named);
-    Ok(response)
-}
-
-/// Names the task in headers, because OpenAI's bodies have no member for it.
-fn name_task(headers: &mut HeaderMap, submission: &Submission) {
-    // Most programs use the first sessions alone.
-    const FIRST: [&str; 4] = ["0", "1", "2", "3"];
-    let session = submission.session_id().0;
-    let known = usize::try_from(session).ok().and_then(|session| FIRST.get(session));
-    let session = known.map_or_else(|| HeaderValue::from(session), |text| HeaderValue::from_static(text));
-    headers.insert(intake::SESSION, session);
-    headers.insert(intake::TASK, HeaderValue::from(submission.task_id().0));
+    let named = Named::from(&submission);
+    Ok(Answer::Events(named, Box::new(Events::new(submission, tokens, first, layout, keepalive))))
 }

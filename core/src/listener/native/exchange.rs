@@ -1,0 +1,272 @@
+//! One request to a busy route and its answer.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::{Poll, ready};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::client::{Client, Incoming, keep, scratch};
+use super::head::{Known, Lengths};
+use super::reply::{self, Ending, Part, Reply};
+use super::talk::Talk;
+use crate::Error;
+use crate::listener::access::{self, Line};
+use crate::listener::body;
+use crate::listener::cut::{Ends, cut_off};
+use crate::listener::gate::{Admitted, Gate, Refused};
+use crate::listener::limits::Limits;
+use crate::listener::openai::{self, ChunkWriter, Named, may_submit, parse, route_of};
+use crate::listener::peer::Connection;
+use crate::listener::reply::{Failed, Family};
+use crate::listener::request_id;
+use crate::listener::sse::Events;
+use crate::listener::wire::Socket;
+use crate::model::{RequestKind, TaskRequest, Timestamp};
+
+/// The most bytes of a whole answer that go out in one write with its head, and of the events of one write.
+const ONE_WRITE: usize = 64 << 10;
+
+/// The most bytes of a refused body that are read before the next head. A client whose head and body come in two
+/// packets keeps its connection.
+const UNREAD: u64 = 64 << 10;
+
+/// An answer before it is written.
+struct Outcome {
+    reply: Reply,
+    /// The caller's limits, of which the answer tells.
+    limits: Option<Limits>,
+    /// The causes that end a stream early.
+    ends: Option<Ends>,
+    /// The kind of the request, if the request got as far as its route.
+    kind: Option<RequestKind>,
+}
+
+impl Outcome {
+    /// The answer to a request that did not get as far as its route.
+    fn refused(limits: Option<Limits>, error: Error) -> Self {
+        Self { reply: Failed::new(Family::OpenAi, error).into(), limits, ends: None, kind: None }
+    }
+}
+
+impl<S: Socket> Talk<'_, S> {
+    /// Answers the request whose head is next. `false`: the connection ends.
+    pub(super) async fn exchange(&mut self, lengths: Lengths) -> bool {
+        let Self { gate, on, stop, client, known, unread, .. } = self;
+        let Some(known) = known.as_deref_mut() else { return false };
+        client.asked(lengths.head);
+        let closes = known.closes();
+        let id = known.id().cloned();
+        let line = Line::begin(&Method::POST, id.as_ref(), on, &gate.state().router.config().log);
+        let mut left = lengths.body;
+        let answering = answer(gate, on, client, known, &mut left);
+        // A client that has gone drops its request, and the line of the request tells of it.
+        let Ok(outcome) = Line::during(line.as_deref(), answering).await else { return false };
+        let ends_after = |client_wants: bool| client_wants || stop.graceful.is_cancelled();
+        let sending = Sending { gate, client, id, line, closes: ends_after(closes) };
+        if sending.send(outcome).await.is_err() {
+            return false;
+        }
+        *unread = client.skip(left);
+        *unread <= UNREAD && !ends_after(closes)
+    }
+}
+
+/// Checks a request, reads its body and makes its answer. `left` is the length of the body that was not read.
+///
+/// # Errors
+/// The client has gone.
+async fn answer<S: Socket>(
+    gate: &Gate,
+    on: &Connection,
+    client: &mut Client<S>,
+    known: &mut Known,
+    left: &mut u64,
+) -> io::Result<Outcome> {
+    let now = Timestamp::wall_clock();
+    let found = known.caller(gate, on, now).map_err(|error| Refused { limits: None, error });
+    let (caller, limits, key_life) = match found.and_then(|caller| gate.admit(caller, now)) {
+        Ok(Admitted { caller, limits, key_life }) => (caller, limits, key_life),
+        Err(Refused { limits, error }) => return Ok(Outcome::refused(limits, error)),
+    };
+    let (state, kind, head) = (gate.state(), known.kind(), known.marked());
+    access::on_fixed(route_of(kind));
+    let mut ends = Ends { closing: on.closing.clone(), key_life };
+    let request: Result<TaskRequest, Failed> = match may_submit(&caller) {
+        Err(refusal) => Err(refusal),
+        Ok(()) if client.came().len() as u64 >= *left => {
+            // The body came with its head, as it does in the usual case.
+            let length = usize::try_from(*left).unwrap_or(usize::MAX);
+            let body = &client.came()[..length];
+            let request = body::check(state, Family::OpenAi, head, body).and_then(|()| parse(body, kind));
+            client.take(length);
+            *left = 0;
+            request
+        }
+        Ok(()) => {
+            let body = Incoming { client: &mut *client, left: &mut *left };
+            // The future is boxed, so that connections reserve no memory for it.
+            let read = Box::pin(async {
+                let body = body::read(state, Family::OpenAi, head, body).await?;
+                parse(&body, kind)
+            });
+            match ends.hold(pin!(read)).await {
+                Ok(request) => request,
+                Err(error) => return Ok(Outcome::refused(limits, error)),
+            }
+        }
+    };
+    let answer = match request {
+        Err(refusal) => openai::refused(state, head, kind, refusal),
+        Ok(request) => {
+            let mut answer = pin!(openai::perform(state, &caller, head, request));
+            let answer = poll_fn(|cx| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(Ok(answer)));
+                }
+                if let Some(error) = ends.due(cx) {
+                    return Poll::Ready(Ok(Err(error)));
+                }
+                client.poll_gone(cx, false).map(Err)
+            });
+            match answer.await? {
+                Ok(answer) => answer,
+                Err(error) => return Ok(Outcome::refused(limits, error)),
+            }
+        }
+    };
+    Ok(Outcome { reply: answer.into(), limits, ends: Some(ends), kind: Some(kind) })
+}
+
+/// The way of an answer to its client.
+struct Sending<'a, S> {
+    gate: &'a Gate,
+    client: &'a mut Client<S>,
+    /// The request's id that its caller gave.
+    id: Option<HeaderValue>,
+    line: Option<Box<Line>>,
+    /// Whether the connection ends after the answer.
+    closes: bool,
+}
+
+impl<S: Socket> Sending<'_, S> {
+    /// Counts an answer and writes it.
+    ///
+    /// # Errors
+    /// When the client does not take it.
+    async fn send(mut self, outcome: Outcome) -> io::Result<()> {
+        let Outcome { reply, limits, ends, kind } = outcome;
+        let status = match &reply {
+            Reply::Said(status, ..) => *status,
+            Reply::Whole(..) | Reply::Events(..) => StatusCode::OK,
+        };
+        match kind {
+            Some(kind) => self.gate.state().traffic.count_busy(kind, status),
+            None => self.gate.state().traffic.count(&Method::POST, None, status),
+        }
+        let mut more = HeaderMap::new();
+        if let Some(limits) = limits {
+            limits.tell(&mut more);
+        }
+        match reply {
+            Reply::Whole(named, body) => {
+                let mut head = scratch();
+                self.begin(&named, &more, Some(body.len()), &mut head);
+                self.whole(head, &body).await
+            }
+            Reply::Events(named, events) => {
+                let mut head = Vec::with_capacity(512);
+                self.begin(&named, &more, None, &mut head);
+                let Self { client, line, .. } = self;
+                stream(client, head, events, ends, line).await
+            }
+            Reply::Said(status, mut headers, body) => {
+                headers.extend(more);
+                self.gate.name(&mut headers, self.id.take());
+                if let Some(line) = &mut self.line {
+                    line.answered(status, headers.get(request_id::HEADER));
+                }
+                let mut head = scratch();
+                reply::head(status, &headers, Ending { body: Some(body.len()), closes: self.closes }, &mut head);
+                self.whole(head, &body).await
+            }
+        }
+    }
+
+    /// Writes the head of an answer about a task. `body`: the length of its body, if the body is no stream.
+    fn begin(&mut self, named: &Named, more: &HeaderMap, body: Option<usize>, out: &mut Vec<u8>) {
+        let id = reply::id_of(named, self.id.as_ref());
+        if let Some(line) = &mut self.line {
+            line.answered(StatusCode::OK, Some(&id));
+        }
+        reply::task_head(named, id.as_bytes(), more, Ending { body, closes: self.closes }, out);
+    }
+
+    /// Writes an answer whose body is complete.
+    async fn whole(self, mut out: Vec<u8>, body: &[u8]) -> io::Result<()> {
+        if let Some(line) = self.line {
+            line.complete();
+        }
+        let (with_head, rest) = body.split_at(body.len().min(ONE_WRITE));
+        out.extend_from_slice(with_head);
+        let (mut first, mut second) = (0, 0);
+        poll_fn(|cx| {
+            ready!(self.client.poll_write(cx, &out, &mut first))?;
+            if rest.is_empty() { Poll::Ready(Ok(())) } else { self.client.poll_write(cx, rest, &mut second) }
+        })
+        .await?;
+        keep(out);
+        Ok(())
+    }
+}
+
+/// Writes a stream of events. All events that are ready go out in one write. While the client takes nothing, no further
+/// events are taken from the task.
+async fn stream<S: Socket>(
+    client: &mut Client<S>,
+    mut head: Vec<u8>,
+    events: Box<Events<ChunkWriter>>,
+    mut ends: Option<Ends>,
+    mut line: Option<Box<Line>>,
+) -> io::Result<()> {
+    // The events are dropped at their end, and with them the caller's attachment to the task.
+    let mut events = Some(events);
+    poll_fn(|cx| {
+        loop {
+            let sent = client.poll_sent(cx)?;
+            let mut waits = sent.is_pending();
+            if sent.is_ready() {
+                let Some(open) = &mut events else { return Poll::Ready(Ok(())) };
+                let mut part = Part::begin(scratch(), &head);
+                let mut is_last = false;
+                while part.len() < ONE_WRITE && !waits && !is_last {
+                    if let Some(error) = ends.as_mut().and_then(|ends| ends.due(cx)) {
+                        cut_off(Family::OpenAi, &error, part.data());
+                        is_last = true;
+                        break;
+                    }
+                    match open.poll_into(cx, part.data()) {
+                        Poll::Ready(more) => is_last = !more,
+                        Poll::Pending => waits = true,
+                    }
+                }
+                if is_last {
+                    events = None;
+                    if let Some(line) = line.take() {
+                        line.complete();
+                    }
+                }
+                let (out, at) = part.end(&head, is_last);
+                head = Vec::new();
+                let sent = if at < out.len() { client.send(cx, &out[at..]) } else { Ok(()) };
+                keep(out);
+                sent?;
+            }
+            if waits {
+                return client.poll_gone(cx, true).map(Err);
+            }
+        }
+    })
+    .await
+}
