@@ -154,11 +154,11 @@ impl Fleet {
             return;
         }
         miner.list(now);
-        if let Some(rank) = was {
-            self.free.remove(miner.free_list(), rank);
-        }
-        if let Some(rank) = now {
-            self.free.insert(miner.free_list(), rank);
+        match (was, now) {
+            (Some(was), Some(now)) => self.free.replace(miner.free_list(), was, now),
+            (Some(rank), None) => self.free.remove(miner.free_list(), rank),
+            (None, Some(rank)) => self.free.insert(miner.free_list(), rank),
+            (None, None) => {}
         }
     }
 

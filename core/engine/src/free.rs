@@ -46,6 +46,10 @@ impl FreeOfKind {
         });
     }
 
+    fn replace(&mut self, models: &[ModelId], was: Rank, now: Rank) {
+        self.change(models, |set| set.replace(&was, now));
+    }
+
     /// Changes all sets of a miner with these models.
     fn change(&mut self, models: &[ModelId], change: impl Fn(&mut Sorted<Rank>)) {
         if let Some(greatest) = models.iter().map(|id| id.place()).max()
@@ -61,13 +65,13 @@ impl FreeOfKind {
         let before = set.first().copied();
         change(set);
         let after = set.first().copied();
-        if before != after {
-            if let Some(before) = before {
+        match (before, after) {
+            (Some(before), Some(after)) if before != after => self.heads.replace(&(before, home), (after, home)),
+            (Some(before), None) => {
                 self.heads.remove(&(before, home));
             }
-            if let Some(after) = after {
-                self.heads.insert((after, home));
-            }
+            (None, Some(after)) => self.heads.insert((after, home)),
+            (Some(_), Some(_)) | (None, None) => {}
         }
         for id in models.iter().skip(1) {
             change(&mut self.by_model[id.place()].further);
@@ -154,6 +158,14 @@ impl FreeMiners {
         match list.reserved {
             Some(session) => self.reserved.entry(session, Sorted::default).insert(rank),
             None => self.of_kind(list.dedicated).insert(list.models, rank),
+        }
+    }
+
+    /// Moves a miner to another place in its list.
+    pub(super) fn replace(&mut self, list: FreeList<'_>, was: Rank, now: Rank) {
+        match list.reserved {
+            Some(session) => self.reserved.entry(session, Sorted::default).replace(&was, now),
+            None => self.of_kind(list.dedicated).replace(list.models, was, now),
         }
     }
 

@@ -52,7 +52,13 @@ pub struct Engine {
     hedging: Hedging,
     /// A buffer for the tasks that one decision looks at. It is kept to save allocations.
     window: Vec<(Tag, Gid)>,
+    /// The memory of the effects of an earlier step.
+    effects: Vec<Effect>,
 }
+
+/// The number of effects for which the engine keeps the memory. An event of a task has a few; only the end of a miner with
+/// many tasks has more.
+const KEPT_EFFECTS: usize = 16;
 
 /// The number of low bits of a piece's number that count within one start.
 const NUMBER_BITS: u32 = 32;
@@ -71,6 +77,7 @@ impl Engine {
             drain: DrainRate::default(),
             hedging: Hedging::default(),
             window: Vec::new(),
+            effects: Vec::new(),
             settings,
         }
     }
@@ -88,7 +95,7 @@ impl Engine {
 
     /// Takes an event, and returns the effects that the router must carry out, in order.
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        let mut step = Step::at(now);
+        let mut step = Step::at(now, std::mem::take(&mut self.effects));
         self.fleet.begin_step();
         match event {
             Event::Session(id, rules) => self.session(id, rules, &mut step),
@@ -124,6 +131,14 @@ impl Engine {
             self.fleet_thinned(&mut step);
         }
         step.effects()
+    }
+
+    /// Gives the list of a step's effects back once they are carried out. Its memory serves the next step.
+    pub fn reuse(&mut self, mut effects: Vec<Effect>) {
+        effects.clear();
+        if effects.capacity() <= KEPT_EFFECTS {
+            self.effects = effects;
+        }
     }
 
     /// Forgets a closed session. `false`: some of its work is still under way, and it stays.

@@ -12,9 +12,10 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// A step without effects yet.
-    pub(super) fn at(now: Timestamp) -> Self {
-        Self { now, out: Vec::new() }
+    /// A step without effects yet. `out` is an empty list whose memory the effects take.
+    pub(super) fn at(now: Timestamp, out: Vec<Effect>) -> Self {
+        debug_assert!(out.is_empty(), "effects of an earlier step are left");
+        Self { now, out }
     }
 
     /// The time of the event.
