@@ -122,7 +122,7 @@ impl<'a> StoredEnd<'a> {
                 }
             };
             task.results.push(
-                MinerResult::default().miner(answer.miner.into_owned()).hash(answer.hash.into_owned()).answer(
+                MinerResult::default().miner(answer.miner.into()).hash(answer.hash.into_owned()).answer(
                     Answer::default()
                         .text(answer.text.map_or_else(|| task.text.clone(), SharedText::from))
                         .finish_reason(FinishReason::from(answer.finish_reason.as_ref()))

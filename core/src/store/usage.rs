@@ -29,14 +29,15 @@ pub struct UsageGroup {
 impl UsageGroup {
     /// The group of an ended task.
     pub fn of(task: &Task) -> Self {
-        let winner = task.results.first().map(|result| &result.miner);
-        Self {
-            day: Day::of(task.ended_at.unwrap_or_default()),
-            key_id: task.key_id.as_deref().unwrap_or_default().to_owned(),
-            session: Some(task.session_id),
-            model: task.model_name().unwrap_or_default().to_owned(),
-            miner: winner.or(task.assigned_miners.last()).cloned().unwrap_or_default(),
-        }
+        let (day, session, names) = parts_of(task);
+        let [key_id, model, miner] = names.map(str::to_owned);
+        Self { day, key_id, session: Some(session), model, miner }
+    }
+
+    /// Whether this is the group of that task.
+    pub(super) fn is_of(&self, task: &Task) -> bool {
+        let (day, session, names) = parts_of(task);
+        (self.day, self.session) == (day, Some(session)) && names == [&*self.key_id, &*self.model, &*self.miner]
     }
 
     /// The next coarser group: all other tasks of the key, then all other tasks of the day.
@@ -64,6 +65,14 @@ impl UsageGroup {
             UsageBy::Miner => (0, &self.miner),
         }
     }
+}
+
+/// The parts of the group of an ended task: the day, the session, and the names of the key, the model and the miner.
+fn parts_of(task: &Task) -> (Day, SessionId, [&str; 3]) {
+    let winner = task.results.first().map(|result| &result.miner);
+    let miner = winner.or(task.assigned_miners.last()).map_or("", |miner| miner.as_str());
+    let key = task.key_id.as_deref().unwrap_or_default();
+    (Day::of(task.ended_at.unwrap_or_default()), task.session_id, [key, task.model_name().unwrap_or_default(), miner])
 }
 
 /// Counts in the row of a group, or in a coarser one if the day has no row left. `rows` is the number of the day's rows;

@@ -25,7 +25,7 @@ pub(super) fn weight(task: &Task) -> u64 {
     let rest = task.text.len()
         + results
         + task.error.as_ref().map_or(0, |error| error.message().len())
-        + task.assigned_miners.iter().map(String::len).sum::<usize>();
+        + task.assigned_miners.iter().map(|miner| miner.len()).sum::<usize>();
     FIXED + request_weight(&task.request) + rest as u64
 }
 

@@ -50,13 +50,13 @@ impl SessionTasks {
         Some(self.blocks.get(&(id.0 / BLOCK))?.tasks.get(&id.0)?.gid)
     }
 
-    /// Adds a task that has not ended. The id must not be in use.
-    pub(super) fn insert(&mut self, id: TaskId, gid: Gid) {
-        let block = self.blocks.entry(id.0 / BLOCK).or_default();
-        block.tasks.insert(id.0, Place { gid, ended: false });
-        block.open += 1;
+    /// Adds a task, which has `ended` or not. The id must not be in use.
+    pub(super) fn insert(&mut self, id: TaskId, gid: Gid, ended: bool) {
+        let (block, open) = (self.blocks.entry(id.0 / BLOCK).or_default(), u64::from(!ended));
+        block.tasks.insert(id.0, Place { gid, ended });
+        block.open += open;
         self.total += 1;
-        self.open += 1;
+        self.open += open;
         self.last = self.last.max(id);
     }
 
@@ -110,7 +110,7 @@ mod tests {
     fn a_page_is_found_over_holes_and_ended_tasks() {
         let mut tasks = SessionTasks::default();
         for id in (0..5_000).step_by(3) {
-            tasks.insert(TaskId(id), Gid(id + 1));
+            tasks.insert(TaskId(id), Gid(id + 1), id % 10 == 0);
         }
         let ids: Vec<u64> = (0..5_000).step_by(3).collect();
         for id in ids.iter().filter(|id| *id % 2 == 0) {

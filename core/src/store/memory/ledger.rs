@@ -100,7 +100,7 @@ impl Ledger {
         if self.tasks.contains_key(&new.gid) || self.gid(new.session_id, new.id).is_some() {
             return Err(id_in_use(&new));
         }
-        self.by_session.entry(new.session_id).or_default().insert(new.id, new.gid);
+        self.by_session.entry(new.session_id).or_default().insert(new.id, new.gid, false);
         self.last_gid = self.last_gid.max(new.gid);
         if let Some((name, _)) = &key {
             self.by_key.insert(Arc::clone(name), new.gid);
@@ -118,19 +118,41 @@ impl Ledger {
     }
 
     pub(super) fn finish(&mut self, task: Arc<Task>, bytes: u64) -> bool {
-        let Some(entry) = self.tasks.get_mut(&task.gid) else { return false };
+        let Some(entry) = self.tasks.get(&task.gid) else { return false };
         if !matches!(entry.body, Body::Open(_)) || entry.ids() != (task.gid, task.session_id, task.id) {
             return false;
         }
         if let Some(tasks) = self.by_session.get_mut(&task.session_id) {
             tasks.end(task.id);
         }
+        self.count_end(&task, bytes);
+        if let Some(entry) = self.tasks.get_mut(&task.gid) {
+            entry.body = Body::Ended { task, bytes };
+        }
+        true
+    }
+
+    /// Writes a task that was never accepted together with its end.
+    pub(super) fn record(&mut self, new: Arc<TaskSpec>, task: Arc<Task>, bytes: u64) -> bool {
+        let is_new = !self.tasks.contains_key(&new.gid) && self.gid(new.session_id, new.id).is_none();
+        let are_one = (new.gid, new.session_id, new.id) == (task.gid, task.session_id, task.id);
+        if !is_new || !are_one || new.idempotency.is_some() {
+            // An accept that is refused leaves what is there as it is.
+            drop(self.accept(new));
+            return self.finish(task, bytes);
+        }
+        self.by_session.entry(task.session_id).or_default().insert(task.id, task.gid, true);
+        self.last_gid = self.last_gid.max(task.gid);
+        self.count_end(&task, bytes);
+        self.tasks.insert(task.gid, Entry { body: Body::Ended { task, bytes }, key: None });
+        true
+    }
+
+    fn count_end(&mut self, task: &Task, bytes: u64) {
         self.ended.insert((task.ended_at.unwrap_or_default(), task.gid));
         self.ended_bytes += bytes;
         self.last_fence = self.last_fence.max(task.fence);
-        self.usage.count(&task);
-        entry.body = Body::Ended { task, bytes };
-        true
+        self.usage.count(task);
     }
 
     /// Removes the oldest ended tasks beyond the budget, but never `newest`.

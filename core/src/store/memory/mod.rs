@@ -51,6 +51,25 @@ impl MemoryStore {
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T>) -> Result<T> {
         self.ledger.lock().as_mut().map_or_else(|| Err(closed()), act)
     }
+
+    /// Writes the end of a task, and makes room for it.
+    fn end(&self, task: Arc<Task>, write: impl FnOnce(&mut Ledger, Arc<Task>, u64) -> bool) -> Pending<bool> {
+        if let Err(refused) = check_times(&task) {
+            return Pending::ready(Err(refused));
+        }
+        let bytes = weight(&task);
+        let mut evicted = Vec::new();
+        let answer = self.with(|ledger| {
+            let gid = task.gid;
+            let done = write(ledger, task, bytes);
+            if done && self.max_bytes != 0 {
+                ledger.evict(self.max_bytes, gid, &mut evicted);
+            }
+            Ok(done)
+        });
+        drop(evicted);
+        Pending::ready(answer)
+    }
 }
 
 impl Store for MemoryStore {
@@ -87,21 +106,11 @@ impl Store for MemoryStore {
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
-        if let Err(refused) = check_times(&task) {
-            return Pending::ready(Err(refused));
-        }
-        let bytes = weight(&task);
-        let mut evicted = Vec::new();
-        let answer = self.with(|ledger| {
-            let gid = task.gid;
-            let done = ledger.finish(task, bytes);
-            if done && self.max_bytes != 0 {
-                ledger.evict(self.max_bytes, gid, &mut evicted);
-            }
-            Ok(done)
-        });
-        drop(evicted);
-        Pending::ready(answer)
+        self.end(task, Ledger::finish)
+    }
+
+    fn record(&self, task: Arc<TaskSpec>, end: Arc<Task>) -> Pending<bool> {
+        self.end(end, |ledger, end, bytes| ledger.record(task, end, bytes))
     }
 
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {

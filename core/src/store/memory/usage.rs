@@ -14,6 +14,9 @@ pub(super) struct UsageBook {
     rows: BTreeMap<UsageGroup, UsageCounts>,
     /// The number of rows of each day.
     days: BTreeMap<Day, u64>,
+    /// The group of the task that was counted last, and counts of it that its row does not have yet. Most tasks belong
+    /// to the group of the task before, and adding to these counts needs no look-up.
+    last: Option<(UsageGroup, UsageCounts)>,
 }
 
 impl UsageBook {
@@ -23,7 +26,19 @@ impl UsageBook {
 
     /// Counts an ended task.
     pub(super) fn count(&mut self, task: &Task) {
-        let (group, counts) = (UsageGroup::of(task), UsageCounts::of(task));
+        let counts = UsageCounts::of(task);
+        if let Some((group, sum)) = &mut self.last
+            && group.is_of(task)
+        {
+            return sum.add(&counts);
+        }
+        self.settle();
+        self.last = Some((UsageGroup::of(task), counts));
+    }
+
+    /// Adds the counts of the last group to its row.
+    fn settle(&mut self) {
+        let Some((group, counts)) = self.last.take() else { return };
         let of_day = self.days.entry(group.day).or_default();
         let Ok(new) = count_in::<Infallible>(group, *of_day, self.most, |group| {
             Ok(self.rows.get_mut(group).map(|row| row.add(&counts)).is_some())
@@ -35,7 +50,8 @@ impl UsageBook {
     }
 
     /// Reads a page.
-    pub(super) fn page(&self, query: &UsageQuery) -> UsagePage {
+    pub(super) fn page(&mut self, query: &UsageQuery) -> UsagePage {
+        self.settle();
         let mut parts: BTreeMap<(i64, &str), BTreeMap<&str, UsageCounts>> = BTreeMap::new();
         for (group, counts) in self.rows.iter().filter(|(group, _)| query.takes(group)) {
             let part = parts.entry(group.place(query.by)).or_default();
@@ -56,6 +72,7 @@ impl UsageBook {
 
     /// Deletes the rows of days before that one. Gives their number.
     pub(super) fn forget(&mut self, before: Day) -> u64 {
+        self.settle();
         let count = self.rows.len();
         self.rows.retain(|group, _| group.day >= before);
         self.days.retain(|day, _| *day >= before);
