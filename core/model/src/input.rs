@@ -3,10 +3,11 @@
 
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::request::Gather;
 use super::told::told;
 use super::whole::Whole;
 use super::{Error, RequestKind, Result, TaskRequest};
@@ -57,9 +58,20 @@ impl TaskRequest {
     /// # Errors
     /// `InvalidArgument` names the field.
     #[doc(hidden)]
-    pub fn with_checked_input(mut self) -> Result<Self> {
+    pub fn with_checked_input(self) -> Result<Self> {
+        self.with_checked_text().map(|(request, _)| request)
+    }
+
+    /// As [`with_checked_input`](Self::with_checked_input). Also gives the [`prompt_text`](Self::prompt_text), which the
+    /// check of a chat finds on its way.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    #[doc(hidden)]
+    pub fn with_checked_text(mut self) -> Result<(Self, String)> {
+        let mut text = None;
         match self.kind {
-            RequestKind::Chat => check_messages(self.messages.as_deref())?,
+            RequestKind::Chat => text = check_messages(self.messages.as_deref())?,
             RequestKind::Completion => {
                 if let Some(list) = self.extra("prompt") {
                     if let Some(one) = one_prompt(list)? {
@@ -76,7 +88,9 @@ impl TaskRequest {
             }
         }
         self.choices()?;
-        Ok(self)
+        // The prompt comes before the messages, if a request has both.
+        let text = text.filter(|_| self.prompt.is_none()).unwrap_or_else(|| self.prompt_text());
+        Ok((self, text))
     }
 
     /// The number of choices that the caller wants for each prompt (`n`).
@@ -149,100 +163,120 @@ fn check_input(input: Option<&RawValue>) -> Result<()> {
     texts("input", input).map(drop)
 }
 
-fn check_messages(messages: Option<&RawValue>) -> Result<()> {
+/// Checks a list of messages. Gives its text; `None`: some value in it has no text that could be read, such as a
+/// number out of range, although the list is JSON and right in itself.
+fn check_messages(messages: Option<&RawValue>) -> Result<Option<String>> {
     let Some(messages) = messages else {
         return Err(Error::invalid("messages", "messages is missing: give a list of {\"role\":...,\"content\":...}"));
     };
-    match serde_json::from_str::<Messages>(messages.get()) {
-        Ok(Messages(0)) => Err(Error::invalid("messages", "messages is an empty list: give at least one message")),
-        Ok(_) => Ok(()),
+    let count = |list: Messages<'_>| list.deserialize(&mut serde_json::Deserializer::from_str(messages.get()));
+    let mut text = String::new();
+    let (count, text) = match count(Messages(Some(&mut text))) {
+        Ok(count) => (Ok(count), Some(text)),
+        Err(_) => (count(Messages(None)), None),
+    };
+    match count {
+        Ok(0) => Err(Error::invalid("messages", "messages is an empty list: give at least one message")),
+        Ok(_) => Ok(text),
         Err(error) => {
             Err(Error::invalid("messages", format!("messages must be a list of objects with a role: {}", told(&error))))
         }
     }
 }
 
-/// The number of messages in a list. The reader checks that each message is an object with a role that is a string,
-/// and keeps nothing of it.
-struct Messages(usize);
-impl<'de> Deserialize<'de> for Messages {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Messages;
+/// Counts the messages in a list. The reader checks that each message is an object with a role that is a string. It
+/// keeps the text of the messages, as [`Gather`] does, where there is a place for it, and nothing else.
+struct Messages<'a>(Option<&'a mut String>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of messages")
-            }
+impl<'de> DeserializeSeed<'de> for Messages<'_> {
+    type Value = usize;
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Messages, A::Error> {
-                let mut count = 0;
-                while seq.next_element::<Message>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Messages(count))
-            }
-        }
-        deserializer.deserialize_seq(List)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }
 
-struct Message;
+impl<'de> Visitor<'de> for Messages<'_> {
+    type Value = usize;
 
-impl<'de> Deserialize<'de> for Message {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(field_identifier, rename_all = "snake_case")]
-        enum Member {
-            Role,
-            #[serde(other)]
-            Other,
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while seq.next_element_seed(Message(self.0.as_deref_mut()))?.is_some() {
+            count += 1;
         }
+        Ok(count)
+    }
+}
 
-        /// A string that the reader checks and does not keep.
-        struct Text;
-        impl<'de> Deserialize<'de> for Text {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Self)
-            }
-        }
-        impl Visitor<'_> for Text {
-            type Value = Self;
+/// One message, with the place for its text.
+struct Message<'a>(Option<&'a mut String>);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a role, which is a string")
-            }
+/// The members of a message that are looked at.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Member {
+    Role,
+    Content,
+    Text,
+    #[serde(other)]
+    Other,
+}
 
-            fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-                Ok(self)
-            }
-        }
+impl<'de> DeserializeSeed<'de> for Message<'_> {
+    type Value = ();
 
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Message;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with a role")
-            }
+impl<'de> Visitor<'de> for Message<'_> {
+    type Value = ();
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message, A::Error> {
-                let mut role = false;
-                while let Some(member) = map.next_key()? {
-                    match member {
-                        Member::Role => {
-                            map.next_value::<Text>()?;
-                            role = true;
-                        }
-                        Member::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a role")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut role = false;
+        while let Some(member) = map.next_key()? {
+            match (member, &mut self.0) {
+                (Member::Role, _) => {
+                    map.next_value::<Role>()?;
+                    role = true;
                 }
-                role.then_some(Message).ok_or_else(|| serde::de::Error::missing_field("role"))
+                (Member::Content | Member::Text, Some(text)) => map.next_value_seed(Gather(text))?,
+                (Member::Content | Member::Text | Member::Other, _) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
             }
         }
-        deserializer.deserialize_map(Object)
+        if role { Ok(()) } else { Err(serde::de::Error::missing_field("role")) }
+    }
+}
+
+/// A string that the reader checks and does not keep.
+struct Role;
+
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Self)
+    }
+}
+
+impl Visitor<'_> for Role {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a role, which is a string")
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
     }
 }
 
@@ -313,6 +347,35 @@ mod tests {
         assert_eq!(read(RequestKind::Chat, &chat("3")).unwrap().choices().unwrap(), 3);
         for bad in ["0", "129", "1.5", "\"2\"", "-1"] {
             assert_eq!(param(RequestKind::Chat, &chat(bad)), "n", "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_check_gives_the_text_of_the_prompt() {
+        let chats = [
+            r#"[{"role":"user","content":"a"}]"#,
+            r#"[{"content":[{"type":"text","text":"a\nb"},{"image_url":{"url":"x"}}],"role":"user"},{"role":"x","text":"c"}]"#,
+            r#"[{"role":"user","content":null,"tool_calls":[{"content":"no"}]},{"content":"t\u00e9xt","role":"b","content":7}]"#,
+            // The text ends before a value that cannot be read.
+            r#"[{"role":"user","content":"a"},{"role":"user","content":["b",1e999,"c"]},{"role":"user","content":"d"}]"#,
+            r#"[{"role":"user","content":"a\ud800"},{"role":"user","content":"b"}]"#,
+        ];
+        for chat in chats {
+            for other in ["", r#","prompt":"p","prompt_template":"<{prompt}>""#] {
+                let body = format!(r#"{{"messages":{chat}{other}}}"#);
+                let request: TaskRequest = crate::json::from_json("body", body.as_bytes()).unwrap();
+                let (checked, text) = request.kind(RequestKind::Chat).with_checked_text().unwrap();
+                assert_eq!(text, checked.prompt_text(), "{body}");
+            }
+        }
+        for (kind, body) in [
+            (RequestKind::Completion, r#"{"prompt":["one"],"prompt_template":"<{prompt}>"}"#),
+            (RequestKind::Completion, r#"{"prompt":["a","b"]}"#),
+            (RequestKind::Embedding, r#"{"input":["a","b"]}"#),
+        ] {
+            let request: TaskRequest = crate::json::from_json("body", body.as_bytes()).unwrap();
+            let (checked, text) = request.kind(kind).with_checked_text().unwrap();
+            assert_eq!(text, checked.prompt_text(), "{body}");
         }
     }
 }

@@ -195,7 +195,7 @@ impl TaskRequest {
 
 /// Appends every `content` and `text` of a message list, and plain strings, each on a line of its own. It builds no
 /// tree of the JSON values, because every submission runs this code.
-struct Gather<'a>(&'a mut String);
+pub(crate) struct Gather<'a>(pub(crate) &'a mut String);
 
 /// The members of a message in which text is looked for.
 #[derive(Deserialize)]
