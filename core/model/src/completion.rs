@@ -71,9 +71,9 @@ pub struct Completion {
     /// The winner's answer.
     pub answer: Answer,
     /// The address of the miner that gave it.
-    pub miner_address: String,
+    pub miner_address: SharedText,
     /// All answers with their miners' addresses, the winner's first, where several were asked for.
-    pub alternatives: Vec<(String, Answer)>,
+    pub alternatives: Vec<(SharedText, Answer)>,
     /// How the answers compare, where several were asked for.
     pub verdict: Option<Verdict>,
 }
@@ -89,7 +89,7 @@ impl Completion {
             created: 0,
             model: String::new(),
             answer,
-            miner_address: String::new(),
+            miner_address: SharedText::default(),
             alternatives: Vec::new(),
             verdict: None,
         }

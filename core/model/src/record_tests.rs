@@ -109,7 +109,7 @@ fn empty_completion() -> Completion {
         created: 0,
         model: String::new(),
         answer: Answer::default(),
-        miner_address: String::new(),
+        miner_address: SharedText::default(),
         alternatives: Vec::new(),
         verdict: None,
     }
@@ -142,7 +142,7 @@ fn task() -> Task {
         committed_at: Some(Timestamp(1_767_225_601_500)),
         ended_at: Some(Timestamp(1_767_225_602_000)),
         deadline: Timestamp(1_767_225_660_000),
-        assigned_miners: texts(["0xa", "0xb"]),
+        assigned_miners: vec!["0xa".into(), "0xb".into()],
         text: "4".into(),
         results: vec![MinerResult { miner: "0xa".into(), answer: answer("4"), hash: "4b22".into() }],
         attempts: 2,

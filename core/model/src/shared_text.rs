@@ -81,6 +81,12 @@ impl From<std::borrow::Cow<'_, str>> for SharedText {
     }
 }
 
+impl From<Arc<str>> for SharedText {
+    fn from(text: Arc<str>) -> Self {
+        Self::of(text)
+    }
+}
+
 impl From<SharedText> for String {
     fn from(text: SharedText) -> Self {
         text.as_str().to_owned()

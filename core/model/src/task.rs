@@ -56,7 +56,7 @@ crate::record! {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MinerResult {
     /// The miner's address.
-    pub miner: String,
+    pub miner: SharedText,
     /// Its answer.
     pub answer: Answer,
     /// SHA-256 of the answer's text, hexadecimal.
@@ -98,7 +98,7 @@ pub struct Task {
     /// When it is given up.
     pub deadline: Timestamp,
     /// Addresses of the miners that got it, in order.
-    pub assigned_miners: Vec<String>,
+    pub assigned_miners: Vec<SharedText>,
     /// The text so far, or the whole of it.
     pub text: SharedText,
     /// The answers, the winner's first.

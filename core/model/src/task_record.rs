@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Outcome, Task, TaskState, Timestamp, Usage, Verdict};
+use super::{Outcome, SharedText, Task, TaskState, Timestamp, Usage, Verdict};
 
 /// The answers to a task, where it is shown alone.
 #[derive(Debug, Serialize)]
@@ -65,7 +65,8 @@ pub struct TaskRecord<'a> {
     /// Seconds that miners took; 0 before the end.
     execution_time: f64,
     /// The addresses of the miners that worked on it, in their order.
-    assigned_miners: &'a [String],
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
+    assigned_miners: &'a [SharedText],
     /// The whole text that the model reads.
     prompt: String,
     /// The answer's text, or what there is so far.
@@ -96,7 +97,7 @@ pub struct TaskRecord<'a> {
 impl<'a> TaskRecord<'a> {
     /// A row of a list.
     pub fn row(task: &'a Task) -> Self {
-        let of = |miner: &String| task.results.iter().find(|result| result.miner == *miner);
+        let of = |miner: &SharedText| task.results.iter().find(|result| result.miner == *miner);
         let results =
             task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.answer.text.as_str())).collect();
         let hashes = task.assigned_miners.iter().map(|miner| of(miner).map_or("", |r| r.hash.as_str())).collect();

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::json;
 use crate::listener::EmbeddingCounts;
-use crate::model::{Completion, TaskRequest, Usage, Vectors, inputs};
+use crate::model::{Completion, SharedText, TaskRequest, Usage, Vectors, inputs};
 use crate::{Error, ErrorKind, Result};
 
 /// The vectors of texts, in the order of the texts.
@@ -17,7 +17,7 @@ pub struct Embeddings {
     session_id: u64,
     task_id: u64,
     gid: u64,
-    miner_address: String,
+    miner_address: SharedText,
 }
 
 impl Embeddings {

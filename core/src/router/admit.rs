@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::drive::Deed;
+use super::drive::Deeds;
 use super::intake::Checked;
 use super::live::{Live, weight_of};
 use super::memory::Memory;
@@ -59,7 +59,7 @@ pub(super) struct Admitted {
     /// The store's answer to come; `None`: the store was not asked.
     pub(super) written: Option<Pending<Accepted>>,
     /// The deeds, which must run after the lock is released.
-    pub(super) deeds: Vec<Deed>,
+    pub(super) deeds: Deeds,
 }
 
 impl Shared {
@@ -118,10 +118,10 @@ impl Shared {
         Ok(Admitted { live, written, deeds })
     }
 
-    /// Whether the row of a task may wait for the task's end. It saves a commit of a store in a file. A store that
-    /// refuses writes says so at once, before a miner works for nothing.
+    /// Whether the row of a task may wait for the task's end. It saves a write, which for a store in a file is a commit.
+    /// A store that refuses writes says so at once, before a miner works for nothing.
     fn writes_rows_with_ends(&self) -> bool {
-        self.store.kind() != StoreKind::Memory && self.store.check().is_ok()
+        self.store.kind() == StoreKind::Memory || self.store.check().is_ok()
     }
 
     /// Puts a task into memory. Its pieces have the numbers after `base`.
@@ -145,8 +145,8 @@ impl Shared {
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
     pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
-        let Checked { session, key, meter, mut request, idempotency, detach, waits, any_model, patience, trace, route } =
-            checked;
+        let Checked { session, key, meter, mut request, text, idempotency, .. } = checked;
+        let Checked { detach, waits, any_model, patience, trace, route, .. } = checked;
         let trace = self.traced(trace, route);
         let now = self.clock.now();
         let limits = &self.config.limits;
@@ -159,7 +159,7 @@ impl Shared {
         }
         let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::absent(&core, session)) };
         let retention = record.spec.retention;
-        let demand = |request: &TaskRequest| self.demand(&record.spec, request, session, (now, deadline));
+        let demand = |request: &TaskRequest| self.demand(&record.spec, (request, &text), session, (now, deadline));
         let (mut task, mut judged) = demand(&request)?;
         if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
             let there = core.engine.answers_for(&task, most);
@@ -215,21 +215,21 @@ impl Shared {
             let Some(session) = core.sessions.get(&task.session_id) else { return };
             let retention = session.spec.retention;
             // An accepted task stays accepted, even if the session's rules have changed.
-            let times = (task.created_at, task.deadline);
-            let made =
-                self.demand(&session.spec, &task.request, task.session_id, times).and_then(|(demand, judged)| {
-                    let entrant = Entrant {
-                        demand: Demand { band: band.or(demand.band), ..demand },
-                        key: task.key_id.clone(),
-                        request: task.request.clone(),
-                        judged,
-                        created_at: task.created_at,
-                        retention,
-                        trace: None,
-                        origin: Origin::Store { gid: task.gid, id: task.id },
-                    };
-                    self.admit(&mut core, entrant, now)
-                });
+            let (times, text) = ((task.created_at, task.deadline), task.request.prompt_text());
+            let prompted = (&*task.request, &*text);
+            let made = self.demand(&session.spec, prompted, task.session_id, times).and_then(|(demand, judged)| {
+                let entrant = Entrant {
+                    demand: Demand { band: band.or(demand.band), ..demand },
+                    key: task.key_id.clone(),
+                    request: task.request.clone(),
+                    judged,
+                    created_at: task.created_at,
+                    retention,
+                    trace: None,
+                    origin: Origin::Store { gid: task.gid, id: task.id },
+                };
+                self.admit(&mut core, entrant, now)
+            });
             match made {
                 Ok(admitted) => {
                     if task.key_id.is_some() {
@@ -246,18 +246,18 @@ impl Shared {
         self.perform(deeds);
     }
 
-    /// The needs of a task, for the engine, and the rules for comparing its answers; `None`: they are not compared.
+    /// The needs of a task, for the engine, and the rules for comparing its answers; `None`: they are not compared. The
+    /// request comes with the text of its prompt.
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
     fn demand(
         &self,
         session: &SessionSpec,
-        request: &TaskRequest,
+        (request, text): (&TaskRequest, &str),
         id: SessionId,
         (created_at, deadline): (Timestamp, Timestamp),
     ) -> Result<(Demand, Option<Judged>)> {
-        let text = request.prompt_text();
         let model = request.model.as_deref().or(session.model.as_deref());
         // The router does not compare embeddings, so one miner answers.
         let embedding = request.kind == RequestKind::Embedding;
@@ -274,7 +274,7 @@ impl Shared {
             any_model: false,
             embedding,
             band: request.priority,
-            prompt_tokens: estimate_tokens(&text),
+            prompt_tokens: estimate_tokens(text),
             max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
             bytes: text.len() as u64
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
@@ -291,7 +291,7 @@ impl Shared {
             shadow: false,
             attached: false,
             open_ended: false,
-            prefix: engine::prefix_blocks(&text),
+            prefix: engine::prefix_blocks(text),
             held: false,
         };
         Ok((task, how.map(|how| Judged { how, asked: required })))

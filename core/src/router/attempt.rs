@@ -51,7 +51,7 @@ struct Inherited {
 pub(super) struct Attempt {
     underway: Arc<Underway>,
     fence: Fence,
-    pub(super) address: String,
+    address: SharedText,
     /// The miner's name.
     name: Arc<str>,
     shared: Weak<Shared>,

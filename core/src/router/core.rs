@@ -71,7 +71,8 @@ impl Core {
         gone.into_iter().filter_map(|gid| self.forget_ended(gid)).collect()
     }
 
-    fn forget_ended(&mut self, gid: Gid) -> Option<Arc<Live>> {
+    /// Takes an ended task out of the memory.
+    pub(super) fn forget_ended(&mut self, gid: Gid) -> Option<Arc<Live>> {
         let old = self.live.remove(&gid)?;
         self.by_id.remove(&(old.spec.session_id, old.spec.id));
         Some(old)

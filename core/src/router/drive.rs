@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use smallvec::SmallVec;
 use tracing::Level;
 
 use super::attempt::Attempt;
@@ -30,8 +31,8 @@ pub(super) enum Deed {
     Offer(Arc<dyn Miner>, Job),
     /// Write the end of the task to the store.
     Finish(Arc<Live>),
-    /// Show the end of the task to its callers; `true`: the store has the end.
-    Ended(Arc<Live>, bool),
+    /// Show the end of the task to its callers.
+    Ended(Arc<Live>, Afterwards),
     /// Compare the answers of the task.
     Judge(Arc<Live>),
     /// Cancel an audit whose answer is no longer in memory.
@@ -43,6 +44,20 @@ pub(super) enum Deed {
     /// Write the miner's reputation to the store.
     Reputed(Arc<str>, f64),
 }
+
+/// The place of a task after its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    /// The task stays in memory for a while, because the store cannot give all of it.
+    Stays,
+    /// The store has the task, and the memory has it no more.
+    Stored,
+    /// The store does not have the end. The task runs again if the store has the task.
+    Lost,
+}
+
+/// The deeds of one event. Most events lead to one deed at most, which needs no memory of its own.
+pub(super) type Deeds = SmallVec<[Deed; 1]>;
 
 thread_local! {
     /// Deeds that wait on this thread while another deed runs. A miner may answer inside `offer` and so become free for
@@ -76,7 +91,7 @@ impl Drop for Reset {
 }
 
 /// Lets a line be logged after the lock is released, if the log has lines at that level.
-fn log_debug(deeds: &mut Vec<Deed>, write: impl FnOnce() + Send + 'static) {
+fn log_debug(deeds: &mut Deeds, write: impl FnOnce() + Send + 'static) {
     if tracing::enabled!(Level::DEBUG) {
         deeds.push(Deed::Log(Box::new(write)));
     }
@@ -109,11 +124,13 @@ impl Shared {
     }
 
     /// Updates the records in memory for these effects. Returns the deeds, which must run after the lock is released.
-    pub(super) fn apply(self: &Arc<Self>, core: &mut Core, effects: Vec<Effect>, now: Timestamp) -> Vec<Deed> {
-        let mut deeds = Vec::new();
-        for effect in effects {
+    pub(super) fn apply(self: &Arc<Self>, core: &mut Core, mut effects: Vec<Effect>, now: Timestamp) -> Deeds {
+        let mut deeds = Deeds::new();
+        let mut gone: SmallVec<[Gid; 1]> = SmallVec::new();
+        for effect in effects.drain(..) {
             match effect {
-                Effect::Admitted { .. } | Effect::Refused { .. } => {}
+                // The state after the end is shown with all that belongs to the end.
+                Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { state: TaskState::Ended, .. } => {}
                 Effect::Offer { gid, miner, fence, role } => {
                     let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else { continue };
                     let job = self.job(live, slot, fence, role, now);
@@ -195,9 +212,24 @@ impl Shared {
                         deeds.push(Deed::Finish(live.clone()));
                     }
                 }
-                Effect::Ended { gid } => deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), true))),
-                Effect::Lost { gid } => deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), false))),
+                Effect::Ended { gid } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        let stays = live.spec.shadow || live.outlives(core.engine.first_base());
+                        if !stays {
+                            gone.push(gid);
+                        }
+                        let afterwards = if stays { Afterwards::Stays } else { Afterwards::Stored };
+                        deeds.push(Deed::Ended(live.clone(), afterwards));
+                    }
+                }
+                Effect::Lost { gid } => {
+                    deeds.extend(core.live.get(&gid).map(|live| Deed::Ended(live.clone(), Afterwards::Lost)));
+                }
             }
+        }
+        // An audit may have taken the answer of a task that ended.
+        for gid in gone {
+            core.forget_ended(gid);
         }
         for (key, state) in core.engine.switched_breakers() {
             if let Some(slot) = core.miners.get(key) {
@@ -205,6 +237,7 @@ impl Shared {
                 deeds.push(Deed::Log(Box::new(move || switched(&name, state, now, words.as_deref()))));
             }
         }
+        core.engine.reuse(effects);
         self.arm(core.engine.next_deadline());
         deeds
     }
@@ -288,7 +321,7 @@ impl Shared {
     }
 
     /// Carries out deeds in order and without recursion.
-    pub(super) fn perform(self: &Arc<Self>, deeds: Vec<Deed>) {
+    pub(super) fn perform(self: &Arc<Self>, deeds: Deeds) {
         if deeds.is_empty() {
             return;
         }
@@ -324,17 +357,17 @@ impl Shared {
             Deed::Deserted(words) => self.deserted(&words),
             Deed::Log(write) => write(),
             Deed::Finish(live) => self.write_end(live),
-            Deed::Ended(live, written) => self.show_end(&live, written),
+            Deed::Ended(live, afterwards) => self.show_end(&live, afterwards),
         }
     }
 
     fn write_end(self: &Arc<Self>, live: Arc<Live>) {
         let gid = live.spec.gid;
-        let task = live.close(self.store.kind() != StoreKind::Memory);
+        let (task, row_waits) = live.close(self.store.kind() != StoreKind::Memory);
         if live.spec.shadow {
             return self.step(Event::Committed(gid));
         }
-        match self.write_row(&live, task).try_ready() {
+        match self.write_row(&live, task, row_waits).try_ready() {
             Ok(answer) => self.end_written(&live, answer),
             Err(pending) => {
                 let (shared, asked) = (self.clone(), Instant::now());
@@ -362,13 +395,13 @@ impl Shared {
         }
     }
 
-    /// Shows the end to all waiting callers and decides whether the task stays in memory. A task whose end is lost does
-    /// not: if the store has it, it runs again. Takes the task's lock and the core's lock only once each, because every
-    /// request passes here.
-    fn show_end(&self, live: &Live, written: bool) {
+    /// Shows the end to all waiting callers. A task whose end is lost leaves the memory: if the store has it, it runs
+    /// again. Takes each lock only once, because every request passes here.
+    fn show_end(&self, live: &Live, afterwards: Afterwards) {
+        let written = afterwards != Afterwards::Lost;
         let (weight, last_seq, attempts, spans, wakers) = {
             let mut state = live.state.lock();
-            let weight = live.settled(&mut state);
+            let weight = if afterwards == Afterwards::Stored { 0 } else { live.settled(&mut state) };
             state.state = TaskState::Ended;
             let attempts = std::mem::take(&mut state.attempts);
             let refused = std::mem::replace(&mut state.unwritten, (!written).then_some(Unwritten::Lost));
@@ -419,15 +452,12 @@ impl Shared {
         if tracing::enabled!(Level::DEBUG) && !live.spec.shadow {
             Self::log_end(live);
         }
-        let forgotten = {
-            let mut core = self.core.lock();
-            if live.spec.shadow {
-                core.live.remove(&live.spec.gid).into_iter().collect()
-            } else if written {
-                core.keep(live.spec.gid, weight, &self.config.limits, &self.memory)
-            } else {
-                core.lose(live.spec.gid, last_seq)
-            }
+        let gid = live.spec.gid;
+        let forgotten = match afterwards {
+            _ if live.spec.shadow => self.core.lock().live.remove(&gid).into_iter().collect(),
+            Afterwards::Stays => self.core.lock().keep(gid, weight, &self.config.limits, &self.memory),
+            Afterwards::Stored => Vec::new(),
+            Afterwards::Lost => self.core.lock().lose(gid, last_seq),
         };
         drop(forgotten);
         if !written && !live.spec.shadow {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::live::{Live, LiveState};
 use super::shared::Shared;
-use crate::model::{Fence, MinerResult, Outcome, Task, TaskState};
+use crate::model::{Fence, MinerResult, Outcome, Retention, Task, TaskState};
 use crate::task::{TaskEnd, add_hashes, hash_of};
 
 /// The index of the winning answer: the one that the comparison chose, else the streamed one, else the first.
@@ -14,9 +14,10 @@ fn winner(state: &LiveState) -> usize {
 }
 
 impl Live {
-    /// Makes the end of the task from its state. Returns the row for the store; with `hashes` it has the hash of every
-    /// answer, else [`add_hashes`] gives them to each reader.
-    pub(super) fn close(&self, hashes: bool) -> Arc<Task> {
+    /// Makes the end of the task from its state. Returns the row for the store, and whether the store has not been asked
+    /// for the task yet. With `hashes` the row has the hash of every answer, else [`add_hashes`] gives them to each
+    /// reader.
+    pub(super) fn close(&self, hashes: bool) -> (Arc<Task>, bool) {
         let mut state = self.state.lock();
         let winner = winner(&state);
         if winner < state.answers.len() {
@@ -47,7 +48,19 @@ impl Live {
         let end = TaskEnd::new(task, self.spec.retention);
         let row = end.row.clone();
         state.closed = Some(end);
-        row
+        (row, state.row_waits)
+    }
+
+    /// Whether the ended task must stay in memory, because its row in the store is less: a reader may resume its
+    /// pieces one by one, or the row does not keep all parts of its end. A reader of any other task gets the same
+    /// pieces from the store, if the numbers of pieces begin at `first_base`.
+    pub(super) fn outlives(&self, first_base: u64) -> bool {
+        let state = self.state.lock();
+        self.spec.retention != Retention::All
+            || self.spec.idempotency.is_some()
+            || state.unwritten.is_some()
+            || !state.readers.is_empty()
+            || !state.transcript.is_plain(first_base)
     }
 
     /// The record of a task that runs, or whose end must not be shown yet, without its text.
@@ -58,7 +71,7 @@ impl Live {
         task.first_token_at = state.first_token_at;
         task.precommitted_at = state.precommitted_at;
         task.attempts = state.assigned.len() as u32;
-        task.assigned_miners.clone_from(&state.assigned);
+        task.assigned_miners = state.assigned.to_vec();
         task.model = self.spec.session_model();
         task.fence = state.primary.unwrap_or_default();
         task

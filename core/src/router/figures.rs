@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -19,7 +20,8 @@ const OTHER: &str = "other";
 /// Figures by name: the first names that are used have figures of their own, and all others share some.
 pub(super) struct ByName<T> {
     make: Box<dyn Fn(&str) -> T + Send + Sync>,
-    known: RwLock<HashMap<Box<str>, Arc<T>>>,
+    /// The names are few, and a sender can add no further ones, so their hash is a fast one.
+    known: RwLock<HashMap<Box<str>, Arc<T>, RandomState>>,
     other: OnceLock<Arc<T>>,
 }
 

@@ -101,6 +101,8 @@ pub(crate) struct Checked {
     pub(super) key: Option<Arc<str>>,
     pub(super) meter: Option<Arc<Meter>>,
     pub(super) request: Arc<TaskRequest>,
+    /// The text of the request's prompt.
+    pub(super) text: String,
     pub(super) idempotency: Option<Idempotency>,
     pub(super) detach: bool,
     pub(super) waits: bool,
@@ -131,7 +133,8 @@ impl Router {
     /// `InvalidArgument` names the field; `NotFound` names the session.
     pub(crate) fn check(&self, intake: Intake<'_>) -> Result<Checked> {
         let session = self.session_of(&intake.session, intake.allowed)?;
-        let request = self.shared.checked(intake.request.with_checked_input()?)?;
+        let (request, text) = intake.request.with_checked_text()?;
+        let request = self.shared.checked(request)?;
         if !intake.models.is_empty() {
             self.check_model(session, request.model.as_deref(), intake.models)?;
         }
@@ -147,6 +150,7 @@ impl Router {
             key: intake.key,
             meter: intake.meter,
             request: Arc::new(request),
+            text,
             idempotency,
             detach: intake.detach,
             waits: intake.waits,

@@ -57,7 +57,7 @@ impl Case {
         let each = || state.answers.iter();
         Self {
             fences: each().map(|given| given.fence).collect(),
-            miners: each().map(|given| given.miner.clone()).collect(),
+            miners: each().map(|given| given.miner.to_string()).collect(),
             texts: each().map(|given| said(&given.answer)).collect(),
             primary: state.primary.and_then(|fence| each().position(|given| given.fence == fence)),
         }

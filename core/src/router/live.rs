@@ -15,7 +15,7 @@ use super::transcript::Transcript;
 use super::underway::Underway;
 use super::unwritten::Unwritten;
 use crate::miner::Failure;
-use crate::model::{Answer, Completion, Fence, Outcome, TaskRequest, TaskState, Timestamp, Verdict};
+use crate::model::{Answer, Completion, Fence, Outcome, SharedText, TaskRequest, TaskState, Timestamp, Verdict};
 use crate::task::{TaskEnd, TaskSpec};
 use crate::{Error, Result};
 
@@ -45,14 +45,15 @@ pub(super) struct LiveState {
     pub(super) started_at: Option<Timestamp>,
     pub(super) first_token_at: Option<Timestamp>,
     pub(super) precommitted_at: Option<Timestamp>,
-    pub(super) assigned: Vec<String>,
+    /// The addresses of the miners that got the task, in order.
+    pub(super) assigned: SmallVec<[SharedText; 1]>,
     /// The name of the miner that got the task last.
     pub(super) tried: Option<Arc<str>>,
     pub(super) attempts: SmallVec<[Arc<Underway>; 1]>,
     /// The attempts as their spans show them; empty if the task has no spans.
     pub(super) tried_by: Vec<Tried>,
     /// The answers that have come in.
-    pub(super) answers: Vec<Given>,
+    pub(super) answers: SmallVec<[Given; 1]>,
     pub(super) failure: Option<Failure>,
     pub(super) verdict: Option<Verdict>,
     /// The attempt whose answer the comparison chose.
@@ -85,7 +86,7 @@ pub(super) struct LiveState {
 pub(super) struct Given {
     pub(super) fence: Fence,
     /// The miner's address.
-    pub(super) miner: String,
+    pub(super) miner: SharedText,
     /// The miner's name.
     pub(super) name: Arc<str>,
     pub(super) answer: Answer,
@@ -114,11 +115,11 @@ impl Live {
                 started_at: None,
                 first_token_at: None,
                 precommitted_at: None,
-                assigned: Vec::new(),
+                assigned: SmallVec::new(),
                 tried: None,
                 attempts: SmallVec::new(),
                 tried_by: Vec::new(),
-                answers: Vec::new(),
+                answers: SmallVec::new(),
                 failure: None,
                 verdict: None,
                 winner: None,

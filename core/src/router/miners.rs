@@ -237,7 +237,7 @@ impl Shared {
             core.next_miner += 1;
             let slot = MinerSlot {
                 key,
-                address: address_of(&spec.name),
+                address: address_of(&spec.name).into(),
                 name: Arc::from(spec.name.as_str()),
                 figures: self.metrics.miner(&spec.name),
                 credits: spec.capacity,
@@ -341,7 +341,7 @@ impl Router {
                     MinerInfo::default()
                         .id(slot.spec.name.clone())
                         .miner_id(slot.spec.name.clone())
-                        .address(slot.address.clone())
+                        .address(slot.address.to_string())
                         .active(slot.up && !view.draining && !cooling && !view.set_aside)
                         .status(status)
                         .kind(slot.spec.kind)

@@ -107,11 +107,11 @@ fn shown(core: &Core, session: &Session) -> Session {
             continue;
         }
         if kept_for.is_some() {
-            out.reserved_nodes.push(slot.address.clone());
+            out.reserved_nodes.push(slot.address.to_string());
         }
         out.miners_count += 1;
         if slot.spec.dedicated { &mut out.dedicated_nodes } else { &mut out.ephemeral_nodes }
-            .push(slot.address.clone());
+            .push(slot.address.to_string());
     }
     out
 }

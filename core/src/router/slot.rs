@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::figures::OfMiner;
 use crate::engine::{BreakerState, MinerKey, MinerView};
 use crate::miner::Miner;
-use crate::model::{MinerKind, MinerSpec, Timestamp, meant};
+use crate::model::{MinerKind, MinerSpec, SharedText, Timestamp, meant};
 
 /// A miner that was added.
 pub(super) struct MinerSlot {
@@ -15,7 +15,8 @@ pub(super) struct MinerSlot {
     pub(super) name: Arc<str>,
     /// The miner's metrics.
     pub(super) figures: Arc<OfMiner>,
-    pub(super) address: String,
+    /// The miner's address, which its attempts share.
+    pub(super) address: SharedText,
     pub(super) miner: Arc<dyn Miner>,
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,

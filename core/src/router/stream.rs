@@ -78,7 +78,7 @@ pub enum StreamEvent {
 /// ```
 pub struct TokenStream {
     live: Arc<Live>,
-    attachment: Arc<Attachment>,
+    attachment: Attachment,
     waiter: u64,
     /// The number of the last piece or mark that was taken from the transcript.
     seq: u64,
@@ -100,7 +100,7 @@ impl std::fmt::Debug for TokenStream {
 }
 
 impl TokenStream {
-    pub(super) fn new(live: Arc<Live>, attachment: Arc<Attachment>, after: u64) -> Self {
+    pub(super) fn new(live: Arc<Live>, attachment: Attachment, after: u64) -> Self {
         let waiter = live.waiter();
         live.state.lock().readers.push((waiter, after));
         let resets = after > 0 || live.spec.on_failure == OnFailure::Restart;

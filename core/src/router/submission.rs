@@ -58,7 +58,7 @@ cortensor_router_model::setters! { SubmitOptions {
 pub struct Submission {
     shared: Arc<Shared>,
     live: Arc<Live>,
-    attachment: Arc<Attachment>,
+    attachment: Attachment,
     joined: bool,
     /// The place of the stream among those that its caller may have open.
     permit: Option<StreamPermit>,

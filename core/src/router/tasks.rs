@@ -267,9 +267,10 @@ impl Shared {
         self.await_accept(live.clone(), pending);
     }
 
-    /// Asks the store to write the end of a task, together with the task if the store has not been asked for it yet.
-    pub(super) fn write_row(&self, live: &Live, end: Arc<Task>) -> Pending<bool> {
-        if live.state.lock().row_waits { self.store.record(live.spec.clone(), end) } else { self.store.finish(end) }
+    /// Asks the store to write the end of a task, together with the task if the store has not been asked for it yet
+    /// (`row_waits`).
+    pub(super) fn write_row(&self, live: &Live, end: Arc<Task>, row_waits: bool) -> Pending<bool> {
+        if row_waits { self.store.record(live.spec.clone(), end) } else { self.store.finish(end) }
     }
 
     fn await_accept(self: &Arc<Self>, live: Arc<Live>, pending: Pending<Accepted>) {

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::model::{Fence, SharedText};
 
@@ -58,8 +59,8 @@ pub struct Transcript {
     text: String,
     /// The text, if it is shared with the answer; `text` is empty then.
     whole: Option<SharedText>,
-    /// The offset in the text at which each piece ends.
-    ends: Vec<u32>,
+    /// The offset in the text at which each piece ends. An answer in one piece needs no list of its own.
+    ends: SmallVec<[u32; 2]>,
     /// The raw chunks of the newest pieces.
     raw: VecDeque<Option<Bytes>>,
     raw_bytes: usize,
@@ -211,6 +212,11 @@ impl Transcript {
         pushed
     }
 
+    /// Whether all that a reader could get from here is the text in one piece, numbered from `base`.
+    pub fn is_plain(&self, base: u64) -> bool {
+        self.base == base && !self.shown && self.ends.len() <= 1 && self.raw.is_empty()
+    }
+
     /// The number of bytes of text that still fit.
     pub fn room(&self) -> usize {
         self.max_bytes - self.text().len()
@@ -253,10 +259,8 @@ impl Transcript {
 
     /// The bytes of memory that the transcript takes.
     pub fn weight(&self) -> usize {
-        self.text.capacity()
-            + self.ends.capacity() * size_of::<u32>()
-            + self.raw.capacity() * size_of::<Option<Bytes>>()
-            + self.raw_bytes
+        let ends = if self.ends.spilled() { self.ends.capacity() * size_of::<u32>() } else { 0 };
+        self.text.capacity() + ends + self.raw.capacity() * size_of::<Option<Bytes>>() + self.raw_bytes
     }
 
     /// Refuses further pieces and frees spare memory. If the text equals `answer`, both share one copy.

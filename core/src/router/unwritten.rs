@@ -176,11 +176,12 @@ impl Shared {
         for (live, bytes) in ends {
             let row = {
                 let state = live.state.lock();
-                state.closed.as_ref().filter(|_| state.may_be_written()).map(|end| end.row.clone())
+                let end = state.closed.as_ref().filter(|_| state.may_be_written());
+                end.map(|end| (end.row.clone(), state.row_waits))
             };
             match row {
-                Some(row) => {
-                    let written = self.write_row(&live, row);
+                Some((row, row_waits)) => {
+                    let written = self.write_row(&live, row, row_waits);
                     asked.push(((live, bytes), written));
                 }
                 None => self.give_up((live, bytes)),

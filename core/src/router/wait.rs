@@ -15,9 +15,15 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
-    pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>) -> Arc<Self> {
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>) -> Self {
         live.attached.fetch_add(1, Ordering::AcqRel);
-        Arc::new(Self { shared, live })
+        Self { shared, live }
+    }
+}
+
+impl Clone for Attachment {
+    fn clone(&self) -> Self {
+        Self::new(self.shared.clone(), self.live.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::kept;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
+use crate::model::shape::Outlined;
 use crate::model::{Completion, Outcome, Retention, Task, hex};
 use crate::{Error, ErrorKind, Result, UpstreamError};
 
@@ -23,7 +24,11 @@ pub(crate) struct TaskEnd {
 impl TaskEnd {
     /// The end of a task. `retention` says which parts the row keeps; the result has all of them.
     pub(crate) fn new(task: Task, retention: Retention) -> Self {
-        Self { result: result_of(&task), row: Arc::new(kept(retention, task)) }
+        let result = result_of(&task);
+        let mut row = kept(retention, task);
+        // Only the callers that get the result now read the outlines. A row would keep their memory for long.
+        row.results.iter_mut().for_each(|result| result.answer.outline = Outlined::default());
+        Self { result, row: Arc::new(row) }
     }
 
     /// The end of a task that was read from the store.

@@ -15,7 +15,7 @@ async fn session(router: &Router, json: &str) -> Session {
 
 async fn miner_of(router: &Router, session: &Session) -> cortensor_router::Result<String> {
     let task = router.submit(session.id, TaskRequest::completion("x"), SubmitOptions::default()).await?;
-    Ok(within(task.result()).await?.miner_address)
+    Ok(within(task.result()).await?.miner_address.into())
 }
 
 fn named(router: &Router, spec: MinerSpec) {

@@ -44,7 +44,7 @@ async fn a_liar_loses_even_where_it_streams() {
     assert_ne!(completion.miner_address, liar);
     let verdict = completion.verdict.clone().unwrap();
     assert_eq!((verdict.verdict, verdict.method), (Standing::Agreed, Matching::Normalized));
-    assert_eq!(verdict.winner.as_ref(), Some(&completion.miner_address));
+    assert_eq!(verdict.winner.as_deref(), Some(&*completion.miner_address));
     assert_eq!(Some(&verdict.per_miner[0].miner), verdict.winner.as_ref());
     let agrees: Vec<_> = verdict.per_miner.iter().map(|one| (one.miner == liar, one.agrees)).collect();
     assert_eq!(agrees.iter().filter(|(lied, agreed)| lied == agreed).count(), 0, "{agrees:?}");

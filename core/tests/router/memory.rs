@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cortensor_router::config::Durability;
 use cortensor_router::config::LimitsConfig;
 use cortensor_router::miner::{Emit, Job};
-use cortensor_router::model::{Answer, MinerSpec, TaskRequest};
+use cortensor_router::model::{Answer, MinerSpec, Retention, SessionSpec, TaskRequest};
 use cortensor_router::{Config, ErrorKind, Router, StreamEvent, SubmitOptions};
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -118,6 +118,60 @@ async fn ended_tasks_are_kept_by_their_bytes_and_their_results_stay() {
         }
         assert_eq!(tokens, pieces, "task {id}");
         assert_eq!(task.result().await.unwrap().answer.text.len(), 100 << 10);
+    }
+    router.close().await;
+}
+
+#[tokio::test]
+async fn a_task_stays_only_if_the_store_has_less_of_it() {
+    let router = Router::open(Config::default()).await.unwrap();
+    for (model, pieces) in [("one", 1), ("two", 2), ("none", 0)] {
+        let answer = move |job: Job| {
+            for _ in 0..pieces {
+                job.emit("word ");
+            }
+            job.finish(if pieces == 0 { Answer::default().text("word") } else { Answer::default() });
+        };
+        router.add_miner(MinerSpec::new(model, 1).models([model]), answer).unwrap();
+    }
+    let kept = keeper(&router);
+    let spec = SessionSpec::default().name("short").retention(Retention::Result);
+    let short = router.create_session(spec).await.unwrap().id;
+    let (plain, once) = (SubmitOptions::default(), SubmitOptions::default().idempotency_key("once"));
+    for (what, session, model, options, is_read, stays) in [
+        ("a whole answer", DEFAULT, "none", &plain, false, false),
+        ("one piece", DEFAULT, "one", &plain, false, false),
+        ("two pieces", DEFAULT, "two", &plain, false, true),
+        ("one piece that was read", DEFAULT, "later", &plain, true, true),
+        ("an answer under a key", DEFAULT, "none", &once, false, true),
+        ("a session that keeps less", short, "none", &plain, false, true),
+    ] {
+        let before = held(&router);
+        let request = TaskRequest::completion("say").model(model);
+        let task = router.submit(session, request, options.clone()).await.unwrap();
+        if is_read {
+            let (mut stream, job) = (task.stream(), kept.lock().pop().unwrap());
+            job.emit("word ");
+            stream.next_batch().await.unwrap();
+            job.finish(Answer::default());
+            while stream.next_batch().await.is_some() {}
+        }
+        let (id, said) = (task.task_id(), task.result().await.unwrap());
+        drop(task);
+        assert_eq!(held(&router) > before, stays, "{what}");
+        // Whether memory or store gives it, a reader gets the same text and the same end.
+        let again = router.attach(session, id).await.unwrap();
+        let (mut stream, mut text) = (again.stream(), String::new());
+        while let Some(batch) = stream.next_batch().await {
+            for event in batch {
+                match event {
+                    StreamEvent::Token { text: piece, .. } => text += &piece,
+                    StreamEvent::End(end) => assert_eq!(end.unwrap().answer.usage, said.answer.usage, "{what}"),
+                    other => panic!("{what}: {other:?}"),
+                }
+            }
+        }
+        assert_eq!((text.as_str(), again.state().text.as_str()), (said.text(), said.text()), "{what}");
     }
     router.close().await;
 }

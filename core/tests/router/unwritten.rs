@@ -35,7 +35,7 @@ async fn an_end_is_seen_when_it_is_written_and_not_before() {
 
     written.send(Ok(true)).unwrap();
     assert_eq!(task.result().await.unwrap().answer.text, "the answer");
-    let seen = router.task(SessionId(0), task.task_id()).await.unwrap();
+    let seen = task.state();
     assert_eq!((seen.state, seen.outcome, seen.text.as_str()), (TaskState::Ended, Some(Outcome::Ok), "the answer"));
     assert!(seen.ended_at.is_some());
 }

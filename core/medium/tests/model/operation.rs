@@ -167,7 +167,7 @@ pub(crate) fn weight(task: &Task) -> u64 {
         + task.text.len()
         + task.results.iter().map(result).sum::<usize>()
         + task.error.as_ref().map_or(0, |error| error.message().len())
-        + task.assigned_miners.iter().map(String::len).sum::<usize>();
+        + task.assigned_miners.iter().map(|miner| miner.len()).sum::<usize>();
     512 + texts as u64
 }
 

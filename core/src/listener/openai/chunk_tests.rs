@@ -25,7 +25,7 @@ fn end(text: &str) -> StreamEvent {
             .gid(Gid(9))
             .created(1)
             .model("m".into())
-            .miner_address(String::new())
+            .miner_address("".into())
             .alternatives(Vec::new())
             .verdict(None),
     )))
