@@ -7,6 +7,7 @@
 //!
 //! | target | reads |
 //! |---|---|
+//! | `http` | an upstream's answer as bytes of HTTP |
 //! | `stream` | an upstream's server-sent events, put together into an answer |
 //! | `answer` | an answer or a chunk in OpenAI's shape, made into chunks and back |
 //! | `request` | the bodies of `/v1` and `/api` |

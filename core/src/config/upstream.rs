@@ -71,6 +71,9 @@ pub struct UpstreamConfig {
     pub max_error_bytes: u64,
     /// Header lines of an answer that are read. Default 256.
     pub max_answer_headers: u32,
+    /// Bytes of the head of an answer that are read, and of the lines within and after a body in chunks. Default
+    /// 400 KiB.
+    pub max_answer_head_bytes: u64,
     /// Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had:
     /// `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`.
     pub stream_usage: StreamUsage,
@@ -105,6 +108,7 @@ impl Default for UpstreamConfig {
             max_model_pages: 32,
             max_error_bytes: 64 << 10,
             max_answer_headers: 256,
+            max_answer_head_bytes: 400 << 10,
             stream_usage: StreamUsage::Auto,
             embeddings: true,
             continues: false,
@@ -176,6 +180,12 @@ impl UpstreamConfig {
         }
         if !(16..=4_096).contains(&self.max_answer_headers) {
             return Err(Error::invalid(at("max_answer_headers"), "max_answer_headers must be 16 to 4096"));
+        }
+        if !((4 << 10)..=(16 << 20)).contains(&self.max_answer_head_bytes) {
+            return Err(Error::invalid(
+                at("max_answer_head_bytes"),
+                "max_answer_head_bytes must be 4096 to 16777216 (4 KiB to 16 MiB)",
+            ));
         }
         if let Some(variable) = &self.api_key_env
             && self.key().is_none()

@@ -27,9 +27,9 @@ pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent
 pub use network::{Connecting, Network, Transport};
 pub(crate) use turn::Turn;
 #[doc(hidden)]
-pub use upstream::{CreditWindow, ProbeReport, Recorded, UpstreamMiner, UpstreamProbe, listed_models, recorded};
+pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe, listed_models};
 #[doc(hidden)]
-pub use upstream::{chain, retry_after_ms};
+pub use upstream::{Received, Recorded, chain, received, recorded, retry_after_ms};
 
 /// A miner: code that answers jobs. The router calls it on a thread of its runtime, so [`offer`](Self::offer) must not
 /// block. Long work must run on a thread or a task of the miner's own.

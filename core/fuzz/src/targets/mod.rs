@@ -5,6 +5,7 @@ mod config;
 mod frame;
 mod handshake;
 mod head;
+mod http;
 mod query;
 mod request;
 mod stream;
@@ -59,7 +60,8 @@ fn stable<T, E: Display>(record: &T, write: impl Fn(&T) -> String, read: impl Fn
 }
 
 /// All targets.
-pub static TARGETS: [Target; 9] = [
+pub static TARGETS: [Target; 10] = [
+    http::TARGET,
     stream::TARGET,
     answer::TARGET,
     request::TARGET,

@@ -12,7 +12,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -55,7 +54,8 @@ impl Route {
         }
     }
 
-    pub(super) fn path(self, endpoint: &Endpoint) -> &http::Uri {
+    /// The head of a request, without the length of its body.
+    pub(super) fn head(self, endpoint: &Endpoint) -> &[u8] {
         match self {
             Self::Chat => &endpoint.chat,
             Self::Completions => &endpoint.completions,
@@ -122,19 +122,26 @@ impl RefusedFields {
     }
 }
 
-/// The body of the request. `model` is the upstream's name of the model; `partial` is the text to continue.
-pub(super) fn body(
+/// About the bytes of the body of the request.
+pub(super) fn size(request: &TaskRequest) -> usize {
+    let size = request.prompt.as_ref().map_or(0, String::len)
+        + [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>()
+        + request.extra.iter().map(|(key, value)| key.len() + value.get().len() + 4).sum::<usize>();
+    size + size / 16 + 192
+}
+
+/// Writes the body of the request behind the bytes that are there. `model` is the upstream's name of the model;
+/// `partial` is the text to continue.
+pub(super) fn write(
+    bytes: Vec<u8>,
     request: &TaskRequest,
     model: Option<&str>,
     stream: bool,
     partial: Option<&str>,
     own: OwnFields,
-) -> Bytes {
+) -> Vec<u8> {
     let (route, params) = (Route::of(request), request.params());
-    let size = request.prompt.as_ref().map_or(0, String::len)
-        + [&request.messages, &request.input].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>()
-        + request.extra.iter().map(|(key, value)| key.len() + value.get().len() + 4).sum::<usize>();
-    let mut object = Object(Vec::with_capacity(size + size / 16 + 192));
+    let mut object = Object::behind(bytes);
     if let Some(model) = model {
         object.text("model", model);
     }
@@ -222,14 +229,23 @@ fn with_usage(options: &RawValue) -> serde_json::Map<String, serde_json::Value> 
 }
 
 /// Writes a JSON object, member by member.
-struct Object(Vec<u8>);
+struct Object {
+    bytes: Vec<u8>,
+    is_empty: bool,
+}
 
 impl Object {
+    /// An object behind the bytes that are there.
+    fn behind(bytes: Vec<u8>) -> Self {
+        Self { bytes, is_empty: true }
+    }
+
     fn key(&mut self, key: &str) -> &mut Vec<u8> {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        let is_first = std::mem::replace(&mut self.is_empty, false);
+        self.bytes.push(if is_first { b'{' } else { b',' });
         self.json(key);
-        self.0.push(b':');
-        &mut self.0
+        self.bytes.push(b':');
+        &mut self.bytes
     }
 
     fn raw(&mut self, key: &str, value: &RawValue) {
@@ -247,16 +263,16 @@ impl Object {
 
     fn json(&mut self, value: &(impl Serialize + ?Sized)) {
         // Strings, numbers and maps with string keys always serialize, and a Vec takes every byte.
-        let written = serde_json::to_writer(&mut self.0, value);
+        let written = serde_json::to_writer(&mut self.bytes, value);
         debug_assert!(written.is_ok(), "{written:?}");
     }
 
-    fn end(mut self) -> Bytes {
-        if self.0.is_empty() {
-            self.0.push(b'{');
+    fn end(mut self) -> Vec<u8> {
+        if self.is_empty {
+            self.bytes.push(b'{');
         }
-        self.0.push(b'}');
-        self.0.into()
+        self.bytes.push(b'}');
+        self.bytes
     }
 }
 
@@ -271,7 +287,7 @@ mod tests {
     const ALL: OwnFields = OwnFields { usage: true, template: true };
 
     fn sent(kind: RequestKind, json: &str, stream: bool) -> String {
-        String::from_utf8(body(&request(kind, json), Some("m"), stream, None, ALL).to_vec()).unwrap()
+        String::from_utf8(write(Vec::new(), &request(kind, json), Some("m"), stream, None, ALL)).unwrap()
     }
 
     #[test]
@@ -298,7 +314,8 @@ mod tests {
     fn an_answer_goes_on_from_the_assistants_last_message() {
         let go_on = |kind, json: &str| {
             let request = request(kind, json);
-            serde_json::from_slice::<serde_json::Value>(&body(&request, None, true, Some("The sky"), ALL)).unwrap()
+            let body = write(Vec::new(), &request, None, true, Some("The sky"), ALL);
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()
         };
         let sent = go_on(RequestKind::Chat, r#"{"messages":[{"role":"user","content":"a"}],"max_tokens":3}"#);
         assert_eq!(sent["messages"][1], serde_json::json!({"role": "assistant", "content": "The sky"}));
@@ -359,8 +376,7 @@ mod tests {
     fn nothing_is_added_that_is_refused() {
         const NONE: OwnFields = OwnFields { usage: false, template: false };
         let sent = |json: &str, partial| {
-            let body = body(&request(RequestKind::Chat, json), None, true, partial, NONE).to_vec();
-            String::from_utf8(body).unwrap()
+            String::from_utf8(write(Vec::new(), &request(RequestKind::Chat, json), None, true, partial, NONE)).unwrap()
         };
         assert_eq!(sent(r#"{"messages":[]}"#, None), r#"{"messages":[],"stream":true}"#);
         let own = r#"{"messages":[],"stream":true,"stream_options":{"include_usage":false,"z":1}}"#;
@@ -396,7 +412,7 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_still_json() {
-        let body = body(&TaskRequest::default(), None, false, None, ALL);
+        let body = write(Vec::new(), &TaskRequest::default(), None, false, None, ALL);
         assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
     }
 }

@@ -5,22 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
-use http_body::Body as _;
-use http_body_util::Full;
-use hyper::body::Incoming;
 use serde::de::IgnoredAny;
+use smallvec::SmallVec;
 
-use super::ask::{self, Route};
+use super::ask::{self, OwnFields, Route};
 use super::assembly::{Assembly, Chunks, Wish, read, too_large};
 use super::complaint::{is_complaint, is_list_of_complaints};
 use super::cut::closed;
-use super::endpoint::Endpoint;
-use super::pool::{Link, SendError, chain, coding_of};
+use super::endpoint::is_line;
+use super::head::Head;
+use super::link::{BodyError, Link, Part};
+use super::pool::SendError;
+use super::request::Outgoing;
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
-use crate::miner::{Chunk, Emit, FailClass, Failure, Job, JobInfo, Turn};
+use crate::miner::{Chunk, Emit, FailClass, Failure, Job, Turn};
 use crate::model::shape::{Json, Outlined, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
@@ -30,9 +29,6 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// The number of blank bytes after which the form of an answer is decided without its first character. Servers send
 /// blanks while the model thinks.
 const MOST_BLANK: usize = 1_024;
-
-/// A connection whose response body may have more frames to read.
-type Tail = (Box<Link>, Incoming);
 
 /// Works on a job and answers it. If the work is cancelled, the connection is dropped at once.
 pub(super) async fn run(shared: Arc<Shared>, job: Job) {
@@ -51,8 +47,8 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
         Ok((answer, tail)) => {
             shared.succeeded();
             job.finish(answer);
-            if let Some(tail) = tail {
-                settle(&shared, tail).await;
+            if let Some(link) = tail {
+                settle(&shared, link).await;
             }
         }
         Err(failure) => {
@@ -64,7 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
     }
 }
 
-async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Failure> {
+async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>), Failure> {
     let request = job.request();
     let route = Route::of(request);
     let asked = job.info().model.as_deref();
@@ -73,17 +69,16 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     let partial = job.info().partial.as_deref();
     let mut own = shared.refused_fields.allowed(shared.config.stream_usage);
     let mut refused_before = false;
-    let (link, response) = loop {
-        let body = ask::body(request, model, job.stream(), partial, own);
-        let make = |endpoint: &Endpoint| traced(endpoint.post(route.path(endpoint), body.clone()), job.info());
-        let sent = shared.pool.send(&make, &|| job.may_try_again()).await;
-        let (link, response) = sent.map_err(|e| unanswered(shared, e))?;
+    let (link, head) = loop {
+        let asked = asked_for(shared, job, model, own);
+        let sent = shared.pool.send(asked, &|| job.may_try_again()).await;
+        let (link, head) = sent.map_err(|e| unanswered(shared, e))?;
         job.alive();
-        let status = response.status();
+        let status = head.status;
         if status.is_success() {
-            break (link, response);
+            break (link, head);
         }
-        let (failure, words) = refused(shared, link, response).await;
+        let (failure, words) = refused(shared, link, head).await;
         let left = own.without_refused(request, job.stream(), partial.is_some(), &words);
         match left.filter(|_| !refused_before && matches!(status.as_u16(), 400 | 422) && shared.may_leave_out()) {
             Some(less) => (own, refused_before) = (less, true),
@@ -94,12 +89,11 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
         tracing::info!(upstream = %shared.name, ?own, "the upstream refuses a field of the router's own: it gets it no more");
         shared.refused_fields.remember(own);
     }
-    if let Some(coding) = coding_of(response.headers()) {
-        return Err(Failure::new(FailClass::Internal, coded(shared, &coding)));
+    if let Some(coding) = &head.coding {
+        return Err(Failure::new(FailClass::Internal, coded(shared, coding)));
     }
-    let is_declared = is_event_stream(&response);
-    let mut reply = Reading { link, body: response.into_body(), start: Bytes::new() };
-    if route != Route::Embeddings && reply.is_stream(shared, is_declared).await? {
+    let mut reply = Reading { link, start: Bytes::new() };
+    if route != Route::Embeddings && reply.is_stream(shared, head.is_event_stream).await? {
         stream(shared, job, reply).await
     } else {
         let (body, complete) = whole(shared, reply, shared.max_output, Some(job)).await?;
@@ -118,15 +112,18 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Tail>), Fa
     }
 }
 
-/// Adds the headers of the trace context that the job belongs to.
-fn traced(mut request: Request<Full<Bytes>>, info: &JobInfo) -> Request<Full<Bytes>> {
-    let headers = [("traceparent", &info.traceparent), ("tracestate", &info.tracestate)];
-    for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            request.headers_mut().insert(name, value);
-        }
-    }
-    request
+/// The request of a job, with the headers of the trace context that it belongs to.
+fn asked_for(shared: &Shared, job: &Job, model: Option<&str>, own: OwnFields) -> Outgoing {
+    let (request, info) = (job.request(), job.info());
+    let context = [("traceparent", &info.traceparent), ("tracestate", &info.tracestate)];
+    let lines: SmallVec<[_; 2]> = context
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref().filter(|value| is_line(value))?)))
+        .collect();
+    let head = Route::of(request).head(shared.pool.endpoint());
+    Outgoing::post(head, &lines, ask::size(request), |bytes| {
+        ask::write(bytes, request, model, job.stream(), info.partial.as_deref(), own)
+    })
 }
 
 /// The form of the answer that a job expects.
@@ -166,7 +163,6 @@ async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, F
 /// The body of an answer that is being read.
 struct Reading {
     link: Box<Link>,
-    body: Incoming,
     /// The first bytes, which were read in order to find out the form of the answer.
     start: Bytes,
 }
@@ -183,22 +179,17 @@ impl Reading {
                 None if self.start.len() > MOST_BLANK => return Ok(is_declared),
                 None => {}
             }
-            match self.link.frame(&mut self.body).await {
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    self.start =
-                        if self.start.is_empty() { data } else { [&self.start[..], &data[..]].concat().into() };
-                }
-                Some(Err(e)) => return Err(cut_off(shared, &e)),
-                None => return Ok(is_declared),
-            }
+            let Some(data) = self.link.data().await.transpose().map_err(|e| cut_off(shared, &e))? else {
+                return Ok(is_declared);
+            };
+            self.start = if self.start.is_empty() { data } else { [&self.start[..], &data[..]].concat().into() };
         }
     }
 }
 
 /// Reads a stream and emits its pieces as they come.
-async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Option<Tail>), Failure> {
-    let Reading { mut link, mut body, start } = reading;
+async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Option<Box<Link>>), Failure> {
+    let Reading { mut link, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
     let mut assembly = Assembly::new(wish(shared, job));
@@ -215,13 +206,20 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             spoke = true;
             // An error is no chunk, even where it has the form of one.
             let words = if event.is_error { None } else { assembly.take_words(&event.data) };
-            if let Some(chunk) = words {
-                emit(job, chunk).await?;
+            let is_full = if let Some(chunk) = words {
+                drop(event);
+                emit(job, chunk)?
             } else {
                 let Some(chunks) = read_event(&shared.name, &mut assembly, event)? else {
-                    return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
+                    return Ok((assembly.into_answer(&shared.name)?, Some(link)));
                 };
-                pass_on(job, chunks).await?;
+                emit_all(job, chunks)?
+            };
+            if is_full {
+                // The reader is slow, so that these bytes may wait for long.
+                reader.own();
+                link.own();
+                job.writable().await;
             }
             if assembly.is_full() {
                 // Dropping the connection ends the upstream's work.
@@ -244,18 +242,14 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
                 }
             }
             if done || assembly.is_finished() {
-                return Ok((assembly.into_answer(&shared.name)?, Some((link, body))));
+                return Ok((assembly.into_answer(&shared.name)?, Some(link)));
             }
             let message = format!("the upstream {} ended before its finish_reason: {why}", shared.name);
             return Err(Failure::new(FailClass::Internal, message));
         }
-        match link.frame(&mut body).await {
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    reader.push(data);
-                }
-            }
-            Some(Err(e)) => end = Some(chain(&e)),
+        match link.data().await {
+            Some(Ok(data)) => reader.push(data),
+            Some(Err(e)) => end = Some(e.to_string()),
             None => end = Some("the connection ended".to_owned()),
         }
     }
@@ -277,19 +271,21 @@ pub(super) fn read_event(name: &str, assembly: &mut Assembly, event: Event) -> R
 
 /// Emits pieces, and waits while the reader lags behind.
 async fn pass_on(job: &Job, chunks: Chunks) -> Result<(), Failure> {
-    for chunk in chunks {
-        emit(job, chunk).await?;
+    if emit_all(job, chunks)? {
+        job.writable().await;
     }
     Ok(())
 }
 
-async fn emit(job: &Job, chunk: Chunk) -> Result<(), Failure> {
+/// Emits the pieces of one event. `true`: the reader lags behind.
+fn emit_all(job: &Job, chunks: Chunks) -> Result<bool, Failure> {
+    chunks.into_iter().try_fold(false, |is_full, chunk| Ok(emit(job, chunk)? || is_full))
+}
+
+fn emit(job: &Job, chunk: Chunk) -> Result<bool, Failure> {
     match job.emit(chunk) {
-        Emit::Ok => Ok(()),
-        Emit::Full => {
-            job.writable().await;
-            Ok(())
-        }
+        Emit::Ok => Ok(false),
+        Emit::Full => Ok(true),
         Emit::Cancelled => Err(cancelled_failure()),
     }
 }
@@ -304,28 +300,27 @@ const JSON: usize = 64 << 10;
 /// Reads a body to its end and returns the connection to the pool. `false`: the body is too long, and the bytes are its
 /// beginning.
 async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>) -> Result<(Bytes, bool), Failure> {
-    let Reading { mut link, mut body, start } = reading;
+    let Reading { mut link, start } = reading;
     let most = most.saturating_add(JSON);
-    // The bytes are copied, because an answer that is kept for days must not keep whole read buffers.
-    let least = body.size_hint().lower().saturating_add(start.len() as u64);
-    let mut bytes = Vec::with_capacity(most.min(usize::try_from(least).unwrap_or(usize::MAX)));
-    bytes.extend_from_slice(&start);
-    while let Some(frame) = link.frame(&mut body).await {
-        let frame = frame.map_err(|e| cut_off(shared, &e))?;
-        let Ok(data) = frame.into_data() else { continue };
-        let room = most.saturating_sub(bytes.len());
-        bytes.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
-            return Ok((bytes.into(), false));
-        }
-        if let Some(job) = job {
-            job.alive();
-        }
-        if body.is_end_stream() {
-            break;
+    // The bytes are copied out of the buffer that the thread reads into, because an answer may be kept for days.
+    let mut bytes = Vec::with_capacity(most.min(start.len().saturating_add(link.expected())));
+    bytes.extend_from_slice(&start[..start.len().min(most)]);
+    if start.len() > most {
+        return Ok((bytes.into(), false));
+    }
+    drop(start);
+    loop {
+        match link.append(&mut bytes, most).await.map_err(|e| cut_off(shared, &e))? {
+            Part::Data => {
+                if let Some(job) = job {
+                    job.alive();
+                }
+            }
+            Part::End => break,
+            Part::TooLong => return Ok((bytes.into(), false)),
         }
     }
-    shared.pool.put(link).await;
+    shared.pool.put(link);
     Ok((bytes.into(), true))
 }
 
@@ -387,17 +382,16 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
 }
 
 /// The failure of an answer with an error status, and the body of that answer.
-async fn refused(shared: &Shared, link: Box<Link>, response: Response<Incoming>) -> (Failure, Bytes) {
-    let (head, body) = response.into_parts();
-    let reading = Reading { link, body, start: Bytes::new() };
+async fn refused(shared: &Shared, link: Box<Link>, head: Head) -> (Failure, Bytes) {
+    let reading = Reading { link, start: Bytes::new() };
     let most = shared.config.max_error_bytes as usize;
     let (body, _) = whole(shared, reading, most, None).await.unwrap_or_default();
-    if let Some(coding) = coding_of(&head.headers) {
-        let mut failure = refusal::refused(&shared.name, head.status, &head.headers, Bytes::new());
-        failure.message = format!("{}; {}", failure.message, coded(shared, &coding));
+    if let Some(coding) = &head.coding {
+        let mut failure = refusal::refused(&shared.name, head.status, &head.retry, Bytes::new());
+        failure.message = format!("{}; {}", failure.message, coded(shared, coding));
         return (failure, Bytes::new());
     }
-    (refusal::refused(&shared.name, head.status, &head.headers, body.clone()), body)
+    (refusal::refused(&shared.name, head.status, &head.retry, body.clone()), body)
 }
 
 fn coded(shared: &Shared, coding: &str) -> String {
@@ -415,18 +409,13 @@ fn unanswered(shared: &Shared, error: SendError) -> Failure {
     Failure::new(class, format!("the upstream {}: {why}", shared.name))
 }
 
-fn cut_off(shared: &Shared, error: &hyper::Error) -> Failure {
-    let message = format!("the upstream {} ended before its answer did: {}", shared.name, chain(error));
+fn cut_off(shared: &Shared, error: &BodyError) -> Failure {
+    let message = format!("the upstream {} ended before its answer did: {error}", shared.name);
     Failure::new(FailClass::Internal, message)
 }
 
 fn cancelled_failure() -> Failure {
     Failure::new(FailClass::Cancelled, "cancelled")
-}
-
-fn is_event_stream(response: &Response<Incoming>) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Whether a body with these first bytes looks like a JSON object, a JSON list or HTML.
@@ -436,18 +425,12 @@ fn is_page(start: &[u8]) -> bool {
 }
 
 /// Reads the rest of a body after the last event, so that the connection can be used again.
-async fn settle(shared: &Shared, (mut link, mut body): Tail) {
-    let read_to_end = async {
-        while !body.is_end_stream() {
-            match link.frame(&mut body).await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) => return false,
-                None => break,
-            }
+async fn settle(shared: &Shared, mut link: Box<Link>) {
+    if !link.ends_here() {
+        let read_to_end = async { while let Some(Ok(_)) = link.data().await {} };
+        if tokio::time::timeout(SETTLE, read_to_end).await.is_err() {
+            return;
         }
-        true
-    };
-    if tokio::time::timeout(SETTLE, read_to_end).await == Ok(true) {
-        shared.pool.put(link).await;
     }
+    shared.pool.put(link);
 }

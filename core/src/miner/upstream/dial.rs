@@ -7,14 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tower_service::Service;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tower_service::Service as _;
 
-use super::pool::chain;
+use super::chain::chain;
 use crate::Result;
 use crate::config::{UpstreamConfig, client_tls};
 use crate::miner::network::{Network, Transport};
@@ -22,17 +23,21 @@ use crate::miner::network::{Network, Transport};
 /// The way to connections to one upstream.
 pub(super) enum Dial {
     /// The operating system's network, with TLS where the URL asks for it.
-    System(HttpsConnector<HttpConnector>),
+    System(HttpConnector, TlsConnector),
     /// The network of a test, without TLS.
     Given(Arc<dyn Network>),
 }
 
 /// A connection to an upstream.
-#[allow(clippy::large_enum_variant, reason = "only tests have the small one, and a box would cost every read")]
 pub(super) enum Stream {
-    System(MaybeHttpsStream<TokioIo<TcpStream>>),
-    Given(TokioIo<Box<dyn Transport>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+    Given(Box<dyn Transport>),
 }
+
+/// A socket without vectored writes: on a closed socket, `writev` would raise SIGPIPE, which kills a host in C that does
+/// not ignore the signal. The standard library's `write` raises none.
+pub(super) struct Socket(TcpStream);
 
 impl Dial {
     pub(super) fn new(config: &UpstreamConfig, network: Option<Arc<dyn Network>>) -> Result<Self> {
@@ -44,12 +49,8 @@ impl Dial {
         http.set_nodelay(true);
         let idle_timeout = Duration::from_millis(config.idle_timeout_ms);
         http.set_keepalive(Some(idle_timeout.max(Duration::from_secs(1))));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(client_tls(config.ca_file.as_deref(), "upstream.ca_file")?.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        Ok(Self::System(connector))
+        let tls = client_tls(config.ca_file.as_deref(), "upstream.ca_file")?.with_no_client_auth();
+        Ok(Self::System(http, TlsConnector::from(Arc::new(tls))))
     }
 
     /// Connects to the host of that URL.
@@ -57,48 +58,79 @@ impl Dial {
     /// # Errors
     /// The reason in words.
     pub(super) async fn connect(&self, origin: &Uri) -> Result<Stream, String> {
+        let host = origin.host().unwrap_or_default();
         match self {
-            Self::System(connector) => match connector.clone().call(origin.clone()).await {
-                Ok(stream) => Ok(Stream::System(stream)),
-                Err(error) => Err(chain(error.as_ref())),
-            },
+            Self::System(connector, tls) => {
+                let socket = connector.clone().call(origin.clone()).await.map_err(|error| chain(&error))?;
+                let socket = Socket(socket.into_inner());
+                if origin.scheme_str() != Some("https") {
+                    return Ok(Stream::Plain(socket));
+                }
+                let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+                let name = ServerName::try_from(bare.to_owned()).map_err(|error| chain(&error))?;
+                let stream = tls.connect(name, socket).await.map_err(|error| chain(&error))?;
+                Ok(Stream::Tls(Box::new(stream)))
+            }
             Self::Given(network) => {
-                let (host, port) = (origin.host().unwrap_or_default(), origin.port_u16().unwrap_or(80));
-                let connected = network.connect(host, port).await;
-                connected.map(|stream| Stream::Given(TokioIo::new(stream))).map_err(|error| chain(&error))
+                let connected = network.connect(host, origin.port_u16().unwrap_or(80)).await;
+                connected.map(Stream::Given).map_err(|error| chain(&error))
             }
         }
     }
 }
 
-impl Read for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::System(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Given(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
 
-impl Write for Stream {
+impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::System(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Given(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::System(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Self::Given(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::System(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Given(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
     }
 }

@@ -1,27 +1,27 @@
-//! The address of an upstream and the headers of every request to it, prepared once.
+//! The address of an upstream and the heads of all requests to it, prepared once.
 
-use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
+use http::Uri;
 
+use super::request::Outgoing;
 use crate::config::UpstreamConfig;
 use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 const AGENT: &str = concat!("cortensor-router/", env!("CARGO_PKG_VERSION"));
 
-/// The address of an upstream.
+/// The address of an upstream. It has no `Debug`, because the heads hold the key.
 pub(super) struct Endpoint {
     /// The scheme and authority to which the connector connects.
     pub(super) origin: Uri,
-    pub(super) chat: Uri,
-    pub(super) completions: Uri,
-    pub(super) embeddings: Uri,
+    /// The heads of requests with a body, without the length of the body.
+    pub(super) chat: Box<[u8]>,
+    pub(super) completions: Box<[u8]>,
+    pub(super) embeddings: Box<[u8]>,
     pub(super) models: Uri,
     /// llama.cpp's own page about its settings, which is not below `/v1`.
     pub(super) props: Uri,
-    headers: HeaderMap,
+    /// The lines of every request.
+    lines: String,
 }
 
 impl Endpoint {
@@ -47,61 +47,55 @@ impl Endpoint {
             format!("{root}{path}{query}").parse().map_err(|e| wrong(&format!("makes no path: {e}")))
         };
 
-        let mut headers = HeaderMap::with_capacity(8);
-        let host =
-            HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("has a host that is no header value"))?;
-        headers.insert(HOST, host);
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        // Without this header the upstream may choose any coding (RFC 9110, section 12.5.3), but the router forwards
-        // the bytes unchanged.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(key) = config.key() {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| {
-                let url = shown_url(&config.url);
-                Error::invalid("upstream.api_key", format!("the key of {url} holds bytes no header may hold"))
-            })?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+        let key = config.key().map(|key| key.trim().to_owned());
+        if key.as_ref().is_some_and(|key| !is_line(key)) {
+            let url = shown_url(&config.url);
+            return Err(Error::invalid("upstream.api_key", format!("the key of {url} holds bytes no header may hold")));
         }
+        let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+        // Without `accept-encoding` the upstream may choose any coding (RFC 9110, section 12.5.3), but the router
+        // forwards the bytes unchanged.
+        let lines = format!(
+            "host: {authority}\r\nuser-agent: {AGENT}\r\naccept: application/json, text/event-stream\r\n\
+             accept-encoding: identity\r\n{key}"
+        );
+        let post = |path: &str| -> Result<Box<[u8]>> {
+            let path = at(path)?;
+            Ok(format!("POST {path} HTTP/1.1\r\n{lines}content-type: application/json\r\n").into_bytes().into())
+        };
         Ok(Self {
             origin: format!("{scheme}://{authority}").parse().map_err(|e| wrong(&format!("is no URL: {e}")))?,
-            chat: at("/chat/completions")?,
-            completions: at("/completions")?,
-            embeddings: at("/embeddings")?,
+            chat: post("/chat/completions")?,
+            completions: post("/completions")?,
+            embeddings: post("/embeddings")?,
             models: at("/models")?,
             props: Uri::from_static("/props"),
-            headers,
+            lines,
         })
     }
 
-    /// A POST request with a JSON body.
-    pub(super) fn post(&self, path: &Uri, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = self.request(Method::POST, path, body);
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        request
+    /// A request for a page.
+    pub(super) fn get(&self, path: &Uri) -> Outgoing {
+        Outgoing::get(format!("GET {path} HTTP/1.1\r\n{}", self.lines).as_bytes())
     }
+}
 
-    /// A GET request.
-    pub(super) fn get(&self, path: &Uri) -> Request<Full<Bytes>> {
-        self.request(Method::GET, path, Bytes::new())
-    }
-
-    fn request(&self, method: Method, path: &Uri, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = path.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
-    }
+/// Whether a text may stand in one line of a head.
+pub(super) fn is_line(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || (b' '..0x7f).contains(&byte))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn endpoint(config: &UpstreamConfig) -> Endpoint {
+        Endpoint::new(config).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     fn chat(url: &str) -> String {
-        Endpoint::new(&UpstreamConfig::new(url)).unwrap().chat.to_string()
+        let head = String::from_utf8(endpoint(&UpstreamConfig::new(url)).chat.into()).unwrap();
+        head.split(' ').nth(1).unwrap_or_default().to_owned()
     }
 
     #[test]
@@ -113,12 +107,29 @@ mod tests {
     }
 
     #[test]
-    fn a_key_goes_into_the_header_and_nowhere_else() {
-        let config = UpstreamConfig { api_key: Some("sk-secret".into()), ..UpstreamConfig::new("http://h:1/v1") };
-        let endpoint = Endpoint::new(&config).unwrap();
-        let request = endpoint.post(&endpoint.chat, Bytes::new());
-        assert_eq!(request.headers()[AUTHORIZATION], "Bearer sk-secret");
-        assert!(!format!("{request:?}").contains("secret"));
+    fn a_key_stands_in_one_line_of_every_head() {
+        let config = UpstreamConfig { api_key: Some(" sk-secret ".into()), ..UpstreamConfig::new("http://h:1/v1") };
+        let endpoint = endpoint(&config);
+        let wanted = format!(
+            "GET /v1/models HTTP/1.1\r\nhost: h:1\r\nuser-agent: {AGENT}\r\n\
+             accept: application/json, text/event-stream\r\naccept-encoding: identity\r\n\
+             authorization: Bearer sk-secret\r\n\r\n"
+        );
+        assert_eq!(String::from_utf8_lossy(endpoint.get(&endpoint.models).rest()), wanted);
+        for head in [&endpoint.chat, &endpoint.completions, &endpoint.embeddings] {
+            let head = std::str::from_utf8(head).unwrap();
+            assert!(head.starts_with("POST /v1/") && head.ends_with("\r\ncontent-type: application/json\r\n"));
+            assert_eq!(head.matches("\r\nauthorization: Bearer sk-secret\r\n").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_key_that_would_be_more_than_a_line_is_refused() {
+        for key in ["sk\r\nx: y", "sk\u{e9}", "sk\0"] {
+            let config = UpstreamConfig { api_key: Some(key.into()), ..UpstreamConfig::new("http://h:1/v1") };
+            let error = Endpoint::new(&config).err().unwrap();
+            assert!(error.message().contains("no header may hold") && !error.message().contains(key), "{error}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Miners behind HTTP: any server that speaks OpenAI's API (llama.cpp, vLLM, Ollama, SGLang, hosted services).
 //!
-//! One [`UpstreamMiner`] represents one server. Each job becomes one request ([`ask`]). The answer is read frame by
-//! frame ([`call`]) over a connection of the pool ([`pool`]). Bodies are parsed only as far as the router needs: text,
-//! finish reason, usage. All other members are forwarded as the bytes that came, and cannot make an answer fail.
+//! One [`UpstreamMiner`] represents one server. Each job becomes one request ([`ask`]). The answer is read part by part
+//! ([`call`]) over a connection ([`link`]) of the pool ([`pool`]). Bodies are parsed only as far as the router needs:
+//! text, finish reason, usage. All other members are forwarded as the bytes that came, and cannot make an answer fail.
 //!
 //! | the upstream | the job fails with |
 //! |---|---|
@@ -20,25 +20,34 @@
 
 mod ask;
 mod assembly;
+mod block;
+mod body;
 mod call;
+mod chain;
 mod complaint;
 mod credit;
 mod cut;
 mod dial;
 mod endpoint;
+mod head;
+mod link;
 mod listing;
 mod pool;
 mod probe;
+mod received;
+mod receiver;
 mod recorded;
 mod refusal;
+mod request;
 mod sse;
 #[cfg(test)]
 mod tests;
 
+pub use chain::chain;
 pub use credit::CreditWindow;
 pub use listing::listed_models;
-pub use pool::chain;
 pub use probe::{ProbeReport, UpstreamProbe};
+pub use received::{Received, received};
 pub use recorded::{Recorded, recorded};
 pub use refusal::retry_after_ms;
 

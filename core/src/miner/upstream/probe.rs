@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http::{StatusCode, Uri};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::endpoint::Endpoint;
+use super::link::{Link, Part};
 use super::listing::{Listing, positive};
-use super::pool::{Link, SendError, chain, coding_of};
+use super::pool::SendError;
 use super::{Shared, upstream_name};
 
 /// The first pause before a server that is down is probed again. Each further pause is twice as long, up to
@@ -231,42 +229,40 @@ impl UpstreamProbe {
     }
 
     /// Requests a path. Returns the status, and the body or the reason why it could not be read.
-    async fn get(&self, path: &Uri, by: Instant) -> Result<(StatusCode, Result<BytesMut, String>), Down> {
-        let make = |endpoint: &Endpoint| endpoint.get(path);
-        let Ok(sent) = tokio::time::timeout_at(by, self.shared.pool.send(&make, &|| true)).await else {
+    async fn get(&self, path: &Uri, by: Instant) -> Result<(StatusCode, Result<Vec<u8>, String>), Down> {
+        let pool = &self.shared.pool;
+        let Ok(sent) = tokio::time::timeout_at(by, pool.send(pool.endpoint().get(path), &|| true)).await else {
             return Err(Down::Silent);
         };
-        let (link, response) = match sent {
+        let (link, head) = match sent {
             Ok(answer) => answer,
             Err(SendError::Unreachable(why) | SendError::Garbage(why)) => return Err(Down::Broken(why)),
         };
-        let status = response.status();
-        if let Some(coding) = coding_of(response.headers()) {
+        if let Some(coding) = head.coding {
             return Ok((
-                status,
+                head.status,
                 Err(format!("/models came in the coding {coding}, which the router had not asked for")),
             ));
         }
-        let body = match tokio::time::timeout_at(by, self.read(link, response.into_body())).await {
+        let body = match tokio::time::timeout_at(by, self.read(link)).await {
             Ok(body) => body,
             Err(_) => Err("/models did not end within connect_timeout_ms".to_owned()),
         };
-        Ok((status, body))
+        Ok((head.status, body))
     }
 
-    async fn read(&self, mut link: Box<Link>, mut body: Incoming) -> Result<BytesMut, String> {
-        let mut bytes = BytesMut::new();
+    async fn read(&self, mut link: Box<Link>) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
         let most = self.shared.config.max_models_bytes;
-        while let Some(frame) = link.frame(&mut body).await {
-            let frame = frame.map_err(|e| format!("/models broke off: {}", chain(&e)))?;
-            if let Ok(data) = frame.into_data() {
-                bytes.extend_from_slice(&data);
-            }
-            if bytes.len() as u64 > most {
-                return Err(format!("/models answered more than max_models_bytes = {most} bytes"));
+        loop {
+            let most_bytes = usize::try_from(most).unwrap_or(usize::MAX);
+            match link.append(&mut bytes, most_bytes).await.map_err(|e| format!("/models broke off: {e}"))? {
+                Part::Data => {}
+                Part::End => break,
+                Part::TooLong => return Err(format!("/models answered more than max_models_bytes = {most} bytes")),
             }
         }
-        self.shared.pool.put(link).await;
+        self.shared.pool.put(link);
         Ok(bytes)
     }
 }

@@ -114,6 +114,13 @@ impl SseReader {
         self.read(lines)
     }
 
+    /// Copies the bytes that were not read, so that they keep no more memory than their own.
+    pub(super) fn own(&mut self) {
+        if !self.frame.is_empty() {
+            self.frame = Bytes::copy_from_slice(&self.frame);
+        }
+    }
+
     fn keep_frame(&mut self) {
         if !self.frame.is_empty() {
             self.carry.extend_from_slice(&self.frame);

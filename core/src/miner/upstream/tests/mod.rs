@@ -1,10 +1,14 @@
 //! The upstream miner against servers on loopback.
 
+mod answers;
+mod compared;
 mod failure;
+mod link;
 mod model;
 mod own;
 mod probe;
 mod reading;
+mod script;
 mod stream;
 
 use std::sync::Arc;

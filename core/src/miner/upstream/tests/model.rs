@@ -126,10 +126,11 @@ async fn a_real_model_answers() {
 /// The number of the server's slots that are busy.
 async fn busy_slots(miner: &UpstreamMiner) -> usize {
     let slots = http::Uri::from_static("/slots");
-    let (mut link, response) = miner.shared.pool.send(&|endpoint| endpoint.get(&slots), &|| true).await.unwrap();
-    let (mut body, mut bytes) = (response.into_body(), Vec::new());
-    while let Some(frame) = link.frame(&mut body).await {
-        bytes.extend_from_slice(frame.unwrap().data_ref().unwrap());
+    let pool = &miner.shared.pool;
+    let (mut link, _) = pool.send(pool.endpoint().get(&slots), &|| true).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(data) = link.data().await {
+        bytes.extend_from_slice(&data.unwrap());
     }
     let slots: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
     slots.iter().filter(|slot| slot["is_processing"] == true).count()
