@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tracing::Dispatch;
 
+use super::visit::{self, Work};
 use super::{callback, park};
 use crate::{Error, ErrorKind, Result};
 
@@ -25,7 +27,30 @@ pub struct Call<T> {
     /// The router's runtime, whose own workers must not block; `None`: the answer is already there.
     runtime: Option<Handle>,
     /// Ends the operation when the call is dropped; `None`: the operation continues.
-    abort: Option<AbortHandle>,
+    abort: Option<Abort>,
+}
+
+/// An operation that can be ended.
+#[derive(Clone)]
+enum Abort {
+    /// A task of the runtime.
+    Task(AbortHandle),
+    Work(Arc<Work>),
+}
+
+impl Abort {
+    fn now(&self) {
+        match self {
+            Self::Task(task) => task.abort(),
+            Self::Work(work) => work.end(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Abort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Abort")
+    }
 }
 
 impl<T> std::fmt::Debug for Call<T> {
@@ -50,7 +75,7 @@ impl<T: Send + 'static> Call<T> {
         let watching = runtime.spawn(async move {
             let _ = tell.send(work.await);
         });
-        Self { answer, runtime: Some(runtime.clone()), abort: Some(watching.abort_handle()) }
+        Self { answer, runtime: Some(runtime.clone()), abort: Some(Abort::Task(watching.abort_handle())) }
     }
 
     /// A handle that ends this call, for callers that pass the call itself to [`then`](Self::then).
@@ -58,18 +83,33 @@ impl<T: Send + 'static> Call<T> {
         Canceller(self.abort.clone())
     }
 
-    /// Starts an operation that only waits. If its answer is already there, the call is ready at once, so that even a
-    /// wait with a timeout of 0 returns the answer.
-    pub(super) fn look(runtime: &Handle, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        let mut work = Box::pin(work);
-        let first = {
-            let _inside = runtime.enter();
-            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        };
-        match first {
-            Poll::Ready(result) => Self::ready(result),
-            Poll::Pending => Self::watch(runtime, work),
-        }
+    /// Starts an operation on this thread, which may be the host's, as far as it gets without waiting. It goes on
+    /// where it is woken, see [`visit`], and continues if the call is dropped.
+    pub(super) fn visit(
+        runtime: &Handle,
+        log: Option<&Dispatch>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Self {
+        let (tell, answer) = oneshot::channel();
+        Work::start(runtime, log, async move {
+            // The call may have been dropped.
+            let _ = tell.send(work.await);
+        });
+        Self { answer, runtime: Some(runtime.clone()), abort: None }
+    }
+
+    /// Starts an operation like [`visit`](Self::visit) that ends when the call is dropped. If its answer is already
+    /// there, the call is ready at once, so that even a wait with a timeout of 0 returns the answer.
+    pub(super) fn look(
+        runtime: &Handle,
+        log: Option<&Dispatch>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Self {
+        let (tell, answer) = oneshot::channel();
+        let work = Work::start(runtime, log, async move {
+            let _ = tell.send(work.await);
+        });
+        Self { answer, runtime: Some(runtime.clone()), abort: Some(Abort::Work(work)) }
     }
 
     pub(super) fn ready(result: Result<T>) -> Self {
@@ -99,7 +139,7 @@ impl<T: Send + 'static> Call<T> {
     /// neither block nor call the router. It is meant to pass the answer to the host's event loop.
     pub fn then(self, f: impl FnOnce(Result<T>) + Send + 'static) {
         let then = Arc::new(Then(Mutex::new(Some((self, Box::new(f) as Answer<T>)))));
-        then.look();
+        visit::during(|| then.look());
     }
 }
 
@@ -130,7 +170,7 @@ impl<T> Future for Call<T> {
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         if let Some(abort) = &self.abort {
-            abort.abort();
+            abort.now();
         }
     }
 }
@@ -138,13 +178,13 @@ impl<T> Drop for Call<T> {
 /// Ends a call like dropping it: an operation that only waits ends with `Closed`, and an operation that changes
 /// something continues.
 #[derive(Debug, Clone)]
-pub struct Canceller(Option<AbortHandle>);
+pub struct Canceller(Option<Abort>);
 
 impl Canceller {
     /// Ends the call. After the answer this does nothing.
     pub fn cancel(&self) {
         if let Some(abort) = &self.0 {
-            abort.abort();
+            abort.now();
         }
     }
 }

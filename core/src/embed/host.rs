@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
 
 use super::Call;
 use super::callback::{self, Callback};
@@ -66,7 +67,7 @@ pub(super) fn runtime(config: &RuntimeConfig, log: Option<&LogWorker>) -> Result
         .thread_name("cortensor-router")
         .enable_all();
     if let Some(log) = log {
-        let dispatch = log.dispatch();
+        let dispatch = log.dispatch().clone();
         builder.on_thread_start(move || super::log::set_for_thread(&dispatch));
     }
     builder.build().map_err(|error| {
@@ -130,16 +131,34 @@ impl Host {
         }
     }
 
-    /// Runs an operation that only waits and that may be ready at once. The operation ends if the call is dropped.
+    /// Starts an operation on this thread. The operation continues if the call is dropped.
+    pub(super) fn visit<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        match self.router() {
+            Ok(router) => Call::visit(&self.handle, self.dispatch(), work(router.clone())),
+            Err(error) => Call::ready(Err(error)),
+        }
+    }
+
+    /// Starts an operation on this thread that only waits, and that may be ready at once. The operation ends if the
+    /// call is dropped.
     pub(super) fn look<T, F>(&self, work: impl FnOnce(crate::Router) -> F) -> Call<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
         match self.router() {
-            Ok(router) => Call::look(&self.handle, work(router.clone())),
+            Ok(router) => Call::look(&self.handle, self.dispatch(), work(router.clone())),
             Err(error) => Call::ready(Err(error)),
         }
+    }
+
+    /// The router's log.
+    fn dispatch(&self) -> Option<&Dispatch> {
+        self.log.as_ref().map(LogWorker::dispatch)
     }
 
     /// Registers a callback that a shutdown must end. Returns the number of the registration.

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::call::may_block;
 use super::process::Bound;
+use super::visit::{self, Work};
 use super::{answer, json, park};
 use crate::miner::{Emit, FailClass, Failure, JobInfo};
 use crate::model::{Delta, Gid, SessionId, TaskId, TaskRequest, Timestamp};
@@ -104,6 +105,10 @@ impl Job {
     /// # Errors
     /// `InvalidArgument` if the piece is not UTF-8; `Closed` if the job was answered already.
     pub fn emit(&self, piece: &[u8]) -> Result<Emit> {
+        visit::during(|| self.emit_here(piece))
+    }
+
+    fn emit_here(&self, piece: &[u8]) -> Result<Emit> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let Some(job) = &state.job else { return Err(used_up()) };
@@ -126,6 +131,10 @@ impl Job {
     /// `InvalidArgument` names the field; `Closed` if the job was answered already.
     pub fn emit_parts(&self, parts: &str) -> Result<Emit> {
         let pieces = answer::Pieces::parse(parts)?;
+        visit::during(|| self.emit_pieces(pieces))
+    }
+
+    fn emit_pieces(&self, pieces: answer::Pieces) -> Result<Emit> {
         let (thought, called, text) = {
             let mut state = self.state.lock();
             if state.job.is_none() {
@@ -141,7 +150,7 @@ impl Job {
             said = worse(said, self.emit_delta(thought)?);
         }
         if let Some(text) = text {
-            said = worse(said, self.emit(text.as_bytes())?);
+            said = worse(said, self.emit_here(text.as_bytes())?);
         }
         if !called.is_empty() {
             said = worse(said, self.emit_delta(called)?);
@@ -166,6 +175,10 @@ impl Job {
     /// there was no content; the job has failed with this message. `Closed` if the job was answered already.
     pub fn finish(&self, answer: &str) -> Result<()> {
         let finish = answer::Finish::parse(answer)?;
+        visit::during(|| self.finish_with(finish))
+    }
+
+    fn finish_with(&self, finish: answer::Finish) -> Result<()> {
         let (job, forgotten, answer) = {
             let mut state = self.state.lock();
             if state.job.is_none() {
@@ -196,8 +209,10 @@ impl Job {
     /// `InvalidArgument` if there is no such code; `Closed` if the job was answered already.
     pub fn fail(&self, code: &str, message: &str) -> Result<()> {
         let class: FailClass = code.parse()?;
-        self.take()?.fail(Failure::new(class, message));
-        Ok(())
+        visit::during(|| {
+            self.take()?.fail(Failure::new(class, message));
+            Ok(())
+        })
     }
 
     /// Gives the job back. The miner is not blamed, and another one is tried.
@@ -205,8 +220,10 @@ impl Job {
     /// # Errors
     /// `Closed` if the job was answered already.
     pub fn reject(&self, reason: &str) -> Result<()> {
-        self.take()?.reject(reason);
-        Ok(())
+        visit::during(|| {
+            self.take()?.reject(reason);
+            Ok(())
+        })
     }
 
     fn take(&self) -> Result<miner::Job> {
@@ -243,7 +260,7 @@ impl Job {
     /// block nor call the router.
     pub fn on_cancelled(&self, f: impl FnOnce() + Send + 'static) {
         let cancelled = self.cancelled();
-        self.runtime.spawn(async move {
+        Work::start(&self.runtime, None, async move {
             if cancelled.await {
                 f();
             }
@@ -267,7 +284,7 @@ impl Job {
     /// call the router.
     pub fn on_writable(&self, f: impl FnOnce() + Send + 'static) {
         let writable = self.writable();
-        self.runtime.spawn(async move {
+        Work::start(&self.runtime, None, async move {
             writable.await;
             f();
         });
@@ -294,7 +311,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.answered.cancel();
+        visit::during(|| self.answered.cancel());
     }
 }
 

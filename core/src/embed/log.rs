@@ -61,8 +61,8 @@ impl LogWorker {
         Ok(Some(Self { dispatch, callback }))
     }
 
-    pub(super) fn dispatch(&self) -> Dispatch {
-        self.dispatch.clone()
+    pub(super) fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
     }
 
     /// Delivers no further record and waits for the running call. `false`: it did not end within `timeout`.

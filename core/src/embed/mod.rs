@@ -54,6 +54,7 @@ mod router;
 mod schema;
 mod stream;
 mod task;
+mod visit;
 
 pub use crate::miner::Emit;
 pub use crate::{Error, ErrorKind, KINDS, KindRow, Result};
@@ -66,6 +67,8 @@ pub use listener::Listener;
 pub use log::{LogRecord, LogSink};
 pub use miner::{HostMiner, Miner};
 pub use options::{REQUEST as REQUEST_OPTIONS, SESSION as SESSION_OPTIONS, fail_codes, meant as meant_option};
+#[doc(hidden)]
+pub use process::{Origin, count_forks, forked};
 pub use record::{error_json, json_text, record_id};
 pub use router::Router;
 #[doc(hidden)]

@@ -164,7 +164,7 @@ impl Router {
     /// [`Task::result`].
     pub fn complete(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::submit(session, request);
-        self.host.watch(move |router| async move {
+        self.host.look(move |router| async move {
             let submission = router.enter(router.check(Intake { waits: true, ..intake? })?).await?;
             record::completion(&submission.result().await?)
         })
@@ -193,12 +193,12 @@ impl Router {
     /// Like [`embed`](Self::embed), but returns the JSON of [`Embeddings::record`].
     pub fn embed_record(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::embedding(session, request);
-        self.host.watch(move |router| async move { embeddings(&router, intake?).await?.record() })
+        self.host.look(move |router| async move { embeddings(&router, intake?).await?.record() })
     }
 
     fn submitted(&self, intake: Result<Intake<'static>>) -> Call<Task> {
         let host = self.host.clone();
-        self.host.call(move |router| async move {
+        self.host.visit(move |router| async move {
             let submission = router.enter(router.check(intake?)?).await?;
             submission.accepted().await?;
             Ok(Task::new(host, submission))
@@ -206,7 +206,7 @@ impl Router {
     }
 
     fn embedded(&self, intake: Result<Intake<'static>>) -> Call<Embeddings> {
-        self.host.watch(move |router| async move { embeddings(&router, intake?).await })
+        self.host.look(move |router| async move { embeddings(&router, intake?).await })
     }
 
     /// The record of a task.

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cortensor_router::embed::{Emit, ErrorKind, Event, HttpRequest, Job, MinerClient, Next, Router};
+use cortensor_router::embed::{Emit, ErrorKind, Event, HostMiner, HttpRequest, Job, MinerClient, Next, Router};
 use serde_json::{Value, json};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(10));
@@ -220,6 +220,51 @@ fn a_removed_miner_is_called_no_more() {
     let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
     assert_eq!(task.result().wait().unwrap_err().code(), "no_miner");
     assert_eq!(router.remove_miner("gone").unwrap_err().code(), "miner_not_found");
+    router.shutdown(SOON).unwrap();
+}
+
+/// Keeps its jobs for the test, on whatever thread offers them.
+struct Kept(mpsc::Sender<Job>);
+
+impl HostMiner for Kept {
+    fn on_job(&self, job: Job) {
+        let _ = self.0.send(job);
+    }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_call_and_its_answer_need_no_other_thread() {
+    let router = open();
+    let (keep, kept) = mpsc::channel();
+    router.add_miner(r#"{"name": "kept", "capacity": 8}"#, Kept(keep)).unwrap();
+    let here = std::thread::current().id();
+    let (tell, told) = mpsc::channel();
+    let mut call = router.complete(0, r#"{"prompt": "hi"}"#);
+    assert!(call.wait_for(Some(Duration::ZERO)).is_none(), "the miner has not answered");
+    let job = kept.try_recv().expect("the job was offered by the thread that called");
+    call.then(move |answer| tell.send((answer, std::thread::current().id())).unwrap());
+    job.on_cancelled(|| unreachable!("it is answered"));
+    job.finish(r#"{"text": "there"}"#).unwrap();
+    let (answer, thread) = told.try_recv().expect("the thread that answered the job went on with the call");
+    assert_eq!((parse(&answer.unwrap())["choices"][0]["text"].clone(), thread), (json!("there"), here));
+
+    let submitted = router.submit(0, r#"{"prompt": "hi"}"#).wait().unwrap();
+    let job = kept.try_recv().unwrap();
+    let (tell, told) = mpsc::channel();
+    job.on_cancelled(move || tell.send(()).unwrap());
+    let given_up = submitted.result();
+    drop(given_up);
+    submitted.cancel().unwrap();
+    told.recv_timeout(SOON.unwrap()).expect("a cancellation is told");
+
+    let call = router.complete(0, r#"{"prompt": "hi"}"#);
+    let job = kept.try_recv().unwrap();
+    drop(call);
+    assert!(job.is_cancelled(), "the call held the task");
     router.shutdown(SOON).unwrap();
 }
 
