@@ -70,6 +70,9 @@ function wake() {
   }
 }
 
+/** Empties the queue in the next turn of the event loop. Native calls that add messages themselves ask for this. */
+const soon = () => setImmediate(wake);
+
 function receive(id, value) {
   try {
     receivers.get(id)?.(value);
@@ -88,7 +91,7 @@ function ask(hold, start) {
     waiting.set(id, { resolve, reject, hold });
     hold?.take();
     try {
-      start(id);
+      if (start(id) === true) soon();
     } catch (error) {
       forget(id);
       reject(fromNative(error));
@@ -121,4 +124,4 @@ function receiver(take) {
 
 const dismiss = (id) => receivers.delete(id);
 
-module.exports = { Hold, ask, bridge, dismiss, expect, forget, native, receiver };
+module.exports = { Hold, ask, bridge, dismiss, expect, forget, native, receiver, soon };

@@ -1,12 +1,14 @@
 'use strict';
 
-const { bridge, expect, forget } = require('./bridge.cjs');
+const { bridge, expect, forget, soon } = require('./bridge.cjs');
 const { RouterError, attempt } = require('./error.cjs');
 const { isRecord, shallow } = require('./names.cjs');
 const native = require('./native.cjs').load();
 
 /** The native part's answers to a piece. */
 const [TAKEN, FULL] = [0, 1];
+/** The native part adds this to its answer if the piece has put messages into the queue. */
+const FILLED = 4;
 /** The codes that a failure can have. */
 const CODES = new Set(native.failCodes());
 
@@ -119,9 +121,9 @@ class Job {
 
   push(piece) {
     if (this.answered) return undefined;
-    if (typeof piece === 'string') return this.#native.emitText(piece);
-    if (piece instanceof Uint8Array) return attempt(() => this.#native.emitBytes(piece));
-    if (isRecord(piece)) return attempt(() => this.#native.emitParts(JSON.stringify(shallow(piece))));
+    if (typeof piece === 'string') return heard(this.#native.emitText(piece));
+    if (piece instanceof Uint8Array) return heard(attempt(() => this.#native.emitBytes(piece)));
+    if (isRecord(piece)) return heard(attempt(() => this.#native.emitParts(JSON.stringify(shallow(piece)))));
     throw new TypeError(
       `a piece of an answer must be a string, a Uint8Array or an object with text, reasoning or toolCalls, not ${piece === null ? 'null' : typeof piece}`,
     );
@@ -141,19 +143,19 @@ class Job {
   /** Ends the work with success. */
   finish(answer) {
     const text = answered(answer);
-    if (this.#mayAnswer()) attempt(() => this.#native.finish(text));
+    if (this.#mayAnswer() && attempt(() => this.#native.finish(text))) soon();
     this.#settle();
   }
 
   /** Ends the work with a failure. */
   fail(code, message = '') {
-    if (this.#mayAnswer()) attempt(() => this.#native.fail(code, String(message)));
+    if (this.#mayAnswer() && attempt(() => this.#native.fail(code, String(message)))) soon();
     this.#settle();
   }
 
   /** Gives the job back. */
   reject(reason = '') {
-    if (this.#mayAnswer()) attempt(() => this.#native.reject(String(reason)));
+    if (this.#mayAnswer() && attempt(() => this.#native.reject(String(reason)))) soon();
     this.#settle();
   }
 
@@ -182,6 +184,13 @@ class Job {
     this.#native.release();
     this.onSettled?.();
   }
+}
+
+/** The answer to a piece. */
+function heard(code) {
+  if (code < FILLED) return code;
+  soon();
+  return code - FILLED;
 }
 
 /** Converts an answer to the form that the native part takes. */

@@ -127,7 +127,9 @@ class Router {
   /** Submits a task and waits for its completion, in one step. */
   async complete(input, given) {
     const asked = request(input, { stream: false, ...given });
-    return completion(await this.#answer(asked, (call) => this.#native.complete(call, asked.sessionId, asked.text)));
+    const { sessionId, text } = asked;
+    if (!asked.signal) return completion(await ask(this.#hold, (call) => this.#native.complete(call, sessionId, text)));
+    return completion(await this.#answer(asked, (call) => this.#native.completeUnlessCancelled(call, sessionId, text)));
   }
 
   /** Vectors of a text, or of several. */

@@ -2,7 +2,7 @@
 
 const { Readable } = require('node:stream');
 
-const { ask, expect, forget } = require('./bridge.cjs');
+const { ask, expect, forget, soon } = require('./bridge.cjs');
 const { attempt, fromNative } = require('./error.cjs');
 const { id } = require('./names.cjs');
 const { Reader } = require('./reader.cjs');
@@ -55,7 +55,7 @@ class Task {
     };
     const leave = onAbort(signal, abort);
     const ended = expect(undefined, leave);
-    this.#native.result(ended);
+    if (this.#native.result(ended)) soon();
     if (signal.aborted) abort();
   }
 
@@ -79,7 +79,7 @@ class Task {
         },
       );
       try {
-        this.#native.result(call);
+        if (this.#native.result(call)) soon();
       } catch (error) {
         forget(call);
         leave?.();

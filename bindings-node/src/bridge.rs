@@ -12,6 +12,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use crate::error::Result;
+use crate::near;
 use crate::payload::Payload;
 
 /// The number of a call that JavaScript waits for, or the number that it gave to a miner or a log sink.
@@ -64,7 +65,14 @@ impl Queue {
             state.events.push(event);
             !std::mem::replace(&mut state.woken, true)
         };
-        if wake && self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Ok {
+        if wake && !near::note(self) {
+            self.wake();
+        }
+    }
+
+    /// Wakes the event loop.
+    pub(crate) fn wake(&self) {
+        if self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Ok {
             self.close();
         }
     }
@@ -152,7 +160,7 @@ impl Bridge {
             let (kind, id, payload) = match event {
                 Event::Answer(id, Ok(payload)) => (0, id, payload),
                 Event::Answer(id, Err(error)) => (1, id, Payload::Error(error)),
-                Event::Job(id, job) => (2, id, Payload::Job(job)),
+                Event::Job(id, job) => (2, id, Payload::Job(job, self.queue.clone())),
                 Event::Log(id, record) => (3, id, Payload::Record(record)),
             };
             told.set(at, kind)?;

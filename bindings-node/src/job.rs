@@ -1,27 +1,39 @@
 //! A job in the hands of a miner in JavaScript.
 
+use std::sync::Arc;
+
 use cortensor_router::embed::{Emit, ErrorKind, Job};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
-use crate::bridge::{Bridge, Id};
+use crate::bridge::{Bridge, Id, Queue};
 use crate::error::{Result, released, throw, thrown};
+use crate::near;
 
 /// One attempt at a task.
 #[napi]
 pub struct NativeJob {
     job: Option<Job>,
+    queue: Arc<Queue>,
 }
 
-/// The answers of `emit`: go on, wait until the job is writable, stop, or the job was answered already.
+/// The answers of `emit`: go on, wait until the job is writable, stop, or the job was answered already. `FILLED` is
+/// added if JavaScript must empty the queue in its next turn.
 const TAKEN: u32 = 0;
 const FULL: u32 = 1;
 const CANCELLED: u32 = 2;
 const ANSWERED: u32 = 3;
+const FILLED: u32 = 4;
 
 impl NativeJob {
-    pub(crate) fn new(job: Job) -> Self {
-        Self { job: Some(job) }
+    pub(crate) fn new(job: Job, queue: Arc<Queue>) -> Self {
+        Self { job: Some(job), queue }
+    }
+
+    /// Makes a call that answers the job. Gives whether JavaScript must empty the queue in its next turn.
+    fn answered(&self, answer: impl FnOnce(&Job) -> cortensor_router::embed::Result<()>) -> Result<bool> {
+        let answered = near::during(&self.queue, || answer(self.job()?).map_err(throw));
+        answered.map(|((), filled)| filled)
     }
 
     fn job(&self) -> Result<&Job> {
@@ -34,14 +46,15 @@ impl NativeJob {
 
     fn told(&self, emit: impl FnOnce(&Job) -> cortensor_router::embed::Result<Emit>) -> Result<u32> {
         let Some(job) = &self.job else { return Ok(ANSWERED) };
-        match emit(job) {
+        let emitted = near::during(&self.queue, || match emit(job) {
             Ok(Emit::Full) => Ok(FULL),
             Ok(Emit::Cancelled) => Ok(CANCELLED),
             // Every other answer means that the router has the piece.
             Ok(_) => Ok(TAKEN),
             Err(error) if error.kind() == ErrorKind::Closed => Ok(ANSWERED),
             Err(error) => Err(thrown(&error)),
-        }
+        });
+        emitted.map(|(said, filled)| if filled { said | FILLED } else { said })
     }
 }
 
@@ -79,20 +92,20 @@ impl NativeJob {
 
     /// Ends the work with success.
     #[napi(catch_unwind)]
-    pub fn finish(&self, answer: String) -> Result<()> {
-        self.job()?.finish(&answer).map_err(throw)
+    pub fn finish(&self, answer: String) -> Result<bool> {
+        self.answered(|job| job.finish(&answer))
     }
 
     /// Ends the work with a failure.
     #[napi(catch_unwind)]
-    pub fn fail(&self, code: String, message: String) -> Result<()> {
-        self.job()?.fail(&code, &message).map_err(throw)
+    pub fn fail(&self, code: String, message: String) -> Result<bool> {
+        self.answered(|job| job.fail(&code, &message))
     }
 
     /// Gives the job back.
     #[napi(catch_unwind)]
-    pub fn reject(&self, reason: String) -> Result<()> {
-        self.job()?.reject(&reason).map_err(throw)
+    pub fn reject(&self, reason: String) -> Result<bool> {
+        self.answered(|job| job.reject(&reason))
     }
 
     /// Releases the job. If it was not answered, it counts as failed.

@@ -13,12 +13,29 @@ mod http;
 mod job;
 mod listener;
 mod miner;
+mod near;
 mod payload;
 mod router;
 mod task;
 
 use cortensor_router::embed;
 use napi_derive::napi;
+
+/// Counts the forks of this process from now on.
+#[napi_derive::module_init]
+fn count_forks() {
+    #[cfg(unix)]
+    {
+        extern "C" fn child() {
+            embed::forked();
+        }
+        // SAFETY: the handler lives as long as the addon, which Node.js never unloads, and only changes a number.
+        if unsafe { libc::pthread_atfork(None, None, Some(child)) } != 0 {
+            return;
+        }
+    }
+    embed::count_forks();
+}
 
 /// The version of the product.
 #[napi]

@@ -22,7 +22,7 @@ pub(crate) enum Payload {
     /// `None`: null.
     Piece(Option<Bytes>),
     Error(Error),
-    Job(Job),
+    Job(Job, Arc<Queue>),
     Record(LogRecord),
     Router(NativeRouter),
     Task(Task, Arc<Queue>),
@@ -44,7 +44,7 @@ impl ToNapiValue for Payload {
                     BufferSlice::to_napi_value(env, BufferSlice::copy_from(&Env::from_raw(env), &bytes)?)
                 }
                 Self::Error(error) => String::to_napi_value(env, error_json(&error)),
-                Self::Job(job) => NativeJob::to_napi_value(env, NativeJob::new(job)),
+                Self::Job(job, queue) => NativeJob::to_napi_value(env, NativeJob::new(job, queue)),
                 Self::Record(record) => Vec::to_napi_value(
                     env,
                     vec![record.time_ms.to_string(), record.level.to_owned(), record.target.to_owned(), record.message],

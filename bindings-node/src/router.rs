@@ -10,6 +10,7 @@ use crate::bridge::{Bridge, Event, Id, Queue};
 use crate::error::{Result, throw};
 use crate::http::NativeRequest;
 use crate::miner::{Courier, NativeMiner};
+use crate::near;
 use crate::payload::Payload;
 
 /// An open router.
@@ -115,17 +116,31 @@ impl NativeRouter {
         self.text(id, self.router.close_session(session as u64));
     }
 
-    /// Answers with a task, when it is durable.
+    /// Answers with a task, when it is durable. Gives whether JavaScript must empty the queue in its next turn.
     #[napi(catch_unwind)]
-    pub fn submit(&self, id: Id, session: i64, request: String) {
+    pub fn submit(&self, id: Id, session: i64, request: String) -> Result<bool> {
         let queue = self.queue.clone();
-        let call = self.router.submit(session as u64, &request);
-        self.queue.answer(id, call, move |task| Payload::Task(task, queue));
+        let submitted = near::during(&self.queue, || {
+            let call = self.router.submit(session as u64, &request);
+            self.queue.answer(id, call, move |task| Payload::Task(task, queue));
+            Ok(())
+        });
+        submitted.map(|((), filled)| filled)
+    }
+
+    /// Submits a task and answers with its completion. Gives whether JavaScript must empty the queue in its next turn.
+    #[napi(catch_unwind)]
+    pub fn complete(&self, id: Id, session: i64, request: String) -> Result<bool> {
+        let asked = near::during(&self.queue, || {
+            self.text(id, self.router.complete(session as u64, &request));
+            Ok(())
+        });
+        asked.map(|((), filled)| filled)
     }
 
     /// Submits a task and answers with its completion. Cancelling the returned call cancels the task.
     #[napi(catch_unwind)]
-    pub fn complete(&self, id: Id, session: i64, request: String) -> NativeRequest {
+    pub fn complete_unless_cancelled(&self, id: Id, session: i64, request: String) -> NativeRequest {
         let call = self.router.complete(session as u64, &request);
         let held = NativeRequest::new(&call);
         self.text(id, call);

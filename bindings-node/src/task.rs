@@ -9,6 +9,7 @@ use napi_derive::napi;
 
 use crate::bridge::{Id, Queue};
 use crate::error::{Result, released, throw};
+use crate::near;
 use crate::payload::Payload;
 
 /// A submitted task. It is held until it ends or is released, because the time of garbage collection must not decide
@@ -50,11 +51,15 @@ impl NativeTask {
         Ok(())
     }
 
-    /// Answers with the completion, when the task has ended.
+    /// Answers with the completion, when the task has ended. Gives whether JavaScript must empty the queue in its next
+    /// turn.
     #[napi(catch_unwind)]
-    pub fn result(&self, id: Id) -> Result<()> {
-        self.queue.answer(id, self.task()?.result(), Payload::Text);
-        Ok(())
+    pub fn result(&self, id: Id) -> Result<bool> {
+        let asked = near::during(&self.queue, || {
+            self.queue.answer(id, self.task()?.result(), Payload::Text);
+            Ok(())
+        });
+        asked.map(|((), filled)| filled)
     }
 
     /// The task's tokens after that number.

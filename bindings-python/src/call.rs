@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::blocking;
 use crate::error::to_py;
 use crate::mailbox::Mailbox;
+use crate::near;
 use crate::process::Own;
 use crate::value::Value;
 
@@ -70,14 +71,14 @@ impl Call {
     fn then(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let pending = self.take(py)?;
         let post = mailbox.post.clone();
-        pending.then(Box::new(move |answer| post.put(token, answer)));
+        near::during(py, || pending.then(Box::new(move |answer| post.put(token, answer))));
         Ok(())
     }
 
     /// Ends an operation that only waits.
-    fn cancel(&self) {
+    fn cancel(&self, py: Python<'_>) {
         if self.canceller.is_here() {
-            self.canceller.cancel();
+            near::during(py, || self.canceller.cancel());
         }
     }
 }

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyString};
 use crate::blocking;
 use crate::error::to_py;
 use crate::mailbox::Mailbox;
+use crate::near;
 use crate::process::Own;
 use crate::value::Value;
 
@@ -50,9 +51,10 @@ impl Job {
     fn emit(&self, piece: &Bound<'_, PyAny>) -> PyResult<u8> {
         let job = self.job.here(piece.py())?;
         let emitted = if let Ok(text) = piece.cast::<PyString>() {
-            job.emit(text.to_cow()?.as_bytes())
+            let text = text.to_cow()?;
+            near::during(piece.py(), || job.emit(text.as_bytes()))
         } else if let Ok(bytes) = piece.cast::<PyBytes>() {
-            job.emit(bytes.as_bytes())
+            near::during(piece.py(), || job.emit(bytes.as_bytes()))
         } else {
             let found = piece.get_type().name()?;
             return Err(PyTypeError::new_err(format!(
@@ -64,22 +66,26 @@ impl Job {
 
     /// Gives the next piece with its other parts, as JSON.
     fn emit_parts(&self, py: Python<'_>, parts: &str) -> PyResult<u8> {
-        told(py, self.job.here(py)?.emit_parts(parts))
+        let job = self.job.here(py)?;
+        told(py, near::during(py, || job.emit_parts(parts)))
     }
 
     /// Ends the work with success.
     fn finish(&self, py: Python<'_>, answer: &str) -> PyResult<()> {
-        self.job.here(py)?.finish(answer).map_err(|error| to_py(py, &error))
+        let job = self.job.here(py)?;
+        near::during(py, || job.finish(answer)).map_err(|error| to_py(py, &error))
     }
 
     /// Ends the work with a failure.
     fn fail(&self, py: Python<'_>, code: &str, message: &str) -> PyResult<()> {
-        self.job.here(py)?.fail(code, message).map_err(|error| to_py(py, &error))
+        let job = self.job.here(py)?;
+        near::during(py, || job.fail(code, message)).map_err(|error| to_py(py, &error))
     }
 
     /// Gives the job back without blame.
     fn reject(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        self.job.here(py)?.reject(reason).map_err(|error| to_py(py, &error))
+        let job = self.job.here(py)?;
+        near::during(py, || job.reject(reason)).map_err(|error| to_py(py, &error))
     }
 
     /// Whether the work is no longer wanted, or was answered.
@@ -90,14 +96,16 @@ impl Job {
     /// Notifies the mailbox once the work is no longer wanted.
     fn on_cancelled(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
-        self.job.here(py)?.on_cancelled(move || post.put(token, Ok(Value::Nothing)));
+        let job = self.job.here(py)?;
+        near::during(py, || job.on_cancelled(move || post.put(token, Ok(Value::Nothing))));
         Ok(())
     }
 
     /// Notifies the mailbox once a slow reader has caught up, or the work is no longer wanted.
     fn on_writable(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
-        self.job.here(py)?.on_writable(move || post.put(token, Ok(Value::Nothing)));
+        let job = self.job.here(py)?;
+        near::during(py, || job.on_writable(move || post.put(token, Ok(Value::Nothing))));
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 //! wraps it.
 //!
 //! No thread of the router ever touches Python. Messages go into a [`mailbox`] or a [`queue`], from which Python
-//! threads take them: an event loop, which the bridge thread wakes, and the threads of miners that block. Every call
-//! that waits releases the GIL.
+//! threads take them: an event loop, and the threads of miners that block. The bridge thread wakes the loop; a call
+//! that the loop's own thread makes does it itself at its end ([`near`]). Every call that waits releases the GIL.
 
 mod blocking;
 mod bridge;
@@ -17,6 +17,7 @@ mod listener;
 mod log;
 mod mailbox;
 mod miner;
+mod near;
 mod process;
 mod queue;
 mod router;
@@ -55,6 +56,8 @@ mod _native {
     #[pymodule_export]
     use crate::miner::{JobQueue, Miner};
     #[pymodule_export]
+    use crate::near::set_soon;
+    #[pymodule_export]
     use crate::router::{Router, option_names};
     #[pymodule_export]
     use crate::stream::Stream;
@@ -66,6 +69,8 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        crate::process::refuse_subinterpreters(module.py())
+        crate::process::refuse_subinterpreters(module.py())?;
+        crate::process::count_forks();
+        Ok(())
     }
 }

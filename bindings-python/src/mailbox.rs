@@ -9,6 +9,7 @@ use pyo3::types::PyList;
 
 use crate::bridge::Bridge;
 use crate::error::to_py;
+use crate::near;
 use crate::process::Own;
 use crate::queue::Queue;
 use crate::value::Value;
@@ -29,7 +30,8 @@ struct State {
 }
 
 impl Post {
-    /// Puts a message in. Any thread may call this; it neither blocks nor touches Python.
+    /// Puts a message in. Any thread may call this; it neither blocks nor touches Python, except at the end of a call
+    /// that Python makes on its own thread, see [`near`].
     pub(crate) fn put(&self, token: u64, value: Result<Value>) {
         let mut state = self.state.lock();
         if state.closed {
@@ -40,8 +42,10 @@ impl Post {
         state.mails.push((token, value));
         if !std::mem::replace(&mut state.called, true) {
             drop(state);
-            // A closed bridge wakes no loop, because the interpreter ends.
-            let _ = self.bridge.push(self.id);
+            if !near::note(self.id, &self.bridge) {
+                // A closed bridge wakes no loop, because the interpreter ends.
+                let _ = self.bridge.push(self.id);
+            }
         }
     }
 }

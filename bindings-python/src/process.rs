@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use cortensor_router::embed::{Error, ErrorKind};
+use cortensor_router::embed::{self, Error, ErrorKind, Origin};
 use pyo3::exceptions::PyImportError;
 use pyo3::{PyResult, Python, ffi};
 
@@ -20,16 +20,31 @@ pub(crate) fn refuse_subinterpreters(_: Python<'_>) -> PyResult<()> {
     ))
 }
 
+/// Counts the forks of this process from now on.
+pub(crate) fn count_forks() {
+    #[cfg(unix)]
+    {
+        extern "C" fn child() {
+            embed::forked();
+        }
+        // SAFETY: the handler lives as long as the library, which Python never unloads, and only changes a number.
+        if unsafe { libc::pthread_atfork(None, None, Some(child)) } != 0 {
+            return;
+        }
+    }
+    embed::count_forks();
+}
+
 /// A value that is dropped in the process that made it, and leaked in a forked child, where its locks may be held for
 /// ever.
 pub(crate) struct Own<T> {
-    pid: u32,
+    origin: Origin,
     value: Option<T>,
 }
 
 impl<T> Own<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { pid: std::process::id(), value: Some(value) }
+        Self { origin: Origin::here(), value: Some(value) }
     }
 
     /// The value, in its own process. In a forked child, even reading it could wait for a lock that is held for ever.
@@ -42,7 +57,7 @@ impl<T> Own<T> {
     }
 
     pub(crate) fn is_here(&self) -> bool {
-        self.pid == std::process::id()
+        self.origin.is_here()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::to_py;
 use crate::log::LogQueue;
 use crate::mailbox::Mailbox;
 use crate::miner::{JobQueue, Miner, ToLoop, ToThreads};
+use crate::near;
 use crate::process::Own;
 use crate::queue::Queue;
 use crate::value::Value;
@@ -107,17 +108,17 @@ impl Router {
         Call::of(self.router.close_session(session))
     }
 
-    fn submit(&self, session: u64, request: &str) -> Call {
-        Call::of(self.router.submit(session, request))
+    fn submit(&self, py: Python<'_>, session: u64, request: &str) -> Call {
+        Call::of(near::during(py, || self.router.submit(session, request)))
     }
 
-    fn complete(&self, session: u64, request: &str) -> Call {
-        Call::of(self.router.complete(session, request))
+    fn complete(&self, py: Python<'_>, session: u64, request: &str) -> Call {
+        Call::of(near::during(py, || self.router.complete(session, request)))
     }
 
     /// Answers with a record.
-    fn embed(&self, session: u64, request: &str) -> Call {
-        Call::of(self.router.embed_record(session, request))
+    fn embed(&self, py: Python<'_>, session: u64, request: &str) -> Call {
+        Call::of(near::during(py, || self.router.embed_record(session, request)))
     }
 
     fn task(&self, session: u64, task: u64) -> Call {

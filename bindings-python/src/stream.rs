@@ -7,6 +7,7 @@ use pyo3::types::{PyList, PyString};
 use crate::blocking;
 use crate::error::to_py;
 use crate::mailbox::Mailbox;
+use crate::near;
 use crate::process::Own;
 use crate::value::Value;
 
@@ -51,7 +52,9 @@ impl Stream {
     /// Notifies the mailbox once an event is ready.
     fn notify(&self, py: Python<'_>, mailbox: &Mailbox, token: u64) -> PyResult<()> {
         let post = mailbox.post.clone();
-        self.stream.here(py)?.notify(move || post.put(token, Ok(Value::Nothing))).map_err(|error| to_py(py, &error))
+        let stream = self.stream.here(py)?;
+        near::during(py, || stream.notify(move || post.put(token, Ok(Value::Nothing))))
+            .map_err(|error| to_py(py, &error))
     }
 
     /// Waits for events: `None` after the end, and an empty list when the time has passed.

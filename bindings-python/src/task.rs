@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use crate::call::Call;
 use crate::error::to_py;
+use crate::near;
 use crate::process::Own;
 use crate::stream::Stream;
 
@@ -56,7 +57,7 @@ impl Task {
     }
 
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        self.task.cancel().map_err(|error| to_py(py, &error))
+        near::during(py, || self.task.cancel()).map_err(|error| to_py(py, &error))
     }
 
     fn detach(&self) {

@@ -1,7 +1,8 @@
 """The bridge between the router's threads and Python's.
 
 No thread of the router touches Python. Its messages wait in a mailbox, one for each event loop, until the loop
-takes it; the bridge thread, a thread of Python's own, calls the loops. Another one brings the log to `logging`.
+takes it; the bridge thread, a thread of Python's own, calls the loops. A native call that puts a message into the
+mailbox of its own thread's loop calls the loop itself. Another thread brings the log to `logging`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from . import _native
@@ -82,6 +83,14 @@ class Loop:
         """Drops every further message under that number."""
         self._handlers.pop(token, None)
 
+    def soon(self) -> None:
+        """Makes the loop take the waiting messages in its next turn. A native call of Python calls this at its end."""
+        loop = asyncio._get_running_loop()
+        if loop is not None and loop is self._loop():
+            loop.call_soon(self._take)
+        else:
+            self.wake()
+
     def wake(self) -> None:
         """Makes the loop take the waiting messages. The bridge thread calls this."""
         loop = self._loop()
@@ -123,6 +132,7 @@ class _Process:
         self.threads: dict[str, threading.Thread] = {}
         self.loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = weakref.WeakKeyDictionary()
         self.by_id: weakref.WeakValueDictionary[int, Loop] = weakref.WeakValueDictionary()
+        self.last: Callable[[], Loop | None] = lambda: None
         self.ids = itertools.count(1)
         self.routers: weakref.WeakSet[Closing] = weakref.WeakSet()
         self.at_exit: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -173,6 +183,10 @@ def current() -> Loop:
     except RuntimeError:
         message = "no event loop runs here: call this from async code, or use SyncRouter and SyncMinerClient"
         raise RuntimeError(message) from None
+    # A program has one loop as a rule, and the table of weak references is slow.
+    last = _process.last()
+    if last is not None and last.loop() is loop:
+        return last
     found = _process.loops.get(loop)
     if found is None:
         with _process.lock:
@@ -181,12 +195,23 @@ def current() -> Loop:
             _process.loops[loop] = found
             _process.by_id[one] = found
             _process.start("bridge", _process.run_bridge)
+    _process.last = weakref.ref(found)
     return found
 
 
-async def answer(call: _native.Call) -> Any:
+def answer(call: _native.Call) -> Coroutine[Any, Any, Any]:
     """Awaits a call's answer in the running event loop."""
-    return await current().answer(call)
+    return current().answer(call)
+
+
+def _soon(one: int) -> None:
+    """Makes the loop with that number take its messages, if it still exists."""
+    loop = _process.by_id.get(one)
+    if loop is not None:
+        loop.soon()
+
+
+_native.set_soon(_soon)
 
 
 def log_queue() -> _native.LogQueue:

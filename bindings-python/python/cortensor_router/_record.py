@@ -35,8 +35,10 @@ class Record:
                 data[name] = part._of(told)
         known = _FIELDS.get(cls)
         if known is None:
-            known = _FIELDS[cls] = [one.name for one in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        return cls(**{name: data[name] for name in known if name in data})
+            known = _FIELDS[cls] = frozenset(one.name for one in dataclasses.fields(cls))  # type: ignore[arg-type]
+        if not known.issuperset(data):
+            data = {name: value for name, value in data.items() if name in known}
+        return cls(**data)
 
     @classmethod
     def _parse(cls, text: str) -> Self:
@@ -55,7 +57,7 @@ class Record:
         return table(type(self).__name__, self.to_dict().items())
 
 
-_FIELDS: dict[type, list[str]] = {}
+_FIELDS: dict[type, frozenset[str]] = {}
 
 
 def table(title: str, rows: Iterable[tuple[str, object]]) -> str:

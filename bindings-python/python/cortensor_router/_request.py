@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ._errors import InvalidArgumentError
-from ._json import fields_of, text_of
+from ._json import fields_of
 from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
 
 _REQUEST = frozenset(RequestOptions.__annotations__)
@@ -18,6 +18,8 @@ _MINER = frozenset(MinerOptions.__annotations__)
 
 def _check_names(what: str, given: Iterable[str], known: frozenset[str], hint: str) -> None:
     """Refuses unknown options: a mistyped name would have no effect, or reach the miner as an unknown field."""
+    if known.issuperset(given):
+        return
     unknown = set(given) - known
     if known is _REQUEST:
         unknown -= {"clientReference"}
@@ -78,9 +80,9 @@ def embedding_of(texts: str | Sequence[str], options: RequestOptions) -> str:
 def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> str:
     """The request as JSON."""
     _check_names("request", options, _REQUEST, "what is only for the miner goes into extra={...}")
-    fields: dict[str, Any] = {"stream": stream, **{name: value for name, value in options.items() if name != "extra"}}
-    fields.update(options.get("extra") or {})
+    fields: dict[str, Any] = {"stream": stream, **options}
+    fields.update(fields.pop("extra", None) or {})
     if prompt is not None:
         _check_prompt(prompt)
         fields["prompt"] = prompt
-    return text_of("request", {name: value for name, value in fields.items() if value is not None})
+    return fields_of("request", fields)

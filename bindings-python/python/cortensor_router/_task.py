@@ -220,6 +220,11 @@ class TokenStream(_TokensBase):
 
     async def __anext__(self) -> str:
         while True:
+            ready = self._ready
+            # Nearly every event is a text.
+            if ready and type(ready[0]) is str:
+                self._spoke = True
+                return ready.popleft()
             text = self._next()
             if text is not None:
                 return text
