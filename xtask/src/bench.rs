@@ -1,6 +1,8 @@
-//! Runs the benchmark programs of the core, with nginx beside them.
+//! Runs the benchmark programs of the core, with nginx and haproxy beside them.
 
 mod against;
+pub(crate) mod page;
+mod peers;
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +11,8 @@ use std::process::Command;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// The path of Debian's nginx, which the benchmark uses.
-const NGINX: &str = "/usr/sbin/nginx";
+/// The proxies of Debian that are measured beside the product, and their paths.
+const PROXIES: [(&str, &str); 2] = [("nginx", "/usr/sbin/nginx"), ("haproxy", "/usr/sbin/haproxy")];
 
 /// The choice of figures and how they are measured.
 pub(crate) struct Plan {
@@ -20,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) quick: bool,
     /// The directory of the public traces that `policy` plays.
     pub(crate) traces: Option<PathBuf>,
+    /// Whether other routers for inference are measured, too.
+    pub(crate) peers: bool,
 }
 
 impl Plan {
@@ -49,26 +53,31 @@ pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, roun
     let out = environment::target().join("bench");
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     // The policy is measured in a simulated world, without a network.
-    if plan.figures != ["policy"]
-        && let Err(why) = nginx(steps)
-    {
-        steps.skip("nginx as a reference", &why);
+    for (name, path) in PROXIES.into_iter().filter(|_| plan.figures != ["policy"]) {
+        if !environment::answers(path, &["-v"])
+            && let Err(why) = environment::apt_install(steps, &[name])
+        {
+            steps.skip(&format!("{name} as a reference"), &why);
+        }
     }
     if let Some(revision) = against {
         return against::run(steps, &plan, revision, rounds);
     }
     let results = out.join("results.json");
+    if plan.peers && !plan.figures.is_empty() && !plan.figures.iter().any(|figure| figure == "peers") {
+        plan.figures.push("peers".to_owned());
+    }
     let cargo = environment::cargo(&["bench", "--package", "cortensor-router-cli", "--bench", "figures", "--"]);
     let mut run = plan.command(&cargo);
     run.current_dir(environment::root()).arg("--json").arg(&results);
+    // Only a whole run draws the curves of the page.
+    run.arg("--drawings").arg(if plan.quick { out } else { environment::root().join(page::DRAWINGS) });
+    if plan.peers {
+        run.arg("--peers").arg(peers::installed(steps)?);
+    }
     let outcome = steps.run("bench", &mut run);
     println!("results: {}", results.display());
     outcome
-}
-
-/// Installs nginx if it is absent and that is possible.
-fn nginx(steps: &mut Steps) -> Outcome {
-    if environment::answers(NGINX, &["-v"]) { Ok(()) } else { environment::apt_install(steps, &["nginx"]) }
 }
 
 /// Measures the cost of `embed` in Rust, as JSON. The figures of the bindings are compared with it.

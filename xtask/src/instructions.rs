@@ -14,6 +14,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Sender;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,10 @@ use crate::{Outcome, environment};
 /// The file of the recorded counts.
 const RECORD: &str = "xtask/instructions.toml";
 
+/// The counts that the design asks for: the figure, its instructions, its allocations.
+/// A figure above its goal is reported; the record alone decides whether the command fails.
+const GOALS: [(&str, f64, f64); 2] = [("whole_answer", 50_000.0, 30.0), ("paced_frame", 8_000.0, f64::INFINITY)];
+
 /// The share by which a count may exceed its record.
 const SLACK: f64 = 0.05;
 
@@ -38,6 +43,9 @@ const COUNTED: usize = 400;
 
 /// The pieces of the short stream, and of the long one. The difference between both is what a piece costs.
 const PIECES: [usize; 2] = [20, 120];
+
+/// The streams whose pieces come one by one: as many before the counted ones, and as many that are counted.
+const PACED: usize = 10;
 
 /// The time within which the router must be up. Under valgrind it is fifty times as slow.
 const START: Duration = Duration::from_mins(3);
@@ -56,7 +64,10 @@ struct Figure {
 /// # Errors
 /// When the command does not build or does not answer, or a count is above its record.
 pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
-    if !environment::answers("valgrind", &["--version"]) || !environment::answers("callgrind_control", &["--version"]) {
+    let is_there = || {
+        environment::answers("valgrind", &["--version"]) && environment::answers("callgrind_control", &["--version"])
+    };
+    if !is_there() && environment::apt_install(steps, &["valgrind"]).is_err() {
         steps.skip("instructions", "valgrind is not installed (Debian: apt-get install valgrind)");
         return Ok(());
     }
@@ -73,7 +84,7 @@ pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
         }
         let text = environment::read(&environment::root().join(RECORD))?;
         let recorded = toml::from_str(&text).map_err(|error| format!("{RECORD}: {error}"))?;
-        compared(&found, &recorded)
+        compared(&found, &recorded).map(|text| text + &beside_goals(&found))
     })
 }
 
@@ -112,28 +123,67 @@ fn compared(found: &BTreeMap<String, Figure>, recorded: &BTreeMap<String, Figure
     if is_worse { Err(text) } else { Ok(text) }
 }
 
+/// Describes the counts beside the design's goals.
+fn beside_goals(found: &BTreeMap<String, Figure>) -> String {
+    let mut text = String::new();
+    for (name, instructions, allocations) in GOALS {
+        let Some(figure) = found.get(name) else { continue };
+        for (what, count, goal) in
+            [("instructions", figure.instructions, instructions), ("allocations", figure.allocations, allocations)]
+        {
+            if goal.is_finite() {
+                let verdict = if count <= goal { "reached" } else { "not reached" };
+                let _ = write!(text, "\n{name}: {count:.1} {what}, goal {goal:.0}: {verdict}");
+            }
+        }
+    }
+    text
+}
+
 /// Starts the router under valgrind beside an upstream, and counts.
 fn measured(program: &Path, out: &Path) -> Outcome<BTreeMap<String, Figure>> {
     let failed = |error: std::io::Error| format!("{}: {error}", out.display());
     let _ = fs::remove_dir_all(out);
     fs::create_dir_all(out.join("data")).map_err(failed)?;
-    let upstream = mock::start().map_err(failed)?;
-    let router = Router::start(program, out, upstream)?;
-    let whole = router.cost(&body(None))?;
-    let [short, long] = PIECES.map(|pieces| router.cost(&body(Some(pieces))));
+    let (upstream, next) = mock::start().map_err(failed)?;
+    let router = Router::start(program, out, upstream, next)?;
+    let whole = router.cost(&body(None), WARM, COUNTED)?;
+    let [short, long] = PIECES.map(|pieces| router.cost(&body(Some(Pieces::AtOnce(pieces))), WARM, COUNTED));
     let (short, long) = (short?, long?);
-    let pieces = (PIECES[1] - PIECES[0]) as f64;
-    let piece = Figure {
-        instructions: (long.instructions - short.instructions) / pieces,
-        allocations: (long.allocations - short.allocations) / pieces,
-    };
-    let named = [("whole_answer", whole), ("stream_of_20_pieces", short), ("piece_of_a_stream", piece)];
+    let piece = one_piece(short, long);
+    let [few, many] = PIECES.map(|pieces| router.cost(&body(Some(Pieces::OneByOne(pieces))), PACED, PACED));
+    let named = [
+        ("whole_answer", whole),
+        ("stream_of_20_pieces", short),
+        ("piece_of_a_stream", piece),
+        ("paced_frame", one_piece(few?, many?)),
+    ];
     Ok(named.map(|(name, figure)| (name.to_owned(), figure)).into())
 }
 
-/// The body of a request: for a whole answer, or for a stream of so many pieces.
-fn body(pieces: Option<usize>) -> String {
-    let how = pieces.map_or_else(String::new, |pieces| format!("\"stream\":true,\"max_tokens\":{pieces},"));
+/// The cost of a piece, from those of a short stream and of a long one.
+fn one_piece(short: Figure, long: Figure) -> Figure {
+    let pieces = (PIECES[1] - PIECES[0]) as f64;
+    Figure {
+        instructions: (long.instructions - short.instructions) / pieces,
+        allocations: (long.allocations - short.allocations) / pieces,
+    }
+}
+
+/// The pieces of a stream: how many, and whether each waits until the one before it has come through.
+#[derive(Debug, Clone, Copy)]
+enum Pieces {
+    AtOnce(usize),
+    OneByOne(usize),
+}
+
+/// The body of a request: for a whole answer, or for a stream.
+fn body(pieces: Option<Pieces>) -> String {
+    let how = match pieces {
+        None => String::new(),
+        Some(Pieces::AtOnce(pieces)) => format!("\"stream\":true,\"max_tokens\":{pieces},"),
+        Some(Pieces::OneByOne(pieces)) => format!("\"stream\":true,\"user\":\"paced\",\"max_tokens\":{pieces},"),
+    };
     format!(r#"{{{how}"messages":[{{"role":"user","content":"hi there"}}]}}"#)
 }
 
@@ -142,6 +192,8 @@ struct Router {
     process: Child,
     address: SocketAddr,
     profile: PathBuf,
+    /// Lets the upstream send the next piece.
+    next: Sender<()>,
 }
 
 impl Drop for Router {
@@ -152,7 +204,7 @@ impl Drop for Router {
 }
 
 impl Router {
-    fn start(program: &Path, out: &Path, upstream: SocketAddr) -> Outcome<Self> {
+    fn start(program: &Path, out: &Path, upstream: SocketAddr, next: Sender<()>) -> Outcome<Self> {
         let failed = |error: std::io::Error| format!("valgrind: {error}");
         let port = free_port()?;
         let profile = out.join("profile");
@@ -171,7 +223,7 @@ impl Router {
             .stderr(log)
             .stdin(Stdio::null());
         let process = command.spawn().map_err(failed)?;
-        let mut router = Self { process, address: (Ipv4Addr::LOCALHOST, port).into(), profile };
+        let mut router = Self { process, address: (Ipv4Addr::LOCALHOST, port).into(), profile, next };
         let began = Instant::now();
         while router.ask(&body(None), 1).is_err() {
             if began.elapsed() > START || !matches!(router.process.try_wait(), Ok(None)) {
@@ -182,14 +234,14 @@ impl Router {
         Ok(router)
     }
 
-    /// The cost of one request with that body.
-    fn cost(&self, body: &str) -> Outcome<Figure> {
-        self.ask(body, WARM).map_err(|error| format!("a request failed: {error}"))?;
+    /// The cost of one request with that body, of so many after some others.
+    fn cost(&self, body: &str, warm: usize, counted: usize) -> Outcome<Figure> {
+        self.ask(body, warm).map_err(|error| format!("a request failed: {error}"))?;
         self.control("--zero")?;
-        self.ask(body, COUNTED).map_err(|error| format!("a request failed: {error}"))?;
+        self.ask(body, counted).map_err(|error| format!("a request failed: {error}"))?;
         self.control("--dump")?;
         let Cost { instructions, allocations } = self.newest()?;
-        let each = |count: u64| count as f64 / COUNTED as f64;
+        let each = |count: u64| count as f64 / counted as f64;
         Ok(Figure { instructions: each(instructions), allocations: each(allocations) })
     }
 
@@ -225,14 +277,15 @@ impl Router {
         let mut reader = BufReader::new(stream.try_clone()?);
         for _ in 0..times {
             stream.write_all(request.as_bytes())?;
-            read_answer(&mut reader)?;
+            // The upstream listens as long as this process lives.
+            read_answer(&mut reader, || _ = self.next.send(()))?;
         }
         Ok(())
     }
 }
 
-/// Reads an answer to its end.
-fn read_answer(reader: &mut BufReader<TcpStream>) -> std::io::Result<()> {
+/// Reads an answer to its end. Calls `next` after each chunk.
+fn read_answer(reader: &mut BufReader<TcpStream>, next: impl Fn()) -> std::io::Result<()> {
     let wrong = |what: &str| std::io::Error::other(what.to_owned());
     let (mut line, mut length, mut is_first) = (String::new(), None, true);
     loop {
@@ -264,6 +317,7 @@ fn read_answer(reader: &mut BufReader<TcpStream>) -> std::io::Result<()> {
         if length == 0 {
             return Ok(());
         }
+        next();
     }
 }
 
@@ -293,6 +347,6 @@ mod tests {
         let text = fs::read_to_string(environment::root().join(RECORD)).unwrap();
         let recorded: BTreeMap<String, Figure> = toml::from_str(&text).unwrap();
         let names: Vec<&str> = recorded.keys().map(String::as_str).collect();
-        assert_eq!(names, ["piece_of_a_stream", "stream_of_20_pieces", "whole_answer"]);
+        assert_eq!(names, ["paced_frame", "piece_of_a_stream", "stream_of_20_pieces", "whole_answer"]);
     }
 }

@@ -127,11 +127,14 @@ enum Command {
     /// Run what takes too long for CI: more worlds, all planted bugs, fuzzing by coverage, more chaos, longer sequences
     /// for the stores.
     Nightly,
-    /// Measure the product against its gates, beside nginx and a bare proxy in the same run.
+    /// Measure the product against its gates, beside nginx, haproxy and bare proxies in the same run.
     Bench {
         /// The figures to measure; all figures of the core where none is given. `python`, `node` or `c` alone measures
-        /// that package.
+        /// that package, `embed` the packages of all three. `page` fills docs/benchmarks.md from the last results.
         figures: Vec<String>,
+        /// Measure other routers for inference from Python's package index, too.
+        #[arg(long, conflicts_with = "against")]
+        peers: bool,
         /// Use short rounds: all figures within about five minutes.
         #[arg(long)]
         quick: bool,
@@ -200,9 +203,16 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
-        Command::Bench { figures, quick, traces, against, rounds } => {
+        Command::Bench { figures, quick, .. } if figures == ["embed"] => {
+            let python = python::bench(&mut steps, quick);
+            let node = node::bench(&mut steps, quick);
+            python.and(node).and(c::bench(&mut steps, quick))
+        }
+        Command::Bench { figures, .. } if figures == ["page"] => bench::page::fill(&mut steps),
+        Command::Bench { figures, quick, traces, against, rounds, peers } => {
             let rounds = rounds.unwrap_or(if quick { 1 } else { 3 });
-            bench::run(&mut steps, bench::Plan { figures, quick, traces }, against.as_deref(), rounds)
+            let plan = bench::Plan { figures, quick, traces, peers };
+            bench::run(&mut steps, plan, against.as_deref(), rounds)
         }
         Command::Instructions { renew } => instructions::run(&mut steps, renew),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),

@@ -98,7 +98,7 @@ pub(crate) fn lint(steps: &mut Steps) -> Outcome {
 /// # Errors
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
-    let library = release(steps)?;
+    let library = optimised(steps, "release")?;
     let addon = environment::target().join("bench").join(file_name()?);
     fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
     install(&library, &addon)?;
@@ -115,10 +115,10 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
 }
 
 /// Builds the optimised addon for this machine. Gives the directory of the library.
-fn release(steps: &mut Steps) -> Outcome<PathBuf> {
-    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-node"]);
-    steps.run("build the Node addon (release)", &mut build)?;
-    Ok(environment::target().join("release"))
+fn optimised(steps: &mut Steps, profile: &str) -> Outcome<PathBuf> {
+    let mut build = environment::cargo(&["build", "--profile", profile, "--package", "cortensor-router-node"]);
+    steps.run(&format!("build the Node addon ({profile})"), &mut build)?;
+    Ok(environment::target().join(profile))
 }
 
 /// Builds the addon for users. Gives the directory of the library. On Linux it is linked with zig, which knows the
@@ -126,26 +126,27 @@ fn release(steps: &mut Steps) -> Outcome<PathBuf> {
 fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
     let arch = std::env::consts::ARCH;
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
-        return release(steps);
+        return optimised(steps, "dist");
     }
     let zig = environment::venv(steps, &environment::target().join("zig"), &package().join("native/zig.txt"))?;
     let target = format!("{arch}-unknown-linux-gnu");
     let versioned = format!("{target}.{}.{}", GLIBC.0, GLIBC.1);
     let package = ["--package", "cortensor-router-node"];
-    let mut build = environment::cargo(&["zigbuild", "--release", "--target", &versioned, package[0], package[1]]);
+    let mut build =
+        environment::cargo(&["zigbuild", "--profile", "dist", "--target", &versioned, package[0], package[1]]);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(zig).chain(std::env::split_paths(&path)));
     build.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
-    steps.run("build the Node addon (release, with zig)", &mut build)?;
-    let release = environment::target().join(target).join("release");
+    steps.run("build the Node addon (dist, with zig)", &mut build)?;
+    let directory = environment::target().join(target).join("dist");
     steps.check("the addon's glibc", || {
-        let library = release.join(library());
+        let library = directory.join(library());
         let bytes = fs::read(&library).map_err(|error| format!("{}: {error}", library.display()))?;
         let (major, minor) = glibc(&bytes).ok_or("it names no version of glibc")?;
         let told = format!("glibc {major}.{minor} is needed, {}.{} is allowed", GLIBC.0, GLIBC.1);
         if (major, minor) <= GLIBC { Ok(told) } else { Err(told) }
     })?;
-    Ok(release)
+    Ok(directory)
 }
 
 /// The newest glibc whose symbols a library needs. The names of the versions are in the library as text.

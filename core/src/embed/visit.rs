@@ -127,7 +127,7 @@ impl Work {
                 Place::Over => return,
             }
         };
-        // What the work holds may end tasks of the router, so it must be dropped without the lock.
+        // The end of the work may end tasks of the router, so it must come without the lock.
         during(|| drop(job));
     }
 

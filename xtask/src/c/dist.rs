@@ -39,7 +39,7 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
         }
         Build::Release => {
             steps.check("build the C library", release)?;
-            environment::target().join("release")
+            environment::target().join("dist")
         }
     };
     steps.check(&format!("lay out {}", prefix.display()), || {
@@ -55,7 +55,7 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
 
 /// Builds for release, and compares the needed system libraries with the list in the packages.
 fn release() -> Outcome<String> {
-    let mut cargo = environment::cargo(&["rustc", "--release", "--package", "cortensor-router-capi", "--lib"]);
+    let mut cargo = environment::cargo(&["rustc", "--profile", "dist", "--package", "cortensor-router-capi", "--lib"]);
     let output =
         cargo.args(["--", "--print", "native-static-libs"]).output().map_err(|error| format!("cargo: {error}"))?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

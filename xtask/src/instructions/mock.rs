@@ -1,23 +1,32 @@
 //! An upstream that always gives the same answer. It runs beside valgrind, so that only the router is counted.
 
-use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// Starts the upstream on a free port. It ends with the process.
-pub(super) fn start() -> std::io::Result<SocketAddr> {
+/// The longest time for which a piece waits for the one before it. A router may join two pieces.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Starts the upstream on a free port. It ends with the process. Where a request wants pieces one by one, each waits for
+/// a message.
+pub(super) fn start() -> std::io::Result<(SocketAddr, Sender<()>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
+    let (sender, next) = channel();
+    let next = Arc::new(Mutex::new(next));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            let next = Arc::clone(&next);
             // A client that goes away ends its connection; nothing depends on the others.
-            std::thread::spawn(move || drop(serve(&stream)));
+            std::thread::spawn(move || drop(serve(&stream, &next)));
         }
     });
-    Ok(address)
+    Ok((address, sender))
 }
 
-fn serve(stream: &TcpStream) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, next: &Mutex<Receiver<()>>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
     loop {
@@ -34,10 +43,23 @@ fn serve(stream: &TcpStream) -> std::io::Result<()> {
         }
         let mut body = String::new();
         reader.by_ref().take(length).read_to_string(&mut body)?;
+        if body.contains("\"user\":\"paced\"") {
+            let (head, pieces) = stream_of(pieces_in(&body));
+            writer.write_all(head.as_bytes())?;
+            let next = next.lock().map_err(|_| std::io::Error::other("a thread panicked"))?;
+            while next.try_recv().is_ok() {}
+            for piece in &pieces {
+                writer.write_all(piece.as_bytes())?;
+                // Without a message in time, the piece was joined with another one.
+                let _ = next.recv_timeout(PATIENCE);
+            }
+            continue;
+        }
         let answer = if first.starts_with("GET") {
             whole(r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#)
         } else if body.contains("\"stream\":true") {
-            stream_of(pieces_in(&body))
+            let (head, pieces) = stream_of(pieces_in(&body));
+            head + &pieces.concat()
         } else {
             whole(&format!(
                 r#"{{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":3,"completion_tokens":16,"total_tokens":19}}}}"#,
@@ -58,8 +80,8 @@ fn whole(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// A stream: the role, so many pieces, the end. Each event is a chunk of the body, and all of them come at once.
-fn stream_of(pieces: usize) -> String {
+/// A stream, as its head and its chunks: the role, so many pieces, the end.
+fn stream_of(pieces: usize) -> (String, Vec<String>) {
     let event = |delta: &str, reason: &str| {
         format!(
             "data: {{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":\
@@ -70,10 +92,7 @@ fn stream_of(pieces: usize) -> String {
     let events = std::iter::once(event("{\"role\":\"assistant\"}", "null"))
         .chain(words)
         .chain([event("{}", "\"stop\""), "data: [DONE]\n\n".to_owned()]);
-    let mut out = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-    for event in events {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{:x}\r\n{event}\r\n", event.len());
-    }
-    out + "0\r\n\r\n"
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunks = events.map(|event| format!("{:x}\r\n{event}\r\n", event.len()));
+    (head.to_owned(), chunks.chain(["0\r\n\r\n".to_owned()]).collect())
 }

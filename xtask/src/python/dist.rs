@@ -24,8 +24,8 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let tools = environment::venv(steps, &target.join("python-tools"), &package().join("dist/requirements.txt"))?;
     let out = target.join("python");
     // Zig links against that glibc. Maturin refuses the wheel if it needs a newer one after all.
-    let portable = ["--release", "--zig", "--compatibility", PLATFORM, "--auditwheel", "check"];
-    let wheel = build::wheel(steps, &tools, &out, if cfg!(target_os = "linux") { &portable } else { &portable[..1] })?;
+    let portable = ["--profile", "dist", "--zig", "--compatibility", PLATFORM, "--auditwheel", "check"];
+    let wheel = build::wheel(steps, &tools, &out, if cfg!(target_os = "linux") { &portable } else { &portable[..2] })?;
     if cfg!(target_os = "linux") {
         steps.check("the wheel's platform", || platform(&wheel))?;
     }

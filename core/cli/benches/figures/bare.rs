@@ -1,5 +1,5 @@
-//! A reference for the least cost of a proxy: hyper's server in front of hyper's pooled client, on tokio's threads,
-//! passing bodies on frame by frame. Everything that the router takes beyond this is the cost of its own work.
+//! A reference for the least cost of a proxy: hyper's server in front of hyper's pooled client, passing bodies on frame
+//! by frame. Everything that the router takes beyond this is the cost of its own work.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,27 +14,43 @@ use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::Outcome;
 
 type Pool = Client<HttpConnector, Incoming>;
 
-/// Serves until the process is ended. Prints its port first.
-pub(crate) fn serve(upstream: SocketAddr) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(accept(upstream)).map_err(|error| error.to_string())
+/// Serves until the process is ended. Prints its port first. Either each processor has a thread with connections and
+/// a pool of its own, or all threads share their work.
+pub(crate) fn serve(upstream: SocketAddr, shared_threads: bool) -> Outcome {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
+    println!("port {}", listener.local_addr().map_err(|error| error.to_string())?.port());
+    let threads = if shared_threads { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let mut workers = Vec::new();
+    for _ in 0..threads {
+        let (sender, accepted) = unbounded_channel();
+        workers.push(sender);
+        let mut runtime = if shared_threads { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+        let runtime = runtime.enable_all().build().map_err(|error| error.to_string())?;
+        std::thread::spawn(move || runtime.block_on(work(upstream, accepted)));
+    }
+    for turn in 0_usize.. {
+        let (socket, _) = listener.accept().map_err(|error| error.to_string())?;
+        socket.set_nodelay(true).and_then(|()| socket.set_nonblocking(true)).map_err(|error| error.to_string())?;
+        workers[turn % threads].send(socket).map_err(|_| "a thread ended".to_owned())?;
+    }
+    Ok(())
 }
 
-async fn accept(upstream: SocketAddr) -> std::io::Result<()> {
+/// Serves the connections that a thread is given.
+async fn work(upstream: SocketAddr, mut accepted: UnboundedReceiver<std::net::TcpStream>) {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let pool: Pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    println!("port {}", listener.local_addr()?.port());
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
+    while let Some(socket) = accepted.recv().await {
+        let Ok(socket) = TcpStream::from_std(socket) else { continue };
         let pool = pool.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| forward(&pool, upstream, request));

@@ -33,7 +33,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
 
 fn push(rows: &mut Vec<Row>, place: &str, durability: &str, most: f64, millis: &mut [f64]) {
     let last = quantile(millis, 0.99);
-    let row = Row::new("first token", format!("F2 {place}, {durability}, p50"), quantile(millis, 0.5), "ms");
+    let row = Row::new("first-token", format!("F2 {place}, {durability}, p50"), quantile(millis, 0.5), "ms");
     rows.push(row.gate(Gate::AtMost(most)).note(format!("p99 {last:.2} ms")));
 }
 

@@ -11,14 +11,14 @@ use crate::load::connect;
 use crate::mock::{FLOOD_FRAMES, Mock, Mode, STAMP_MS, chat, clock};
 use crate::report::{Gate, Row, median, quantile};
 use crate::target::Target;
-use crate::{Context, Outcome, wire};
+use crate::{Context, Outcome, proxies, wire};
 
 const STREAMS: usize = 200;
 
 pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     let mock = Mock::start(1)?;
     let direct = Target::none(mock.address);
-    let bare = Target::bare(mock.address)?;
+    let bare = proxies::bare(mock.address, true)?;
     let router = Target::router(context, "memory", "memory", Some(mock.address))?;
 
     let rounds = context.pick(1, 3);

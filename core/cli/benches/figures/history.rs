@@ -30,13 +30,13 @@ fn now() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64))
 }
 
-async fn open(dir: &Path, durability: Durability) -> Outcome<Router> {
+pub(crate) async fn open(dir: &Path, durability: Durability) -> Outcome<Router> {
     let store = SqliteStore::open(dir, durability).map_err(text)?;
     Router::builder().config(Config::default()).store(Arc::new(store)).open().await.map_err(text)
 }
 
 /// Fills a data directory with `count` tasks, ended or not.
-async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
+pub(crate) async fn fill(dir: &Path, count: u64, ended: bool) -> Outcome {
     // The router makes session 0. All else is written to the store directly, which is much faster than through the
     // router.
     open(dir, Durability::Relaxed).await?.close().await;
@@ -159,7 +159,7 @@ pub(crate) fn history(context: &Context, rows: &mut Vec<Row>) -> Outcome {
 }
 
 /// The milliseconds that a task takes.
-async fn run(router: &Router) -> Outcome<f64> {
+pub(crate) async fn run(router: &Router) -> Outcome<f64> {
     let from = Instant::now();
     let task = router.submit(SessionId(0), TaskRequest::completion("again"), SubmitOptions::default()).await;
     task.map_err(text)?.result().await.map_err(text)?;

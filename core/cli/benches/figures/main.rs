@@ -8,16 +8,21 @@
 
 mod accepts;
 mod bare;
+mod chart;
+mod compare;
 mod decisions;
 mod first_token;
 mod frames;
+mod growth;
 mod hang_up;
 mod history;
 mod load;
 mod memory;
 mod mock;
+mod peers;
 mod policy;
 mod process;
+mod proxies;
 mod remote;
 mod report;
 mod requests;
@@ -25,7 +30,7 @@ mod target;
 mod verdicts;
 mod wire;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -44,9 +49,13 @@ type Outcome<T = ()> = Result<T, String>;
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
 /// All figures, with their names on the command line.
-const FIGURES: [(&str, Measure); 13] = [
+const FIGURES: [(&str, Measure); 18] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
+    ("full", requests::full),
+    ("open-loop", requests::open_loop),
+    ("bodies", requests::bodies),
+    ("peers", peers::measure),
     ("hang-up", hang_up::measure),
     ("accepts", accepts::measure),
     ("first-token", first_token::measure),
@@ -54,6 +63,7 @@ const FIGURES: [(&str, Measure); 13] = [
     ("recovery", history::recovery),
     ("history", history::history),
     ("memory", memory::measure),
+    ("growth", growth::measure),
     ("decisions", decisions::measure),
     ("policy", policy::measure),
     ("remote", remote::measure),
@@ -72,6 +82,15 @@ struct Arguments {
     /// The path of nginx
     #[arg(long, default_value = "/usr/sbin/nginx")]
     nginx: PathBuf,
+    /// The path of haproxy
+    #[arg(long, default_value = "/usr/sbin/haproxy")]
+    haproxy: PathBuf,
+    /// The directory of the environments of other routers for inference
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// A directory for the drawings of the curves
+    #[arg(long)]
+    drawings: Option<PathBuf>,
     /// The build of the command to measure
     #[arg(long, default_value = env!("CARGO_BIN_EXE_cortensor-router"))]
     router: PathBuf,
@@ -87,6 +106,9 @@ struct Arguments {
     /// Run as a bare proxy in front of that upstream instead
     #[arg(long, hide = true)]
     bare_proxy: Option<SocketAddr>,
+    /// Let the threads of the bare proxy share their work
+    #[arg(long, hide = true)]
+    shared_threads: bool,
     /// Run as the mock upstream instead, for a profiler
     #[arg(long, hide = true)]
     mock: bool,
@@ -98,6 +120,14 @@ struct Context {
     router: PathBuf,
     /// The path of nginx, or the reason why it is not used.
     nginx: Outcome<PathBuf>,
+    /// The path of haproxy, or the reason why it is not used.
+    haproxy: Outcome<PathBuf>,
+    /// The directory of the environments of other routers, if they are measured.
+    peers: Option<PathBuf>,
+    /// The directory for drawings, if they are wanted.
+    drawings: Option<PathBuf>,
+    /// The curves that were measured.
+    curves: RefCell<Vec<serde_json::Value>>,
     /// The directory of public traces, if they are used.
     traces: Option<PathBuf>,
     scratch: TempDir,
@@ -112,6 +142,16 @@ impl Context {
 
     fn scratch(&self) -> &Path {
         self.scratch.path()
+    }
+
+    /// Keeps a curve for the results, and draws it.
+    fn keep(&self, curve: &chart::Curve) -> Outcome {
+        self.curves.borrow_mut().push(curve.json());
+        let Some(dir) = &self.drawings else { return Ok(()) };
+        let file = dir.join(format!("{}.svg", curve.name));
+        std::fs::create_dir_all(dir)
+            .and_then(|()| std::fs::write(&file, curve.svg()))
+            .map_err(|error| format!("{}: {error}", file.display()))
     }
 
     /// Makes an empty directory on a disk.
@@ -131,7 +171,7 @@ fn runtime() -> Outcome<tokio::runtime::Runtime> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.bare_proxy {
-        Some(upstream) => bare::serve(upstream),
+        Some(upstream) => bare::serve(upstream, arguments.shared_threads),
         None if arguments.mock => mock::Mock::start(1).map(|mock| {
             println!("port {}", mock.address.port());
             loop {
@@ -160,14 +200,18 @@ fn run(arguments: &Arguments) -> Outcome {
         return Err(format!("there is no figure {unknown:?}; there are: {}", names.join(", ")));
     }
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|error| error.to_string())?;
-    let nginx = match Command::new(&arguments.nginx).arg("-v").output() {
-        Ok(_) => Ok(arguments.nginx.clone()),
-        Err(error) => Err(format!("{}: {error}", arguments.nginx.display())),
+    let installed = |program: &PathBuf| match Command::new(program).arg("-v").output() {
+        Ok(_) => Ok(program.clone()),
+        Err(error) => Err(format!("{}: {error}", program.display())),
     };
     let context = Context {
         quick: arguments.quick,
         router: arguments.router.clone(),
-        nginx,
+        nginx: installed(&arguments.nginx),
+        haproxy: installed(&arguments.haproxy),
+        peers: arguments.peers.clone(),
+        drawings: arguments.drawings.clone(),
+        curves: RefCell::default(),
         traces: arguments.traces.clone(),
         scratch,
         made: Cell::new(0),
@@ -193,6 +237,7 @@ fn run(arguments: &Arguments) -> Outcome {
             "load_average": load_average(),
             "quick": arguments.quick,
             "runs": loads,
+            "curves": context.curves.take(),
             "figures": rows.iter().map(Row::json).collect::<Vec<_>>(),
             "failures": failures,
         });

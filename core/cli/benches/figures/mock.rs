@@ -2,8 +2,9 @@
 //! processor, raw sockets, and answers that are written beforehand.
 //!
 //! The `user` of a request chooses the form of the answer, see [`Mode`]: a router passes this field on, and only looks
-//! at the model.
+//! at the model. For a router that does not, the model chooses it, too.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +30,8 @@ pub(crate) const STAMP_MS: u64 = 20;
 pub(crate) const FLOOD_FRAMES: usize = 2_000;
 /// The number of frames of the flood in one write.
 const FLOOD_WRITE: usize = 20;
+/// The bytes at either end of a request in which the mock looks for its fields.
+const LOOK: usize = 2_048;
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,34 +48,62 @@ pub(crate) enum Mode {
     Stamped,
     /// [`FLOOD_FRAMES`] frames as fast as they are read.
     Flood,
+    /// A whole answer whose text has that many bytes.
+    Sized(usize),
+    /// A frame, and another one each time that so many milliseconds have passed, without end.
+    Every(u64),
 }
 
 impl Mode {
-    const ALL: [Self; 6] = [Self::Mock, Self::Paced, Self::Held, Self::Silent, Self::Stamped, Self::Flood];
+    /// The forms without a number.
+    const PLAIN: [(Self, &'static str); 6] = [
+        (Self::Mock, "mock"),
+        (Self::Paced, "paced"),
+        (Self::Held, "held"),
+        (Self::Silent, "silent"),
+        (Self::Stamped, "stamped"),
+        (Self::Flood, "flood"),
+    ];
 
     /// The `user` that requests this form.
-    fn user(self) -> &'static str {
+    pub(crate) fn user(self) -> String {
         match self {
-            Self::Mock => "mock",
-            Self::Paced => "paced",
-            Self::Held => "held",
-            Self::Silent => "silent",
-            Self::Stamped => "stamped",
-            Self::Flood => "flood",
+            Self::Sized(bytes) => format!("sized-{bytes}"),
+            Self::Every(millis) => format!("every-{millis}"),
+            plain => Self::PLAIN.iter().find(|(mode, _)| *mode == plain).map_or("mock", |(_, user)| user).to_owned(),
         }
     }
 
-    fn of(body: &[u8]) -> Self {
-        let user = wire::find(body, b"\"user\":\"").map_or(&b""[..], |at| &body[at + 8..]);
-        Self::ALL.into_iter().find(|mode| user.starts_with(mode.user().as_bytes())).unwrap_or(Self::Mock)
+    fn of(request: &[u8]) -> Self {
+        let field = |name: &[u8]| wire::find(request, name).map(|at| &request[at + name.len()..]);
+        let user = field(b"\"user\":\"").or_else(|| field(b"\"model\":\"")).unwrap_or_default();
+        let user = user.split(|byte| *byte == b'"').next().and_then(|user| std::str::from_utf8(user).ok());
+        let user = user.unwrap_or_default();
+        let number = |name: &str| user.strip_prefix(name).and_then(|digits| digits.parse().ok());
+        if let Some(bytes) = number("sized-") {
+            return Self::Sized(bytes);
+        }
+        if let Some(millis) = number("every-") {
+            return Self::Every(millis as u64);
+        }
+        Self::PLAIN.into_iter().find(|(_, word)| user == *word).map_or(Self::Mock, |(mode, _)| mode)
     }
 }
 
+/// The usual prompt.
+pub(crate) const PROMPT: &str = "Name the three largest rivers of Africa, one a line, and nothing else.";
+
 /// The body of a chat request that is answered in this form.
 pub(crate) fn chat(mode: Mode, stream: bool) -> String {
+    chat_of("mock", mode, stream, PROMPT)
+}
+
+/// The body of a chat request with this model and this prompt, which must need no escapes. The fields that the mock
+/// looks for come before the prompt.
+pub(crate) fn chat_of(model: &str, mode: Mode, stream: bool, prompt: &str) -> String {
     let user = mode.user();
     format!(
-        r#"{{"model":"mock","user":"{user}","messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":"Name the three largest rivers of Africa, one a line, and nothing else."}}],"temperature":0.2,"max_tokens":64,"stream":{stream}}}"#
+        r#"{{"model":"{model}","user":"{user}","stream":{stream},"temperature":0.2,"max_tokens":64,"messages":[{{"role":"system","content":"You are terse."}},{{"role":"user","content":"{prompt}"}}]}}"#
     )
 }
 
@@ -98,6 +130,8 @@ struct Answers {
     frames: Vec<Bytes>,
     flood: Bytes,
     models: Bytes,
+    /// The answers of each size that was asked for.
+    sized: Mutex<BTreeMap<usize, Bytes>>,
     hang_ups: Sender<Instant>,
     arrivals: Sender<Instant>,
 }
@@ -142,6 +176,21 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+fn completion(content: &str) -> String {
+    format!(
+        "{{\"id\":\"chatcmpl-mock\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{content}\"}},\"logprobs\":null,\"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":31,\"completion_tokens\":9,\"total_tokens\":40}}}}"
+    )
+}
+
+/// A whole answer whose text has that many bytes: words, with a line break now and then, as answers have.
+fn sized(bytes: usize) -> Bytes {
+    let words = "a river of words that goes on, and on;\\n";
+    let text = words.repeat(bytes / words.len() + 1);
+    let end = bytes.min(text.len());
+    // A cut must not leave half of an escape.
+    whole("200 OK", &completion(text[..end].trim_end_matches('\\')))
+}
+
 fn chunk(content: &str, finish: &str) -> String {
     format!(
         "data: {{\"id\":\"chatcmpl-mock\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{content}\"}},\"finish_reason\":{finish}}}]}}\n\n"
@@ -162,7 +211,6 @@ fn whole(status: &str, body: &str) -> Bytes {
 
 impl Answers {
     fn new(hang_ups: Sender<Instant>, arrivals: Sender<Instant>) -> Self {
-        let unary = "{\"id\":\"chatcmpl-mock\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Nile\\nCongo\\nNiger\"},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":31,\"completion_tokens\":9,\"total_tokens\":40}}";
         let mut frames: Vec<Bytes> =
             (0..FRAMES - 2).map(|index| framed(&chunk(&format!(" word{index}"), "null"))).collect();
         frames.push(framed(&chunk("", "\"stop\"")));
@@ -176,8 +224,9 @@ impl Answers {
         }
         burst.extend_from_slice(b"0\r\n\r\n");
         Self {
-            unary: whole("200 OK", unary),
+            unary: whole("200 OK", &completion("Nile\\nCongo\\nNiger")),
             flood: framed(&chunk(" flood", "null")).repeat(FLOOD_WRITE).into(),
+            sized: Mutex::default(),
             models: whole("200 OK", r#"{"object":"list","data":[{"id":"mock","object":"model"}]}"#),
             head,
             burst: burst.into(),
@@ -204,8 +253,11 @@ impl Answers {
             };
             let request = &buffer[..length];
             let done = if request.starts_with(b"POST ") {
-                let stream = wire::find(request, b"\"stream\":true").is_some();
-                self.answer(&mut socket, Mode::of(request), stream).await
+                // A router may write its own fields last. A long prompt between is not searched.
+                let ends = [&request[..length.min(LOOK)], &request[length.saturating_sub(LOOK)..]];
+                let stream = ends.iter().any(|end| wire::find(end, b"\"stream\":true").is_some());
+                let mode = ends.iter().map(|end| Mode::of(end)).find(|mode| *mode != Mode::Mock);
+                self.answer(&mut socket, mode.unwrap_or(Mode::Mock), stream).await
             } else if wire::find(request, b"/models ").is_some() {
                 socket.write_all(&self.models).await
             } else {
@@ -219,7 +271,7 @@ impl Answers {
     }
 
     async fn answer(&self, socket: &mut TcpStream, mode: Mode, stream: bool) -> io::Result<()> {
-        if mode != Mode::Mock {
+        if !matches!(mode, Mode::Mock | Mode::Sized(_)) {
             // The receiver may be gone, because its figure is over.
             let _ = self.arrivals.send(Instant::now());
         }
@@ -246,6 +298,18 @@ impl Answers {
                 loop {
                     ticks.tick().await;
                     socket.write_all(&framed(&chunk(&format!("@{}@", clock()), "null"))).await?;
+                }
+            }
+            Mode::Sized(bytes) => {
+                let answer = self.sized.lock().entry(bytes).or_insert_with(|| sized(bytes)).clone();
+                socket.write_all(&answer).await
+            }
+            Mode::Every(millis) => {
+                socket.write_all(&self.head).await?;
+                let mut ticks = tokio::time::interval(Duration::from_millis(millis));
+                loop {
+                    ticks.tick().await;
+                    socket.write_all(&self.frames[0]).await?;
                 }
             }
             Mode::Flood => {

@@ -67,6 +67,17 @@ impl Program {
         tree_time(self.child.id(), false)
     }
 
+    /// The processor time of the program's living threads so far, without its children. It is exact to nanoseconds,
+    /// where [`processor_time`](Self::processor_time) counts hundredths of a second.
+    pub(crate) fn exact_time(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let of = |thread: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Duration::from_nanos(threads.filter_map(of).sum())
+    }
+
     /// The resident memory in KiB; 0 where the system does not report it.
     pub(crate) fn resident_kib(&self) -> f64 {
         machine::resident_kib(self.child.id()).unwrap_or(0) as f64

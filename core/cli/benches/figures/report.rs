@@ -36,6 +36,12 @@ impl Row {
         Self { figure, what: what.into(), value, unit, reference: None, ratio: None, gate: None, note: String::new() }
     }
 
+    /// Sets the value.
+    pub(crate) fn with_value(mut self, value: f64) -> Self {
+        self.value = value;
+        self
+    }
+
     /// Adds a reference. The ratio is that of the two values.
     pub(crate) fn beside(self, name: impl Into<String>, value: f64) -> Self {
         let ratio = if value == 0.0 { 0.0 } else { self.value / value };

@@ -1,107 +1,27 @@
-//! Measures requests and streams through the listener. The references get equal load: the mock upstream directly,
-//! nginx, and a bare proxy made of the same libraries. The targets take turns, round by round, so that other load on
-//! the machine affects all of them.
+//! Measures requests and streams through the listener, beside the mock upstream itself and other proxies.
 
-use std::time::Duration;
+use std::fs::File;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
 
-use crate::load::{Load, Sample};
-use crate::mock::{FRAMES, Mock, Mode, chat};
+use crate::compare::{Body, Measured, Of, Round, Shape, compare};
+use crate::mock::{FRAMES, Mock, Mode};
+use crate::proxies::{self, BARE, NGINX};
 use crate::report::{Gate, Row, median};
 use crate::target::Target;
 use crate::{Context, Outcome};
 
 /// The values of `durability` with which the product is measured.
-const MEMORY: &str = "memory";
+pub(crate) const MEMORY: &str = "memory";
 const FULL: &str = "full";
+/// The load without a proxy.
+pub(crate) const NONE: &str = "no proxy";
 
-struct Measured {
-    name: &'static str,
-    sum: Sample,
-    rates: Vec<f64>,
-    middles: Vec<f64>,
-    processor: Duration,
-}
-
-impl Measured {
-    fn rate(&self) -> f64 {
-        median(self.rates.clone())
-    }
-
-    fn middle(&self) -> f64 {
-        median(self.middles.clone())
-    }
-
-    /// The processor time of an answer in microseconds.
-    fn cost(&self) -> f64 {
-        self.processor.as_secs_f64() * 1e6 / (self.sum.answers.max(1) as f64)
-    }
-}
-
-/// The results of all targets with one load.
-struct Round {
-    measured: Vec<Measured>,
-}
-
-impl Round {
-    fn of(&self, name: &str) -> Option<&Measured> {
-        self.measured.iter().find(|measured| measured.name == name)
-    }
-
-    /// The median of the ratios of all rounds.
-    fn ratio(&self, name: &str, reference: &str) -> Option<(f64, f64)> {
-        let (this, other) = (self.of(name)?, self.of(reference)?);
-        let ratios = this.rates.iter().zip(&other.rates).map(|(this, other)| this / other.max(1e-9));
-        Some((other.rate(), median(ratios.collect())))
-    }
-}
-
-struct Shape {
-    mode: Mode,
-    stream: bool,
-    connections: usize,
-}
-
-fn compare(context: &Context, targets: &[Target], shape: &Shape) -> Outcome<Round> {
-    let (rounds, time) = context.pick((3, Duration::from_millis(700)), (5, Duration::from_secs(2)));
-    let mut measured: Vec<Measured> = targets
-        .iter()
-        .map(|target| Measured {
-            name: target.name,
-            sum: Sample::default(),
-            rates: Vec::new(),
-            middles: Vec::new(),
-            processor: Duration::ZERO,
-        })
-        .collect();
-    for _ in 0..rounds {
-        for (target, measured) in targets.iter().zip(&mut measured) {
-            let load = Load {
-                address: if shape.stream { target.streams } else { target.address },
-                body: chat(shape.mode, shape.stream),
-                connections: shape.connections,
-                events: if shape.stream { FRAMES } else { 0 },
-            };
-            let before = target.processor_time();
-            let mut sample = load.run(time).map_err(|error| format!("{}: {error}", target.name))?;
-            // The warm-up adds a tenth to the measured time.
-            measured.processor += (target.processor_time() - before).mul_f64(1.0 / 1.1);
-            measured.rates.push(sample.rate());
-            measured.middles.push(sample.latency_us(0.5));
-            measured.sum.add(sample);
-        }
-    }
-    Ok(Round { measured })
-}
-
-fn targets(context: &Context, mock: &Mock) -> Outcome<Vec<Target>> {
+/// The floor, the other proxies, and the product last.
+pub(crate) fn targets(context: &Context, mock: &Mock) -> Outcome<Vec<Target>> {
     let mut targets = vec![Target::none(mock.address)];
-    match &context.nginx {
-        Ok(binary) => targets.push(Target::nginx(binary, context.scratch(), mock.address)?),
-        Err(why) => eprintln!("nginx is left out: {why}"),
-    }
-    targets.push(Target::bare(mock.address)?);
+    targets.extend(proxies::all(context, mock.address)?);
     targets.push(Target::router(context, MEMORY, "memory", Some(mock.address))?);
-    targets.push(Target::router(context, FULL, "full", Some(mock.address))?);
     Ok(targets)
 }
 
@@ -110,26 +30,23 @@ pub(crate) fn unary(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     const FIGURE: &str = "unary";
     let mock = Mock::start(2)?;
     let targets = targets(context, &mock)?;
-    let shape = |connections| Shape { mode: Mode::Mock, stream: false, connections };
-
-    let mut one = compare(context, &targets, &shape(1))?;
+    let mut one = compare(context, &targets, &Shape::whole(1))?;
     latencies(FIGURE, &mut one, rows);
-    let many = compare(context, &targets, &shape(32))?;
-    rates(FIGURE, "req/s", &many, rows);
-    for (name, reference, gate) in [(MEMORY, "nginx", 0.55), (MEMORY, "bare hyper", 0.8), (FULL, "nginx", 0.15)] {
-        against(FIGURE, "req/s", &many, (name, reference), gate, rows);
-    }
-
-    // If every answer must be on disk first, more callers must get more answers, because they share the syncs.
-    let mut last = None;
-    let full = &targets[targets.len() - 1..];
+    let row = Row::new(FIGURE, "c=1 added p50 beside nginx's", 0.0, "us");
+    rows.push(one.against(row, Of::AddedTo(NONE), (MEMORY, NGINX), Gate::RatioAtMost(1.3)));
     for connections in [8, 32, 128] {
-        let rate = compare(context, full, &shape(connections))?.of(FULL).map_or(0.0, Measured::rate);
-        let row = Row::new(FIGURE, format!("c={connections} full, rising"), rate, "req/s");
-        rows.push(match last.replace((connections, rate)) {
-            None => row,
-            Some((fewer, before)) => row.beside(format!("c={fewer}"), before).gate(Gate::RatioAtLeast(1.0)),
-        });
+        let round = compare(context, &targets, &Shape::whole(connections))?;
+        rates(FIGURE, "req/s", connections, &round, rows);
+        if connections == 32 {
+            let row = |what: &str, unit| Row::new(FIGURE, format!("c=32, memory {what}"), 0.0, unit);
+            let beside = |reference| (MEMORY, reference);
+            let nginx = row("beside nginx", "req/s");
+            rows.push(round.against(nginx, Of::Rate, beside(NGINX), Gate::RatioAtLeast(0.7)));
+            let bare = row("beside bare hyper", "req/s");
+            rows.push(round.against(bare, Of::Rate, beside(BARE), Gate::RatioAtLeast(0.8)));
+            let cost = row("processor time beside nginx", "us CPU");
+            rows.push(round.against(cost, Of::Cost, beside(NGINX), Gate::RatioAtMost(1.7)));
+        }
     }
     Ok(())
 }
@@ -139,66 +56,156 @@ pub(crate) fn streams(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     const FIGURE: &str = "streams";
     let mock = Mock::start(2)?;
     let targets = targets(context, &mock)?;
-    let shape = |mode, connections| Shape { mode, stream: true, connections };
-
-    let mut one = compare(context, &targets, &shape(Mode::Mock, 1))?;
+    let mut one = compare(context, &targets, &Shape::stream(Mode::Mock, 1))?;
     latencies(FIGURE, &mut one, rows);
-    let many = compare(context, &targets, &shape(Mode::Mock, 32))?;
-    rates(FIGURE, "streams/s", &many, rows);
-    against(FIGURE, "streams/s", &many, (MEMORY, "bare hyper"), 0.8, rows);
+    let many = compare(context, &targets, &Shape::stream(Mode::Mock, 32))?;
+    rates(FIGURE, "streams/s", 32, &many, rows);
+    let row = |what: &str, unit| Row::new(FIGURE, format!("c=32, memory {what}"), 0.0, unit);
+    let nginx = row("beside nginx", "streams/s");
+    rows.push(many.against(nginx, Of::Rate, (MEMORY, NGINX), Gate::RatioAtLeast(0.7)));
+    let bare = row("beside bare hyper", "streams/s");
+    rows.push(many.against(bare, Of::Rate, (MEMORY, BARE), Gate::RatioAtLeast(0.8)));
+    let cost = row("processor time beside nginx", "us CPU");
+    rows.push(many.against(cost, Of::Cost, (MEMORY, NGINX), Gate::RatioAtMost(2.0)));
 
-    let paced = compare(context, &targets, &shape(Mode::Paced, 32))?;
-    let cost = |name| paced.of(name).map_or(0.0, Measured::cost) / FRAMES as f64;
-    for measured in paced.measured.iter().filter(|measured| measured.name != "no proxy") {
-        let row = Row::new(FIGURE, format!("c=32 paced, {}", measured.name), cost(measured.name), "us CPU/frame");
-        rows.push(if measured.name == MEMORY {
-            row.beside("bare hyper", cost("bare hyper")).gate(Gate::RatioAtMost(1.15))
-        } else {
-            row
+    let paced = compare(context, &targets, &Shape::stream(Mode::Paced, 200))?;
+    for measured in paced.measured.iter().filter(|measured| measured.name != NONE) {
+        let cost = measured.cost() / FRAMES as f64;
+        rows.push(Row::new(FIGURE, format!("200 paced, {}", measured.name), cost, "us CPU/frame"));
+    }
+    let row = Row::new(FIGURE, "200 paced streams, processor time beside nginx", 0.0, "us CPU/stream");
+    rows.push(paced.against(row, Of::Cost, (MEMORY, NGINX), Gate::RatioAtMost(1.05)));
+    Ok(())
+}
+
+/// Measures what `durability = "full"` adds to `memory`, beside one sync of a file.
+pub(crate) fn full(context: &Context, rows: &mut Vec<Row>) -> Outcome {
+    const FIGURE: &str = "full";
+    let mock = Mock::start(2)?;
+    let targets = [
+        Target::router(context, MEMORY, "memory", Some(mock.address))?,
+        Target::router(context, FULL, "full", Some(mock.address))?,
+    ];
+    // A sync is measured before and after, on the same disk.
+    let mut syncs = synced(context)?;
+    let mut one = compare(context, &targets, &Shape::whole(1))?;
+    syncs.extend(synced(context)?);
+    let sync = median(syncs);
+    latencies(FIGURE, &mut one, rows);
+    let middle = |name| one.of(name).map_or(0.0, Measured::middle);
+    let added = middle(FULL) - middle(MEMORY);
+    let row = Row::new(FIGURE, "c=1 added p50 beside one fdatasync", added, "us").beside("fdatasync", sync);
+    rows.push(row.gate(Gate::RatioAtMost(1.4)));
+    let many = compare(context, &targets, &Shape::whole(32))?;
+    rates(FIGURE, "req/s", 32, &many, rows);
+    let cost = |name| many.of(name).map_or(0.0, Measured::cost);
+    let row = Row::new(FIGURE, "c=32 added processor time", cost(FULL) - cost(MEMORY), "us CPU");
+    rows.push(row.gate(Gate::AtMost(25.0)));
+
+    // If every answer must be on disk first, more callers must get more answers, because they share the syncs.
+    let mut last = None;
+    for connections in [8, 32, 128] {
+        let rate = compare(context, &targets[1..], &Shape::whole(connections))?.of(FULL).map_or(0.0, Measured::rate);
+        let row = Row::new(FIGURE, format!("c={connections} full, rising"), rate, "req/s");
+        rows.push(match last.replace((connections, rate)) {
+            None => row,
+            Some((fewer, before)) => row.beside(format!("c={fewer}"), before).gate(Gate::RatioAtLeast(1.0)),
         });
     }
     Ok(())
 }
 
-fn latencies(figure: &'static str, round: &mut Round, rows: &mut Vec<Row>) {
-    let floor = round.of("no proxy").map_or(0.0, Measured::middle);
-    for measured in &mut round.measured {
-        let middle = measured.middle();
-        let note = format!("p99 {:.0} us", measured.sum.latency_us(0.99));
-        rows.push(Row::new(figure, format!("c=1 p50, {}", measured.name), middle, "us").note(note));
-        if measured.name != "no proxy" {
-            let row = Row::new(figure, format!("c=1 added p50, {}", measured.name), middle - floor, "us");
-            let gated = measured.name == MEMORY && figure == "unary";
-            rows.push(if gated { row.gate(Gate::AtMost(100.0)) } else { row });
+/// The microseconds of each of some syncs of a file to which a page was appended.
+fn synced(context: &Context) -> Outcome<Vec<f64>> {
+    let path = context.fresh_dir("sync")?.join("log");
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut file = File::create(&path).map_err(failed)?;
+    let mut took = Vec::new();
+    for _ in 0..context.pick(100, 500) {
+        file.write_all(&[b'x'; 4_096]).map_err(failed)?;
+        let from = Instant::now();
+        file.sync_data().map_err(failed)?;
+        took.push(from.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(took)
+}
+
+/// Measures long answers and long prompts.
+pub(crate) fn bodies(context: &Context, rows: &mut Vec<Row>) -> Outcome {
+    const FIGURE: &str = "bodies";
+    let mock = Mock::start(2)?;
+    let targets = targets(context, &mock)?;
+    let prompt = crate::mock::chat_of("mock", Mode::Mock, false, &"words and words, ".repeat(1 << 16));
+    for (what, body, gate) in
+        [("answers of 100 KB", Body::Chat(Mode::Sized(100_000)), 0.7), ("prompts of 1 MB", Body::Text(prompt), 0.75)]
+    {
+        let round = compare(context, &targets, &Shape { body, events: 0, connections: 4 })?;
+        for measured in &round.measured {
+            let row = Row::new(FIGURE, format!("{what}, {}", measured.name), measured.rate(), "req/s");
+            rows.push(row.note(format!("{:.0} us CPU each", measured.cost())));
+        }
+        let row = Row::new(FIGURE, format!("{what}, memory beside bare hyper"), 0.0, "req/s");
+        rows.push(round.against(row, Of::Rate, (MEMORY, BARE), Gate::RatioAtLeast(gate)));
+    }
+    Ok(())
+}
+
+/// Measures latencies at half of the capacity: requests come at fixed times, whether earlier ones are answered or not,
+/// and a latency counts from the time at which its request was to be sent.
+pub(crate) fn open_loop(context: &Context, rows: &mut Vec<Row>) -> Outcome {
+    const FIGURE: &str = "open-loop";
+    let mock = Mock::start(2)?;
+    let targets = targets(context, &mock)?;
+    let time = context.pick(Duration::from_secs(1), Duration::from_secs(4));
+    let product = targets.last().ok_or("there is no target")?;
+    let capacity = Shape::whole(32).on(product).run(time)?.rate();
+    let rate = capacity / 2.0;
+    let shape = Shape::whole(64);
+    let (mut middles, mut lasts) = (vec![Vec::new(); targets.len()], vec![Vec::new(); targets.len()]);
+    for _ in 0..3 {
+        for ((target, middles), lasts) in targets.iter().zip(&mut middles).zip(&mut lasts) {
+            let mut sample =
+                shape.on(target).on_schedule(rate, time).map_err(|error| format!("{}: {error}", target.name))?;
+            middles.push(sample.latency_us(0.5));
+            lasts.push(sample.latency_us(0.99));
         }
     }
+    let what = |name: &str, share: &str| format!("{share} at half of the capacity, {name}");
+    for ((target, middles), lasts) in targets.iter().zip(&middles).zip(&lasts) {
+        let row = Row::new(FIGURE, what(target.name, "p50"), median(middles.clone()), "us");
+        rows.push(row.note(format!("{rate:.0} requests a second; p99 {:.0} us", median(lasts.clone()))));
+    }
+    let place = |name: &str| targets.iter().position(|target| target.name == name);
+    let added = |name: &str| -> Option<Vec<f64>> {
+        let (floor, this) = (lasts.get(place(NONE)?)?, lasts.get(place(name)?)?);
+        Some(this.iter().zip(floor).map(|(this, floor)| this - floor).collect())
+    };
+    let row = Row::new(FIGURE, "added p99 at half of the capacity, memory beside nginx", 0.0, "us");
+    rows.push(match (added(MEMORY), added(NGINX)) {
+        (Some(ours), Some(theirs)) => {
+            let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.max(1.0) / theirs.max(1.0)).collect();
+            let row = row.with_value(median(ours)).beside_at(NGINX, median(theirs), median(ratios));
+            row.gate(Gate::RatioAtMost(1.3))
+        }
+        _ => row.note("nginx is not there"),
+    });
+    Ok(())
 }
 
-fn rates(figure: &'static str, unit: &'static str, round: &Round, rows: &mut Vec<Row>) {
-    for measured in &round.measured {
-        let what = format!("c=32, {}", measured.name);
-        let note = format!("p50 {:.0} us", measured.middle());
-        let row = Row::new(figure, what, measured.rate(), unit);
-        rows.push(if measured.name == "no proxy" {
-            row.note(note)
-        } else {
-            row.note(format!("{note}, {:.0} us CPU each", measured.cost()))
-        });
+pub(crate) fn latencies(figure: &'static str, round: &mut Round, rows: &mut Vec<Row>) {
+    let floor = round.of(NONE).map(Measured::middle);
+    for measured in &mut round.measured {
+        let middle = measured.middle();
+        let last = measured.sum.latency_us(0.99);
+        let added = floor.map_or_else(String::new, |floor| format!("{:.0} us added, ", middle - floor));
+        let note = format!("{added}p99 {last:.0} us, {:.0} us CPU each", measured.cost());
+        rows.push(Row::new(figure, format!("c=1 p50, {}", measured.name), middle, "us").note(note));
     }
 }
 
-fn against(
-    figure: &'static str,
-    unit: &'static str,
-    round: &Round,
-    (name, reference): (&str, &str),
-    gate: f64,
-    rows: &mut Vec<Row>,
-) {
-    let Some(measured) = round.of(name) else { return };
-    let row = Row::new(figure, format!("c=32, {name} beside {reference}"), measured.rate(), unit);
-    rows.push(match round.ratio(name, reference) {
-        Some((rate, ratio)) => row.beside_at(reference, rate, ratio).gate(Gate::RatioAtLeast(gate)),
-        None => row.note(format!("{reference} is not there")),
-    });
+pub(crate) fn rates(figure: &'static str, unit: &'static str, connections: usize, round: &Round, rows: &mut Vec<Row>) {
+    for measured in &round.measured {
+        let row = Row::new(figure, format!("c={connections}, {}", measured.name), measured.rate(), unit);
+        rows.push(row.note(format!("p50 {:.0} us, {:.0} us CPU each", measured.middle(), measured.cost())));
+    }
 }

@@ -104,10 +104,18 @@ pub(crate) fn body(answer: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A request that posts JSON, with the token that a router requires.
+/// The path of chats.
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// A request for a chat, with the token that a router requires.
 pub(crate) fn post(address: SocketAddr, body: &str) -> Bytes {
+    post_to(address, CHAT, body)
+}
+
+/// A request that posts JSON, with the token that a router requires.
+pub(crate) fn post_to(address: SocketAddr, path: &str, body: &str) -> Bytes {
     Bytes::from(format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nuser-agent: figures\r\naccept: */*\r\nauthorization: Bearer default-dev-token\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: figures\r\naccept: */*\r\nauthorization: Bearer default-dev-token\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     ))
 }
