@@ -19,12 +19,13 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Adds the last `digits` digits of a number, at most 16.
-pub fn push_hex(out: &mut String, number: u64, digits: usize) {
+pub fn push_hex(out: &mut Vec<u8>, number: u64, digits: usize) {
     let mut all = [b'0'; 16];
-    for (place, digit) in all.iter_mut().rev().enumerate() {
-        *digit = DIGITS[(number >> (4 * place) & 15) as usize];
+    for (pair, byte) in all.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    out.push_str(std::str::from_utf8(&all[16_usize.saturating_sub(digits)..]).unwrap_or_default());
+    out.extend_from_slice(&all[16_usize.saturating_sub(digits)..]);
 }
 
 #[cfg(test)]
@@ -34,9 +35,9 @@ mod tests {
     #[test]
     fn digits_are_those_that_the_formatter_writes() {
         for (number, digits) in [(0, 8), (0x6543_21f0, 8), (7, 16), (u64::MAX, 16), (0x1_0000_0001, 16)] {
-            let mut out = String::from("x");
+            let mut out = b"x".to_vec();
             push_hex(&mut out, number, digits);
-            assert_eq!(out, format!("x{number:0digits$x}"));
+            assert_eq!(out, format!("x{number:0digits$x}").into_bytes());
         }
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(hex(&bytes), bytes.iter().fold(String::new(), |all, byte| all + &format!("{byte:02x}")));

@@ -33,7 +33,7 @@ pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>
 
 /// Appends the digits that stand for a task in every id: 8 for the second in which it was made (16 from the year 2106
 /// on), and 16 for its number.
-pub(in crate::listener) fn push_task(out: &mut String, created: u64, gid: Gid) {
+pub(in crate::listener) fn push_task(out: &mut Vec<u8>, created: u64, gid: Gid) {
     push_hex(out, created, if created >> 32 == 0 { 8 } else { 16 });
     push_hex(out, gid.0, 16);
 }
@@ -55,10 +55,16 @@ impl Task {
     /// The request id.
     pub(in crate::listener) fn id(&self) -> String {
         // With its exact length a text becomes a header's value without another allocation.
-        let mut id = String::with_capacity(if self.created >> 32 == 0 { 28 } else { 36 });
-        id.push_str("req-");
-        push_task(&mut id, self.created, self.gid);
-        id
+        let mut id = Vec::with_capacity(if self.created >> 32 == 0 { 28 } else { 36 });
+        self.push_id(&mut id);
+        // Digits are always text.
+        String::from_utf8(id).unwrap_or_default()
+    }
+
+    /// Appends the request id.
+    pub(in crate::listener) fn push_id(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"req-");
+        push_task(out, self.created, self.gid);
     }
 
     /// Adds the request id to the headers of an answer.

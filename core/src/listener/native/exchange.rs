@@ -51,10 +51,13 @@ impl Outcome {
 }
 
 impl<S: Socket> Talk<'_, S> {
-    /// Answers the request whose head is next. `false`: the connection ends.
-    pub(super) async fn exchange(&mut self, lengths: Lengths) -> bool {
-        let Self { gate, on, stop, client, known, unread, .. } = self;
-        let Some(known) = known.as_deref_mut() else { return false };
+    /// Answers the request whose head is next. `false`: the connection ends after the answer.
+    ///
+    /// # Errors
+    /// The client has gone, or takes nothing.
+    pub(super) async fn exchange(&mut self, lengths: Lengths) -> io::Result<bool> {
+        let Self { gate, on, stop, client, known: last, unread, .. } = self;
+        let Some(known) = last.as_deref_mut() else { return Ok(false) };
         client.asked(lengths.head);
         let closes = known.closes();
         let id = known.id().cloned();
@@ -62,14 +65,16 @@ impl<S: Socket> Talk<'_, S> {
         let mut left = lengths.body;
         let answering = answer(gate, on, client, known, &mut left);
         // A client that has gone drops its request, and the line of the request tells of it.
-        let Ok(outcome) = Line::during(line.as_deref(), answering).await else { return false };
+        let outcome = Line::during(line.as_deref(), answering).await?;
+        if matches!(outcome.reply, Reply::Events(..)) {
+            // A stream may last for minutes, and reading the next head costs little beside it.
+            *last = None;
+        }
         let ends_after = |client_wants: bool| client_wants || stop.graceful.is_cancelled();
         let sending = Sending { gate, client, id, line, closes: ends_after(closes) };
-        if sending.send(outcome).await.is_err() {
-            return false;
-        }
+        sending.send(outcome).await?;
         *unread = client.skip(left);
-        *unread <= UNREAD && !ends_after(closes)
+        Ok(*unread <= UNREAD && !ends_after(closes))
     }
 }
 
@@ -196,11 +201,11 @@ impl<S: Socket> Sending<'_, S> {
 
     /// Writes the head of an answer about a task. `body`: the length of its body, if the body is no stream.
     fn begin(&mut self, named: &Named, more: &HeaderMap, body: Option<usize>, out: &mut Vec<u8>) {
-        let id = reply::id_of(named, self.id.as_ref());
         if let Some(line) = &mut self.line {
-            line.answered(StatusCode::OK, Some(&id));
+            let own = || HeaderValue::try_from(named.id.id()).ok();
+            line.answered(StatusCode::OK, self.id.clone().or_else(own).as_ref());
         }
-        reply::task_head(named, id.as_bytes(), more, Ending { body, closes: self.closes }, out);
+        reply::task_head(named, self.id.as_ref(), more, Ending { body, closes: self.closes }, out);
     }
 
     /// Writes an answer whose body is complete.

@@ -58,8 +58,8 @@ pub(super) struct Ending {
     pub(super) closes: bool,
 }
 
-/// Writes the head of an answer about a task. `more`: further headers.
-pub(super) fn task_head(named: &Named, id: &[u8], more: &HeaderMap, ending: Ending, out: &mut Vec<u8>) {
+/// Writes the head of an answer about a task. `id`: the request's id that its caller gave; `more`: further headers.
+pub(super) fn task_head(named: &Named, id: Option<&HeaderValue>, more: &HeaderMap, ending: Ending, out: &mut Vec<u8>) {
     out.extend_from_slice(match ending.body {
         Some(_) => b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-cortensor-session: ",
         // These are the headers of `sse::HEADERS`.
@@ -72,7 +72,10 @@ pub(super) fn task_head(named: &Named, id: &[u8], more: &HeaderMap, ending: Endi
     out.extend_from_slice(b"\r\nx-cortensor-task: ");
     push_number(named.task.0, out);
     out.extend_from_slice(b"\r\nx-request-id: ");
-    out.extend_from_slice(id);
+    match id {
+        Some(id) => out.extend_from_slice(id.as_bytes()),
+        None => named.id.push_id(out),
+    }
     out.extend_from_slice(b"\r\n");
     push_headers(more, out);
     push_ending(ending, out);
@@ -199,12 +202,6 @@ impl Part {
     }
 }
 
-/// The request id of an answer about a task.
-pub(super) fn id_of(named: &Named, given: Option<&HeaderValue>) -> HeaderValue {
-    let own = || HeaderValue::try_from(named.id.id()).ok();
-    given.cloned().or_else(own).unwrap_or(HeaderValue::from_static(""))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -231,11 +228,12 @@ mod tests {
     fn the_head_of_a_stream_has_the_headers_of_a_stream() {
         let named = Named::of_test();
         let mut out = Vec::new();
-        task_head(&named, b"req-1", &HeaderMap::new(), Ending { body: None, closes: true }, &mut out);
+        task_head(&named, None, &HeaderMap::new(), Ending { body: None, closes: true }, &mut out);
         let out = String::from_utf8(out).unwrap();
         for (name, value) in sse::HEADERS {
             assert!(out.contains(&format!("\r\n{name}: {value}\r\n")), "{out}");
         }
+        assert!(out.contains(&format!("\r\nx-request-id: {}\r\n", named.id.id())), "{out}");
         assert!(out.contains("\r\nconnection: close\r\ntransfer-encoding: chunked\r\ndate: "), "{out}");
     }
 

@@ -80,12 +80,14 @@ impl<'a, S: Socket> Talk<'a, S> {
     pub(in crate::listener) async fn hold(mut self) -> Left<S> {
         loop {
             match self.next().await {
-                Next::Exchange(lengths) => {
-                    if !self.exchange(lengths).await {
-                        break;
+                Next::Exchange(lengths) => match self.exchange(lengths).await {
+                    Ok(true) => self.has_answered = true,
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::debug!(peer = %self.on.peer, %error, "a connection ended with an error");
+                        return Left::Ended;
                     }
-                    self.has_answered = true;
-                }
+                },
                 Next::Leave => {
                     let has_answered = self.has_answered;
                     let (stream, room, came) = self.client.into_parts();
@@ -143,5 +145,33 @@ impl<'a, S: Socket> Talk<'a, S> {
             }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of_val;
+
+    use super::*;
+    use crate::listener::auth::Auth;
+    use crate::listener::handler::state;
+    use crate::listener::heads::Heads;
+    use crate::{Config, Router};
+
+    /// The future lives as long as its connection, and a router may have thousands of slow streams.
+    #[tokio::test]
+    async fn a_connection_takes_little_memory() {
+        let router = Router::open(Config::default()).await.unwrap();
+        let listen = router.config().listen.clone();
+        let auth = Auth::new(&router, &listen).unwrap();
+        let gate = Gate::new(state(router.clone(), listen.clone(), auth));
+        let on = Connection::plain(([127, 0, 0, 1], 1).into());
+        let (stop, heads) = (Stop::default(), Heads::new(listen.max_header_bytes, listen.max_heads_bytes));
+        let (near, _far) = tokio::io::duplex(64);
+        let stream = StallGuard::new(Box::new(near), Duration::from_mins(1));
+        let talk = Talk::new((&gate, &on, &stop), &listen, stream, Head::new(heads), Vec::new());
+        let size = size_of_val(&talk.hold());
+        assert!(size <= 6 << 10, "{size}");
+        router.close().await;
     }
 }

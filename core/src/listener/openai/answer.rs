@@ -21,28 +21,29 @@ use crate::{Error, ErrorKind, Result};
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
 /// its submission is in it, because a router that keeps nothing on disk counts from 1 again when it starts.
 pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
-    let mut out = String::with_capacity(ID_BYTES);
+    let mut out = Vec::with_capacity(ID_BYTES);
     push_id(&mut out, kind, gid, created);
-    out
+    // Digits are always text.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The id of an answer as JSON.
 fn id_json(kind: RequestKind, gid: Gid, created: u64) -> Vec<u8> {
-    let mut out = String::with_capacity(ID_BYTES);
-    out.push('"');
+    let mut out = Vec::with_capacity(ID_BYTES);
+    out.push(b'"');
     push_id(&mut out, kind, gid, created);
-    out.push('"');
-    out.into_bytes()
+    out.push(b'"');
+    out
 }
 
 /// The length of a usual id with its quotes.
 const ID_BYTES: usize = 36;
 
-fn push_id(out: &mut String, kind: RequestKind, gid: Gid, created: u64) {
-    out.push_str(match kind {
-        RequestKind::Chat => "chatcmpl-",
-        RequestKind::Completion => "cmpl-",
-        RequestKind::Embedding => "embd-",
+fn push_id(out: &mut Vec<u8>, kind: RequestKind, gid: Gid, created: u64) {
+    out.extend_from_slice(match kind {
+        RequestKind::Chat => b"chatcmpl-",
+        RequestKind::Completion => b"cmpl-",
+        RequestKind::Embedding => b"embd-",
     });
     push_task(out, created, gid);
 }
