@@ -424,6 +424,8 @@ export interface UpstreamOptions {
   maxErrorBytes?: number;
   /** Header lines of an answer that are read. Default 256. */
   maxAnswerHeaders?: number;
+  /** Bytes of the head of an answer that are read, and of the lines within and after a body in chunks. Default 400 KiB. */
+  maxAnswerHeadBytes?: number;
   /** Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`. */
   streamUsage?: string;
   /** Whether the server makes embeddings. Default `true`. */
