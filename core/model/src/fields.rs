@@ -170,6 +170,7 @@ fields! {
     Input  number "prompt_type" in prompt_type;
     Input  flag   "stream" in stream;
     Router flag   "raw" in raw;
+    Router value  "responses" in responses;
 }
 
 /// The parameters of a request for the model's server, without the input: first the limits under the names that the
@@ -287,6 +288,7 @@ mod tests {
             })),
             on_failure: Some(OnFailure::Restart),
             raw: true,
+            responses: raw(r#"{"input":[]}"#),
             extra: Vec::new(),
         }
     }

@@ -9,6 +9,8 @@
 pub mod absent;
 mod audit;
 mod change;
+#[doc(hidden)]
+pub mod chat;
 mod completion;
 mod completion_record;
 mod day;
@@ -22,6 +24,8 @@ mod input;
 #[doc(hidden)]
 pub mod internals;
 mod json;
+#[doc(hidden)]
+pub mod messages;
 mod miner;
 mod model_name;
 mod name;
@@ -32,6 +36,8 @@ mod prompt;
 #[cfg(test)]
 mod record_tests;
 mod request;
+#[doc(hidden)]
+pub mod responses;
 mod scope;
 mod seconds;
 mod session;

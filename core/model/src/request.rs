@@ -78,6 +78,9 @@ pub struct TaskRequest {
     pub on_failure: Option<OnFailure>,
     /// Whether special tokens and leading blanks stay in the text.
     pub raw: bool,
+    /// The request of the Responses API that the chat stands for, as far as its answer repeats it.
+    #[doc(hidden)]
+    pub responses: Option<Box<RawValue>>,
     /// Everything else that the caller gave: sampling parameters, tools, formats ...
     pub extra: Extra,
 }

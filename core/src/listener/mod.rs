@@ -34,6 +34,7 @@ mod limits;
 mod locality;
 mod machine;
 mod marks;
+mod messages;
 mod miners;
 mod native;
 mod openai;
@@ -45,6 +46,7 @@ mod recall;
 mod refusal;
 mod reply;
 mod request_id;
+mod responses;
 mod server;
 mod sse;
 mod stall;
@@ -82,6 +84,8 @@ fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(cortensor::routes())
         .merge(openai::routes())
+        .merge(messages::routes())
+        .merge(responses::routes())
         .merge(keys::routes())
         .merge(usage::routes())
         .merge(audit::routes())

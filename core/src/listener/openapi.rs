@@ -1,4 +1,4 @@
-//! The OpenAPI document of both families of routes, made from the handlers' own annotations.
+//! The OpenAPI document of all families of routes, made from the handlers' own annotations.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::openai::chunk_shape::{ChatPiece, Chunk, Delta};
 use super::openai::schema::{Code, OpenAiError, OpenAiErrorBody, TextChoice};
-use super::reply::{self, CortensorError};
+use super::reply::{self, AnthropicError, AnthropicErrorBody, CortensorError};
 use super::state::AppState;
 use crate::KINDS;
 
@@ -26,7 +26,7 @@ use crate::KINDS;
 #[openapi(
     info(
         title = "cortensor-router REST API",
-        description = "Two families of routes on one listener: Cortensor's Router API under `/api/v1` and OpenAI's API under `/v1`. `/api/v2` and `/api/v3` answer as `/api/v1` does, and `/chat/completions`, `/completions`, `/embeddings` and `/models` answer without `/v1` too. Published Cortensor clients and unmodified OpenAI SDKs work with it.\n\nJSON is compact. Ids are non-negative integers, times are seconds since the Unix epoch unless said otherwise. A request that is refused says which field is wrong and how to mend it. A whole number may be written as `100.0`.\n\nEvery answer has the header `x-request-id`: the caller's own where the request has one of 1 to 128 visible ASCII characters, else one that the router makes.",
+        description = "Four families of routes on one listener: Cortensor's Router API under `/api/v1`, OpenAI's API under `/v1`, OpenAI's Responses API under `/v1/responses`, and Anthropic's Messages API under `/v1/messages`. `/api/v2` and `/api/v3` answer as `/api/v1` does, and `/chat/completions`, `/completions`, `/embeddings` and `/models` answer without `/v1` too. Published Cortensor clients and unmodified SDKs of OpenAI and Anthropic work with it.\n\nJSON is compact. Ids are non-negative integers, times are seconds since the Unix epoch unless said otherwise. A request that is refused says which field is wrong and how to mend it. A whole number may be written as `100.0`.\n\nEvery answer has the header `x-request-id`: the caller's own where the request has one of 1 to 128 visible ASCII characters, else one that the router makes.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     servers((url = "/", description = "The listener itself; by default http://127.0.0.1:5010")),
@@ -37,6 +37,8 @@ use crate::KINDS;
         (name = "Sessions", description = "Cortensor's API: what tasks are submitted to. Sessions 0 and 1 are there from the start."),
         (name = "Router", description = "Cortensor's API: the router and its miners."),
         (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
+        (name = "Responses", description = "OpenAI's Responses API. A request becomes a chat, so that every miner can answer it. The task keeps what the response repeats of its request, so that a response can be read again and continued."),
+        (name = "Anthropic", description = "Anthropic's Messages API. A request becomes a chat, so that every miner can answer it. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
         (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
         (name = "Usage", description = "Requests and tokens that were used, by day, key, model, session or miner."),
         (name = "Audit", description = "The record of who changed keys, miners and sessions, for tokens with the scope `admin`."),
@@ -80,10 +82,12 @@ impl Modify for Failures {
             (OpenAiError::name(), OpenAiError::schema()),
             (OpenAiErrorBody::name(), OpenAiErrorBody::schema()),
             (Code::name(), Code::schema()),
+            (AnthropicError::name(), AnthropicError::schema()),
+            (AnthropicErrorBody::name(), AnthropicErrorBody::schema()),
         ] {
             components.schemas.insert(name.into_owned(), schema);
         }
-        for family in ["CortensorError", "OpenAiError"] {
+        for family in ["CortensorError", "OpenAiError", "AnthropicError"] {
             components.responses.extend(
                 failure_statuses().map(|status| (failure_name(family, status), failure(family, status).into())),
             );
@@ -275,6 +279,15 @@ pub(super) struct OpenAiFailures;
 impl IntoResponses for OpenAiFailures {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         failures("OpenAiError")
+    }
+}
+
+/// Every failure that a route of Anthropic's family may answer with.
+pub(super) struct AnthropicFailures;
+
+impl IntoResponses for AnthropicFailures {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures("AnthropicError")
     }
 }
 

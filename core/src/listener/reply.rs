@@ -119,11 +119,40 @@ pub(in crate::listener) fn cortensor_error(error: &Error) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
+/// An error in the shape that Anthropic's clients read.
+#[derive(Serialize, ToSchema)]
+pub(in crate::listener) struct AnthropicError<'a> {
+    /// `error`
+    r#type: &'static str,
+    /// The error.
+    error: AnthropicErrorBody<'a>,
+}
+
+/// The problem and how to mend it.
+#[derive(Serialize, ToSchema)]
+pub(in crate::listener) struct AnthropicErrorBody<'a> {
+    /// Anthropic's word for the kind: `invalid_request_error`, `authentication_error`, `overloaded_error` ...
+    r#type: &'a str,
+    /// The problem and how to mend it.
+    message: &'a str,
+    /// The finest code of the error, for example `model_not_found`, or its kind if there is none.
+    code: &'a str,
+    /// The field at fault.
+    #[schema(required)]
+    param: Option<&'a str>,
+}
+
 /// The error in the shape that Anthropic's clients read.
 fn anthropic_error(error: &Error) -> Vec<u8> {
-    let kind = error.kind().row().anthropic_type;
-    let body = serde_json::json!({"type": "error", "error": {"type": kind, "message": error.message()}});
-    body.to_string().into_bytes()
+    let details = error.details();
+    let said = details.upstream.as_ref().and_then(|said| said.message.as_deref());
+    let body = AnthropicErrorBody {
+        r#type: error.kind().row().anthropic_type,
+        message: said.unwrap_or(error.message()),
+        code: error.code(),
+        param: details.param.as_deref(),
+    };
+    serde_json::to_vec(&AnthropicError { r#type: "error", error: body }).unwrap_or_default()
 }
 
 impl Failed {

@@ -38,6 +38,21 @@ pub(in crate::listener) fn push_task(out: &mut Vec<u8>, created: u64, gid: Gid) 
     push_hex(out, gid.0, 16);
 }
 
+/// The digits that stand for a task in every id.
+pub(in crate::listener) fn digits(task: &Task) -> String {
+    let mut digits = String::with_capacity(32);
+    push_task(&mut digits, task.created, task.gid);
+    digits
+}
+
+/// The second and the number of the task that such digits stand for.
+pub(in crate::listener) fn task_of(digits: &str) -> Option<(u64, Gid)> {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let at = digits.len().checked_sub(16).filter(|at| matches!(at, 8 | 16))?;
+    let (created, gid) = digits.split_at_checked(at).filter(|_| digits.bytes().all(is_hex))?;
+    Some((u64::from_str_radix(created, 16).ok()?, Gid(u64::from_str_radix(gid, 16).ok()?)))
+}
+
 /// The facts about a task that its request id is made of.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listener) struct Task {

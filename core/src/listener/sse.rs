@@ -30,6 +30,11 @@ pub(in crate::listener) trait Layout: Send + Unpin + 'static {
         let _ = seq;
     }
 
+    /// Appends a sign of life for a client that has waited for a while.
+    fn alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": ping\n\n");
+    }
+
     /// Whether no more events follow although the task may go on. The body ends then.
     fn ended(&self) -> bool {
         false
@@ -92,7 +97,7 @@ impl<L: Layout> Events<L> {
                 Poll::Ready(None) => return Poll::Ready(false),
                 Poll::Pending => {
                     ready!(self.idle.poll(cx));
-                    out.extend_from_slice(b": ping\n\n");
+                    self.layout.alive(out);
                 }
             }
         }

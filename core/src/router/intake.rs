@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::quota::Meter;
@@ -71,6 +72,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) trace: Option<Arc<TraceContext>>,
     /// The route by which the request came, as its span names it.
     pub(crate) route: Option<&'static str>,
+    /// The request of the Responses API that the chat stands for. A request cannot bring one in its own body.
+    pub(crate) responses: Option<Box<RawValue>>,
 }
 
 impl Intake<'_> {
@@ -90,6 +93,7 @@ impl Intake<'_> {
             patience: None,
             trace: None,
             route: None,
+            responses: None,
         }
     }
 }
@@ -134,7 +138,8 @@ impl Router {
     pub(crate) fn check(&self, intake: Intake<'_>) -> Result<Checked> {
         let session = self.session_of(&intake.session, intake.allowed)?;
         let (request, text) = intake.request.with_checked_text()?;
-        let request = self.shared.checked(request)?;
+        let mut request = self.shared.checked(request)?;
+        request.responses = intake.responses;
         if !intake.models.is_empty() {
             self.check_model(session, request.model.as_deref(), intake.models)?;
         }

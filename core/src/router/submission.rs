@@ -164,6 +164,12 @@ impl Submission {
         std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await
     }
 
+    /// Whether the task came from the store, which keeps its text in one piece.
+    #[cfg(feature = "listener")]
+    pub(crate) fn is_in_one_piece(&self) -> bool {
+        self.live.state.lock().rejoined
+    }
+
     /// The present record of the task.
     pub fn state(&self) -> Task {
         self.shared.task_of(&self.live)

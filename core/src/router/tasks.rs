@@ -12,6 +12,8 @@ use super::submission::{Submission, SubmitOptions};
 use super::transcript::Transcript;
 use super::wait::Waiter;
 use crate::engine::Event;
+#[cfg(feature = "listener")]
+use crate::model::Gid;
 use crate::model::{SessionId, Task, TaskId, TaskRequest, TaskState, check_word};
 use crate::store::{Accepted, Pending, TaskPage, TaskQuery};
 use crate::task::{Idempotency, TaskEnd, TaskSpec, TraceContext, add_hashes};
@@ -136,6 +138,19 @@ impl Router {
         let mut task = self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))?;
         add_hashes(&mut task);
         Ok(task)
+    }
+
+    /// The session and the id of the task with that number; `None`: there is no such task.
+    ///
+    /// # Errors
+    /// The store's error.
+    #[cfg(feature = "listener")]
+    pub(crate) async fn place_of(&self, gid: Gid) -> Result<Option<(SessionId, TaskId)>> {
+        let live = self.shared.core.lock().live.get(&gid).cloned();
+        if let Some(live) = live {
+            return Ok(Some((live.spec.session_id, live.spec.id)));
+        }
+        Ok(self.shared.store.task_by_gid(gid).await?.map(|task| (task.session_id, task.id)))
     }
 
     /// A page of a session's tasks, oldest first.

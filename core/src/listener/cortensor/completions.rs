@@ -231,6 +231,7 @@ async fn take_in(
         patience: None,
         trace: intake::trace(head),
         route: Some(route),
+        responses: None,
     })?;
     let form = match checked.request() {
         _ if later => Form::Later,

@@ -28,7 +28,8 @@ pub(in crate::listener) use chunk::ChunkWriter;
 #[cfg(feature = "embed")]
 pub(crate) use counts::EmbeddingCounts;
 pub(in crate::listener) use run::{
-    Answer, Named, Reading, chat as answer_chat, may_submit, parse, perform, refused, route_of, submit,
+    Answer, Named, Reading, chat as answer_chat, checked, intake_of, may_submit, parse, perform, refused, route_of,
+    submit,
 };
 
 use crate::listener::state::AppState;

@@ -4,10 +4,11 @@ use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::schema::{Model, ModelList};
 use crate::listener::auth::Caller;
+use crate::listener::messages;
 use crate::listener::openapi::OpenAiFailures;
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
@@ -15,6 +16,8 @@ use crate::model::{Scope, are_twins};
 use crate::{Error, ModelInfo, Result, Router};
 
 /// The models that a client can ask for
+///
+/// A request with the header `anthropic-version` gets the list in the form of Anthropic's API.
 #[utoipa::path(
     get,
     path = "/v1/models",
@@ -24,15 +27,25 @@ use crate::{Error, ModelInfo, Result, Router};
 pub(super) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    caller
-        .may(Scope::Submit)
-        .or_else(|_| caller.may(Scope::Read))
-        .map_err(|error| Failed::new(Family::OpenAi, error))?;
-    reply::json(StatusCode::OK, &list_of(&state.router.models()))
+    let family = family_of(&headers);
+    caller.may(Scope::Submit).or_else(|_| caller.may(Scope::Read)).map_err(|error| Failed::new(family, error))?;
+    let models = state.router.models();
+    match family {
+        Family::Anthropic => reply::json(StatusCode::OK, &messages::Models::of(&models)),
+        Family::Cortensor | Family::OpenAi => reply::json(StatusCode::OK, &list_of(&models)),
+    }
+}
+
+/// The family of the caller. Anthropic's clients send the version of their API with every request.
+fn family_of(headers: &HeaderMap) -> Family {
+    if headers.contains_key("anthropic-version") { Family::Anthropic } else { Family::OpenAi }
 }
 
 /// One model
+///
+/// A request with the header `anthropic-version` gets the model in the form of Anthropic's API.
 #[utoipa::path(
     get,
     path = "/v1/models/{*id}",
@@ -43,14 +56,19 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failed> {
+    let family = family_of(&headers);
     let found = caller.may(Scope::Submit).or_else(|_| caller.may(Scope::Read)).and_then(|()| {
         let Path(id) = id.map_err(|rejection| Error::invalid("id", rejection.body_text()))?;
         one(&state.router, &id)
     });
-    let found = found.map_err(|error| Failed::new(Family::OpenAi, error))?;
-    reply::json(StatusCode::OK, &model(&found))
+    let found = found.map_err(|error| Failed::new(family, error))?;
+    match family {
+        Family::Anthropic => reply::json(StatusCode::OK, &messages::Model::of(&found)),
+        Family::Cortensor | Family::OpenAi => reply::json(StatusCode::OK, &model(&found)),
+    }
 }
 
 fn model(info: &ModelInfo) -> Model<'_> {

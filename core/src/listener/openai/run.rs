@@ -55,7 +55,7 @@ impl Named {
     }
 
     /// Names the task in headers, because OpenAI's bodies have no member for it.
-    fn tell(&self, headers: &mut HeaderMap) {
+    pub(in crate::listener) fn tell(&self, headers: &mut HeaderMap) {
         // Most programs use the first sessions alone.
         const FIRST: [&str; 4] = ["0", "1", "2", "3"];
         let known = usize::try_from(self.session.0).ok().and_then(|session| FIRST.get(session));
@@ -196,10 +196,40 @@ async fn enter(
     state: &AppState,
     caller: &Caller,
     head: Marked<'_>,
-    mut request: TaskRequest,
+    request: TaskRequest,
 ) -> Result<(Submission, Reading)> {
     let way = route_of(request.kind);
-    let intake = Intake {
+    let checked = checked(state, caller, head, request, way)?;
+    let reading = Reading::of(&checked)?;
+    Ok((state.router.enter(checked).await?, reading))
+}
+
+/// Checks a request that came by that route under `/v1`, and finds its session.
+///
+/// # Errors
+/// `InvalidArgument` names the field or the header; `NotFound` names the session.
+pub(in crate::listener) fn checked(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    request: TaskRequest,
+    way: &'static str,
+) -> Result<Checked> {
+    state.router.check(intake_of(state, caller, head, request, way)?)
+}
+
+/// A request that came by that route under `/v1`, with what its headers say.
+///
+/// # Errors
+/// `InvalidArgument` names the header.
+pub(in crate::listener) fn intake_of<'a>(
+    state: &AppState,
+    caller: &'a Caller,
+    head: Marked<'a>,
+    mut request: TaskRequest,
+    way: &'static str,
+) -> Result<Intake<'a>> {
+    Ok(Intake {
         session: session_of(head, &mut request)?,
         allowed: caller.sessions(),
         key: Some(caller.shared_id()),
@@ -211,12 +241,10 @@ async fn enter(
         any_model: false,
         patience: Some(patience(head, request.timeout, &state.router.config().limits)),
         trace: intake::trace(head),
-        route: Some(route_of(request.kind)),
+        route: Some(way),
+        responses: None,
         request,
-    };
-    let checked = state.router.check(intake)?;
-    let reading = Reading::of(&checked)?;
-    Ok((state.router.enter(checked).await?, reading))
+    })
 }
 
 /// Answers a submitted chat in OpenAI's shape, whole or streamed. The routes for chats under `/api` use it too.

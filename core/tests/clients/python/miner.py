@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from typing_extensions import Self
-    from websockets.sync.client import ClientConnection
+    from websockets.sync.connection import Connection
 
 Frame = dict[str, Any]
 
@@ -94,7 +94,7 @@ class Miner:
         self.epoch = secrets.randbits(52)
         self.attempts: dict[tuple[int, int], Attempt] = {}
         self.lock = threading.Lock()
-        self.socket: ClientConnection | None = None
+        self.socket: Connection | None = None
         self.stopping = threading.Event()
         self.welcomed = threading.Event()
         self.welcomes = 0
@@ -181,7 +181,7 @@ class Miner:
             "resume": {"inflight": [one.held() for one in self.attempts.values()]},
         }
 
-    def _go_on(self, socket: ClientConnection, welcome: Frame) -> None:
+    def _go_on(self, socket: Connection, welcome: Frame) -> None:
         adopted = {(one["attempt"], one["fence"]): one["ack_seq"] for one in welcome["adopt"]}
         with self.lock:
             self.socket = socket
@@ -198,7 +198,7 @@ class Miner:
         self.welcomes += 1
         self.welcomed.set()
 
-    def _ping(self, socket: ClientConnection, every: float) -> None:
+    def _ping(self, socket: Connection, every: float) -> None:
         due = time.monotonic() + every
         while self.socket is socket:
             time.sleep(0.02)
@@ -208,7 +208,7 @@ class Miner:
                 with contextlib.suppress(ConnectionClosed, OSError):
                     socket.send(json.dumps({"type": "ping", "t": int(due), "inflight": held}))
 
-    def _read(self, socket: ClientConnection) -> Frame:
+    def _read(self, socket: Connection) -> Frame:
         frame: Frame = json.loads(socket.recv())
         self.seen.append(frame)
         return frame

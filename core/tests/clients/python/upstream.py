@@ -155,6 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if chat:
                 self._event(_chunk(None, None, chat=True, role=True))
+            if prompt == "tools" and chat:
+                self._stream_call()
+                return
             for piece in self._tokens(prompt):
                 self._event(_chunk(piece, None, chat=chat))
                 sent += 1
@@ -166,6 +169,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.upstream.hang_ups.put(time.monotonic())
+
+    def _stream_call(self) -> None:
+        for call in (
+            {"index": 0, "id": "call_1", "type": "function", "function": {"name": "add", "arguments": ""}},
+            {"index": 0, "function": {"arguments": '{"a"'}},
+            {"index": 0, "function": {"arguments": ":1}"}},
+        ):
+            chunk = _chunk(None, None, chat=True)
+            chunk["choices"][0]["delta"] = {"tool_calls": [call]}
+            self._event(chunk)
+        self._event(_chunk(None, "tool_calls", chat=True))
+        self.wfile.write(b"data: [DONE]\n\n")
 
     def _tokens(self, prompt: str) -> Iterator[str]:
         if prompt != "slow":

@@ -1,5 +1,5 @@
 // An OpenAI-compatible server under the tests' control: `slow` streams until the caller hangs up, `hold` never answers,
-// `status N` refuses, and anything else is answered with `You said: ` and the prompt.
+// `status N` refuses, `tools` calls a tool, and anything else is answered with `You said: ` and the prompt.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -31,12 +31,16 @@ export async function startUpstream() {
     if (prompt === "hold") return;
     const pieces = `You said: ${prompt}`.split(/(?= )/);
     const usage = { prompt_tokens: 2, completion_tokens: pieces.length, total_tokens: 2 + pieces.length };
-    if (!body.stream) return json(response, 200, answer(chat, pieces.join(""), usage));
+    const calls = chat && prompt === "tools" ? [call] : undefined;
+    if (!body.stream) return json(response, 200, answer(chat, pieces.join(""), usage, calls));
     response.writeHead(200, { "Content-Type": "text/event-stream" });
     const event = (value) => response.write(`data: ${JSON.stringify(value)}\n\n`);
     if (chat)
       event({ ...chunk(chat, "", null), choices: [{ index: 0, finish_reason: null, delta: { role: "assistant" } }] });
-    if (prompt === "slow") {
+    if (calls) {
+      event(chunk(chat, "", null, { tool_calls: calls.map((one, index) => ({ index, ...one })) }));
+      event(chunk(chat, "", "tool_calls"));
+    } else if (prompt === "slow") {
       for (let index = 0; !response.destroyed && index < 3000; index++) {
         event(chunk(chat, `t${index} `, null));
         await pause(20);
@@ -85,15 +89,18 @@ function embeddings(body) {
   return { object: "list", model: MODEL, data, usage: { prompt_tokens: inputs.length, total_tokens: inputs.length } };
 }
 
-function answer(chat, text, usage) {
-  const said = chat ? { message: { role: "assistant", content: text } } : { text };
-  const choice = { index: 0, finish_reason: "stop", logprobs: null, ...said };
+const call = { id: "call_1", type: "function", function: { name: "add", arguments: '{"a":1}' } };
+
+function answer(chat, text, usage, calls) {
+  const message = { role: "assistant", content: calls ? null : text, ...(calls && { tool_calls: calls }) };
+  const said = chat ? { message } : { text };
+  const choice = { index: 0, finish_reason: calls ? "tool_calls" : "stop", logprobs: null, ...said };
   const object = chat ? "chat.completion" : "text_completion";
   return { id: "upstream-1", object, created: 1700000000, model: MODEL, choices: [choice], usage };
 }
 
-function chunk(chat, piece, finish) {
-  const said = chat ? { delta: piece ? { content: piece } : {} } : { text: piece };
+function chunk(chat, piece, finish, delta = piece ? { content: piece } : {}) {
+  const said = chat ? { delta } : { text: piece };
   const object = chat ? "chat.completion.chunk" : "text_completion";
   const choices = [{ index: 0, finish_reason: finish, ...said }];
   return { id: "upstream-1", object, created: 1700000000, model: MODEL, choices };

@@ -1,0 +1,251 @@
+//! The blocks that a message's content consists of, and the chat's messages that stand for them.
+
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::chat::{Content, File, Message, Part, Role};
+use crate::{Error, Function, Result, ToolCall};
+
+/// A block as it comes. `type` says which of the other members counts.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Block {
+    r#type: String,
+    text: Option<String>,
+    source: Option<Source>,
+    title: Option<String>,
+    /// Of a call of a tool.
+    id: Option<String>,
+    name: Option<String>,
+    input: Option<Box<RawValue>>,
+    /// Of the answer of a tool.
+    tool_use_id: Option<String>,
+    content: Option<Blocks>,
+    is_error: Option<bool>,
+    /// Of the model's reasoning.
+    thinking: Option<String>,
+}
+
+/// The place of an image or a document.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Source {
+    r#type: String,
+    media_type: Option<String>,
+    data: Option<String>,
+    url: Option<String>,
+    content: Option<Blocks>,
+}
+
+/// A content: one text, or blocks.
+pub(super) enum Blocks {
+    Text(String),
+    List(Vec<Block>),
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl<'de> Deserialize<'de> for Blocks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Blocks;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of content blocks")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Blocks, E> {
+                Ok(Blocks::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Blocks, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Blocks::List)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl Blocks {
+    /// The texts of a system prompt. Between its blocks stands a blank line.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a block is no text.
+    pub(super) fn into_system(self, at: &str) -> Result<String> {
+        let blocks = match self {
+            Self::Text(text) => return Ok(text),
+            Self::List(blocks) => blocks,
+        };
+        let texts = blocks.into_iter().enumerate().map(|(index, block)| match block.r#type.as_str() {
+            "text" => block.text.ok_or_else(|| missing(&format!("{at}[{index}].text"))),
+            other => Err(unknown(&format!("{at}[{index}].type"), other, "text")),
+        });
+        Ok(texts.collect::<Result<Vec<_>>>()?.join("\n\n"))
+    }
+
+    /// The chat's messages that stand for a user's message: the answers of tools, which must follow their calls, and then
+    /// the rest.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the block.
+    pub(super) fn into_user(self, at: &str, out: &mut Vec<Message>) -> Result<()> {
+        let blocks = match self {
+            Self::Text(text) => {
+                out.push(Message::text(Role::User, text));
+                return Ok(());
+            }
+            Self::List(blocks) => blocks,
+        };
+        let mut parts = Vec::new();
+        for (index, block) in blocks.into_iter().enumerate() {
+            let at = format!("{at}[{index}]");
+            match block.r#type.as_str() {
+                "tool_result" => block.tool_result(&at, out, &mut parts)?,
+                _ => parts.extend(block.into_parts(&at)?),
+            }
+        }
+        if let Some(content) = Content::of(parts) {
+            out.push(Message::new(Role::User, Some(content)));
+        }
+        Ok(())
+    }
+
+    /// The chat's message that stands for a message of the model.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the block.
+    pub(super) fn into_assistant(self, at: &str) -> Result<Message> {
+        let blocks = match self {
+            Self::Text(text) => return Ok(Message::text(Role::Assistant, text)),
+            Self::List(blocks) => blocks,
+        };
+        let mut message = Message::new(Role::Assistant, None);
+        let (mut text, mut spoke) = (String::new(), false);
+        for (index, block) in blocks.into_iter().enumerate() {
+            let at = format!("{at}[{index}]");
+            match block.r#type.as_str() {
+                "text" => {
+                    text.push_str(&block.text.ok_or_else(|| missing(&format!("{at}.text")))?);
+                    spoke = true;
+                }
+                "thinking" => {
+                    let thought = message.reasoning_content.get_or_insert_default();
+                    thought.push_str(&block.thinking.unwrap_or_default());
+                }
+                // Only the server that wrote it can read it.
+                "redacted_thinking" => {}
+                "tool_use" => message.tool_calls.push(block.into_call(&at)?),
+                other => {
+                    return Err(unknown(&format!("{at}.type"), other, "text, thinking, redacted_thinking or tool_use"));
+                }
+            }
+        }
+        message.content = spoke.then_some(Content::Text(text));
+        Ok(message)
+    }
+
+    /// The parts of a content without calls of tools or their answers.
+    fn into_parts(self, at: &str) -> Result<Vec<Part>> {
+        match self {
+            Self::Text(text) => Ok(vec![Part::text(text)]),
+            Self::List(blocks) => {
+                let mut parts = Vec::with_capacity(blocks.len());
+                for (index, block) in blocks.into_iter().enumerate() {
+                    parts.extend(block.into_parts(&format!("{at}[{index}]"))?);
+                }
+                Ok(parts)
+            }
+        }
+    }
+}
+
+impl Block {
+    /// The parts that stand for a block of a user's: most blocks have one.
+    fn into_parts(self, at: &str) -> Result<Vec<Part>> {
+        let source = |source: Option<Source>| source.ok_or_else(|| missing(&format!("{at}.source")));
+        match self.r#type.as_str() {
+            "text" => Ok(vec![Part::text(self.text.ok_or_else(|| missing(&format!("{at}.text")))?)]),
+            "image" => Ok(vec![Part::image(source(self.source)?.into_url(&format!("{at}.source"))?, None)]),
+            "document" => source(self.source)?.into_document(self.title, &format!("{at}.source")),
+            // A passage that the caller found by a search of its own.
+            "search_result" => self.content.unwrap_or_default().into_parts(&format!("{at}.content")),
+            other => Err(unknown(&format!("{at}.type"), other, "text, image, document, search_result or tool_result")),
+        }
+    }
+
+    /// Adds the answer of a tool. A chat's tool answers with a text alone, so images go into the message behind it.
+    fn tool_result(self, at: &str, out: &mut Vec<Message>, parts: &mut Vec<Part>) -> Result<()> {
+        let call = self.tool_use_id.ok_or_else(|| missing(&format!("{at}.tool_use_id")))?;
+        let said = self.content.unwrap_or_default().into_parts(&format!("{at}.content"))?;
+        let (texts, others): (Vec<Part>, Vec<Part>) = said.into_iter().partition(|part| part.text.is_some());
+        let mut text = Content::Parts(texts).into_text();
+        if text.is_empty() && self.is_error == Some(true) {
+            "error".clone_into(&mut text);
+        }
+        if text.is_empty() && !others.is_empty() {
+            "The result follows.".clone_into(&mut text);
+        }
+        out.push(Message::tool(call, Content::Text(text)));
+        parts.extend(others);
+        Ok(())
+    }
+
+    /// A call of a tool.
+    fn into_call(self, at: &str) -> Result<ToolCall> {
+        let name = self.name.ok_or_else(|| missing(&format!("{at}.name")))?;
+        let arguments = self.input.map_or_else(|| "{}".to_owned(), |input| Box::<str>::from(input).into());
+        Ok(ToolCall::default()
+            .id(self.id.ok_or_else(|| missing(&format!("{at}.id")))?)
+            .r#type("function")
+            .function(Function::default().name(name).arguments(arguments)))
+    }
+}
+
+impl Source {
+    /// A URL; data become a `data:` URL.
+    fn into_url(self, at: &str) -> Result<String> {
+        match self.r#type.as_str() {
+            "url" => self.url.ok_or_else(|| missing(&format!("{at}.url"))),
+            "base64" => {
+                let kind = self.media_type.ok_or_else(|| missing(&format!("{at}.media_type")))?;
+                let data = self.data.ok_or_else(|| missing(&format!("{at}.data")))?;
+                Ok(format!("data:{kind};base64,{data}"))
+            }
+            other => Err(unknown(&format!("{at}.type"), other, "base64 or url")),
+        }
+    }
+
+    fn into_document(self, title: Option<String>, at: &str) -> Result<Vec<Part>> {
+        match self.r#type.as_str() {
+            "text" => Ok(vec![Part::text(self.data.ok_or_else(|| missing(&format!("{at}.data")))?)]),
+            "content" => self.content.unwrap_or_default().into_parts(&format!("{at}.content")),
+            "base64" => {
+                let file = File {
+                    filename: Some(title.unwrap_or_else(|| "document.pdf".to_owned())),
+                    file_data: Some(self.into_url(at)?),
+                    file_id: None,
+                };
+                Ok(vec![Part::file(file)])
+            }
+            other => {
+                Err(unknown(&format!("{at}.type"), other, "base64, text or content: no server here fetches documents"))
+            }
+        }
+    }
+}
+
+fn missing(param: &str) -> Error {
+    Error::invalid(param, format!("{param} is missing"))
+}
+
+fn unknown(param: &str, found: &str, wanted: &str) -> Error {
+    Error::invalid(param, format!("{param} {found:?} is not supported: use {wanted}"))
+}

@@ -1,0 +1,240 @@
+//! The stream of the Messages API.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::answer::{Counts, Message, Wishes, call_id};
+use super::stop::StopReason;
+use crate::chat::{Piece, Said};
+use crate::{Completion, Error, ToolDelta};
+
+/// Writes one stream: pieces of a chat's answer in, events of the Messages API out.
+#[derive(Debug)]
+pub struct Events {
+    id: String,
+    model: String,
+    wishes: Wishes,
+    said: Said,
+    /// Whether `message_start` is out.
+    started: bool,
+    /// The block that is open, with its place in the content.
+    open: Option<(u64, Kind)>,
+    /// The number of blocks that were begun.
+    blocks: u64,
+    /// The places of the calls of tools, by their numbers in the chat.
+    calls: BTreeMap<u64, u64>,
+    /// Whether text of the answer is out.
+    spoke: bool,
+    /// Whether anything else of it is out.
+    told: bool,
+    ended: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Thinking,
+    Text,
+    Call,
+}
+
+/// A change of a block.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Delta<'a> {
+    ThinkingDelta { thinking: &'a str },
+    TextDelta { text: &'a str },
+    InputJsonDelta { partial_json: &'a str },
+}
+
+#[derive(Serialize)]
+struct BlockDelta<'a> {
+    r#type: &'static str,
+    index: u64,
+    delta: Delta<'a>,
+}
+
+impl Events {
+    /// A stream of the answer with that id, by that model.
+    pub fn new(id: String, model: String, wishes: Wishes) -> Self {
+        Self {
+            id,
+            model,
+            wishes,
+            said: Said::default(),
+            started: false,
+            open: None,
+            blocks: 0,
+            calls: BTreeMap::new(),
+            spoke: false,
+            told: false,
+            ended: false,
+        }
+    }
+
+    /// Whether the stream is over.
+    pub fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    /// Writes a piece: its text, and the chunk of the model's server.
+    pub fn piece(&mut self, text: &str, raw: Option<&[u8]>, out: &mut Vec<u8>) {
+        self.start(out);
+        for piece in self.said.chunk(text, raw) {
+            self.take(&piece, out);
+        }
+    }
+
+    /// A sign of life.
+    pub fn ping(&mut self, out: &mut Vec<u8>) {
+        self.start(out);
+        event("ping", &json!({"type": "ping"}), out);
+    }
+
+    /// Begins again: another miner answers from the start. That is possible as long as nothing is out.
+    ///
+    /// # Errors
+    /// `MinerFailed` when a part of the answer is out.
+    pub fn restart(&mut self) -> crate::Result<()> {
+        self.said = Said::default();
+        if self.spoke || self.told {
+            let words = "the miner was lost after its first words, and a stream of this API cannot begin again";
+            return Err(Error::new(crate::ErrorKind::MinerFailed, words));
+        }
+        Ok(())
+    }
+
+    /// Writes the end.
+    pub fn end(&mut self, completion: &Completion, out: &mut Vec<u8>) {
+        self.start(out);
+        if !self.told {
+            // The miner gave its answer, or all of it but the text, in one piece.
+            let spoke = self.spoke;
+            for piece in self.said.answer(&completion.answer) {
+                if !(spoke && matches!(piece, Piece::Text(_))) {
+                    self.take(&piece, out);
+                }
+            }
+        }
+        self.close(out);
+        let stopped = self.wishes.stopped_at(&self.said);
+        let reason = &completion.answer.finish_reason;
+        let reason = StopReason::of_chat(reason, self.said.calls, stopped.is_some(), self.said.refused);
+        let delta = json!({
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": stopped},
+            "usage": Counts::from(completion.answer.usage),
+        });
+        event("message_delta", &delta, out);
+        event("message_stop", &json!({"type": "message_stop"}), out);
+        self.ended = true;
+    }
+
+    /// Writes an error, after which nothing comes. `body` is the error in the shape of this API.
+    pub fn fail(&mut self, body: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"event: error\ndata: ");
+        out.extend_from_slice(body);
+        out.extend_from_slice(b"\n\n");
+        self.ended = true;
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
+        let message = Message {
+            id: &self.id,
+            r#type: "message",
+            role: "assistant",
+            model: &self.model,
+            content: Vec::new(),
+            stop_reason: None,
+            stop_sequence: None,
+            usage: Counts::default(),
+        };
+        #[derive(Serialize)]
+        struct Start<'a> {
+            r#type: &'static str,
+            message: Message<'a>,
+        }
+        event("message_start", &Start { r#type: "message_start", message }, out);
+    }
+
+    fn take(&mut self, piece: &Piece, out: &mut Vec<u8>) {
+        match piece {
+            Piece::Reasoning(_) if !self.wishes.thinking => self.told = true,
+            Piece::Reasoning(thinking) => {
+                self.told = true;
+                let index =
+                    self.block(Kind::Thinking, &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
+                change(index, Delta::ThinkingDelta { thinking }, out);
+            }
+            Piece::Text(text) | Piece::Refusal(text) => {
+                self.spoke = true;
+                self.told |= matches!(piece, Piece::Refusal(_));
+                let index = self.block(Kind::Text, &json!({"type": "text", "text": ""}), out);
+                change(index, Delta::TextDelta { text }, out);
+            }
+            Piece::Call(call) => self.call(call, out),
+        }
+    }
+
+    /// Writes a piece of a call. A new number begins a call; a piece of an earlier one goes to its block.
+    fn call(&mut self, call: &ToolDelta, out: &mut Vec<u8>) {
+        self.told = true;
+        let index = if let Some(index) = self.calls.get(&call.index) {
+            *index
+        } else {
+            self.close(out);
+            let index = self.blocks;
+            let id = call_id(call.id.as_deref(), &self.id, call.index);
+            let name = call.function.name.as_deref().unwrap_or_default();
+            self.begin(Kind::Call, &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
+            self.calls.insert(call.index, index);
+            index
+        };
+        if let Some(partial_json) = call.function.arguments.as_deref().filter(|arguments| !arguments.is_empty()) {
+            change(index, Delta::InputJsonDelta { partial_json }, out);
+        }
+    }
+
+    /// The place of the open block of that kind, which begins if another is open.
+    fn block(&mut self, kind: Kind, empty: &serde_json::Value, out: &mut Vec<u8>) -> u64 {
+        match self.open {
+            Some((index, open)) if open == kind => index,
+            _ => {
+                self.close(out);
+                self.begin(kind, empty, out)
+            }
+        }
+    }
+
+    fn begin(&mut self, kind: Kind, empty: &serde_json::Value, out: &mut Vec<u8>) -> u64 {
+        let index = self.blocks;
+        self.blocks += 1;
+        self.open = Some((index, kind));
+        let start = json!({"type": "content_block_start", "index": index, "content_block": empty});
+        event("content_block_start", &start, out);
+        index
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if let Some((index, _)) = self.open.take() {
+            event("content_block_stop", &json!({"type": "content_block_stop", "index": index}), out);
+        }
+    }
+}
+
+fn change(index: u64, delta: Delta<'_>, out: &mut Vec<u8>) {
+    event("content_block_delta", &BlockDelta { r#type: "content_block_delta", index, delta }, out);
+}
+
+fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    // Texts and numbers alone: there is nothing that has no JSON form.
+    let _ = serde_json::to_writer(&mut *out, data);
+    out.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,259 @@
+//! A response: the answer to a request of the Responses API.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::asked::Asked;
+use super::output::{Item, Status, add};
+use crate::chat::Said;
+use crate::{Answer, Error, ErrorKind, FinishReason, Usage};
+
+/// The names and times of a response.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// The digits that stand for the task in every id.
+    pub digits: String,
+    /// The model that answers.
+    pub model: String,
+    /// When the task was submitted, in Unix seconds.
+    pub created_at: u64,
+}
+
+impl Named {
+    /// The id of the response.
+    pub fn id(&self) -> String {
+        format!("resp_{}", self.digits)
+    }
+}
+
+/// What became of a response.
+#[derive(Debug, Clone, Copy)]
+pub enum Ended<'a> {
+    /// It waits for a miner.
+    Queued,
+    /// A miner works on it.
+    InProgress,
+    /// It has its answer.
+    Answered(&'a Answer),
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It has none.
+    Failed(&'a Error),
+}
+
+/// A response. Members that are `null` have no value.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = Response))]
+pub struct Resource<'a> {
+    /// The id, by which the response can be read again.
+    pub id: String,
+    /// `response`
+    pub object: &'static str,
+    /// When it was asked for, in Unix seconds.
+    pub created_at: u64,
+    /// When it was complete, in Unix seconds.
+    pub completed_at: Option<u64>,
+    /// `queued`, `in_progress`, `completed`, `incomplete`, `cancelled` or `failed`.
+    pub status: &'static str,
+    /// Why it is incomplete: an object with `reason`.
+    pub incomplete_details: Option<Value>,
+    /// Why it failed: an object with `code` and `message`.
+    pub error: Option<Value>,
+    /// The model that answers.
+    pub model: &'a str,
+    /// The response before it.
+    pub previous_response_id: Option<&'a str>,
+    /// The rules of this turn.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Value>))]
+    pub instructions: Option<&'a Value>,
+    /// The items of the answer: reasoning, messages, calls of tools.
+    pub output: Vec<Value>,
+    /// The tools.
+    pub tools: &'a [Value],
+    /// The rule for which tools are called.
+    pub tool_choice: Value,
+    /// Whether the model may call several tools at once.
+    pub parallel_tool_calls: bool,
+    /// What happens to an input that is too long; the router cuts none.
+    pub truncation: &'a str,
+    /// The form of the text.
+    pub text: Value,
+    /// How the model reasons.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Value>))]
+    pub reasoning: Option<&'a Value>,
+    /// Sampling, as it was asked for.
+    pub temperature: f64,
+    /// Sampling, as it was asked for.
+    pub top_p: f64,
+    /// Sampling, as it was asked for.
+    pub presence_penalty: f64,
+    /// Sampling, as it was asked for.
+    pub frequency_penalty: f64,
+    /// Log probabilities that were asked for.
+    pub top_logprobs: u64,
+    /// Token counts.
+    pub usage: Option<Counts>,
+    /// The most tokens to generate.
+    pub max_output_tokens: Option<u64>,
+    /// The most calls of hosted tools.
+    pub max_tool_calls: Option<u64>,
+    /// Whether the response can be read again.
+    pub store: bool,
+    /// Whether the caller reads it later.
+    pub background: bool,
+    /// The class of service.
+    pub service_tier: &'a str,
+    /// The caller's own notes.
+    pub metadata: Value,
+    /// The caller's user.
+    pub user: Option<&'a str>,
+    /// The caller's user, under its newer name.
+    pub safety_identifier: Option<&'a str>,
+    /// The caller's name for prompts with one beginning.
+    pub prompt_cache_key: Option<&'a str>,
+}
+
+/// Token counts in the words of the Responses API.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ResponseUsage))]
+pub struct Counts {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// What is known of them.
+    pub input_tokens_details: InputDetails,
+    /// Tokens that were generated.
+    pub output_tokens: u64,
+    /// What is known of them.
+    pub output_tokens_details: OutputDetails,
+    /// Their sum.
+    pub total_tokens: u64,
+}
+
+/// Details of the tokens of a prompt.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ResponseInputDetails))]
+pub struct InputDetails {
+    /// Tokens that the server had in its cache.
+    pub cached_tokens: u64,
+}
+
+/// Details of the generated tokens.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ResponseOutputDetails))]
+pub struct OutputDetails {
+    /// Tokens of the model's reasoning.
+    pub reasoning_tokens: u64,
+}
+
+impl From<Usage> for Counts {
+    fn from(usage: Usage) -> Self {
+        let usage = usage.in_json();
+        Self {
+            input_tokens: usage.prompt_tokens,
+            input_tokens_details: InputDetails { cached_tokens: usage.cached_tokens },
+            output_tokens: usage.completion_tokens,
+            output_tokens_details: OutputDetails { reasoning_tokens: usage.reasoning_tokens },
+            total_tokens: usage.total_tokens,
+        }
+    }
+}
+
+impl<'a> Resource<'a> {
+    /// The response of a task. `ended_at` is the time of its end in Unix seconds.
+    pub fn of(named: &'a Named, asked: &'a Asked, ended: Ended<'_>, ended_at: Option<u64>) -> Self {
+        let mut resource = Self::begun(named, asked);
+        match ended {
+            Ended::Queued => resource.status = "queued",
+            Ended::InProgress => {}
+            Ended::Cancelled => resource.status = "cancelled",
+            Ended::Failed(error) => resource.fail(error),
+            Ended::Answered(answer) => {
+                let mut items = Vec::new();
+                for piece in Said::default().answer(answer) {
+                    add(&mut items, &piece, |name| asked.is_custom(name));
+                }
+                resource.end(named, asked, &items, answer, ended_at);
+            }
+        }
+        resource
+    }
+
+    /// The response as it begins.
+    pub(super) fn begun(named: &'a Named, asked: &'a Asked) -> Self {
+        Self {
+            id: named.id(),
+            object: "response",
+            created_at: named.created_at,
+            completed_at: None,
+            status: "in_progress",
+            incomplete_details: None,
+            error: None,
+            model: &named.model,
+            previous_response_id: asked.previous_response_id.as_deref(),
+            instructions: asked.instructions.as_ref(),
+            output: Vec::new(),
+            tools: &asked.tools,
+            tool_choice: asked.tool_choice.clone().unwrap_or_else(|| json!("auto")),
+            parallel_tool_calls: asked.parallel_tool_calls.unwrap_or(true),
+            truncation: asked.truncation.as_deref().unwrap_or("disabled"),
+            text: asked.text.clone().unwrap_or_else(|| json!({"format": {"type": "text"}})),
+            reasoning: asked.reasoning.as_ref(),
+            temperature: asked.temperature.unwrap_or(1.0),
+            top_p: asked.top_p.unwrap_or(1.0),
+            presence_penalty: asked.presence_penalty.unwrap_or(0.0),
+            frequency_penalty: asked.frequency_penalty.unwrap_or(0.0),
+            top_logprobs: asked.top_logprobs.unwrap_or(0),
+            usage: None,
+            max_output_tokens: asked.max_output_tokens,
+            max_tool_calls: asked.max_tool_calls,
+            store: asked.is_stored(),
+            background: asked.background,
+            service_tier: asked.service_tier.as_deref().unwrap_or("default"),
+            metadata: asked.metadata.clone().unwrap_or_else(|| json!({})),
+            user: asked.user.as_deref(),
+            safety_identifier: asked.safety_identifier.as_deref(),
+            prompt_cache_key: asked.prompt_cache_key.as_deref(),
+        }
+    }
+
+    /// Sets the end: these items, and how the answer ended.
+    pub(super) fn end(&mut self, named: &Named, asked: &Asked, items: &[Item], answer: &Answer, ended_at: Option<u64>) {
+        let cut = cut_by(&answer.finish_reason);
+        let status = |place: usize| if cut.is_some() && place + 1 == items.len() { Status::Cut } else { Status::Done };
+        let json =
+            |(place, item): (usize, &Item)| item.json(&named.digits, place, status(place), asked.wants_summary());
+        self.output = items.iter().enumerate().map(json).collect();
+        self.usage = Some(answer.usage.into());
+        self.status = if cut.is_some() { "incomplete" } else { "completed" };
+        self.completed_at = ended_at.filter(|_| cut.is_none());
+        self.incomplete_details = cut.map(|reason| json!({"reason": reason}));
+    }
+
+    /// Sets the failure.
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.status = "failed";
+        let said = error.details().upstream.as_ref().and_then(|said| said.message.as_deref());
+        self.error = Some(json!({"code": code(error), "message": said.unwrap_or(error.message())}));
+    }
+}
+
+/// Why an answer is incomplete; `None`: it is complete.
+pub(super) fn cut_by(reason: &FinishReason) -> Option<&'static str> {
+    match reason {
+        FinishReason::Length => Some("max_output_tokens"),
+        FinishReason::Other(word) if word == "content_filter" => Some("content_filter"),
+        _ => None,
+    }
+}
+
+/// The code of a failure. Clients retry by it.
+fn code(error: &Error) -> &str {
+    match error.kind() {
+        ErrorKind::Overloaded => "rate_limit_exceeded",
+        ErrorKind::InvalidArgument => match error.code() {
+            "context_length_exceeded" => "context_length_exceeded",
+            _ => "invalid_prompt",
+        },
+        _ => "server_error",
+    }
+}

@@ -1,0 +1,236 @@
+//! The items of an input, and the chat's messages that stand for them.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use crate::chat::{Content, File, ImageUrl, Message, Part, Role};
+use crate::{Error, Result, ToolCall};
+
+/// An item as it comes. `type` says which of the other members counts; a message needs none.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    r#type: Option<String>,
+    role: Option<String>,
+    content: Option<Words>,
+    /// Of a call of a tool and of its answer.
+    call_id: Option<String>,
+    name: Option<String>,
+    arguments: Option<String>,
+    input: Option<String>,
+    output: Option<Words>,
+    /// Of the model's reasoning.
+    summary: Vec<ContentPart>,
+}
+
+/// A text, or parts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    Text(String),
+    Parts(Vec<ContentPart>),
+    Other(IgnoredAny),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ContentPart {
+    r#type: String,
+    text: Option<String>,
+    refusal: Option<String>,
+    image_url: Option<String>,
+    detail: Option<String>,
+    file_id: Option<String>,
+    file_data: Option<String>,
+    filename: Option<String>,
+    file_url: Option<String>,
+}
+
+/// Adds the chat's messages that stand for these items. The model's items that follow one another (reasoning, words,
+/// calls of tools) are one message.
+///
+/// # Errors
+/// `InvalidArgument` names the item.
+pub(super) fn add(items: &[Value], out: &mut Vec<Message>) -> Result<()> {
+    // Whether the last message is the model's and may grow.
+    let mut grows = false;
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("input[{index}]");
+        let item = Item::deserialize(item).map_err(|error| {
+            let words = crate::told::told(&error);
+            Error::invalid(&at, format!("{at}: {words}"))
+        })?;
+        grows = item.add(&at, grows, out)?;
+    }
+    Ok(())
+}
+
+impl Item {
+    /// Answers whether the next item of the model's belongs to the last message.
+    fn add(self, at: &str, grows: bool, out: &mut Vec<Message>) -> Result<bool> {
+        let kind = self.r#type.as_deref().unwrap_or("message");
+        match kind {
+            "message" => self.message(at, grows, out),
+            "reasoning" => {
+                let text = self.thought();
+                if !text.is_empty() {
+                    // Reasoning begins a message.
+                    out.push(Message { reasoning_content: Some(text), ..Message::new(Role::Assistant, None) });
+                    return Ok(true);
+                }
+                Ok(grows)
+            }
+            "function_call" | "custom_tool_call" => {
+                let missing = |name: &str| missing(&format!("{at}.{name}"));
+                let arguments = match kind {
+                    "custom_tool_call" => json!({"input": self.input.ok_or_else(|| missing("input"))?}).to_string(),
+                    _ => self.arguments.ok_or_else(|| missing("arguments"))?,
+                };
+                let name = self.name.ok_or_else(|| missing("name"))?;
+                let call = ToolCall::new(self.call_id.ok_or_else(|| missing("call_id"))?, name, arguments);
+                model(grows, out).tool_calls.push(call);
+                Ok(true)
+            }
+            "function_call_output" | "custom_tool_call_output" => {
+                let call = self.call_id.ok_or_else(|| missing(&format!("{at}.call_id")))?;
+                let output = self.output.ok_or_else(|| missing(&format!("{at}.output")))?;
+                let parts = output.into_parts(&format!("{at}.output"))?;
+                let (texts, others): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.text.is_some());
+                out.push(Message::tool(call, Content::Text(Content::Parts(texts).into_text())));
+                // A chat's tool answers with a text alone, so images go into a message behind it.
+                out.extend(Content::of(others).map(|content| Message::new(Role::User, Some(content))));
+                Ok(false)
+            }
+            other => {
+                let at = format!("{at}.type");
+                let words = "message, reasoning, function_call, function_call_output, custom_tool_call or custom_tool_call_output";
+                Err(Error::invalid(&at, format!("{at} {other:?}: no miner here knows such items: use {words}")))
+            }
+        }
+    }
+
+    fn message(self, at: &str, grows: bool, out: &mut Vec<Message>) -> Result<bool> {
+        let role = self.role.ok_or_else(|| missing(&format!("{at}.role")))?;
+        let content = self.content.ok_or_else(|| missing(&format!("{at}.content")))?;
+        let at_content = format!("{at}.content");
+        let role = match role.as_str() {
+            "user" => Role::User,
+            "system" => Role::System,
+            // Most chat templates know the older name alone.
+            "developer" => Role::System,
+            "assistant" => {
+                let (text, refusal) = content.into_words(&at_content)?;
+                // Words behind a call of a tool are a message of their own.
+                let grows =
+                    grows && out.last().is_some_and(|last| last.tool_calls.is_empty() && last.content.is_none());
+                let message = model(grows, out);
+                message.content = text.map(Content::Text);
+                message.refusal = refusal;
+                return Ok(true);
+            }
+            _ => {
+                let at = format!("{at}.role");
+                return Err(Error::invalid(&at, format!("{at} must be user, assistant, system or developer")));
+            }
+        };
+        let parts = content.into_parts(&at_content)?;
+        out.push(Message::new(role, Some(Content::of(parts).unwrap_or(Content::Text(String::new())))));
+        Ok(false)
+    }
+
+    /// The text of reasoning: the reasoning itself, else its summary.
+    fn thought(self) -> String {
+        let text = |parts: Vec<ContentPart>| parts.into_iter().filter_map(|part| part.text).collect::<String>();
+        let own = match self.content {
+            Some(Words::Parts(parts)) => text(parts),
+            Some(Words::Text(text)) => text,
+            Some(Words::Other(_)) | None => String::new(),
+        };
+        if own.is_empty() { text(self.summary) } else { own }
+    }
+}
+
+impl Words {
+    /// The parts of a content of a user, a system or a tool.
+    fn into_parts(self, at: &str) -> Result<Vec<Part>> {
+        match self {
+            Self::Text(text) => Ok(vec![Part::text(text)]),
+            Self::Parts(parts) => {
+                parts.into_iter().enumerate().map(|(index, part)| part.into_part(&format!("{at}[{index}]"))).collect()
+            }
+            Self::Other(_) => Err(Error::invalid(at, format!("{at} must be a text or a list of parts"))),
+        }
+    }
+
+    /// The words of the model, and its reason for not answering.
+    fn into_words(self, at: &str) -> Result<(Option<String>, Option<String>)> {
+        let parts = match self {
+            Self::Text(text) => return Ok((Some(text), None)),
+            Self::Parts(parts) => parts,
+            Self::Other(_) => return Err(Error::invalid(at, format!("{at} must be a text or a list of parts"))),
+        };
+        let (mut text, mut refusal) = (None::<String>, None::<String>);
+        for (index, part) in parts.into_iter().enumerate() {
+            match part.r#type.as_str() {
+                "output_text" | "text" | "input_text" => {
+                    text.get_or_insert_default().push_str(&part.text.unwrap_or_default());
+                }
+                "refusal" => refusal.get_or_insert_default().push_str(&part.refusal.unwrap_or_default()),
+                other => return Err(unknown(&format!("{at}[{index}].type"), other, "output_text or refusal")),
+            }
+        }
+        Ok((text, refusal))
+    }
+}
+
+impl ContentPart {
+    fn into_part(self, at: &str) -> Result<Part> {
+        match self.r#type.as_str() {
+            "input_text" | "output_text" | "text" => {
+                Ok(Part::text(self.text.ok_or_else(|| missing(&format!("{at}.text")))?))
+            }
+            "input_image" => match (self.image_url, self.file_id) {
+                (Some(url), _) => {
+                    let image_url = Some(ImageUrl { url, detail: self.detail });
+                    Ok(Part { r#type: "image_url".to_owned(), image_url, ..Part::default() })
+                }
+                (None, Some(_)) => Err(no_files(&format!("{at}.file_id"))),
+                (None, None) => Err(missing(&format!("{at}.image_url"))),
+            },
+            "input_file" => match (self.file_data, self.file_id, self.file_url) {
+                (Some(data), ..) => {
+                    Ok(Part::file(File { filename: self.filename, file_data: Some(data), file_id: None }))
+                }
+                (None, Some(_), _) => Err(no_files(&format!("{at}.file_id"))),
+                (None, None, Some(_)) => {
+                    let at = format!("{at}.file_url");
+                    Err(Error::invalid(&at, format!("{at}: the router fetches no files: send file_data")))
+                }
+                (None, None, None) => Err(missing(&format!("{at}.file_data"))),
+            },
+            other => Err(unknown(&format!("{at}.type"), other, "input_text, input_image or input_file")),
+        }
+    }
+}
+
+/// The model's message that grows; a new one if none does.
+fn model(grows: bool, out: &mut Vec<Message>) -> &mut Message {
+    if !(grows && out.last().is_some_and(|last| last.role == Role::Assistant)) {
+        out.push(Message::new(Role::Assistant, None));
+    }
+    let last = out.len() - 1;
+    &mut out[last]
+}
+
+fn missing(param: &str) -> Error {
+    Error::invalid(param, format!("{param} is missing"))
+}
+
+fn unknown(param: &str, found: &str, wanted: &str) -> Error {
+    Error::invalid(param, format!("{param} {found:?} is not supported: use {wanted}"))
+}
+
+fn no_files(param: &str) -> Error {
+    Error::invalid(param, format!("{param}: the router keeps no files: send the data themselves"))
+}

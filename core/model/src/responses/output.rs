@@ -1,0 +1,219 @@
+//! The items of an answer.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::ToolDelta;
+use crate::chat::Piece;
+
+/// An item of the output, as far as it has grown.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Item {
+    Reasoning(String),
+    Message(Vec<Part>),
+    Call(Call),
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Part {
+    Text(String),
+    Refusal(String),
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Call {
+    /// The number of the call in the chat.
+    pub(super) number: u64,
+    pub(super) call_id: Option<String>,
+    pub(super) name: String,
+    pub(super) arguments: String,
+    /// Whether the tool takes free text.
+    pub(super) is_custom: bool,
+}
+
+/// How far an item has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Begun,
+    Done,
+    /// The answer was cut off within the item.
+    Cut,
+}
+
+impl Status {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Begun => "in_progress",
+            Self::Done => "completed",
+            Self::Cut => "incomplete",
+        }
+    }
+}
+
+/// The place of a piece among the items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The index of the item.
+    pub(super) item: usize,
+    /// Whether the piece begins the item.
+    pub(super) is_new: bool,
+    /// The index of the part of a message.
+    pub(super) part: usize,
+    /// Whether the piece begins the part.
+    pub(super) is_new_part: bool,
+}
+
+/// Adds a piece to the items. `is_custom` tells the tools that take free text.
+pub(super) fn add(items: &mut Vec<Item>, piece: &Piece, is_custom: impl Fn(&str) -> bool) -> Place {
+    let last = items.len().saturating_sub(1);
+    match (piece, items.last_mut()) {
+        (Piece::Reasoning(text), Some(Item::Reasoning(so_far))) => {
+            so_far.push_str(text);
+            Place { item: last, is_new: false, part: 0, is_new_part: false }
+        }
+        (Piece::Reasoning(text), _) => begin(items, Item::Reasoning(text.clone())),
+        (Piece::Text(text), Some(Item::Message(parts))) => {
+            let is_new_part = match parts.last_mut() {
+                Some(Part::Text(so_far)) => {
+                    so_far.push_str(text);
+                    false
+                }
+                _ => {
+                    parts.push(Part::Text(text.clone()));
+                    true
+                }
+            };
+            Place { item: last, is_new: false, part: parts.len() - 1, is_new_part }
+        }
+        (Piece::Refusal(text), Some(Item::Message(parts))) => {
+            let is_new_part = match parts.last_mut() {
+                Some(Part::Refusal(so_far)) => {
+                    so_far.push_str(text);
+                    false
+                }
+                _ => {
+                    parts.push(Part::Refusal(text.clone()));
+                    true
+                }
+            };
+            Place { item: last, is_new: false, part: parts.len() - 1, is_new_part }
+        }
+        (Piece::Text(text), _) => begin(items, Item::Message(vec![Part::Text(text.clone())])),
+        (Piece::Refusal(text), _) => begin(items, Item::Message(vec![Part::Refusal(text.clone())])),
+        (Piece::Call(delta), _) => call(items, delta, is_custom),
+    }
+}
+
+fn call(items: &mut Vec<Item>, delta: &ToolDelta, is_custom: impl Fn(&str) -> bool) -> Place {
+    let is_it = |item: &Item| matches!(item, Item::Call(call) if call.number == delta.index);
+    let place = items.iter().position(is_it);
+    let place = match place {
+        Some(item) => Place { item, is_new: false, part: 0, is_new_part: false },
+        None => begin(items, Item::Call(Call { number: delta.index, ..Call::default() })),
+    };
+    if let Some(Item::Call(call)) = items.get_mut(place.item) {
+        if let Some(id) = delta.id.as_deref().filter(|id| !id.is_empty()) {
+            call.call_id = Some(id.to_owned());
+        }
+        call.name.push_str(delta.function.name.as_deref().unwrap_or_default());
+        call.arguments.push_str(delta.function.arguments.as_deref().unwrap_or_default());
+        call.is_custom = is_custom(&call.name);
+    }
+    place
+}
+
+fn begin(items: &mut Vec<Item>, item: Item) -> Place {
+    items.push(item);
+    Place { item: items.len() - 1, is_new: true, part: 0, is_new_part: true }
+}
+
+impl Item {
+    /// The id of the item at that place of the answer with these digits.
+    pub(super) fn id(&self, digits: &str, place: usize) -> String {
+        let head = match self {
+            Self::Reasoning(_) => "rs",
+            Self::Message(_) => "msg",
+            Self::Call(call) if call.is_custom => "ctc",
+            Self::Call(_) => "fc",
+        };
+        format!("{head}_{digits}_{place}")
+    }
+
+    /// The item in JSON. A summary shows the reasoning to callers that asked for one.
+    pub(super) fn json(&self, digits: &str, place: usize, status: Status, summary: bool) -> Value {
+        let id = self.id(digits, place);
+        let is_begun = status == Status::Begun;
+        match self {
+            Self::Reasoning(_) if is_begun => json!({"type": "reasoning", "id": id, "summary": []}),
+            Self::Reasoning(text) if summary => {
+                json!({"type": "reasoning", "id": id, "summary": [{"type": "summary_text", "text": text}]})
+            }
+            Self::Reasoning(text) => {
+                let content = [json!({"type": "reasoning_text", "text": text})];
+                json!({"type": "reasoning", "id": id, "summary": [], "content": content})
+            }
+            Self::Message(parts) => {
+                let parts = if is_begun { &[][..] } else { parts };
+                let content: Vec<Value> = parts.iter().map(Part::json).collect();
+                json!({"type": "message", "id": id, "status": status.word(), "role": "assistant", "content": content})
+            }
+            Self::Call(call) => {
+                let call_id = call.id(digits, place);
+                let name = &call.name;
+                if call.is_custom {
+                    let input = if is_begun { Cow::Borrowed("") } else { call.input() };
+                    json!({"type": "custom_tool_call", "id": id, "status": status.word(), "call_id": call_id, "name": name, "input": input})
+                } else {
+                    let arguments = if is_begun { "" } else { call.arguments() };
+                    json!({"type": "function_call", "id": id, "status": status.word(), "call_id": call_id, "name": name, "arguments": arguments})
+                }
+            }
+        }
+    }
+}
+
+impl Call {
+    /// The id by which the tool's answer names the call: the model's server's own, or one made from the answer's.
+    fn id(&self, digits: &str, place: usize) -> String {
+        self.call_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))
+    }
+
+    /// The arguments, which are JSON.
+    pub(super) fn arguments(&self) -> &str {
+        if self.arguments.is_empty() { "{}" } else { &self.arguments }
+    }
+
+    /// The free text of a tool that takes one: the argument `input`, or all that the model wrote where it gave no such
+    /// argument.
+    pub(super) fn input(&self) -> Cow<'_, str> {
+        match serde_json::from_str::<Value>(&self.arguments) {
+            Ok(Value::Object(mut arguments)) if arguments.get("input").is_some_and(Value::is_string) => {
+                match arguments.remove("input") {
+                    Some(Value::String(input)) => Cow::Owned(input),
+                    _ => Cow::Borrowed(&self.arguments),
+                }
+            }
+            _ => Cow::Borrowed(&self.arguments),
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn json(&self) -> Value {
+        match self {
+            Self::Text(text) => json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}),
+            Self::Refusal(text) => json!({"type": "refusal", "refusal": text}),
+        }
+    }
+
+    /// The part without its text, as it begins.
+    pub(super) fn empty(&self) -> Value {
+        match self {
+            Self::Text(_) => Self::Text(String::new()).json(),
+            Self::Refusal(_) => Self::Refusal(String::new()).json(),
+        }
+    }
+}

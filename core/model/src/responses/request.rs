@@ -1,0 +1,306 @@
+//! A request of the Responses API as a chat.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::asked::Asked;
+use super::item;
+use crate::chat::{Content, Members, Message, Role, Tool, ToolFunction, into_raw, member, with_members};
+use crate::json::from_json;
+use crate::whole::Whole;
+use crate::{Error, Result, TaskRequest};
+
+/// A request of the Responses API: the chat that stands for it, without the turns before, and what its answer repeats.
+#[derive(Debug)]
+pub struct ResponsesRequest {
+    /// The chat.
+    pub chat: TaskRequest,
+    /// The messages of this turn.
+    pub messages: Vec<Message>,
+    /// The members that the answer repeats.
+    pub asked: Asked,
+}
+
+/// Members that say nothing to a miner.
+const UNTRANSLATED: &[&str] = &[
+    "include",
+    "stream_options",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "client_metadata",
+    "context_management",
+];
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Offered {
+    r#type: String,
+    name: Option<String>,
+    description: Option<String>,
+    parameters: Option<Box<RawValue>>,
+    strict: Option<bool>,
+    format: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Text {
+    format: Option<Format>,
+    verbosity: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Format {
+    r#type: String,
+    name: Option<String>,
+    description: Option<String>,
+    schema: Option<Box<RawValue>>,
+    strict: Option<bool>,
+}
+
+/// The form of an answer in a chat's words.
+#[derive(Serialize)]
+struct ResponseFormat<'a> {
+    r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json_schema: Option<JsonSchema<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonSchema<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+/// Makes a chat of a body of the Responses API.
+///
+/// # Errors
+/// `InvalidArgument` names the field: one that is missing or wrong, or that no miner can serve.
+pub fn to_chat(body: &[u8]) -> Result<ResponsesRequest> {
+    let Members(members) = from_json("body", body)?;
+    let mut reading = Reading::default();
+    for (name, value) in members {
+        reading.take(name, value)?;
+    }
+    reading.into_request()
+}
+
+/// A body that is being read.
+#[derive(Default)]
+struct Reading {
+    chat: TaskRequest,
+    asked: Asked,
+    has_input: bool,
+    /// The members that this API does not know.
+    others: Vec<(String, Box<RawValue>)>,
+}
+
+impl Reading {
+    /// Reads one member.
+    fn take(&mut self, name: String, value: Box<RawValue>) -> Result<()> {
+        let whole = |value: &RawValue| Ok(member::<Whole<u64>>(&name, value)?.map(|number| number.0));
+        let (asked, chat) = (&mut self.asked, &mut self.chat);
+        match name.as_str() {
+            "model" => chat.model = member(&name, &value)?.filter(|model: &String| !model.is_empty()),
+            "stream" => chat.stream = member(&name, &value)?.unwrap_or_default(),
+            "input" => {
+                self.has_input = true;
+                asked.input = match member::<Value>(&name, &value)? {
+                    None => Vec::new(),
+                    Some(Value::String(text)) => {
+                        let part = json!({"type": "input_text", "text": text});
+                        vec![json!({"type": "message", "role": "user", "content": [part]})]
+                    }
+                    Some(Value::Array(items)) => items,
+                    Some(_) => return Err(Error::invalid("input", "input must be a text or a list of items")),
+                };
+            }
+            "instructions" => asked.instructions = member(&name, &value)?,
+            "previous_response_id" => asked.previous_response_id = member(&name, &value)?,
+            "max_output_tokens" => {
+                asked.max_output_tokens = whole(&value)?;
+                if asked.max_output_tokens == Some(0) {
+                    return Err(Error::invalid("max_output_tokens", "max_output_tokens must be at least 1"));
+                }
+                chat.max_tokens = asked.max_output_tokens;
+            }
+            "max_tool_calls" => asked.max_tool_calls = whole(&value)?,
+            "tools" => self.tools(&value)?,
+            "tool_choice" => {
+                asked.tool_choice = member(&name, &value)?;
+                if let Some(choice) = &asked.tool_choice {
+                    chat.extra.push((name, into_raw(&choice_of(choice)?)?));
+                }
+            }
+            "parallel_tool_calls" => {
+                asked.parallel_tool_calls = member(&name, &value)?;
+                if asked.parallel_tool_calls.is_some() {
+                    chat.extra.push((name, value));
+                }
+            }
+            "text" => self.text(&value)?,
+            "reasoning" => {
+                asked.reasoning = member(&name, &value)?;
+                if let Some(effort) = asked.reasoning.as_ref().and_then(|reasoning| reasoning["effort"].as_str()) {
+                    chat.extra.push(("reasoning_effort".to_owned(), into_raw(&effort)?));
+                }
+            }
+            "temperature" => passed(&mut asked.temperature, chat, name, value)?,
+            "top_p" => passed(&mut asked.top_p, chat, name, value)?,
+            "presence_penalty" => passed(&mut asked.presence_penalty, chat, name, value)?,
+            "frequency_penalty" => passed(&mut asked.frequency_penalty, chat, name, value)?,
+            "user" => passed(&mut asked.user, chat, name, value)?,
+            "top_logprobs" => {
+                asked.top_logprobs = whole(&value)?;
+                if asked.top_logprobs.is_some_and(|count| count > 0) {
+                    chat.extra.push(("logprobs".to_owned(), into_raw(&true)?));
+                    chat.extra.push((name, value));
+                }
+            }
+            "truncation" => asked.truncation = member(&name, &value)?,
+            "store" => asked.store = member(&name, &value)?,
+            "background" => asked.background = member(&name, &value)?.unwrap_or_default(),
+            "metadata" => asked.metadata = member(&name, &value)?,
+            "safety_identifier" => asked.safety_identifier = member(&name, &value)?,
+            "prompt_cache_key" => asked.prompt_cache_key = member(&name, &value)?,
+            "service_tier" => asked.service_tier = member(&name, &value)?,
+            "conversation" | "prompt" => {
+                if member::<Value>(&name, &value)?.is_some() {
+                    let words =
+                        format!("{name}: the router keeps none: send the input itself, or previous_response_id");
+                    return Err(Error::invalid(name, words));
+                }
+            }
+            name if UNTRANSLATED.contains(&name) => {}
+            _ => self.others.push((name, value)),
+        }
+        Ok(())
+    }
+
+    /// Takes the tools. A tool that takes free text becomes a function with one argument, `input`.
+    fn tools(&mut self, value: &RawValue) -> Result<()> {
+        let Some(offered) = member::<Vec<Offered>>("tools", value)? else { return Ok(()) };
+        self.asked.tools = member("tools", value)?.unwrap_or_default();
+        let mut tools = Vec::with_capacity(offered.len());
+        for (index, tool) in offered.into_iter().enumerate() {
+            let Offered { r#type: kind, name, description, parameters, strict, format } = tool;
+            if !matches!(kind.as_str(), "function" | "custom") {
+                let at = format!("tools[{index}].type");
+                let words = format!("{at} {kind:?}: no miner here runs this tool: define it as a function of your own");
+                return Err(Error::invalid(at, words));
+            }
+            let at = format!("tools[{index}].name");
+            let name = name.ok_or_else(|| Error::invalid(&at, format!("{at} is missing")))?;
+            let function = if kind == "custom" {
+                let schema =
+                    json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
+                // The model learns the grammar of the text from the description.
+                let grammar = format.filter(|format| format["type"] == "grammar").map(|format| format.to_string());
+                let description = [description, grammar].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
+                let description = Some(description).filter(|text| !text.is_empty());
+                ToolFunction { name, description, parameters: Some(into_raw(&schema)?), strict: None }
+            } else {
+                ToolFunction { name, description, parameters, strict }
+            };
+            tools.push(Tool::function(function));
+        }
+        if !tools.is_empty() {
+            self.chat.extra.push(("tools".to_owned(), into_raw(&tools)?));
+        }
+        Ok(())
+    }
+
+    /// Takes the form of the text.
+    fn text(&mut self, value: &RawValue) -> Result<()> {
+        self.asked.text = member("text", value)?;
+        let Some(text) = member::<Text>("text", value)? else { return Ok(()) };
+        if let Some(verbosity) = text.verbosity {
+            self.chat.extra.push(("verbosity".to_owned(), into_raw(&verbosity)?));
+        }
+        let Some(format) = text.format else { return Ok(()) };
+        let json_schema = match format.r#type.as_str() {
+            "text" => return Ok(()),
+            "json_object" => None,
+            "json_schema" => Some(JsonSchema {
+                name: format.name.as_deref().unwrap_or("output"),
+                description: format.description.as_deref(),
+                schema: format.schema.as_deref(),
+                strict: format.strict,
+            }),
+            _ => {
+                let at = "text.format.type";
+                return Err(Error::invalid(at, format!("{at} must be text, json_object or json_schema")));
+            }
+        };
+        let format = ResponseFormat { r#type: &format.r#type, json_schema };
+        self.chat.extra.push(("response_format".to_owned(), into_raw(&format)?));
+        Ok(())
+    }
+
+    fn into_request(self) -> Result<ResponsesRequest> {
+        let asked = self.asked;
+        let is_continued = asked.previous_response_id.is_some();
+        if !self.has_input && !is_continued {
+            return Err(Error::invalid("input", "input is missing: give a text or a list of items"));
+        }
+        if asked.input.is_empty() && !is_continued && asked.instructions.is_none() {
+            return Err(Error::invalid("input", "input is empty: give a text or at least one item"));
+        }
+        if let Some(word) = asked.truncation.as_deref().filter(|word| !matches!(*word, "auto" | "disabled")) {
+            return Err(Error::invalid("truncation", format!("truncation must be auto or disabled, not {word}")));
+        }
+        let mut messages = Vec::with_capacity(asked.input.len() + 1);
+        match &asked.instructions {
+            None => {}
+            Some(Value::String(text)) if text.is_empty() => {}
+            Some(Value::String(text)) => messages.push(Message::new(Role::System, Some(Content::Text(text.clone())))),
+            Some(Value::Array(items)) => item::add(items, &mut messages)?,
+            Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),
+        }
+        item::add(&asked.input, &mut messages)?;
+        Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked })
+    }
+}
+
+/// Takes a member that goes to the miner under its own name, and that the answer repeats.
+fn passed<T: serde::de::DeserializeOwned>(
+    place: &mut Option<T>,
+    chat: &mut TaskRequest,
+    name: String,
+    value: Box<RawValue>,
+) -> Result<()> {
+    *place = member(&name, &value)?;
+    if place.is_some() {
+        chat.extra.push((name, value));
+    }
+    Ok(())
+}
+
+/// The rule for tools in a chat's words.
+fn choice_of(choice: &Value) -> Result<Value> {
+    match choice {
+        Value::String(word) if matches!(word.as_str(), "auto" | "none" | "required") => Ok(choice.clone()),
+        Value::Object(named) => match (named.get("type").and_then(Value::as_str), named.get("name"), named.get("mode"))
+        {
+            (Some("function" | "custom"), Some(Value::String(name)), _) => {
+                Ok(json!({"type": "function", "function": {"name": name}}))
+            }
+            // The allowed tools are all that are offered, as far as a chat can say.
+            (Some("allowed_tools"), _, mode) => Ok(mode.cloned().unwrap_or_else(|| json!("auto"))),
+            _ => Err(wrong_choice()),
+        },
+        _ => Err(wrong_choice()),
+    }
+}
+
+fn wrong_choice() -> Error {
+    let words = "tool_choice must be auto, none, required, or an object with the type function and a name";
+    Error::invalid("tool_choice", words)
+}

@@ -1,0 +1,402 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::into_raw;
+use crate::{Answer, Error, ErrorKind, FinishReason, Parts, Usage};
+
+/// The chat that a body becomes, as the JSON that an upstream would get.
+fn sent(body: &Value) -> Value {
+    let ResponsesRequest { mut chat, messages, .. } = to_chat(body.to_string().as_bytes()).unwrap();
+    chat.messages = Some(into_raw(&messages).unwrap());
+    let mut sent = serde_json::to_value(chat).unwrap();
+    sent.as_object_mut().unwrap().remove("kind");
+    sent
+}
+
+fn messages(items: &Value) -> Value {
+    sent(&json!({"input": items}))["messages"].take()
+}
+
+#[test]
+fn every_member_has_its_place_in_a_chat() {
+    let tool = json!({"type": "function", "name": "f", "description": "d", "parameters": {"x": 1.50}, "strict": true});
+    let function = json!({"name": "f", "description": "d", "parameters": {"x": 1.50}, "strict": true});
+    let schema = json!({"type": "json_schema", "name": "n", "schema": {"a": 1}, "strict": true});
+    for (body, wanted) in [
+        (json!({"model": "m", "stream": true}), json!({"model": "m", "stream": true})),
+        (json!({"max_output_tokens": 7}), json!({"max_tokens": 7})),
+        (json!({"temperature": 0.5, "top_p": 0.25, "seed": 3}), json!({"temperature": 0.5, "top_p": 0.25, "seed": 3})),
+        (json!({"tools": [tool]}), json!({"tools": [{"type": "function", "function": function}]})),
+        (json!({"timeout": 2.5, "max_miners": 2, "prompt_type": 1}), json!({"timeout": 2.5, "max_miners": 2})),
+        (json!({"tool_choice": "required"}), json!({"tool_choice": "required"})),
+        (
+            json!({"tool_choice": {"type": "function", "name": "f"}, "parallel_tool_calls": false}),
+            json!({"tool_choice": {"type": "function", "function": {"name": "f"}}, "parallel_tool_calls": false}),
+        ),
+        (
+            json!({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}),
+            json!({"tool_choice": "auto"}),
+        ),
+        (json!({"reasoning": {"effort": "low", "summary": "auto"}}), json!({"reasoning_effort": "low"})),
+        (
+            json!({"text": {"format": schema, "verbosity": "low"}}),
+            json!({"verbosity": "low", "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"a": 1}, "strict": true}}}),
+        ),
+        (json!({"text": {"format": {"type": "json_object"}}}), json!({"response_format": {"type": "json_object"}})),
+        (json!({"top_logprobs": 2}), json!({"logprobs": true, "top_logprobs": 2})),
+        (
+            json!({"include": [], "store": false, "metadata": {"a": "b"}, "truncation": "auto", "prompt_cache_key": "k",
+                   "text": {"format": {"type": "text"}}, "tools": [], "conversation": null, "background": true}),
+            json!({}),
+        ),
+    ] {
+        let (mut body, mut wanted) = (body, wanted);
+        body["input"] = "hi".into();
+        wanted["messages"] = json!([{"role": "user", "content": "hi"}]);
+        assert_eq!(sent(&body), wanted, "{body}");
+    }
+}
+
+#[test]
+fn every_item_has_its_place_among_the_messages() {
+    let text = |role: &str, text: &str| json!({"role": role, "content": text});
+    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
+    for (items, wanted) in [
+        (json!("hi"), json!([text("user", "hi")])),
+        (
+            json!([{"role": "developer", "content": "a"}, {"role": "user", "content": "b"}]),
+            json!([text("system", "a"), text("user", "b")]),
+        ),
+        (
+            json!([{"type": "message", "role": "user", "content": [
+                {"type": "input_text", "text": "see"},
+                {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "low"},
+                {"type": "input_file", "filename": "f.pdf", "file_data": "data:application/pdf;base64,AA=="},
+            ]}]),
+            json!([{"role": "user", "content": [
+                {"type": "text", "text": "see"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}},
+                {"type": "file", "file": {"filename": "f.pdf", "file_data": "data:application/pdf;base64,AA=="}},
+            ]}]),
+        ),
+        // The model's items that follow one another are one message.
+        (
+            json!([
+                {"type": "reasoning", "id": "rs", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+                {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I call."}]},
+                {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"},
+                {"type": "custom_tool_call", "call_id": "b", "name": "f", "input": "x\ny"},
+                {"type": "function_call_output", "call_id": "a", "output": "1"},
+                {"type": "custom_tool_call_output", "call_id": "b", "output": [{"type": "input_text", "text": "2"}]},
+                {"type": "message", "role": "assistant", "content": "Done."},
+                {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+            ]),
+            json!([
+                {"role": "assistant", "content": "I call.", "reasoning_content": "hm", "tool_calls": [
+                    call("a", "{}"), call("b", "{\"input\":\"x\\ny\"}"),
+                ]},
+                {"role": "tool", "content": "1", "tool_call_id": "a"},
+                {"role": "tool", "content": "2", "tool_call_id": "b"},
+                {"role": "assistant", "content": "Done."},
+                {"role": "assistant", "content": null, "refusal": "no"},
+            ]),
+        ),
+        (
+            json!([{"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}, {"role": "assistant", "content": "after"}]),
+            json!([{"role": "assistant", "content": null, "tool_calls": [call("a", "{}")]}, text("assistant", "after")]),
+        ),
+        (
+            json!([{"type": "function_call_output", "call_id": "a", "output": [
+                {"type": "input_text", "text": "shot"}, {"type": "input_image", "image_url": "data:,"}]}]),
+            json!([
+                {"role": "tool", "content": "shot", "tool_call_id": "a"},
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
+            ]),
+        ),
+        (
+            json!([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]}, {"role": "user", "content": "q"}]),
+            json!([{"role": "assistant", "content": null, "reasoning_content": "s"}, text("user", "q")]),
+        ),
+    ] {
+        assert_eq!(messages(&items), wanted, "{items}");
+    }
+}
+
+#[test]
+fn a_wrong_member_is_named() {
+    for (body, param) in [
+        (json!({}), "input"),
+        (json!({"input": 5}), "input"),
+        (json!({"input": []}), "input"),
+        (json!({"input": [5]}), "input[0]"),
+        (json!({"input": [{"type": "web_search_call"}]}), "input[0].type"),
+        (json!({"input": [{"type": "item_reference", "id": "x"}]}), "input[0].type"),
+        (json!({"input": [{"content": "x"}]}), "input[0].role"),
+        (json!({"input": [{"role": "tool", "content": "x"}]}), "input[0].role"),
+        (json!({"input": [{"role": "user"}]}), "input[0].content"),
+        (json!({"input": [{"role": "user", "content": 5}]}), "input[0].content"),
+        (json!({"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}), "input[0].content[0].type"),
+        (
+            json!({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}),
+            "input[0].content[0].file_id",
+        ),
+        (
+            json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "f"}]}]}),
+            "input[0].content[0].file_url",
+        ),
+        (json!({"input": [{"role": "assistant", "content": [{"type": "input_image"}]}]}), "input[0].content[0].type"),
+        (json!({"input": [{"type": "function_call", "name": "f", "arguments": "{}"}]}), "input[0].call_id"),
+        (json!({"input": [{"type": "function_call_output", "call_id": "c"}]}), "input[0].output"),
+        (json!({"input": "x", "tools": [{"type": "code_interpreter"}]}), "tools[0].type"),
+        (json!({"input": "x", "tools": [{"type": "function"}]}), "tools[0].name"),
+        (json!({"input": "x", "tool_choice": "some"}), "tool_choice"),
+        (json!({"input": "x", "tool_choice": {"type": "mcp"}}), "tool_choice"),
+        (json!({"input": "x", "text": {"format": {"type": "grammar"}}}), "text.format.type"),
+        (json!({"input": "x", "prompt": {"id": "p"}}), "prompt"),
+        (json!({"input": "x", "conversation": "c"}), "conversation"),
+        (json!({"input": "x", "truncation": "some"}), "truncation"),
+        (json!({"input": "x", "max_output_tokens": -1}), "max_output_tokens"),
+        (json!({"input": "x", "temperature": "hot"}), "temperature"),
+        (json!({"input": "x", "priority": "high"}), "priority"),
+    ] {
+        let error = to_chat(body.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error.details().param.as_deref(), Some(param), "{body}: {error}");
+        assert!(error.message().contains(param), "{error}");
+    }
+}
+
+fn named() -> Named {
+    Named { digits: "d".into(), model: "m".into(), created_at: 7 }
+}
+
+fn whole(answer: &Answer, asked: &Asked) -> Value {
+    serde_json::to_value(Resource::of(&named(), asked, Ended::Answered(answer), Some(9))).unwrap()
+}
+
+/// The events of a stream, each checked for its name and its number.
+fn events(out: &[u8], first: u64) -> Vec<Value> {
+    let text = std::str::from_utf8(out).unwrap();
+    let mut all = Vec::new();
+    for event in text.split_terminator("\n\n") {
+        if event == "data: [DONE]" {
+            continue;
+        }
+        let (name, data) = event.split_once("\ndata: ").unwrap();
+        let data: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(name, format!("event: {}", data["type"].as_str().unwrap()));
+        assert_eq!(data["sequence_number"], first + all.len() as u64);
+        all.push(data);
+    }
+    assert!(text.ends_with("data: [DONE]\n\n"));
+    all
+}
+
+/// The items that a client puts together from the events, as OpenAI's own SDKs do it.
+fn put_together(events: &[Value]) -> Vec<Value> {
+    let mut items: Vec<Value> = Vec::new();
+    for event in events {
+        let index = event["output_index"].as_u64().unwrap_or_default() as usize;
+        let part = event["content_index"].as_u64().unwrap_or_default() as usize;
+        let grow = |value: &mut Value| {
+            *value = format!("{}{}", value.as_str().unwrap(), event["delta"].as_str().unwrap()).into()
+        };
+        match event["type"].as_str().unwrap() {
+            "response.output_item.added" => {
+                assert_eq!(items.len(), index);
+                items.push(event["item"].clone());
+            }
+            "response.content_part.added" if items[index]["type"] == "reasoning" => {
+                items[index]["content"] = json!([event["part"]]);
+            }
+            "response.content_part.added" => {
+                items[index]["content"].as_array_mut().unwrap().push(event["part"].clone())
+            }
+            "response.reasoning_summary_part.added" => items[index]["summary"] = json!([event["part"]]),
+            "response.output_text.delta" | "response.reasoning_text.delta" => {
+                grow(&mut items[index]["content"][part]["text"])
+            }
+            "response.refusal.delta" => grow(&mut items[index]["content"][part]["refusal"]),
+            "response.reasoning_summary_text.delta" => grow(&mut items[index]["summary"][0]["text"]),
+            "response.function_call_arguments.delta" => grow(&mut items[index]["arguments"]),
+            "response.custom_tool_call_input.delta" => grow(&mut items[index]["input"]),
+            "response.function_call_arguments.done" => assert_eq!(items[index]["arguments"], event["arguments"]),
+            "response.custom_tool_call_input.done" => assert_eq!(items[index]["input"], event["input"]),
+            "response.output_text.done" => assert_eq!(items[index]["content"][part]["text"], event["text"]),
+            "response.output_item.done" => {
+                items[index]["status"] = event["item"]["status"].clone();
+                if items[index]["status"].is_null() {
+                    items[index].as_object_mut().unwrap().remove("status");
+                }
+                assert_eq!(items[index], event["item"]);
+            }
+            _ => {}
+        }
+    }
+    items
+}
+
+fn streamed(pieces: &[(&str, Option<&str>)], answer: &Answer, asked: &Asked) -> Value {
+    let mut writer = Events::new(named(), asked.clone(), None);
+    let mut out = Vec::new();
+    for (text, raw) in pieces {
+        writer.piece(text, raw.map(str::as_bytes), &mut out);
+    }
+    writer.end(answer, Some(9), &mut out);
+    assert!(writer.is_over());
+    let all = events(&out, 0);
+    let response = all.last().unwrap()["response"].clone();
+    assert_eq!(Value::from(put_together(&all)), response["output"]);
+    response
+}
+
+fn called() -> (Vec<String>, Answer) {
+    let delta = |delta: &str| format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#);
+    let raws = vec![
+        delta(r#"{"reasoning_content":"h"}"#),
+        delta(r#"{"reasoning_content":"m"}"#),
+        delta(r#"{"content":"I add."}"#),
+        delta(r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"add","arguments":""}}]}"#),
+        delta(r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\""}}]}"#),
+        delta(
+            r#"{"tool_calls":[{"index":1,"id":"b","type":"function","function":{"name":"sh","arguments":"{\"input\":\"ls\"}"}}]}"#,
+        ),
+        delta(r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}"#),
+    ];
+    let raw = r#"{"choices":[{"index":0,"message":{"role":"assistant","reasoning_content":"hm","content":"I add.","tool_calls":[
+        {"id":"a","type":"function","function":{"name":"add","arguments":"{\"x\":1}"}},
+        {"id":"b","type":"function","function":{"name":"sh","arguments":"{\"input\":\"ls\"}"}}]},"finish_reason":"tool_calls"}]}"#;
+    let answer = Answer::default().text("I add.").finish_reason(FinishReason::ToolCalls).raw(Some(raw.into()));
+    (raws, answer.usage(Usage::new(10, 3).cached_tokens(4).reasoning_tokens(2)))
+}
+
+#[test]
+fn a_stream_of_chunks_becomes_the_whole_answer() {
+    let (raws, answer) = called();
+    let texts = ["", "", "I add.", "", "", "", ""];
+    let pieces: Vec<_> = texts.iter().copied().zip(raws.iter().map(|raw| Some(raw.as_str()))).collect();
+    let tools = vec![json!({"type": "custom", "name": "sh"})];
+    let asked = Asked { tools, ..Asked::default() };
+    let full = whole(&answer, &asked);
+    assert_eq!(
+        full["output"],
+        json!([
+            {"type": "reasoning", "id": "rs_d_0", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
+            {"type": "message", "id": "msg_d_1", "status": "completed", "role": "assistant", "content": [
+                {"type": "output_text", "text": "I add.", "annotations": [], "logprobs": []}]},
+            {"type": "function_call", "id": "fc_d_2", "status": "completed", "call_id": "a", "name": "add", "arguments": "{\"x\":1}"},
+            {"type": "custom_tool_call", "id": "ctc_d_3", "status": "completed", "call_id": "b", "name": "sh", "input": "ls"},
+        ])
+    );
+    assert_eq!(
+        full["usage"],
+        json!({"input_tokens": 10, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 3,
+               "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 13})
+    );
+    assert_eq!(streamed(&pieces, &answer, &asked), full);
+    // The miner gave all of it, or all but the text, in one piece.
+    assert_eq!(streamed(&[], &answer, &asked), full);
+    let summary = Asked { reasoning: Some(json!({"summary": "auto"})), ..asked };
+    let shown = streamed(&pieces, &answer, &summary);
+    assert_eq!(
+        shown["output"][0],
+        json!({"type": "reasoning", "id": "rs_d_0", "summary": [{"type": "summary_text", "text": "hm"}]})
+    );
+    assert_eq!(shown, whole(&answer, &summary));
+}
+
+#[test]
+fn an_end_has_its_status() {
+    let said = |reason: &str| Answer::default().text("x").finish_reason(FinishReason::from(reason));
+    for (reason, status, details, item) in [
+        ("stop", "completed", Value::Null, "completed"),
+        ("length", "incomplete", json!({"reason": "max_output_tokens"}), "incomplete"),
+        ("content_filter", "incomplete", json!({"reason": "content_filter"}), "incomplete"),
+    ] {
+        let full = whole(&said(reason), &Asked::default());
+        assert_eq!((&full["status"], &full["incomplete_details"]), (&json!(status), &details));
+        assert_eq!(full["output"][0]["status"], item);
+        assert_eq!(full["completed_at"].is_null(), status != "completed");
+        assert_eq!(streamed(&[("x", None)], &said(reason), &Asked::default()), full);
+    }
+    for (error, code) in [
+        (Error::new(ErrorKind::Overloaded, "full"), "rate_limit_exceeded"),
+        (Error::invalid("messages", "bad"), "invalid_prompt"),
+        (Error::invalid("messages", "long").with_code("context_length_exceeded"), "context_length_exceeded"),
+        (Error::new(ErrorKind::MinerFailed, "lost"), "server_error"),
+    ] {
+        let mut writer = Events::new(named(), Asked::default(), None);
+        let mut out = Vec::new();
+        writer.piece("a", None, &mut out);
+        writer.fail(&error, &mut out);
+        let all = events(&out, 0);
+        let last = all.last().unwrap();
+        assert_eq!((&last["type"], &last["response"]["status"]), (&json!("response.failed"), &json!("failed")));
+        assert_eq!(last["response"]["error"], json!({"code": code, "message": error.message()}));
+        assert_eq!(last["response"]["output"][0]["content"][0]["text"], "a");
+    }
+}
+
+#[test]
+fn a_reader_goes_on_where_it_left_off() {
+    let answer = Answer::default().text("a b");
+    let pieces = ["a", " b"];
+    let run = |after: Option<u64>| {
+        let mut writer = Events::new(named(), Asked::default(), after);
+        let mut out = Vec::new();
+        pieces.iter().for_each(|piece| writer.piece(piece, None, &mut out));
+        writer.end(&answer, Some(9), &mut out);
+        out
+    };
+    let all = events(&run(None), 0);
+    for after in 0..all.len() as u64 - 1 {
+        assert_eq!(events(&run(Some(after)), after + 1), all[after as usize + 1..], "{after}");
+    }
+    // The pieces are not kept one by one any more: the end alone comes, under the next number.
+    let mut writer = Events::new(named(), Asked::default(), Some(4));
+    let mut out = Vec::new();
+    writer.restart().unwrap();
+    writer.piece("a b", None, &mut out);
+    writer.end(&answer, Some(9), &mut out);
+    let rest = events(&out, 5);
+    assert_eq!((rest.len(), &rest[0]["response"]), (1, &all.last().unwrap()["response"]));
+    // A number that no event has.
+    let out = run(Some(99));
+    let text = String::from_utf8(out).unwrap();
+    let error: Value = serde_json::from_str(text.lines().nth(1).unwrap().strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!((&error["type"], &error["param"]), (&json!("error"), &json!("starting_after")));
+}
+
+#[test]
+fn what_the_answer_repeats_survives_the_store() {
+    let body = json!({"input": "x", "tools": [{"type": "function", "name": "f", "x": 1}], "metadata": {"a": "b"}, "store": false,
+                      "instructions": "i", "temperature": 0.5, "max_output_tokens": 3, "reasoning": {"effort": "low"}});
+    let asked = to_chat(body.to_string().as_bytes()).unwrap().asked;
+    let again: Asked = serde_json::from_str(into_raw(&asked).unwrap().get()).unwrap();
+    assert_eq!(again, asked);
+    let begun = serde_json::to_value(Resource::of(&named(), &again, Ended::Queued, None)).unwrap();
+    assert_eq!(
+        (&begun["status"], &begun["tools"], &begun["metadata"]),
+        (&json!("queued"), &body["tools"], &body["metadata"])
+    );
+    assert_eq!(
+        (&begun["temperature"], &begun["max_output_tokens"], &begun["store"]),
+        (&json!(0.5), &json!(3), &json!(false))
+    );
+}
+
+proptest! {
+    /// Whatever the model says and in whichever pieces, a client that puts the events together has the whole answer.
+    #[test]
+    fn any_words_survive(pieces in prop::collection::vec(any::<String>(), 0..5), thought in any::<String>()) {
+        let text = pieces.concat();
+        let parts = Parts { reasoning: thought, ..Parts::default() };
+        let raw: Bytes = parts.completion(&text, &FinishReason::Stop).unwrap();
+        let answer = Answer::default().text(text.as_str()).raw(Some(raw));
+        let delta = json!({"choices": [{"index": 0, "delta": {"reasoning_content": &parts.reasoning}}]}).to_string();
+        let mut told = vec![("", Some(delta.as_str()))];
+        told.extend(pieces.iter().map(|piece| (piece.as_str(), None)));
+        prop_assert_eq!(streamed(&told, &answer, &Asked::default()), whole(&answer, &Asked::default()));
+    }
+}

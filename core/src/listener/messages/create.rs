@@ -1,0 +1,119 @@
+//! The route that answers a conversation.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::schema::MessagesBody;
+use super::stream::MessageStream;
+use crate::listener::auth::Caller;
+use crate::listener::marks::Marked;
+use crate::listener::openapi::{AnthropicFailures, ServerSentEvent, TaskHeaders};
+use crate::listener::reply::{self, Failed, Family};
+use crate::listener::state::AppState;
+use crate::listener::{access, body, intake, openai, request_id, sse};
+use crate::model::Scope;
+use crate::model::messages::{Events, Message, MessagesRequest, Wishes, to_chat};
+use crate::{Result, Submission};
+
+/// The route, as spans and idempotency keys name it.
+const ROUTE: &str = "/v1/messages";
+
+/// The header in which Anthropic's SDKs look for the id of an answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// The next message of a conversation, in Anthropic's form
+///
+/// With `stream`, the answer is a stream of events from `message_start` to `message_stop`. A failure after the first
+/// event is an event `error`. Members that only Anthropic's own servers know, such as `cache_control`, have no effect.
+/// Members that this route does not know pass through to the miner.
+#[utoipa::path(
+    post,
+    path = "/v1/messages",
+    tag = "Anthropic",
+    params(TaskHeaders),
+    request_body = MessagesBody,
+    responses(
+        (status = 200, description = "The message, or its stream.", content((Message<'static> = "application/json"), (ServerSentEvent = "text/event-stream"))),
+        AnthropicFailures,
+    )
+)]
+pub(super) async fn create(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let head = Marked::of(&headers);
+    let (submission, form) = match take_in(&state, &caller, head, body).await {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            state.router.refused_at(ROUTE, refusal.error(), || intake::trace(head));
+            return Err(refusal);
+        }
+    };
+    access::about(&submission);
+    let task = request_id::Task::from(&submission);
+    let answer = respond(&state, submission, form).await.map_err(failed);
+    let mut response = request_id::of_task(&task, answer);
+    if let Some(id) = response.headers().get(request_id::HEADER).cloned() {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    Ok(response)
+}
+
+/// The form in which the caller reads the answer.
+struct Form {
+    stream: bool,
+    wishes: Wishes,
+}
+
+fn failed(error: crate::Error) -> Failed {
+    Failed::new(Family::Anthropic, error)
+}
+
+/// Reads a body and submits it.
+async fn take_in(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    body: Body,
+) -> Result<(Submission, Form), Failed> {
+    caller.may(Scope::Submit).map_err(failed)?;
+    let body = body::read(state, Family::Anthropic, head, body).await?;
+    let MessagesRequest { chat, wishes } = to_chat(&body).map_err(failed)?;
+    drop(body);
+    let form = Form { stream: chat.stream, wishes };
+    let checked = openai::checked(state, caller, head, chat, ROUTE).map_err(failed)?;
+    let submission = state.router.enter(checked).await.map_err(failed)?;
+    Ok((submission, form))
+}
+
+async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Response> {
+    let id = format!("msg_{}", request_id::digits(&request_id::Task::from(&submission)));
+    if form.stream {
+        return stream(state, submission, form.wishes, id).await;
+    }
+    let completion = submission.shared_result().await?;
+    let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
+    let message = Message::of(&completion, &id, model, &form.wishes);
+    let mut response = reply::bytes(StatusCode::OK, serde_json::to_vec(&message).map_err(crate::Error::internal)?);
+    openai::Named::from(&submission).tell(response.headers_mut());
+    Ok(response)
+}
+
+async fn stream(state: &AppState, submission: Submission, wishes: Wishes, id: String) -> Result<Response> {
+    submission.accepted().await?;
+    let keepalive = Duration::from_millis(state.config.keepalive_ms);
+    let mut tokens = submission.stream();
+    let first = sse::first(&mut tokens, keepalive).await?;
+    let layout = MessageStream::new(Events::new(id, submission.answering_model(), wishes));
+    let named = openai::Named::from(&submission);
+    let mut response = sse::respond(sse::Events::new(submission, tokens, first, layout, keepalive));
+    named.tell(response.headers_mut());
+    Ok(response)
+}
