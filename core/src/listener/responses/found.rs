@@ -6,7 +6,7 @@ use crate::listener::auth::Caller;
 use crate::listener::request_id;
 use crate::listener::state::AppState;
 use crate::model::responses::Asked;
-use crate::model::{Completion, TaskState};
+use crate::model::{Completion, Retention, TaskState};
 use crate::{Error, ErrorKind, Result, Submission};
 
 /// A response that was found.
@@ -28,6 +28,10 @@ pub(super) async fn find(state: &AppState, caller: &Caller, id: &str, param: &st
     let (session, task) = state.router.place_of(gid).await?.ok_or_else(unknown)?;
     let allowed = caller.sessions();
     if !allowed.is_empty() && !allowed.contains(&session) {
+        return Err(unknown());
+    }
+    // Some of it may still be in memory, but a caller must not depend on that.
+    if state.router.session(session)?.spec.retention != Retention::All {
         return Err(unknown());
     }
     let submission = state.router.attach(session, task).await?;
