@@ -40,9 +40,9 @@ pub(in crate::listener) fn push_task(out: &mut Vec<u8>, created: u64, gid: Gid) 
 
 /// The digits that stand for a task in every id.
 pub(in crate::listener) fn digits(task: &Task) -> String {
-    let mut digits = String::with_capacity(32);
+    let mut digits = Vec::with_capacity(32);
     push_task(&mut digits, task.created, task.gid);
-    digits
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The second and the number of the task that such digits stand for.
