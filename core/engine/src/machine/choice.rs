@@ -46,8 +46,9 @@ impl Engine {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
         };
-        let waiting = window.iter().filter_map(|(tag, gid)| Some((*tag, *gid, self.tasks.get(*gid)?)));
-        let waiting: SmallVec<[(Tag, Gid, &TaskEntry); 16]> = waiting.collect();
+        // The lists are filled where they stand: a list that is returned is copied with all its room.
+        let mut waiting: SmallVec<[(Tag, Gid, &TaskEntry); 16]> = SmallVec::new();
+        waiting.extend(window.iter().filter_map(|(tag, gid)| Some((*tag, *gid, self.tasks.get(*gid)?))));
         let plain = lane.own().is_none() && waiting.iter().all(|(_, _, task)| task.is_plain());
         let mut keys = Keys::new();
         let mut miners = Miners::new();
@@ -67,15 +68,16 @@ impl Engine {
             }
         }
         // The readers of a prompt are looked up only now, because often no miner comes into question.
-        let asks = waiting.into_iter().map(|(tag, gid, task)| self.asking(tag, gid, task));
-        let asks: SmallVec<[Asking<'_>; 16]> = asks.collect();
+        let mut asks: SmallVec<[Asking<'_>; 16]> = SmallVec::new();
+        asks.extend(waiting.iter().map(|(tag, gid, task)| self.asking(*tag, *gid, task)));
         for ask in &asks {
             keys.extend(ask.familiar());
         }
         miners.extend(keys.iter().filter_map(|key| self.fleet.get(*key)));
         miners.sort_unstable_by_key(|miner| miner.key());
         miners.dedup_by_key(|miner| miner.key());
-        let bidders = Self::bidding(&miners, lane, model, limits.as_ref());
+        let mut bidders = Bidders::new();
+        Self::bidding(&miners, lane, model, limits.as_ref(), &mut bidders);
         if bidders.is_empty() {
             return None;
         }
@@ -120,15 +122,15 @@ impl Engine {
         Asking::new(tag, gid, task, self.sessions.get(task.session()), read)
     }
 
-    /// The free ones among those miners that may have tasks of the lane.
+    /// Adds the free ones among those miners that may have tasks of the lane.
     fn bidding<'a>(
         miners: &[&'a MinerEntry],
         lane: &LaneKey,
         model: Option<ModelId>,
         limits: Option<&Limits<'_>>,
-    ) -> Bidders<'a> {
+        bidders: &mut Bidders<'a>,
+    ) {
         let mut fastest = 0.0;
-        let mut bidders = Bidders::new();
         for miner in miners {
             fastest = f64::max(fastest, miner.speed());
             // Most of the miners that have read something are busy.
@@ -142,10 +144,9 @@ impl Engine {
                 bidders.push(Bidding::new(miner, fit));
             }
         }
-        for bid in &mut bidders {
+        for bid in bidders {
             bid.compare_with(fastest);
         }
-        bidders
     }
 
     /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another
