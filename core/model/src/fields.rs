@@ -24,6 +24,8 @@ pub enum Goes {
     Limit,
     /// Nowhere: the router itself acts on the field.
     Router,
+    /// Nowhere: the router itself writes the field, and no caller may give it.
+    Kept,
 }
 
 /// A named field of a request.
@@ -170,7 +172,7 @@ fields! {
     Input  number "prompt_type" in prompt_type;
     Input  flag   "stream" in stream;
     Router flag   "raw" in raw;
-    Router value  "responses" in responses;
+    Kept   value  "responses" in responses;
 }
 
 /// The parameters of a request for the model's server, without the input: first the limits under the names that the

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use parking_lot::Mutex;
@@ -87,6 +88,9 @@ pub(super) struct Work {
     /// The router's log. The runtime's own threads have it anyway.
     log: Option<Dispatch>,
     place: Mutex<Place>,
+    /// How often the work was woken while it was polled, since it last waited. Work that a miner of the host answers at
+    /// once wakes itself once; work that does so again would keep the host's thread.
+    turns: AtomicUsize,
 }
 
 enum Place {
@@ -108,7 +112,8 @@ impl Work {
         job: impl Future<Output = ()> + Send + 'static,
     ) -> Arc<Self> {
         let place = Mutex::new(Place::Waiting(Box::pin(job)));
-        let work = Arc::new(Self { runtime: runtime.clone(), log: log.cloned(), place });
+        let turns = AtomicUsize::new(0);
+        let work = Arc::new(Self { runtime: runtime.clone(), log: log.cloned(), place, turns });
         during(|| work.poll());
         work
     }
@@ -171,6 +176,18 @@ impl Work {
         None
     }
 
+    /// Notes that the work was woken. Answers whether it must leave this thread after its present poll.
+    fn is_restless(&self) -> bool {
+        let mut place = self.place.lock();
+        let Place::Polled { woken, .. } = &mut *place else {
+            self.turns.store(0, Ordering::Relaxed);
+            return false;
+        };
+        let restless = self.turns.fetch_add(1, Ordering::Relaxed) > 0;
+        *woken |= restless;
+        restless
+    }
+
     /// Moves the work to the runtime.
     fn depart(&self) {
         let Some(job) = self.take() else { return };
@@ -185,6 +202,9 @@ impl Work {
 
 impl Wake for Work {
     fn wake(self: Arc<Self>) {
+        if self.is_restless() {
+            return;
+        }
         if let Some(work) = keep(self) {
             work.depart();
         }
@@ -193,8 +213,6 @@ impl Wake for Work {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use tokio::runtime::{Builder, Runtime};
     use tokio::sync::oneshot;
 

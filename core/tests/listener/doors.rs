@@ -79,8 +79,8 @@ async fn an_error_has_the_shape_of_the_api_that_was_asked() {
     let server = serve(ListenConfig::default()).await;
     for (method, path, headers, status, kind) in [
         ("POST", "/v1/messages", "", 401, "authentication_error"),
-        ("POST", "/v1/messages", DEV, 404, "not_found_error"),
-        ("POST", "/v1/messages/count_tokens", DEV, 404, "not_found_error"),
+        ("POST", "/v1/messages", DEV, 400, "invalid_request_error"),
+        ("POST", "/v1/messages/batches", DEV, 404, "not_found_error"),
         ("GET", "/v1/messages/batches", "", 401, "authentication_error"),
     ] {
         let (got, _, body) = server.parts(method, path, headers, "{}").await;
@@ -111,7 +111,7 @@ async fn every_answer_has_a_request_id() {
         ("GET", "/api/v1/info", "", "", 401),
         ("GET", "/nothing", DEV, "", 404),
         ("GET", "/v1/completions", DEV, "", 405),
-        ("POST", "/v1/messages", DEV, "{}", 404),
+        ("POST", "/v1/messages", DEV, "{}", 400),
         ("POST", "/v1/chat/completions", DEV, CHAT, 200),
         ("POST", "/v1/chat/completions", DEV, "{}", 400),
         ("POST", "/v1/completions", DEV, stream, 200),

@@ -13,7 +13,7 @@ words! {
     Role in "role" {
         /// The program that gives the model its rules.
         System = "system",
-        /// The same, under its newer name.
+        /// The program, under the newer name of its messages.
         Developer = "developer",
         /// The person or the program that asks.
         #[default]

@@ -26,7 +26,7 @@ impl Named {
     }
 }
 
-/// What became of a response.
+/// The state of a response.
 #[derive(Debug, Clone, Copy)]
 pub enum Ended<'a> {
     /// It waits for a miner.
@@ -74,7 +74,7 @@ pub struct Resource<'a> {
     pub tool_choice: Value,
     /// Whether the model may call several tools at once.
     pub parallel_tool_calls: bool,
-    /// What happens to an input that is too long; the router cuts none.
+    /// How an input that is too long is cut; the router cuts none.
     pub truncation: &'a str,
     /// The form of the text.
     pub text: Value,
@@ -119,11 +119,11 @@ pub struct Resource<'a> {
 pub struct Counts {
     /// Tokens of the prompt.
     pub input_tokens: u64,
-    /// What is known of them.
+    /// Details of them.
     pub input_tokens_details: InputDetails,
     /// Tokens that were generated.
     pub output_tokens: u64,
-    /// What is known of them.
+    /// Details of them.
     pub output_tokens_details: OutputDetails,
     /// Their sum.
     pub total_tokens: u64,

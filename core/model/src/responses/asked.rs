@@ -20,7 +20,7 @@ pub struct Asked {
     pub tool_choice: Option<Value>,
     /// Whether the model may call several tools at once.
     pub parallel_tool_calls: Option<bool>,
-    /// What happens to an input that is too long.
+    /// How an input that is too long is cut.
     pub truncation: Option<String>,
     /// The form of the text.
     pub text: Option<Value>,

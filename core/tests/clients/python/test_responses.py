@@ -35,7 +35,7 @@ def client(router: Router) -> Iterator[OpenAI]:
 
 
 def without_times(response: Response) -> dict[str, Any]:
-    """What a response says, without what differs between two equal ones."""
+    """A response without the members that differ between two equal ones."""
     value: dict[str, Any] = json.loads(response.to_json())
     for name in ("id", "created_at", "completed_at"):
         value.pop(name, None)
