@@ -76,6 +76,7 @@ pub enum Block {
 }
 
 /// Token counts in the words of the Messages API: what came from a cache does not count as input.
+#[allow(clippy::struct_field_names, reason = "the API names them so")]
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = MessageUsage))]
 pub struct Counts {
@@ -109,7 +110,7 @@ impl<'a> Message<'a> {
         for piece in said.answer(&completion.answer) {
             match piece {
                 Piece::Reasoning(thinking) if wishes.thinking => {
-                    content.push(Block::Thinking { thinking, signature: "" })
+                    content.push(Block::Thinking { thinking, signature: "" });
                 }
                 Piece::Reasoning(_) => {}
                 Piece::Text(text) | Piece::Refusal(text) => content.push(Block::Text { text }),

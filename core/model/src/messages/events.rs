@@ -41,18 +41,27 @@ enum Kind {
 
 /// A change of a block.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Delta<'a> {
-    ThinkingDelta { thinking: &'a str },
-    TextDelta { text: &'a str },
-    InputJsonDelta { partial_json: &'a str },
+#[serde(tag = "type")]
+enum Change<'a> {
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: &'a str },
+}
+
+#[derive(Serialize)]
+struct Start<'a> {
+    r#type: &'static str,
+    message: Message<'a>,
 }
 
 #[derive(Serialize)]
 struct BlockDelta<'a> {
     r#type: &'static str,
     index: u64,
-    delta: Delta<'a>,
+    delta: Change<'a>,
 }
 
 impl Events {
@@ -153,11 +162,6 @@ impl Events {
             stop_sequence: None,
             usage: Counts::default(),
         };
-        #[derive(Serialize)]
-        struct Start<'a> {
-            r#type: &'static str,
-            message: Message<'a>,
-        }
         event("message_start", &Start { r#type: "message_start", message }, out);
     }
 
@@ -168,13 +172,13 @@ impl Events {
                 self.told = true;
                 let index =
                     self.block(Kind::Thinking, &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
-                change(index, Delta::ThinkingDelta { thinking }, out);
+                change(index, Change::Thinking { thinking }, out);
             }
             Piece::Text(text) | Piece::Refusal(text) => {
                 self.spoke = true;
                 self.told |= matches!(piece, Piece::Refusal(_));
                 let index = self.block(Kind::Text, &json!({"type": "text", "text": ""}), out);
-                change(index, Delta::TextDelta { text }, out);
+                change(index, Change::Text { text }, out);
             }
             Piece::Call(call) => self.call(call, out),
         }
@@ -195,7 +199,7 @@ impl Events {
             index
         };
         if let Some(partial_json) = call.function.arguments.as_deref().filter(|arguments| !arguments.is_empty()) {
-            change(index, Delta::InputJsonDelta { partial_json }, out);
+            change(index, Change::Input { partial_json }, out);
         }
     }
 
@@ -226,7 +230,7 @@ impl Events {
     }
 }
 
-fn change(index: u64, delta: Delta<'_>, out: &mut Vec<u8>) {
+fn change(index: u64, delta: Change<'_>, out: &mut Vec<u8>) {
     event("content_block_delta", &BlockDelta { r#type: "content_block_delta", index, delta }, out);
 }
 

@@ -363,8 +363,7 @@ proptest! {
     #[test]
     fn any_words_survive(pieces in prop::collection::vec(any::<String>(), 0..5), thought in any::<String>()) {
         let text = pieces.concat();
-        let mut parts = Parts::default();
-        parts.reasoning = thought;
+        let parts = Parts { reasoning: thought, ..Parts::default() };
         let raw = parts.completion(&text, &FinishReason::Stop).unwrap();
         let done = completion(Answer::default().text(text.as_str()).raw(Some(raw)));
         let wishes = Wishes { thinking: true, ..Wishes::default() };

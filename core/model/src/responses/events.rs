@@ -36,7 +36,7 @@ pub struct Events {
 
 /// A change of an item.
 #[derive(Serialize)]
-struct Delta<'a> {
+struct Change<'a> {
     r#type: &'static str,
     sequence_number: u64,
     item_id: &'a str,
@@ -234,7 +234,7 @@ impl Events {
         let logprobs = matches!(piece, Piece::Text(_)).then_some([]);
         let Some(sequence_number) = self.next() else { return };
         let output_index = place.item;
-        let delta = Delta {
+        let delta = Change {
             r#type: name,
             sequence_number,
             item_id: &id,
@@ -298,9 +298,10 @@ impl Events {
                     }
                 }
                 Item::Reasoning(text) => {
-                    let (name, index) = match self.asked.wants_summary() {
-                        true => ("response.reasoning_summary_text.done", "summary_index"),
-                        false => ("response.reasoning_text.done", "content_index"),
+                    let (name, index) = if self.asked.wants_summary() {
+                        ("response.reasoning_summary_text.done", "summary_index")
+                    } else {
+                        ("response.reasoning_text.done", "content_index")
                     };
                     self.event(name, json!({"item_id": id, "output_index": place, index: 0, "text": text}), out);
                     let at = Place { item: place, is_new: false, part: 0, is_new_part: false };

@@ -116,9 +116,8 @@ impl Item {
         let at_content = format!("{at}.content");
         let role = match role.as_str() {
             "user" => Role::User,
-            "system" => Role::System,
             // Most chat templates know the older name alone.
-            "developer" => Role::System,
+            "system" | "developer" => Role::System,
             "assistant" => {
                 let (text, refusal) = content.into_words(&at_content)?;
                 // Words behind a call of a tool are a message of their own.

@@ -27,7 +27,8 @@ pub(super) enum Part {
 pub(super) struct Call {
     /// The number of the call in the chat.
     pub(super) number: u64,
-    pub(super) call_id: Option<String>,
+    /// The id that the model's server gave.
+    pub(super) given_id: Option<String>,
     pub(super) name: String,
     pub(super) arguments: String,
     /// Whether the tool takes free text.
@@ -76,28 +77,22 @@ pub(super) fn add(items: &mut Vec<Item>, piece: &Piece, is_custom: impl Fn(&str)
         }
         (Piece::Reasoning(text), _) => begin(items, Item::Reasoning(text.clone())),
         (Piece::Text(text), Some(Item::Message(parts))) => {
-            let is_new_part = match parts.last_mut() {
-                Some(Part::Text(so_far)) => {
-                    so_far.push_str(text);
-                    false
-                }
-                _ => {
-                    parts.push(Part::Text(text.clone()));
-                    true
-                }
+            let is_new_part = if let Some(Part::Text(so_far)) = parts.last_mut() {
+                so_far.push_str(text);
+                false
+            } else {
+                parts.push(Part::Text(text.clone()));
+                true
             };
             Place { item: last, is_new: false, part: parts.len() - 1, is_new_part }
         }
         (Piece::Refusal(text), Some(Item::Message(parts))) => {
-            let is_new_part = match parts.last_mut() {
-                Some(Part::Refusal(so_far)) => {
-                    so_far.push_str(text);
-                    false
-                }
-                _ => {
-                    parts.push(Part::Refusal(text.clone()));
-                    true
-                }
+            let is_new_part = if let Some(Part::Refusal(so_far)) = parts.last_mut() {
+                so_far.push_str(text);
+                false
+            } else {
+                parts.push(Part::Refusal(text.clone()));
+                true
             };
             Place { item: last, is_new: false, part: parts.len() - 1, is_new_part }
         }
@@ -116,7 +111,7 @@ fn call(items: &mut Vec<Item>, delta: &ToolDelta, is_custom: impl Fn(&str) -> bo
     };
     if let Some(Item::Call(call)) = items.get_mut(place.item) {
         if let Some(id) = delta.id.as_deref().filter(|id| !id.is_empty()) {
-            call.call_id = Some(id.to_owned());
+            call.given_id = Some(id.to_owned());
         }
         call.name.push_str(delta.function.name.as_deref().unwrap_or_default());
         call.arguments.push_str(delta.function.arguments.as_deref().unwrap_or_default());
@@ -178,7 +173,7 @@ impl Item {
 impl Call {
     /// The id by which the tool's answer names the call: the model's server's own, or one made from the answer's.
     fn id(&self, digits: &str, place: usize) -> String {
-        self.call_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))
+        self.given_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))
     }
 
     /// The arguments, which are JSON.

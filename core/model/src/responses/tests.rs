@@ -200,7 +200,7 @@ fn put_together(events: &[Value]) -> Vec<Value> {
         let index = event["output_index"].as_u64().unwrap_or_default() as usize;
         let part = event["content_index"].as_u64().unwrap_or_default() as usize;
         let grow = |value: &mut Value| {
-            *value = format!("{}{}", value.as_str().unwrap(), event["delta"].as_str().unwrap()).into()
+            *value = format!("{}{}", value.as_str().unwrap(), event["delta"].as_str().unwrap()).into();
         };
         match event["type"].as_str().unwrap() {
             "response.output_item.added" => {
@@ -211,11 +211,11 @@ fn put_together(events: &[Value]) -> Vec<Value> {
                 items[index]["content"] = json!([event["part"]]);
             }
             "response.content_part.added" => {
-                items[index]["content"].as_array_mut().unwrap().push(event["part"].clone())
+                items[index]["content"].as_array_mut().unwrap().push(event["part"].clone());
             }
             "response.reasoning_summary_part.added" => items[index]["summary"] = json!([event["part"]]),
             "response.output_text.delta" | "response.reasoning_text.delta" => {
-                grow(&mut items[index]["content"][part]["text"])
+                grow(&mut items[index]["content"][part]["text"]);
             }
             "response.refusal.delta" => grow(&mut items[index]["content"][part]["refusal"]),
             "response.reasoning_summary_text.delta" => grow(&mut items[index]["summary"][0]["text"]),
@@ -345,7 +345,9 @@ fn a_reader_goes_on_where_it_left_off() {
     let run = |after: Option<u64>| {
         let mut writer = Events::new(named(), Asked::default(), after);
         let mut out = Vec::new();
-        pieces.iter().for_each(|piece| writer.piece(piece, None, &mut out));
+        for piece in pieces {
+            writer.piece(piece, None, &mut out);
+        }
         writer.end(&answer, Some(9), &mut out);
         out
     };
