@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from ._errors import InvalidArgumentError
 
@@ -34,8 +34,8 @@ def _written(record: object) -> str:
     if type(record) is not dict:
         return _encode(record)
     fields: list[str] = []
-    for name, value in record.items():
-        kind = type(value)
+    for name, value in cast("dict[str, Any]", record).items():
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if type(name) is not str:
             return _encode(record)
         if kind is str:

@@ -224,7 +224,8 @@ class TokenStream(_TokensBase):
             # Nearly every event is a text.
             if ready and type(ready[0]) is str:
                 self._spoke = True
-                return ready.popleft()
+                piece: str = ready.popleft()
+                return piece
             text = self._next()
             if text is not None:
                 return text
