@@ -81,7 +81,7 @@ fn nginx(binary: &Path, scratch: &Path, mock: SocketAddr) -> Outcome<Target> {
 fn haproxy(binary: &Path, scratch: &Path, mock: SocketAddr) -> Outcome<Target> {
     let address = free()?;
     let config = format!(
-        "global\n  maxconn 20000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 300s\n  \
+        "global\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 300s\n  \
          timeout server 300s\n  http-reuse always\nfrontend load\n  bind {address}\n  default_backend mock\n\
          backend mock\n  server mock {mock} pool-max-conn 256\n"
     );
