@@ -59,6 +59,7 @@ struct Kind {
 struct Victim {
     session: u64,
     task: u64,
+    response: String,
     key: String,
     enrolment: String,
     identity: String,
@@ -128,6 +129,9 @@ impl Victim {
     fn new(target: &Target) -> Outcome<Self> {
         let session = target.session(MARKER)?;
         let task = target.task(session, MARKER)?;
+        let ask = Ask::new("POST", "/v1/responses").json(&json!({"model": "served", "input": MARKER}));
+        let made = target.admin(ask.line("X-Cortensor-Session", &session.to_string()))?;
+        let response = made["id"].as_str().unwrap_or_default().to_owned();
         let (_, key) = target.key(MARKER, &["submit", "read"], &json!({}))?;
         let spent = target.enrolment(MARKER)?;
         let (_, pair) = key_pair()?;
@@ -138,7 +142,7 @@ impl Victim {
         drop(hand);
         let kept = target.enrolment(MARKER)?;
         let enrolment = kept.split('_').nth(1).unwrap_or_default().to_owned();
-        Ok(Self { session, task, key, enrolment, identity: pair.id() })
+        Ok(Self { session, task, response, key, enrolment, identity: pair.id() })
     }
 
     /// Checks that the attacks have changed nothing.
@@ -237,6 +241,7 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     for (start, parameter, value) in [
         ("", "{session_id}", victim.session.to_string()),
         ("", "{task_id}", victim.task.to_string()),
+        ("", "{response_id}", victim.response.clone()),
         ("/api/v1/sessions/", "{id}", victim.session.to_string()),
         ("/api/v1/keys/", "{id}", victim.key.clone()),
         ("/api/v1/miners/enrolments/", "{id}", victim.enrolment.clone()),
@@ -268,9 +273,11 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     let need = match (tag, method) {
         _ if public => Need::Nothing,
         ("Keys" | "Miners", _) => Need::Admin,
+        // A response is seen by its own key, which is none of the attacker's, and by administrators.
+        ("Responses", _) if path.contains('{') => Need::Admin,
         ("OpenAI", "GET") => Need::ReadOrSubmit,
         (_, "GET") => Need::Read,
-        ("Completions" | "OpenAI" | "Sessions" | "Tasks", _) => Need::Submit,
+        ("Completions" | "OpenAI" | "Responses" | "Anthropic" | "Sessions" | "Tasks", _) => Need::Submit,
         _ => Need::Admin,
     };
     // A key limited to sessions makes none and enrols no miner, so these routes are foreign to it as well.
@@ -286,6 +293,9 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "PromptRequest" => (json!({"prompt": "hi", "session_id": victim.session}), true),
         "ChatCompletionRequest" => (json!({"model": "served", "messages": chat}), true),
         "CompletionRequest" => (json!({"model": "served", "prompt": "hi"}), true),
+        "MessagesBody" => (json!({"model": "served", "max_tokens": 9, "messages": chat}), true),
+        "CountBody" => (json!({"model": "served", "messages": chat}), false),
+        "ResponsesBody" => (json!({"model": "served", "input": "hi"}), true),
         "EmbeddingRequest" => (json!({"model": "served", "input": "hi"}), true),
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
