@@ -1,20 +1,12 @@
 //! The content of a message: a text, or parts of several kinds.
 
-use std::fmt;
-
-use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The content of a message.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum Content {
-    /// One text.
-    Text(String),
-    /// Texts, images and files, in their order.
-    Parts(Vec<Part>),
-}
+use super::TextOr;
+
+/// The content of a message: one text, or texts, images and files, in their order.
+pub type Content = TextOr<Part>;
 
 /// One part of a content. `type` says which of the other members counts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -89,49 +81,19 @@ impl Content {
         match parts.as_mut_slice() {
             [] => None,
             [Part { text: Some(text), r#type, .. }] if r#type == "text" => Some(Self::Text(std::mem::take(text))),
-            _ => Some(Self::Parts(parts)),
+            _ => Some(Self::List(parts)),
         }
     }
 
-    /// All parts; a text is one.
-    pub fn into_parts(self) -> Vec<Part> {
-        match self {
-            Self::Text(text) => vec![Part::text(text)],
-            Self::Parts(parts) => parts,
-        }
-    }
-
-    /// The texts of the content, joined.
-    pub fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Content;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of parts")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::Text(text.to_owned()))
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Content, E> {
-                Ok(Content::Text(text))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Content, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Content::Parts)
+    /// The texts of these parts, joined, and the other parts. The answer of a tool is a text alone.
+    pub fn split(parts: Vec<Part>) -> (String, Vec<Part>) {
+        let (mut text, mut others) = (String::new(), Vec::new());
+        for part in parts {
+            match part.text {
+                Some(said) => text.push_str(&said),
+                None => others.push(part),
             }
         }
-        deserializer.deserialize_any(Either)
+        (text, others)
     }
 }

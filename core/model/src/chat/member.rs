@@ -72,17 +72,22 @@ pub fn with_members(chat: TaskRequest, others: &[(String, Box<RawValue>)]) -> Re
 /// # Errors
 /// `InvalidArgument`, whose `param` is the path of the wrong field (`messages[0].content[1].type`).
 pub fn member<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<Option<T>> {
-    serde_json::from_str(value.get()).map_err(|first| {
-        let mut reader = serde_json::Deserializer::from_str(value.get());
-        let found = serde_path_to_error::deserialize::<_, Option<T>>(&mut reader).err();
-        let path = found.as_ref().map(|error| error.path().to_string()).unwrap_or_default();
-        let param = match path.as_str() {
-            "" | "." | "?" => name.to_owned(),
-            path if path.starts_with('[') => format!("{name}{path}"),
-            path => format!("{name}.{path}"),
-        };
-        let words = found.map_or_else(|| told(&first), |error| told(error.inner()));
-        let names_itself = param.rsplit('.').next().is_some_and(|last| words.starts_with(&format!("{last} must be ")));
-        Error::invalid(&param, if names_itself { words } else { format!("{param}: {words}") })
-    })
+    let again = || serde_json::Deserializer::from_str(value.get());
+    serde_json::from_str(value.get()).map_err(|_| fault_in::<Option<T>, _>(name, &mut again()))
+}
+
+/// The error for a value of the member with this name that is no `T`. It is read again, slowly, to find out where the
+/// fault lies.
+pub fn fault_in<'de, T: Deserialize<'de>, D: Deserializer<'de>>(name: &str, value: D) -> Error {
+    let Some(found) = serde_path_to_error::deserialize::<_, T>(value).err() else {
+        return Error::invalid(name, format!("{name} cannot be read"));
+    };
+    let param = match found.path().to_string().as_str() {
+        "" | "." | "?" => name.to_owned(),
+        path if path.starts_with('[') => format!("{name}{path}"),
+        path => format!("{name}.{path}"),
+    };
+    let words = told(found.inner());
+    let names_itself = param.rsplit('.').next().is_some_and(|last| words.starts_with(&format!("{last} must be ")));
+    Error::invalid(&param, if names_itself { words } else { format!("{param}: {words}") })
 }

@@ -3,13 +3,21 @@
 //! A chat that only passes through the router never becomes these records: its bytes go on as they came.
 
 mod content;
+mod either;
+mod event;
+mod fault;
+mod format;
 mod member;
 mod message;
 mod said;
 mod tool;
 
 pub use content::{Content, File, ImageUrl, Part};
-pub use member::{Members, member, with_members};
+pub use either::TextOr;
+pub use event::write_event;
+pub use fault::{missing, unsupported};
+pub use format::{JsonSchema, ResponseFormat};
+pub use member::{Members, fault_in, member, with_members};
 pub use message::{Message, Role, into_raw};
 pub use said::{Piece, Said, arguments_object};
 pub use tool::{Tool, ToolChoice, ToolFunction};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::shape::{Body, Joint, Json, Reply, elements, last, members};
+use crate::shape::{Body, Choice, Joint, Json, Reply, elements, last, members};
 use crate::{Answer, FunctionDelta, Parts, ToolDelta};
 
 /// A piece of the first choice of an answer.
@@ -51,8 +51,7 @@ impl Said {
             self.rest(piece, &mut pieces);
         }
         if let Some(choice) = choice {
-            let reason = choice.others.iter().find(|(name, _)| name == "stop_reason").map(|(_, value)| *value);
-            self.stopped(reason);
+            self.stopped(choice);
         }
         pieces
     }
@@ -76,8 +75,7 @@ impl Said {
             self.rest(message, &mut pieces);
         }
         if let Some(choice) = choice {
-            let reason = choice.others.iter().find(|(name, _)| name == "stop_reason").map(|(_, value)| *value);
-            self.stopped(reason);
+            self.stopped(choice);
         }
         pieces
     }
@@ -117,7 +115,8 @@ impl Said {
         self.calls |= place > 0;
     }
 
-    fn stopped(&mut self, reason: Option<Json<'_>>) {
+    fn stopped(&mut self, choice: &Choice<'_>) {
+        let reason = choice.others.iter().find(|(name, _)| name == "stop_reason").map(|(_, value)| *value);
         if let Some(reason) = reason.filter(|reason| reason.is_string()) {
             self.stop_sequence = Some(reason.text().into_owned());
         }

@@ -1,10 +1,10 @@
 //! The tools that a model may call.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// A tool, as a chat offers it to the model.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Tool {
     /// `function`; other kinds belong to single servers.
     pub r#type: String,
@@ -13,18 +13,18 @@ pub struct Tool {
 }
 
 /// A function that the model may call.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ToolFunction {
     /// Its name.
     pub name: String,
     /// The words that tell the model when to call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The JSON schema of its arguments.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Box<RawValue>>,
     /// Whether the arguments must follow the schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
 }
 
@@ -64,30 +64,6 @@ impl Serialize for ToolChoice {
             Self::None => serializer.serialize_str("none"),
             Self::Required => serializer.serialize_str("required"),
             Self::Named(name) => Named { r#type: "function", function: Name { name } }.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for ToolChoice {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Word(String),
-            Named { function: Name },
-        }
-        #[derive(Deserialize)]
-        struct Name {
-            name: String,
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Named { function } => Ok(Self::Named(function.name)),
-            Form::Word(word) => match word.as_str() {
-                "auto" => Ok(Self::Auto),
-                "none" => Ok(Self::None),
-                "required" => Ok(Self::Required),
-                _ => Err(serde::de::Error::custom("tool_choice must be auto, none, required or a function's name")),
-            },
         }
     }
 }

@@ -1,13 +1,10 @@
 //! The blocks that a message's content consists of, and the chat's messages that stand for them.
 
-use std::fmt;
-
-use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{Content, File, Message, Part, Role};
-use crate::{Error, Function, Result, ToolCall};
+use crate::chat::{Content, File, Message, Part, Role, TextOr, missing, unsupported};
+use crate::{Function, Result, ToolCall};
 
 /// A block as it comes. `type` says which of the other members counts.
 #[derive(Default, Deserialize)]
@@ -41,38 +38,7 @@ struct Source {
 }
 
 /// A content: one text, or blocks.
-pub(super) enum Blocks {
-    Text(String),
-    List(Vec<Block>),
-}
-
-impl Default for Blocks {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
-}
-
-impl<'de> Deserialize<'de> for Blocks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Blocks;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of content blocks")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Blocks, E> {
-                Ok(Blocks::Text(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Blocks, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Blocks::List)
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
+pub(super) type Blocks = TextOr<Block>;
 
 impl Blocks {
     /// The texts of a system prompt. Between its blocks stands a blank line.
@@ -86,7 +52,7 @@ impl Blocks {
         };
         let texts = blocks.into_iter().enumerate().map(|(index, block)| match block.r#type.as_str() {
             "text" => block.text.ok_or_else(|| missing(&format!("{at}[{index}].text"))),
-            other => Err(unknown(&format!("{at}[{index}].type"), other, "text")),
+            other => Err(unsupported(&format!("{at}[{index}].type"), other, "text")),
         });
         Ok(texts.collect::<Result<Vec<_>>>()?.join("\n\n"))
     }
@@ -144,7 +110,11 @@ impl Blocks {
                 "redacted_thinking" => {}
                 "tool_use" => message.tool_calls.push(block.into_call(&at)?),
                 other => {
-                    return Err(unknown(&format!("{at}.type"), other, "text, thinking, redacted_thinking or tool_use"));
+                    return Err(unsupported(
+                        &format!("{at}.type"),
+                        other,
+                        "text, thinking, redacted_thinking or tool_use",
+                    ));
                 }
             }
         }
@@ -177,7 +147,9 @@ impl Block {
             "document" => source(self.source)?.into_document(self.title, &format!("{at}.source")),
             // A passage that the caller found by a search of its own.
             "search_result" => self.content.unwrap_or_default().into_parts(&format!("{at}.content")),
-            other => Err(unknown(&format!("{at}.type"), other, "text, image, document, search_result or tool_result")),
+            other => {
+                Err(unsupported(&format!("{at}.type"), other, "text, image, document, search_result or tool_result"))
+            }
         }
     }
 
@@ -185,8 +157,7 @@ impl Block {
     fn tool_result(self, at: &str, out: &mut Vec<Message>, parts: &mut Vec<Part>) -> Result<()> {
         let call = self.tool_use_id.ok_or_else(|| missing(&format!("{at}.tool_use_id")))?;
         let said = self.content.unwrap_or_default().into_parts(&format!("{at}.content"))?;
-        let (texts, others): (Vec<Part>, Vec<Part>) = said.into_iter().partition(|part| part.text.is_some());
-        let mut text = Content::Parts(texts).into_text();
+        let (mut text, others) = Content::split(said);
         if text.is_empty() && self.is_error == Some(true) {
             "error".clone_into(&mut text);
         }
@@ -219,7 +190,7 @@ impl Source {
                 let data = self.data.ok_or_else(|| missing(&format!("{at}.data")))?;
                 Ok(format!("data:{kind};base64,{data}"))
             }
-            other => Err(unknown(&format!("{at}.type"), other, "base64 or url")),
+            other => Err(unsupported(&format!("{at}.type"), other, "base64 or url")),
         }
     }
 
@@ -235,17 +206,11 @@ impl Source {
                 };
                 Ok(vec![Part::file(file)])
             }
-            other => {
-                Err(unknown(&format!("{at}.type"), other, "base64, text or content: no server here fetches documents"))
-            }
+            other => Err(unsupported(
+                &format!("{at}.type"),
+                other,
+                "base64, text or content: no server here fetches documents",
+            )),
         }
     }
-}
-
-fn missing(param: &str) -> Error {
-    Error::invalid(param, format!("{param} is missing"))
-}
-
-fn unknown(param: &str, found: &str, wanted: &str) -> Error {
-    Error::invalid(param, format!("{param} {found:?} is not supported: use {wanted}"))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::answer::{Counts, Message, Wishes, call_id};
 use super::stop::StopReason;
-use crate::chat::{Piece, Said};
+use crate::chat::{Piece, Said, write_event};
 use crate::{Completion, Error, ToolDelta};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Messages API out.
@@ -98,7 +98,7 @@ impl Events {
     /// A sign of life.
     pub fn ping(&mut self, out: &mut Vec<u8>) {
         self.start(out);
-        event("ping", &json!({"type": "ping"}), out);
+        write_event("ping", &json!({"type": "ping"}), out);
     }
 
     /// Begins again: another miner answers from the start. That is possible as long as nothing is out.
@@ -135,8 +135,8 @@ impl Events {
             "delta": {"stop_reason": reason, "stop_sequence": stopped},
             "usage": Counts::from(completion.answer.usage),
         });
-        event("message_delta", &delta, out);
-        event("message_stop", &json!({"type": "message_stop"}), out);
+        write_event("message_delta", &delta, out);
+        write_event("message_stop", &json!({"type": "message_stop"}), out);
         self.ended = true;
     }
 
@@ -162,7 +162,7 @@ impl Events {
             stop_sequence: None,
             usage: Counts::default(),
         };
-        event("message_start", &Start { r#type: "message_start", message }, out);
+        write_event("message_start", &Start { r#type: "message_start", message }, out);
     }
 
     fn take(&mut self, piece: &Piece, out: &mut Vec<u8>) {
@@ -219,26 +219,17 @@ impl Events {
         self.blocks += 1;
         self.open = Some((index, kind));
         let start = json!({"type": "content_block_start", "index": index, "content_block": empty});
-        event("content_block_start", &start, out);
+        write_event("content_block_start", &start, out);
         index
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
         if let Some((index, _)) = self.open.take() {
-            event("content_block_stop", &json!({"type": "content_block_stop", "index": index}), out);
+            write_event("content_block_stop", &json!({"type": "content_block_stop", "index": index}), out);
         }
     }
 }
 
 fn change(index: u64, delta: Change<'_>, out: &mut Vec<u8>) {
-    event("content_block_delta", &BlockDelta { r#type: "content_block_delta", index, delta }, out);
-}
-
-fn event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    // Texts and numbers alone: there is nothing that has no JSON form.
-    let _ = serde_json::to_writer(&mut *out, data);
-    out.extend_from_slice(b"\n\n");
+    write_event("content_block_delta", &BlockDelta { r#type: "content_block_delta", index, delta }, out);
 }

@@ -1,12 +1,14 @@
 //! A request of the Messages API as a chat.
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::answer::Wishes;
 use super::block::Blocks;
-use crate::chat::{Members, Message, Role, Tool, ToolChoice, ToolFunction, into_raw, member, with_members};
+use crate::chat::{
+    JsonSchema, Members, Message, ResponseFormat, Role, Tool, ToolChoice, ToolFunction, into_raw, member, with_members,
+};
 use crate::json::from_json;
 use crate::whole::Whole;
 use crate::{Error, Result, TaskRequest};
@@ -81,20 +83,6 @@ struct Format {
     r#type: String,
     #[serde(default)]
     schema: Option<Box<RawValue>>,
-}
-
-/// The form of an answer in a chat's words.
-#[derive(Serialize)]
-struct ResponseFormat<'a> {
-    r#type: &'static str,
-    json_schema: JsonSchema<'a>,
-}
-
-#[derive(Serialize)]
-struct JsonSchema<'a> {
-    name: &'static str,
-    schema: &'a RawValue,
-    strict: bool,
 }
 
 /// Makes a chat of a body of the Messages API.
@@ -201,8 +189,8 @@ impl Reading {
         let ("json_schema", Some(schema)) = (kind, schema) else {
             return Err(Error::invalid(at, format!("{at} must be {{\"type\":\"json_schema\",\"schema\":{{...}}}}")));
         };
-        let json_schema = JsonSchema { name: "output", schema, strict: true };
-        let format = ResponseFormat { r#type: "json_schema", json_schema };
+        let json_schema = JsonSchema { name: "output", description: None, schema: Some(schema), strict: Some(true) };
+        let format = ResponseFormat { r#type: kind, json_schema: Some(json_schema) };
         self.chat.extra.push(("response_format".to_owned(), into_raw(&format)?));
         Ok(())
     }

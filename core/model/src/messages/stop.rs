@@ -39,14 +39,4 @@ impl StopReason {
             _ => Self::EndTurn,
         }
     }
-
-    /// The reason in a chat's words.
-    pub fn to_chat(self) -> FinishReason {
-        match self {
-            Self::EndTurn | Self::StopSequence | Self::PauseTurn => FinishReason::Stop,
-            Self::MaxTokens | Self::ContextWindow => FinishReason::Length,
-            Self::ToolUse => FinishReason::ToolCalls,
-            Self::Refusal => FinishReason::Other("content_filter".to_owned()),
-        }
-    }
 }

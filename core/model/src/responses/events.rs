@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::{Named, Resource, cut_by};
 use super::asked::Asked;
 use super::output::{Item, Part, Place, Status, add};
-use crate::chat::{Piece, Said};
+use crate::chat::{Piece, Said, write_event};
 use crate::{Answer, Error};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Responses API out.
@@ -55,7 +55,8 @@ impl Events {
     pub fn new(named: Named, asked: Asked, after: Option<u64>) -> Self {
         Self {
             named,
-            asked,
+            // No event shows the input, which may be long.
+            asked: Asked { input: Vec::new(), ..asked },
             said: Said::default(),
             items: Vec::new(),
             open: Vec::new(),
@@ -124,20 +125,24 @@ impl Events {
         }
         let cut = cut_by(&answer.finish_reason);
         self.close(if cut.is_some() { Status::Cut } else { Status::Done }, out);
-        if let Some(after) = self.after.filter(|_| self.anew) {
-            self.number = after.saturating_add(1);
-            self.anew = false;
-        }
-        let (named, asked, items) = (self.named.clone(), self.asked.clone(), std::mem::take(&mut self.items));
-        let mut response = Resource::begun(&named, &asked);
-        response.end(&named, &asked, &items, answer, ended_at);
+        let (last, number) = self.last();
+        let mut response = Resource::begun(&self.named, &self.asked);
+        response.end(&self.named, &self.asked, &self.items, answer, ended_at);
         let name = if cut.is_some() { "response.incomplete" } else { "response.completed" };
-        let last = self.number;
-        self.snapshot(name, &response, out);
+        snapshot(name, number, &response, out);
         if self.after.is_some_and(|after| after >= last) {
             self.beyond(last, out);
         }
         self.done(out);
+    }
+
+    /// The number of the last event, and the same where the reader does not have the event.
+    fn last(&mut self) -> (u64, Option<u64>) {
+        if let Some(after) = self.after.filter(|_| self.anew) {
+            self.number = after.saturating_add(1);
+            self.anew = false;
+        }
+        (self.number, self.next())
     }
 
     /// Tells a reader that it cannot have the events that it says it has.
@@ -150,22 +155,17 @@ impl Events {
             "message": words,
             "param": "starting_after",
         });
-        write("error", &data, out);
+        write_event("error", &data, out);
     }
 
     /// Writes the failure of the task, after which nothing comes.
     pub fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
         self.start(out);
-        let (named, asked) = (self.named.clone(), self.asked.clone());
-        let mut response = Resource::begun(&named, &asked);
-        let json = |(place, item): (usize, &Item)| item.json(&named.digits, place, Status::Cut, asked.wants_summary());
-        response.output = self.items.iter().enumerate().map(json).collect();
+        let (_, number) = self.last();
+        let mut response = Resource::begun(&self.named, &self.asked);
+        response.output = (0..self.items.len()).map(|place| self.item(place, Status::Cut)).collect();
         response.fail(error);
-        if let Some(after) = self.after.filter(|_| self.anew) {
-            self.number = after.saturating_add(1);
-            self.anew = false;
-        }
-        self.snapshot("response.failed", &response, out);
+        snapshot("response.failed", number, &response, out);
         self.done(out);
     }
 
@@ -178,10 +178,11 @@ impl Events {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
-        let (named, asked) = (self.named.clone(), self.asked.clone());
-        let response = Resource::begun(&named, &asked);
-        self.snapshot("response.created", &response, out);
-        self.snapshot("response.in_progress", &response, out);
+        let numbers = [self.next(), self.next()];
+        let response = Resource::begun(&self.named, &self.asked);
+        for (name, number) in ["response.created", "response.in_progress"].into_iter().zip(numbers) {
+            snapshot(name, number, &response, out);
+        }
     }
 
     fn take(&mut self, piece: &Piece, out: &mut Vec<u8>) {
@@ -244,7 +245,7 @@ impl Events {
             delta,
             logprobs,
         };
-        write(name, &delta, out);
+        write_event(name, &delta, out);
     }
 
     /// Writes that a part of an item begins or is whole.
@@ -342,28 +343,20 @@ impl Events {
         if let Some(number) = self.next() {
             data["type"] = name.into();
             data["sequence_number"] = number.into();
-            write(name, &data, out);
-        }
-    }
-
-    fn snapshot(&mut self, name: &'static str, response: &Resource<'_>, out: &mut Vec<u8>) {
-        #[derive(Serialize)]
-        struct Snapshot<'a> {
-            r#type: &'a str,
-            sequence_number: u64,
-            response: &'a Resource<'a>,
-        }
-        if let Some(sequence_number) = self.next() {
-            write(name, &Snapshot { r#type: name, sequence_number, response }, out);
+            write_event(name, &data, out);
         }
     }
 }
 
-fn write(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    // Texts and numbers alone: there is nothing that has no JSON form.
-    let _ = serde_json::to_writer(&mut *out, data);
-    out.extend_from_slice(b"\n\n");
+/// Writes an event that shows the response, unless the reader has it.
+fn snapshot(name: &str, number: Option<u64>, response: &Resource<'_>, out: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Snapshot<'a> {
+        r#type: &'a str,
+        sequence_number: u64,
+        response: &'a Resource<'a>,
+    }
+    if let Some(sequence_number) = number {
+        write_event(name, &Snapshot { r#type: name, sequence_number, response }, out);
+    }
 }

@@ -1,10 +1,9 @@
 //! The items of an input, and the chat's messages that stand for them.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use crate::chat::{Content, File, ImageUrl, Message, Part, Role};
+use crate::chat::{Content, File, Message, Part, Role, TextOr, fault_in, missing, unsupported};
 use crate::{Error, Result, ToolCall};
 
 /// An item as it comes. `type` says which of the other members counts; a message needs none.
@@ -25,13 +24,7 @@ struct Item {
 }
 
 /// A text, or parts.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Words {
-    Text(String),
-    Parts(Vec<ContentPart>),
-    Other(IgnoredAny),
-}
+type Words = TextOr<ContentPart>;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -47,20 +40,17 @@ struct ContentPart {
     file_url: Option<String>,
 }
 
-/// Adds the chat's messages that stand for these items. The model's items that follow one another (reasoning, words,
+/// Adds the chat's messages that stand for the items of the member with this name. The model's items that follow one another (reasoning, words,
 /// calls of tools) are one message.
 ///
 /// # Errors
 /// `InvalidArgument` names the item.
-pub(super) fn add(items: &[Value], out: &mut Vec<Message>) -> Result<()> {
+pub(super) fn add(name: &str, items: &[Value], out: &mut Vec<Message>) -> Result<()> {
     // Whether the last message is the model's and may grow.
     let mut grows = false;
     for (index, item) in items.iter().enumerate() {
-        let at = format!("input[{index}]");
-        let item = Item::deserialize(item).map_err(|error| {
-            let words = crate::told::told(&error);
-            Error::invalid(&at, format!("{at}: {words}"))
-        })?;
+        let at = format!("{name}[{index}]");
+        let item = Item::deserialize(item).map_err(|_| fault_in::<Item, _>(&at, item))?;
         grows = item.add(&at, grows, out)?;
     }
     Ok(())
@@ -96,8 +86,8 @@ impl Item {
                 let call = self.call_id.ok_or_else(|| missing(&format!("{at}.call_id")))?;
                 let output = self.output.ok_or_else(|| missing(&format!("{at}.output")))?;
                 let parts = output.into_parts(&format!("{at}.output"))?;
-                let (texts, others): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.text.is_some());
-                out.push(Message::tool(call, Content::Text(Content::Parts(texts).into_text())));
+                let (text, others) = Content::split(parts);
+                out.push(Message::tool(call, Content::Text(text)));
                 // A chat's tool answers with a text alone, so images go into a message behind it.
                 out.extend(Content::of(others).map(|content| Message::new(Role::User, Some(content))));
                 Ok(false)
@@ -142,9 +132,9 @@ impl Item {
     fn thought(self) -> String {
         let text = |parts: Vec<ContentPart>| parts.into_iter().filter_map(|part| part.text).collect::<String>();
         let own = match self.content {
-            Some(Words::Parts(parts)) => text(parts),
+            Some(Words::List(parts)) => text(parts),
             Some(Words::Text(text)) => text,
-            Some(Words::Other(_)) | None => String::new(),
+            None => String::new(),
         };
         if own.is_empty() { text(self.summary) } else { own }
     }
@@ -155,10 +145,9 @@ impl Words {
     fn into_parts(self, at: &str) -> Result<Vec<Part>> {
         match self {
             Self::Text(text) => Ok(vec![Part::text(text)]),
-            Self::Parts(parts) => {
+            Self::List(parts) => {
                 parts.into_iter().enumerate().map(|(index, part)| part.into_part(&format!("{at}[{index}]"))).collect()
             }
-            Self::Other(_) => Err(Error::invalid(at, format!("{at} must be a text or a list of parts"))),
         }
     }
 
@@ -166,8 +155,7 @@ impl Words {
     fn into_words(self, at: &str) -> Result<(Option<String>, Option<String>)> {
         let parts = match self {
             Self::Text(text) => return Ok((Some(text), None)),
-            Self::Parts(parts) => parts,
-            Self::Other(_) => return Err(Error::invalid(at, format!("{at} must be a text or a list of parts"))),
+            Self::List(parts) => parts,
         };
         let (mut text, mut refusal) = (None::<String>, None::<String>);
         for (index, part) in parts.into_iter().enumerate() {
@@ -176,7 +164,7 @@ impl Words {
                     text.get_or_insert_default().push_str(&part.text.unwrap_or_default());
                 }
                 "refusal" => refusal.get_or_insert_default().push_str(&part.refusal.unwrap_or_default()),
-                other => return Err(unknown(&format!("{at}[{index}].type"), other, "output_text or refusal")),
+                other => return Err(unsupported(&format!("{at}[{index}].type"), other, "output_text or refusal")),
             }
         }
         Ok((text, refusal))
@@ -190,10 +178,7 @@ impl ContentPart {
                 Ok(Part::text(self.text.ok_or_else(|| missing(&format!("{at}.text")))?))
             }
             "input_image" => match (self.image_url, self.file_id) {
-                (Some(url), _) => {
-                    let image_url = Some(ImageUrl { url, detail: self.detail });
-                    Ok(Part { r#type: "image_url".to_owned(), image_url, ..Part::default() })
-                }
+                (Some(url), _) => Ok(Part::image(url, self.detail)),
                 (None, Some(_)) => Err(no_files(&format!("{at}.file_id"))),
                 (None, None) => Err(missing(&format!("{at}.image_url"))),
             },
@@ -208,7 +193,7 @@ impl ContentPart {
                 }
                 (None, None, None) => Err(missing(&format!("{at}.file_data"))),
             },
-            other => Err(unknown(&format!("{at}.type"), other, "input_text, input_image or input_file")),
+            other => Err(unsupported(&format!("{at}.type"), other, "input_text, input_image or input_file")),
         }
     }
 }
@@ -220,14 +205,6 @@ fn model(grows: bool, out: &mut Vec<Message>) -> &mut Message {
     }
     let last = out.len() - 1;
     &mut out[last]
-}
-
-fn missing(param: &str) -> Error {
-    Error::invalid(param, format!("{param} is missing"))
-}
-
-fn unknown(param: &str, found: &str, wanted: &str) -> Error {
-    Error::invalid(param, format!("{param} {found:?} is not supported: use {wanted}"))
 }
 
 fn no_files(param: &str) -> Error {

@@ -69,37 +69,30 @@ pub(super) struct Place {
 
 /// Adds a piece to the items. `is_custom` tells the tools that take free text.
 pub(super) fn add(items: &mut Vec<Item>, piece: &Piece, is_custom: impl Fn(&str) -> bool) -> Place {
-    let last = items.len().saturating_sub(1);
-    match (piece, items.last_mut()) {
+    let place = items.len().saturating_sub(1);
+    let grown = |part, is_new_part| Place { item: place, is_new: false, part, is_new_part };
+    let part = match (piece, items.last_mut()) {
+        (Piece::Call(delta), _) => return call(items, delta, is_custom),
         (Piece::Reasoning(text), Some(Item::Reasoning(so_far))) => {
             so_far.push_str(text);
-            Place { item: last, is_new: false, part: 0, is_new_part: false }
+            return grown(0, false);
         }
-        (Piece::Reasoning(text), _) => begin(items, Item::Reasoning(text.clone())),
-        (Piece::Text(text), Some(Item::Message(parts))) => {
-            let is_new_part = if let Some(Part::Text(so_far)) = parts.last_mut() {
-                so_far.push_str(text);
-                false
-            } else {
-                parts.push(Part::Text(text.clone()));
-                true
-            };
-            Place { item: last, is_new: false, part: parts.len() - 1, is_new_part }
+        (Piece::Reasoning(text), _) => return begin(items, Item::Reasoning(text.clone())),
+        (Piece::Text(text), _) => Part::Text(text.clone()),
+        (Piece::Refusal(text), _) => Part::Refusal(text.clone()),
+    };
+    let Some(Item::Message(parts)) = items.last_mut() else { return begin(items, Item::Message(vec![part])) };
+    let is_new_part = match (parts.last_mut(), &part) {
+        (Some(Part::Text(so_far)), Part::Text(text)) | (Some(Part::Refusal(so_far)), Part::Refusal(text)) => {
+            so_far.push_str(text);
+            false
         }
-        (Piece::Refusal(text), Some(Item::Message(parts))) => {
-            let is_new_part = if let Some(Part::Refusal(so_far)) = parts.last_mut() {
-                so_far.push_str(text);
-                false
-            } else {
-                parts.push(Part::Refusal(text.clone()));
-                true
-            };
-            Place { item: last, is_new: false, part: parts.len() - 1, is_new_part }
+        _ => {
+            parts.push(part);
+            true
         }
-        (Piece::Text(text), _) => begin(items, Item::Message(vec![Part::Text(text.clone())])),
-        (Piece::Refusal(text), _) => begin(items, Item::Message(vec![Part::Refusal(text.clone())])),
-        (Piece::Call(delta), _) => call(items, delta, is_custom),
-    }
+    };
+    grown(parts.len() - 1, is_new_part)
 }
 
 fn call(items: &mut Vec<Item>, delta: &ToolDelta, is_custom: impl Fn(&str) -> bool) -> Place {

@@ -1,12 +1,14 @@
 //! A request of the Responses API as a chat.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::item;
-use crate::chat::{Content, Members, Message, Role, Tool, ToolFunction, into_raw, member, with_members};
+use crate::chat::{
+    JsonSchema, Members, Message, ResponseFormat, Role, Tool, ToolFunction, into_raw, member, with_members,
+};
 use crate::json::from_json;
 use crate::whole::Whole;
 use crate::{Error, Result, TaskRequest};
@@ -57,25 +59,6 @@ struct Format {
     name: Option<String>,
     description: Option<String>,
     schema: Option<Box<RawValue>>,
-    strict: Option<bool>,
-}
-
-/// The form of an answer in a chat's words.
-#[derive(Serialize)]
-struct ResponseFormat<'a> {
-    r#type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json_schema: Option<JsonSchema<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonSchema<'a> {
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schema: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
 }
 
@@ -260,11 +243,11 @@ impl Reading {
         match &asked.instructions {
             None => {}
             Some(Value::String(text)) if text.is_empty() => {}
-            Some(Value::String(text)) => messages.push(Message::new(Role::System, Some(Content::Text(text.clone())))),
-            Some(Value::Array(items)) => item::add(items, &mut messages)?,
+            Some(Value::String(text)) => messages.push(Message::text(Role::System, text.clone())),
+            Some(Value::Array(items)) => item::add("instructions", items, &mut messages)?,
             Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),
         }
-        item::add(&asked.input, &mut messages)?;
+        item::add("input", &asked.input, &mut messages)?;
         Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked })
     }
 }
