@@ -1,14 +1,40 @@
-//! Reads what the headers of a request say about its task, in one way for every family of routes.
+//! The way of a request to its task, which every family of routes shares: what the headers say about the task, and what
+//! is noted about it.
 
 use std::sync::Arc;
 
+use axum::response::Response;
 use http::{HeaderMap, HeaderName};
 
 use super::auth::Caller;
 use super::marks::{Marked, Marks};
+use super::reply::Failed;
+use super::state::AppState;
+use super::{access, request_id};
 use crate::router::RepeatKey;
 use crate::task::TraceContext;
-use crate::{Error, Result};
+use crate::{Error, Result, Submission};
+
+/// Answers a request by that route. `taken` is its task with the form of the answer, or the refusal of the request.
+///
+/// # Errors
+/// The refusal.
+pub(in crate::listener) async fn answered<F, A>(
+    state: &AppState,
+    route: &'static str,
+    head: Marked<'_>,
+    taken: Result<(Submission, F), Failed>,
+    answer: impl FnOnce(Submission, F) -> A,
+) -> Result<Response, Failed>
+where
+    A: Future<Output = Result<Response, Failed>>,
+{
+    let (submission, form) =
+        taken.inspect_err(|refusal| state.router.refused_at(route, refusal.error(), || trace(head)))?;
+    access::about(&submission);
+    let task = request_id::Task::from(&submission);
+    Ok(request_id::of_task(&task, answer(submission, form).await))
+}
 
 /// The header that names the session of a request, and of its answer.
 pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");

@@ -16,6 +16,7 @@ use http_body::Frame;
 use super::alarm::Alarm;
 use super::body::within;
 use crate::Result;
+use crate::config::ListenConfig;
 use crate::miner::Turn;
 use crate::router::{StreamEvent, Submission, TokenStream};
 
@@ -116,6 +117,24 @@ impl<L: Layout> http_body::Body for Events<L> {
         let is_more = ready!(self.poll_into(cx, &mut out));
         Poll::Ready(is_more.then(|| Ok(Frame::data(Bytes::from(out)))))
     }
+}
+
+/// Begins the stream of a submission in the layout that `layout` makes once the first events are there or the client has
+/// waited for a while.
+///
+/// # Errors
+/// The store's error if the task could not be written; the task's error if it failed before its first event.
+pub(in crate::listener) async fn begin<L: Layout>(
+    submission: Submission,
+    config: &ListenConfig,
+    layout: impl FnOnce(&Submission) -> L,
+) -> Result<Events<L>> {
+    submission.accepted().await?;
+    let keepalive = Duration::from_millis(config.keepalive_ms);
+    let mut tokens = submission.stream();
+    let first = first(&mut tokens, keepalive).await?;
+    let layout = layout(&submission);
+    Ok(Events::new(submission, tokens, first, layout, keepalive))
 }
 
 /// Waits for the first events, so that a task that fails before them is answered with a status of its own. It waits no

@@ -140,19 +140,6 @@ impl Router {
         Ok(task)
     }
 
-    /// The session and the id of the task with that number; `None`: there is no such task.
-    ///
-    /// # Errors
-    /// The store's error.
-    #[cfg(feature = "listener")]
-    pub(crate) async fn place_of(&self, gid: Gid) -> Result<Option<(SessionId, TaskId)>> {
-        let live = self.shared.core.lock().live.get(&gid).cloned();
-        if let Some(live) = live {
-            return Ok(Some((live.spec.session_id, live.spec.id)));
-        }
-        Ok(self.shared.store.task_by_gid(gid).await?.map(|task| (task.session_id, task.id)))
-    }
-
     /// A page of a session's tasks, oldest first.
     ///
     /// # Errors
@@ -205,16 +192,40 @@ impl Router {
     /// # Errors
     /// `NotFound`; the store's error if the task's end could not be written.
     pub async fn attach(&self, session: SessionId, id: TaskId) -> Result<Submission> {
-        if let Some(live) = self.shared.find(session, id) {
-            self.shared.written_down(&live).await?;
-            if live.attached.load(Ordering::Acquire) == 0 {
-                live.detached.store(true, Ordering::Release);
-            }
-            return Ok(Submission::new(self.shared.clone(), live, false));
+        match self.shared.find(session, id) {
+            Some(live) => self.attach_live(live).await,
+            None => self.attach_stored(self.stored(session, id).await?),
         }
-        let task = self.stored(session, id).await?;
+    }
+
+    /// Joins the task with that number, like [`attach`](Self::attach); `None`: there is no such task in a session that
+    /// `may_use` allows.
+    ///
+    /// # Errors
+    /// The store's error.
+    #[cfg(feature = "listener")]
+    pub(crate) async fn attach_gid(&self, gid: Gid, may_use: impl Fn(SessionId) -> bool) -> Result<Option<Submission>> {
+        let live = self.shared.core.lock().live.get(&gid).cloned();
+        if let Some(live) = live {
+            return if may_use(live.spec.session_id) { self.attach_live(live).await.map(Some) } else { Ok(None) };
+        }
+        let found = self.shared.store.task_by_gid(gid).await?;
+        let Some(mut task) = found.filter(|task| may_use(task.session_id)) else { return Ok(None) };
+        add_hashes(&mut task);
+        self.attach_stored(task).map(Some)
+    }
+
+    async fn attach_live(&self, live: Arc<Live>) -> Result<Submission> {
+        self.shared.written_down(&live).await?;
+        if live.attached.load(Ordering::Acquire) == 0 {
+            live.detached.store(true, Ordering::Release);
+        }
+        Ok(Submission::new(self.shared.clone(), live, false))
+    }
+
+    fn attach_stored(&self, task: Task) -> Result<Submission> {
         if task.state != TaskState::Ended {
-            return Err(unwritten(session, id));
+            return Err(unwritten(task.session_id, task.id));
         }
         Ok(Submission::new(self.shared.clone(), self.shared.rejoin(task), false))
     }

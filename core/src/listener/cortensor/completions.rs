@@ -1,7 +1,5 @@
 //! The routes that submit completions and chats: whole, streamed, or to be fetched later.
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -19,9 +17,9 @@ use crate::listener::extract::InPath;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{CortensorFailures, IdempotencyKey, ServerSentEvent, also};
 use crate::listener::reply::{self, Failed, Family};
-use crate::listener::sse::{self, Events};
+use crate::listener::sse;
 use crate::listener::state::AppState;
-use crate::listener::{access, body, intake, openai, request_id};
+use crate::listener::{body, intake, openai};
 use crate::model::{CompletionRecord, RequestKind, Scope, TaskRequest, Whole};
 use crate::router::{Intake, Submission, Wish};
 use crate::{Error, Result};
@@ -173,16 +171,8 @@ async fn submit(
         (false, true) => "/api/v1/completions/{session_id}",
         (false, false) => "/api/v1/completions",
     };
-    let (submission, form) = match take_in(state, caller, path_session, head, body, (chat, route)).await {
-        Ok(taken) => taken,
-        Err(refusal) => {
-            state.router.refused_at(route, refusal.error(), || intake::trace(head));
-            return Err(refusal);
-        }
-    };
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&task, answer(state, submission, form).await))
+    let taken = take_in(state, caller, path_session, head, body, (chat, route)).await;
+    intake::answered(state, route, head, taken, |submission, form| answer(state, submission, form)).await
 }
 
 /// Reads a body and submits it.
@@ -257,14 +247,7 @@ async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<
             accepted(&submission)
         }
         Form::Chat(reading) => Ok(openai::answer_chat(state, submission, *reading).await?),
-        Form::Stream => {
-            submission.accepted().await?;
-            let layout = CortensorStream::new(&submission);
-            let mut tokens = submission.stream();
-            let keepalive = Duration::from_millis(state.config.keepalive_ms);
-            let first = sse::first(&mut tokens, keepalive).await?;
-            Ok(sse::respond(Events::new(submission, tokens, first, layout, keepalive)))
-        }
+        Form::Stream => Ok(sse::respond(sse::begin(submission, &state.config, CortensorStream::new).await?)),
         Form::Whole => {
             let completion = submission.result().await?;
             reply::json(StatusCode::OK, &CompletionRecord::whole(&completion, state.router.config().compat_aliases))

@@ -1,7 +1,5 @@
 //! The route that answers a conversation.
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -15,7 +13,7 @@ use crate::listener::marks::Marked;
 use crate::listener::openapi::{AnthropicFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{access, body, intake, openai, request_id, sse};
+use crate::listener::{body, intake, openai, request_id, sse};
 use crate::model::Scope;
 use crate::model::messages::{Events, Message, MessagesRequest, Wishes, to_chat};
 use crate::{Result, Submission};
@@ -49,17 +47,9 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Failed> {
     let head = Marked::of(&headers);
-    let (submission, form) = match take_in(&state, &caller, head, body).await {
-        Ok(taken) => taken,
-        Err(refusal) => {
-            state.router.refused_at(ROUTE, refusal.error(), || intake::trace(head));
-            return Err(refusal);
-        }
-    };
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    let answer = respond(&state, submission, form).await.map_err(failed);
-    let mut response = request_id::of_task(&task, answer);
+    let taken = take_in(&state, &caller, head, body).await;
+    let answer = async |submission, form| respond(&state, submission, form).await.map_err(failed);
+    let mut response = intake::answered(&state, ROUTE, head, taken, answer).await?;
     if let Some(id) = response.headers().get(request_id::HEADER).cloned() {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -107,13 +97,9 @@ async fn respond(state: &AppState, submission: Submission, form: Form) -> Result
 }
 
 async fn stream(state: &AppState, submission: Submission, wishes: Wishes, id: String) -> Result<Response> {
-    submission.accepted().await?;
-    let keepalive = Duration::from_millis(state.config.keepalive_ms);
-    let mut tokens = submission.stream();
-    let first = sse::first(&mut tokens, keepalive).await?;
-    let layout = MessageStream::new(Events::new(id, submission.answering_model(), wishes));
     let named = openai::Named::from(&submission);
-    let mut response = sse::respond(sse::Events::new(submission, tokens, first, layout, keepalive));
+    let layout = |submission: &Submission| MessageStream::new(Events::new(id, submission.answering_model(), wishes));
+    let mut response = sse::respond(sse::begin(submission, &state.config, layout).await?);
     named.tell(response.headers_mut());
     Ok(response)
 }

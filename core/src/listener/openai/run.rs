@@ -1,7 +1,5 @@
 //! The way from a body to an answer, which all routes that make tasks share.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -298,19 +296,17 @@ async fn unary(submission: Submission, reading: Reading) -> Result<Answer> {
 }
 
 async fn stream(state: &AppState, submission: Submission, reading: Reading) -> Result<Answer> {
-    submission.accepted().await?;
-    let keepalive = Duration::from_millis(state.config.keepalive_ms);
-    let mut tokens = submission.stream();
-    let first = sse::first(&mut tokens, keepalive).await?;
-    let request = reading.request(&submission);
-    let layout = ChunkWriter::new(StreamSpec {
-        kind: request.kind,
-        gid: submission.gid(),
-        created: submission.created(),
-        model: submission.answering_model(),
-        include_usage: reading.usage,
-        echo: request.prompt.clone().filter(|_| answer::echoes(request)),
-    });
     let named = Named::from(&submission);
-    Ok(Answer::Events(named, Box::new(Events::new(submission, tokens, first, layout, keepalive))))
+    let layout = |submission: &Submission| {
+        let request = reading.request(submission);
+        ChunkWriter::new(StreamSpec {
+            kind: request.kind,
+            gid: submission.gid(),
+            created: submission.created(),
+            model: submission.answering_model(),
+            include_usage: reading.usage,
+            echo: request.prompt.clone().filter(|_| answer::echoes(request)),
+        })
+    };
+    Ok(Answer::Events(named, Box::new(sse::begin(submission, &state.config, layout).await?)))
 }

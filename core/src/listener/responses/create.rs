@@ -15,7 +15,7 @@ use crate::listener::marks::{Marked, Marks};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{access, body, intake, openai, request_id};
+use crate::listener::{body, intake, openai, request_id};
 use crate::model::chat::{Content, Message, Piece, Role, Said, into_raw};
 use crate::model::responses::{Asked, Ended, Named, Resource, ResponsesRequest, to_chat};
 use crate::model::{Answer, Function, Scope, ToolCall};
@@ -48,16 +48,9 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Failed> {
     let head = Marked::of(&headers);
-    let (submission, form) = match take_in(&state, &caller, head, body).await {
-        Ok(taken) => taken,
-        Err(refusal) => {
-            state.router.refused_at(ROUTE, refusal.error(), || intake::trace(head));
-            return Err(refusal);
-        }
-    };
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    Ok(request_id::of_task(&task, respond(&state, submission, form).await.map_err(failed)))
+    let taken = take_in(&state, &caller, head, body).await;
+    let answer = async |submission, form| respond(&state, submission, form).await.map_err(failed);
+    intake::answered(&state, ROUTE, head, taken, answer).await
 }
 
 /// The form in which the caller reads the answer.

@@ -6,7 +6,7 @@ use crate::listener::auth::Caller;
 use crate::listener::request_id;
 use crate::listener::state::AppState;
 use crate::model::responses::Asked;
-use crate::model::{Completion, Retention, TaskState};
+use crate::model::{Completion, Retention, SessionId, TaskState};
 use crate::{Error, ErrorKind, Result, Submission};
 
 /// A response that was found.
@@ -25,16 +25,13 @@ pub(super) async fn find(state: &AppState, caller: &Caller, id: &str, param: &st
     let unknown =
         || Error::not_found(format!("there is no response {id:?}")).with_code("response_not_found").with_param(param);
     let (created, gid) = id.strip_prefix("resp_").and_then(request_id::task_of).ok_or_else(unknown)?;
-    let (session, task) = state.router.place_of(gid).await?.ok_or_else(unknown)?;
     let allowed = caller.sessions();
-    if !allowed.is_empty() && !allowed.contains(&session) {
-        return Err(unknown());
-    }
-    // Some of it may still be in memory, but a caller must not depend on that.
-    if state.router.session(session)?.spec.retention != Retention::All {
-        return Err(unknown());
-    }
-    let submission = state.router.attach(session, task).await?;
+    let may_use = |session: SessionId| {
+        (allowed.is_empty() || allowed.contains(&session))
+            // Some of it may still be in memory, but a caller must not depend on that.
+            && state.router.session(session).is_ok_and(|session| session.spec.retention == Retention::All)
+    };
+    let submission = state.router.attach_gid(gid, may_use).await?.ok_or_else(unknown)?;
     let is_own = submission.state().key_id.as_deref() == Some(caller.id());
     if submission.created() != created || !(is_own || caller.administers().is_ok()) {
         return Err(unknown());

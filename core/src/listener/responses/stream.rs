@@ -29,19 +29,21 @@ pub(super) async fn respond(
     asked: Asked,
     after: Option<u64>,
 ) -> Result<Response> {
-    submission.accepted().await?;
-    let keepalive = Duration::from_millis(state.config.keepalive_ms);
-    let mut tokens = submission.stream();
-    let first = match after {
-        None => sse::first(&mut tokens, keepalive).await?,
-        // A reader that comes back learns of a failure by an event, as it would have before.
-        Some(_) => None,
-    };
-    let events = Events::new(named(&submission), asked, after);
-    let events = if submission.is_in_one_piece() { events.of_whole() } else { events };
-    let layout = ResponseStream { events, ended_at: submission.state().ended_at.map(Timestamp::as_secs) };
     let names = openai::Named::from(&submission);
-    let mut response = sse::respond(sse::Events::new(submission, tokens, first, layout, keepalive));
+    let layout = |submission: &Submission| {
+        let events = Events::new(named(submission), asked, after);
+        let events = if submission.is_in_one_piece() { events.of_whole() } else { events };
+        ResponseStream { events, ended_at: submission.state().ended_at.map(Timestamp::as_secs) }
+    };
+    let events = if after.is_none() {
+        sse::begin(submission, &state.config, layout).await?
+    } else {
+        // A reader that comes back learns of a failure by an event, as it would have before.
+        submission.accepted().await?;
+        let (tokens, layout) = (submission.stream(), layout(&submission));
+        sse::Events::new(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms))
+    };
+    let mut response = sse::respond(events);
     names.tell(response.headers_mut());
     Ok(response)
 }
