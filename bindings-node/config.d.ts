@@ -36,7 +36,7 @@ export interface RouterConfig {
   miners?: MinersOptions;
   /** Prices of models, from which the usage gets its cost. */
   prices?: PricesOptions;
-  /** OpenAI-compatible servers. */
+  /** Model servers that the router calls. */
   upstream?: UpstreamOptions[];
 }
 
@@ -386,10 +386,12 @@ export interface ModelPriceOptions {
   cachedInput?: number;
 }
 
-/** OpenAI-compatible servers. */
+/** Model servers that the router calls. */
 export interface UpstreamOptions {
   /** The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path. */
   url: string;
+  /** The API that it speaks: `openai` (chats, completions and embeddings), `anthropic` (the Messages API alone), or `responses` (OpenAI's Responses API alone). The last two serve chats, which the router translates. Default `openai`. */
+  api?: string;
   /** The name; the URL's host and port if it is empty. */
   name?: string;
   /** The models to offer. Empty: the models that the server's `/models` lists. */
@@ -428,7 +430,9 @@ export interface UpstreamOptions {
   maxAnswerHeadBytes?: number;
   /** Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`. */
   streamUsage?: string;
-  /** Whether the server makes embeddings. Default `true`. */
+  /** The most tokens to generate for a request that gives no limit, at a server with the `anthropic` API, whose requests need one. Default 4096. */
+  defaultMaxTokens?: number;
+  /** Whether the server makes embeddings. Default `true`; only a server with the `openai` API does. */
   embeddings?: boolean;
   /** Whether the server continues a last message of the assistant (vLLM, llama.cpp) and so can finish an answer that another miner began. Default `false`. */
   continues?: boolean;

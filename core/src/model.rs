@@ -28,6 +28,4 @@ pub(crate) use cortensor_router_model::internals::{
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};
-pub(crate) use cortensor_router_model::{absent, shape, whole};
-#[cfg(feature = "listener")]
-pub(crate) use cortensor_router_model::{chat, messages, responses};
+pub(crate) use cortensor_router_model::{absent, chat, messages, responses, shape, whole};

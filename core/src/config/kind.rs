@@ -104,7 +104,7 @@ kinds! {
     Integer: u16, u32, u64, usize, NonZeroU16, NonZeroU64, NonZeroUsize;
     Number: f64;
     Text: String, IpAddr, PathBuf, super::Anonymous, super::Durability, super::StreamUsage, super::UnknownSession,
-        crate::model::OnFailure, crate::model::Scope;
+        super::UpstreamApi, crate::model::OnFailure, crate::model::Scope;
     TextMap: BTreeMap<String, String>;
 }
 

@@ -67,6 +67,8 @@ pub use storage::{RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
 #[doc(hidden)]
 pub use typescript::typescript;
+#[doc(hidden)]
+pub use upstream::UpstreamApi;
 pub use upstream::{StreamUsage, UpstreamConfig};
 
 use serde::{Deserialize, Serialize};
@@ -137,7 +139,7 @@ pub struct Config {
     pub miners: MinersConfig,
     /// Prices of models, from which the usage gets its cost.
     pub prices: PricesConfig,
-    /// OpenAI-compatible servers.
+    /// Model servers that the router calls.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
 }

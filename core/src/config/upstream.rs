@@ -1,4 +1,4 @@
-//! OpenAI-compatible servers that the router calls.
+//! Model servers that the router calls.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +23,20 @@ pub enum StreamUsage {
     Off,
 }
 
+/// The API that an upstream speaks.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamApi {
+    /// OpenAI's chats, completions and embeddings.
+    #[default]
+    OpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// OpenAI's Responses API.
+    Responses,
+}
+
 documented! {
 /// One upstream.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,6 +44,10 @@ documented! {
 pub struct UpstreamConfig {
     /// The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path.
     pub url: String,
+    /// The API that it speaks: `openai` (chats, completions and embeddings), `anthropic` (the Messages API alone), or
+    /// `responses` (OpenAI's Responses API alone). The last two serve chats, which the router translates. Default
+    /// `openai`.
+    pub api: UpstreamApi,
     /// The name; the URL's host and port if it is empty.
     #[serde(with = "absent::text")]
     pub name: Option<String>,
@@ -77,7 +95,10 @@ pub struct UpstreamConfig {
     /// Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had:
     /// `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`.
     pub stream_usage: StreamUsage,
-    /// Whether the server makes embeddings. Default `true`.
+    /// The most tokens to generate for a request that gives no limit, at a server with the `anthropic` API, whose
+    /// requests need one. Default 4096.
+    pub default_max_tokens: u64,
+    /// Whether the server makes embeddings. Default `true`; only a server with the `openai` API does.
     pub embeddings: bool,
     /// Whether the server continues a last message of the assistant (vLLM, llama.cpp) and so can finish an answer
     /// that another miner began. Default `false`.
@@ -91,6 +112,7 @@ impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
             url: String::new(),
+            api: UpstreamApi::OpenAi,
             name: None,
             models: Vec::new(),
             aliases: BTreeMap::new(),
@@ -110,6 +132,7 @@ impl Default for UpstreamConfig {
             max_answer_headers: 256,
             max_answer_head_bytes: 400 << 10,
             stream_usage: StreamUsage::Auto,
+            default_max_tokens: 4_096,
             embeddings: true,
             continues: false,
             dedicated: false,
@@ -146,6 +169,11 @@ impl UpstreamConfig {
     /// The key, from the configuration or the environment.
     pub fn key(&self) -> Option<String> {
         super::secret(self.api_key.as_ref(), self.api_key_env.as_ref())
+    }
+
+    /// Whether the server makes embeddings.
+    pub(crate) fn makes_embeddings(&self) -> bool {
+        self.embeddings && self.api == UpstreamApi::OpenAi
     }
 
     /// Checks every field; `index` is its place in the list.
@@ -186,6 +214,13 @@ impl UpstreamConfig {
                 at("max_answer_head_bytes"),
                 "max_answer_head_bytes must be 4096 to 16777216 (4 KiB to 16 MiB)",
             ));
+        }
+        if self.default_max_tokens == 0 {
+            return Err(Error::invalid(at("default_max_tokens"), "default_max_tokens must be at least 1"));
+        }
+        if self.continues && self.api == UpstreamApi::Responses {
+            let words = "continues must be false: a server with the responses API begins each answer anew";
+            return Err(Error::invalid(at("continues"), words));
         }
         if let Some(variable) = &self.api_key_env
             && self.key().is_none()

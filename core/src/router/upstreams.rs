@@ -15,7 +15,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         .kind(MinerKind::Upstream)
         .models(config.models.clone())
         .weight(config.weight)
-        .embeddings(config.embeddings)
+        .embeddings(config.makes_embeddings())
         .dedicated(config.dedicated)
         .features(config.continues.then_some(CONTINUE));
     spec.owner.clone_from(&config.owner);

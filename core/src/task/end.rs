@@ -107,6 +107,10 @@ pub(crate) fn error_of(cause: EndCause, failure: Option<&Failure>) -> Error {
                 Error::new(ErrorKind::Overloaded, format!("every miner has too much to do: {}", words()))
                     .with_retry_after_ms(retry_after_ms)
             }
+            // The API of the miners' servers has no word for something in the request.
+            Some(FailClass::Refused) if failure.is_some_and(|f| f.http_status == Some(400)) => {
+                Error::new(ErrorKind::InvalidArgument, words())
+            }
             Some(FailClass::Refused) => Error::new(ErrorKind::PermissionDenied, words()).with_code("upstream_refused"),
             Some(FailClass::Model) => Error::new(ErrorKind::NotFound, words()).with_code("model_not_found"),
             _ => Error::new(

@@ -50,6 +50,11 @@ impl Upstream {
         seen.filter(|seen| !seen.path().ends_with("/models")).map(|seen| seen.body).collect()
     }
 
+    /// The heads of all requests.
+    pub fn heads(&self) -> Vec<String> {
+        self.mock.seen().into_iter().map(|seen| seen.head).collect()
+    }
+
     /// Waits until the router hangs up on an answer that never ends.
     pub async fn hung_up(&self) {
         self.mock.hung_up().await;

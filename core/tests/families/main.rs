@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
+mod servers;
+
 use std::path::Path;
 
 use cortensor_router::config::{Durability, StorageConfig};

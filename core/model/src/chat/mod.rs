@@ -2,6 +2,7 @@
 //!
 //! A chat that only passes through the router never becomes these records: its bytes go on as they came.
 
+mod chunk;
 mod content;
 mod either;
 mod event;
@@ -9,9 +10,12 @@ mod fault;
 mod format;
 mod member;
 mod message;
+mod request;
 mod said;
 mod tool;
+mod written;
 
+pub use chunk::{Chunks, Heard};
 pub use content::{Content, File, ImageUrl, Part};
 pub use either::TextOr;
 pub use event::write_event;
@@ -19,5 +23,7 @@ pub use fault::{missing, unsupported};
 pub use format::{JsonSchema, ResponseFormat};
 pub use member::{Members, fault_in, member, with_members};
 pub use message::{Message, Role, into_raw};
+pub use request::{Form, Offer, Request, Schema, unsayable};
 pub use said::{Piece, Said, arguments_object};
 pub use tool::{Tool, ToolChoice, ToolFunction};
+pub use written::Written;

@@ -31,7 +31,7 @@ pub use members::{elements, last, members};
 pub use outline::{Outline, Outlined};
 pub use quoted::{Quoted, Said};
 pub use repair::{repaired, utf8};
-pub use reply::{Body, Choice, Reply, Sole, is_end};
+pub use reply::{Body, Choice, Reply, Sole, is_end, number};
 pub use scan::Cursor;
 pub use split::{Words, split};
 pub use text::Joint;

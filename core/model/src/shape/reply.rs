@@ -342,7 +342,7 @@ where
 }
 
 /// A count: an integer, a number with a fraction that is cut off, or either as a text. Not below 0.
-fn number(value: Json<'_>) -> Option<u64> {
+pub fn number(value: Json<'_>) -> Option<u64> {
     let digits = value.get().trim_matches('"');
     digits
         .parse()

@@ -7,6 +7,8 @@
 //! | completion, `prompt_type` 1 | `/completions` | the prompt, unchanged |
 //! | embedding | `/embeddings` | the input, unchanged |
 //!
+//! An upstream that speaks another API gets a chat in the words of that API ([`speech`](super::speech)).
+//!
 //! Fields that the router does not know are forwarded unchanged. Fields that only a router understands
 //! ([`OWN_FIELDS`]) are not forwarded, because hosted APIs refuse unknown fields.
 
@@ -64,8 +66,13 @@ impl Route {
     }
 }
 
+/// The parameters of a request that go to a server.
+pub(super) fn forwarded(request: &TaskRequest) -> impl Iterator<Item = (&str, &RawValue)> {
+    request.params().others().filter(|(key, _)| !OWN_FIELDS.contains(key))
+}
+
 /// The fields that the router adds on its own, which strict hosts refuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct OwnFields {
     /// `stream_options.include_usage`.
     pub(super) usage: bool,
@@ -185,10 +192,8 @@ pub(super) fn write(
             (Some(options), false) => object.raw("stream_options", options),
         }
     }
-    for (key, value) in params.others() {
-        if !OWN_FIELDS.contains(&key) {
-            object.raw(key, value);
-        }
+    for (key, value) in forwarded(request) {
+        object.raw(key, value);
     }
     object.end()
 }

@@ -17,9 +17,11 @@ use super::head::Head;
 use super::link::{BodyError, Link, Part};
 use super::pool::SendError;
 use super::request::Outgoing;
+use super::speech::{self, Speech};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, refusal, upstream_name};
 use crate::miner::{Chunk, Emit, FailClass, Failure, Job, Turn};
+use crate::model::chat::Written;
 use crate::model::shape::{Json, Outlined, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
 
@@ -67,10 +69,14 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
     let model = asked.map(|model| upstream_name(&shared.config, model)).or(default_model.as_deref());
     let partial = job.info().partial.as_deref();
-    let mut own = shared.refused_fields.allowed(shared.config.stream_usage);
+    let said = speech::said(&shared.config, &shared.name, job, model)?;
+    let mut own = match said {
+        None => shared.refused_fields.allowed(shared.config.stream_usage),
+        Some(_) => OwnFields::default(),
+    };
     let mut refused_before = false;
     let (link, head) = loop {
-        let asked = asked_for(shared, job, model, own);
+        let asked = asked_for(shared, job, model, own, said.as_ref());
         let sent = shared.pool.send(asked, &|| job.may_try_again()).await;
         let (link, head) = sent.map_err(|e| unanswered(shared, e))?;
         job.alive();
@@ -101,7 +107,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>
             return Ok((cut(shared, job, route, &body)?, None));
         }
         let read = if route == Route::Embeddings { embedded } else { unary };
-        let answer = read_body(&shared.name, body, read)?;
+        let answer = read_body(&shared.name, as_a_chat(shared, body), read)?;
         match &answer.raw {
             Some(raw) if job.stream() && route != Route::Embeddings => {
                 let pieced = in_pieces(shared, job, raw).await?;
@@ -112,8 +118,9 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>
     }
 }
 
-/// The request of a job, with the headers of the trace context that it belongs to.
-fn asked_for(shared: &Shared, job: &Job, model: Option<&str>, own: OwnFields) -> Outgoing {
+/// The request of a job, with the headers of the trace context that it belongs to. `said`: its body, if the upstream
+/// speaks another API than OpenAI's.
+fn asked_for(shared: &Shared, job: &Job, model: Option<&str>, own: OwnFields, said: Option<&Written>) -> Outgoing {
     let (request, info) = (job.request(), job.info());
     let context = [("traceparent", &info.traceparent), ("tracestate", &info.tracestate)];
     let lines: SmallVec<[_; 2]> = context
@@ -121,8 +128,9 @@ fn asked_for(shared: &Shared, job: &Job, model: Option<&str>, own: OwnFields) ->
         .filter_map(|(name, value)| Some((name, value.as_deref().filter(|value| is_line(value))?)))
         .collect();
     let head = Route::of(request).head(shared.pool.endpoint());
-    Outgoing::post(head, &lines, ask::size(request), |bytes| {
-        ask::write(bytes, request, model, job.stream(), info.partial.as_deref(), own)
+    Outgoing::post(head, &lines, ask::size(request), |bytes| match said {
+        None => ask::write(bytes, request, model, job.stream(), info.partial.as_deref(), own),
+        Some(said) => said.write(bytes),
     })
 }
 
@@ -143,12 +151,20 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
     if route == Route::Embeddings {
         return Err(too_large());
     }
-    let answer = read_body(&shared.name, closed(body).into(), unary).map_err(|_| too_large())?;
+    let answer = read_body(&shared.name, as_a_chat(shared, closed(body).into()), unary).map_err(|_| too_large())?;
     let mut answer = answer.finish_reason(FinishReason::Length).raw(None);
     if job.stream() && job.emit(String::from(std::mem::take(&mut answer.text))) == Emit::Cancelled {
         return Err(cancelled_failure());
     }
     Ok(answer)
+}
+
+/// The body of an answer in the words of a chat.
+fn as_a_chat(shared: &Shared, body: Bytes) -> Bytes {
+    match Speech::of(&shared.config) {
+        None => body,
+        Some(speech) => speech.whole(body),
+    }
 }
 
 /// Emits a whole answer as the pieces of a stream.
@@ -193,6 +209,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
     let mut assembly = Assembly::new(wish(shared, job));
+    let mut speech = Speech::of(&shared.config);
     let mut end = None;
     let mut turn = Turn::default();
     loop {
@@ -210,10 +227,14 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
                 drop(event);
                 emit(job, chunk)?
             } else {
-                let Some(chunks) = read_event(&shared.name, &mut assembly, event)? else {
+                let Some(chunks) = hear(shared, &mut assembly, speech.as_mut(), event)? else {
                     return Ok((assembly.into_answer(&shared.name)?, Some(link)));
                 };
-                emit_all(job, chunks)?
+                let is_full = emit_all(job, chunks)?;
+                if speech.as_ref().is_some_and(Speech::is_over) {
+                    return Ok((assembly.into_answer(&shared.name)?, Some(link)));
+                }
+                is_full
             };
             if is_full {
                 // The reader is slow, so that these bytes may wait for long.
@@ -236,7 +257,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             if let Some(event) = reader.rest()
                 && (event.is_error || is_done(&event) || serde_json::from_slice::<IgnoredAny>(&event.data).is_ok())
             {
-                match read_event(&shared.name, &mut assembly, event)? {
+                match hear(shared, &mut assembly, speech.as_mut(), event)? {
                     Some(chunks) => pass_on(job, chunks).await?,
                     None => done = true,
                 }
@@ -252,6 +273,20 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer,
             Some(Err(e)) => end = Some(e.to_string()),
             None => end = Some("the connection ended".to_owned()),
         }
+    }
+}
+
+/// The pieces of one event of a stream in the words of the upstream's API; `None`: it was the last one.
+fn hear(
+    shared: &Shared,
+    assembly: &mut Assembly,
+    speech: Option<&mut Speech>,
+    event: Event,
+) -> Result<Option<Chunks>, Failure> {
+    match speech {
+        None => read_event(&shared.name, assembly, event),
+        Some(_) if is_done(&event) => Ok(None),
+        Some(speech) => speech.read(&shared.name, assembly, event),
     }
 }
 

@@ -3,17 +3,21 @@
 use http::Uri;
 
 use super::request::Outgoing;
-use crate::config::UpstreamConfig;
+use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 const AGENT: &str = concat!("cortensor-router/", env!("CARGO_PKG_VERSION"));
 
+/// The version of Anthropic's API that the router speaks.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
 /// The address of an upstream. It has no `Debug`, because the heads hold the key.
 pub(super) struct Endpoint {
     /// The scheme and authority to which the connector connects.
     pub(super) origin: Uri,
-    /// The heads of requests with a body, without the length of the body.
+    /// The heads of requests with a body, without the length of the body. A chat goes to the route of the API that the
+    /// upstream speaks.
     pub(super) chat: Box<[u8]>,
     pub(super) completions: Box<[u8]>,
     pub(super) embeddings: Box<[u8]>,
@@ -52,7 +56,19 @@ impl Endpoint {
             let url = shown_url(&config.url);
             return Err(Error::invalid("upstream.api_key", format!("the key of {url} holds bytes no header may hold")));
         }
-        let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let chat = match config.api {
+            UpstreamApi::OpenAi => "/chat/completions",
+            UpstreamApi::Anthropic => "/messages",
+            UpstreamApi::Responses => "/responses",
+        };
+        let key = match (key, config.api) {
+            (key, UpstreamApi::Anthropic) => {
+                let key = key.map(|key| format!("x-api-key: {key}\r\n")).unwrap_or_default();
+                format!("{key}anthropic-version: {ANTHROPIC_VERSION}\r\n")
+            }
+            (Some(key), _) => format!("authorization: Bearer {key}\r\n"),
+            (None, _) => String::new(),
+        };
         // Without `accept-encoding` the upstream may choose any coding (RFC 9110, section 12.5.3), but the router
         // forwards the bytes unchanged.
         let lines = format!(
@@ -65,7 +81,7 @@ impl Endpoint {
         };
         Ok(Self {
             origin: format!("{scheme}://{authority}").parse().map_err(|e| wrong(&format!("is no URL: {e}")))?,
-            chat: post("/chat/completions")?,
+            chat: post(chat)?,
             completions: post("/completions")?,
             embeddings: post("/embeddings")?,
             models: at("/models")?,

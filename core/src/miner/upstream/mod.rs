@@ -1,5 +1,7 @@
 //! Miners behind HTTP: any server that speaks OpenAI's API (llama.cpp, vLLM, Ollama, SGLang, hosted services).
 //!
+//! A server may speak another API instead ([`speech`]).
+//!
 //! One [`UpstreamMiner`] represents one server. Each job becomes one request ([`ask`]). The answer is read part by part
 //! ([`call`]) over a connection ([`link`]) of the pool ([`pool`]). Bodies are parsed only as far as the router needs:
 //! text, finish reason, usage. All other members are forwarded as the bytes that came, and cannot make an answer fail.
@@ -39,6 +41,7 @@ mod receiver;
 mod recorded;
 mod refusal;
 mod request;
+mod speech;
 mod sse;
 #[cfg(test)]
 mod tests;
@@ -65,7 +68,7 @@ use super::{Failure, Job, Miner};
 use crate::Result;
 use crate::config::{LimitsConfig, StreamUsage, UpstreamConfig};
 
-/// A server that speaks OpenAI's API, as a miner.
+/// A server that speaks OpenAI's API or another that the router can translate, as a miner.
 ///
 /// [`offer`](Miner::offer) spawns a tokio task and must be called within a tokio runtime. The program that uses the
 /// miner must also run its [`probe`](Self::probe) and listen to [`on_credits`](Self::on_credits).

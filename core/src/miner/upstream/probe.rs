@@ -169,7 +169,7 @@ impl UpstreamProbe {
             up: true,
             models,
             max_context_tokens: listing.max_context_tokens,
-            embeddings: config.embeddings,
+            embeddings: config.makes_embeddings(),
             ..ProbeReport::default()
         }
     }

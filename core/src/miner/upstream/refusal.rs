@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::Error;
 use crate::miner::{FailClass, Failure};
 
 /// Phrases by which llama.cpp, vLLM, Ollama, SGLang, TGI and OpenAI say that a prompt exceeds the context.
@@ -41,7 +42,11 @@ const KINDS: &[(&[&str], FailClass)] = &[
     (&["rate_limit", "overloaded", "insufficient_quota", "unavailable"], FailClass::Overloaded),
     (&["authentication", "invalid_api_key", "billing"], FailClass::Credentials),
     (&["permission"], FailClass::Refused),
-    (&["invalid_request", "badrequest", "bad_request", "content_filter", "content_policy"], FailClass::Invalid),
+    (&["request_too_large"], FailClass::Context),
+    (
+        &["invalid_request", "badrequest", "bad_request", "content_filter", "content_policy", "invalid_prompt"],
+        FailClass::Invalid,
+    ),
 ];
 
 /// Members that may hold an error's message, the likeliest first.
@@ -91,6 +96,21 @@ pub(super) fn reported(name: &str, body: Bytes) -> Failure {
         format!("the upstream {name} reported: {words}")
     });
     Failure { class, message, http_status: status, retry_after_ms: None, raw: is_json.then_some(body) }
+}
+
+/// The failure of a request that the API of this upstream has no words for. Another upstream may have them.
+pub(super) fn unsayable(name: &str, error: &Error) -> Failure {
+    let said = serde_json::json!({
+        "message": error.message(),
+        "type": "invalid_request_error",
+        "param": error.details().param,
+        "code": error.code(),
+    });
+    Failure {
+        http_status: Some(StatusCode::BAD_REQUEST.as_u16()),
+        raw: Some(serde_json::json!({"error": said}).to_string().into()),
+        ..Failure::new(FailClass::Refused, format!("the upstream {name} cannot serve the request: {}", error.message()))
+    }
 }
 
 /// The failure of an answer that the router cannot read. Another miner's answer may be readable.

@@ -1,0 +1,125 @@
+//! The chunks of a chat's stream, for the events of a server that speaks another API.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::Usage;
+use crate::shape::{Join, Json, Reply};
+
+/// The words of a server's event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// These chunks of a chat; none: a sign of life, or something that a chat has no place for.
+    Chunks(Vec<String>),
+    /// These chunks, and the end of the stream.
+    Over(Vec<String>),
+    /// The end of the stream by an error, in a form that every reader of errors knows.
+    Failed(String),
+    /// No event of the API.
+    Foreign,
+}
+
+/// Writes chunks. Texts come as JSON and go out as they came, so that even half of a surrogate pair is kept.
+#[derive(Debug)]
+pub struct Chunks {
+    /// The members that all chunks share.
+    head: String,
+    begun: bool,
+    ready: Vec<String>,
+}
+
+impl Chunks {
+    /// Chunks of an answer that was asked for at that Unix second.
+    pub fn new(created: u64) -> Self {
+        let head = format!(r#""object":"chat.completion.chunk","created":{created}"#);
+        Self { head, begun: false, ready: Vec::new() }
+    }
+
+    /// Names the answer and its model in all further chunks.
+    pub fn name(&mut self, id: Option<Json<'_>>, model: Option<Json<'_>>) {
+        for (name, value) in [("id", id), ("model", model)] {
+            if let Some(value) = value.filter(|value| value.is_string()) {
+                // Writing to a text cannot fail.
+                let _ = write!(self.head, r#","{name}":{}"#, value.get());
+            }
+        }
+    }
+
+    /// Adds a piece of the text member with that name, such as `content`.
+    pub fn text(&mut self, name: &str, text: Json<'_>) {
+        if text.is_string() && !text.is_blank() {
+            self.delta(&format!(r#""{name}":{}"#, text.get()));
+        }
+    }
+
+    /// Begins the call of a tool with that number.
+    pub fn call(&mut self, number: u64, id: Option<Json<'_>>, name: Option<Json<'_>>) {
+        let mut call = format!(r#"{{"index":{number},"type":"function""#);
+        if let Some(id) = id.filter(|id| id.is_string()) {
+            let _ = write!(call, r#","id":{}"#, id.get());
+        }
+        let name = name.filter(|name| name.is_string()).map_or("\"\"", Json::get);
+        let _ = write!(call, r#","function":{{"name":{name},"arguments":""}}}}"#);
+        self.delta(&format!(r#""tool_calls":[{call}]"#));
+    }
+
+    /// Adds a piece of the arguments of a call. `arguments` is a text in JSON.
+    pub fn arguments(&mut self, number: u64, arguments: &str) {
+        let call = format!(r#"{{"index":{number},"function":{{"arguments":{arguments}}}}}"#);
+        self.delta(&format!(r#""tool_calls":[{call}]"#));
+    }
+
+    /// Adds members of the first choice beside its piece, such as log probabilities.
+    pub fn beside(&mut self, members: &str) {
+        self.choice("", members, None);
+    }
+
+    /// Says why the answer ends; `members` are further ones of the choice.
+    pub fn end(&mut self, reason: &str, members: &str) {
+        self.choice("", members, Some(reason));
+    }
+
+    /// Says how many tokens there were.
+    pub fn usage(&mut self, usage: Usage) {
+        let usage = usage.in_json();
+        let usage = json!({
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        });
+        self.ready.push(format!(r#"{{{},"choices":[],"usage":{usage}}}"#, self.head));
+    }
+
+    /// The chunks since the last call.
+    pub fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// The whole answer that all chunks since the last call make.
+    pub fn whole(&mut self) -> String {
+        let mut join = Join::new(usize::MAX);
+        for chunk in self.take() {
+            if let Some(reply) = Reply::of(&chunk) {
+                join.take(&reply);
+            }
+        }
+        join.into_json("stop")
+    }
+
+    fn delta(&mut self, members: &str) {
+        self.choice(members, "", None);
+    }
+
+    fn choice(&mut self, delta: &str, members: &str, reason: Option<&str>) {
+        let role = if std::mem::replace(&mut self.begun, true) { "" } else { r#""role":"assistant""# };
+        let comma = if role.is_empty() || delta.is_empty() { "" } else { "," };
+        let reason = reason.map_or_else(|| "null".to_owned(), |reason| json!(reason).to_string());
+        let head = &self.head;
+        self.ready.push(format!(
+            r#"{{{head},"choices":[{{"index":0,"delta":{{{role}{comma}{delta}}}{members},"finish_reason":{reason}}}]}}"#
+        ));
+    }
+}
