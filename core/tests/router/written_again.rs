@@ -6,7 +6,7 @@ use std::time::Duration;
 use cortensor_router::config::Config;
 use cortensor_router::internals::store::Store;
 use cortensor_router::listener::Listener;
-use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, Task, TaskId, TaskRequest, TaskState};
+use cortensor_router::model::{Answer, MinerSpec, Outcome, SessionId, Standing, Task, TaskId, TaskRequest, TaskState};
 use cortensor_router::{Error, ErrorKind, Router, StreamEvent, SubmitOptions, TokenStream};
 use cortensor_router_testkit::{Hand, dial_in};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -153,6 +153,43 @@ async fn a_task_whose_end_cannot_be_kept_runs_again_without_a_restart() {
     assert_eq!(again.result().await.unwrap().answer.text, "second run");
     // No reader takes pieces of both runs for one text.
     assert_eq!(read("first ", again.stream_after(seq)).await, ("second run".into(), 1));
+    router.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_on_a_lost_run_says_nothing_about_the_next_one() {
+    let mut config = Config::default();
+    config.limits.recent_bytes = 1;
+    config.dispatch.verdict_timeout_ms = 3_600_000;
+    let (router, mut one, store, mut asked) = open(config).await;
+    let mut two = Hand::join(&router, MinerSpec::new("two", 1));
+    let mut vectors = Hand::join(&router, MinerSpec::new("vectors", 2).models(["embed"]).embeddings(true));
+    let how = serde_json::from_str(r#"{"match":"embedding","match_model":"embed"}"#).unwrap();
+    let request = TaskRequest::completion("x").max_miners(2).validation(how);
+    let task = router.submit(SessionId(0), request, SubmitOptions::default().detach(true)).await.unwrap();
+    let id = task.task_id();
+    one.wait().await.finish(Answer::default().text("a"));
+    two.wait().await.finish(Answer::default().text("b"));
+    let first = vectors.wait().await;
+    let cancel = tokio::spawn({
+        let router = router.clone();
+        async move { router.cancel(SessionId(0), id).await }
+    });
+    refuse_end(&store, &mut asked).await;
+    assert_eq!(cancel.await.unwrap().unwrap_err().code(), "store_unavailable");
+
+    one.wait().await.finish(Answer::default().text("c"));
+    two.wait().await.finish(Answer::default().text("d"));
+    let second = vectors.wait().await;
+    let again = router.attach(SessionId(0), id).await.unwrap();
+    first.finish(Answer::default().text("[[1,0],[0,1]]"));
+    while !router.metrics_text().contains("verdict=\"disputed\"} 1") {
+        tokio::task::yield_now().await;
+    }
+    second.finish(Answer::default().text("[[1,0],[1,0]]"));
+    write_end(&store, &mut asked).await;
+    let verdict = again.result().await.unwrap().verdict.unwrap();
+    assert_eq!((verdict.verdict, again.outcome()), (Standing::Agreed, Some(Outcome::Ok)));
     router.close().await;
 }
 
