@@ -186,6 +186,38 @@ impl Router {
         }
     }
 
+    /// Deletes a task that has ended, with its request and its answer. Its usage stays counted. Whoever reads the task at
+    /// this time may read on.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` with the code `task_running` while the task has not ended; the store's error.
+    #[cfg(feature = "listener")]
+    pub(crate) async fn delete_task(&self, session: SessionId, id: TaskId) -> Result<()> {
+        let shared = &self.shared;
+        let gid = match shared.find(session, id) {
+            Some(live) => {
+                shared.written_down(&live).await?;
+                let state = live.state.lock();
+                if state.unwritten.is_some() {
+                    return Err(unwritten(session, id));
+                }
+                if state.state != TaskState::Ended {
+                    return Err(running(session, id));
+                }
+                live.spec.gid
+            }
+            None => self.stored(session, id).await?.gid,
+        };
+        if !shared.store.delete_task(gid).await? {
+            // It was deleted at the same time, or its end could not be written and it runs again.
+            self.stored(session, id).await?;
+            return Err(running(session, id));
+        }
+        let forgotten = shared.core.lock().forget_ended(gid);
+        drop(forgotten);
+        Ok(())
+    }
+
     /// Joins a task, running or ended, to wait for it or to read its tokens. Dropping the submission does not cancel
     /// the task while another handle of it exists.
     ///
@@ -235,6 +267,17 @@ impl Router {
 fn unwritten(session: SessionId, id: TaskId) -> Error {
     Error::store("the end of the task could not be written; it runs again as soon as the store works: ask again later")
         .with_ids(session, Some(id))
+}
+
+/// The error for a task that cannot be deleted yet.
+#[cfg(feature = "listener")]
+fn running(session: SessionId, id: TaskId) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("task {id} has not ended: cancel it, or wait for its end, before you delete it"),
+    )
+    .with_code("task_running")
+    .with_ids(session, Some(id))
 }
 
 fn unknown(session: SessionId, id: TaskId) -> Error {

@@ -275,6 +275,31 @@ fn purging_takes_the_oldest_ended(store: &dyn Store) {
     assert_eq!(recovery.last_fence, Fence(40));
 }
 
+fn a_task_is_deleted_once_it_has_ended(store: &dyn Store) {
+    let (one, two) = (keyed(new_task(1, 1), "k", 1), new_task(1, 2));
+    // The test waits for no answer: a deletion sees what came before it, and nothing that comes after it.
+    let accepted = [store.accept(one.clone().into()), store.accept(two.clone().into())];
+    let early = store.delete_task(one.gid);
+    let ended_well = [(&one, 10), (&two, 20)].map(|(new, at)| store.finish(Arc::new(ended(new, at, "x"))));
+    let (gone, again, never) = (store.delete_task(one.gid), store.delete_task(one.gid), store.delete_task(Gid(99)));
+    let late = store.finish(Arc::new(ended(&one, 30, "late")));
+    assert!(accepted.into_iter().all(|answer| answer.wait().unwrap() == Accepted::New));
+    assert!(!early.wait().unwrap(), "it has not ended");
+    assert!(ended_well.into_iter().all(|answer| answer.wait().unwrap()));
+    assert_eq!([gone, again, never].map(|answer| answer.wait().unwrap()), [true, false, false]);
+    assert!(!late.wait().unwrap());
+    assert_eq!(page(store, None, 0, 9), (vec![2], 1));
+    assert!(store.task_by_gid(one.gid).wait().unwrap().is_none());
+    // Its key is free, and its usage stays counted.
+    assert_eq!(store.accept(keyed(new_task(1, 3), "k", 2).into()).wait().unwrap(), Accepted::New);
+    let counted = store.usage(UsageQuery { by: UsageBy::Session, ..UsageQuery::default() }).wait().unwrap();
+    assert_eq!(counted.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 2);
+    assert!(store.finish(Arc::new(ended(&new_task(1, 3), 40, "x"))).wait().unwrap());
+    assert!(store.delete_task(new_task(1, 3).gid).wait().unwrap() && store.delete_task(two.gid).wait().unwrap());
+    assert_eq!(store.recover().wait().unwrap().last_task_ids, [(SessionId(1), TaskId(3))], "ids are not given again");
+    assert!(store.delete_session(SessionId(1)).wait().unwrap());
+}
+
 fn what_is_unfinished_is_recovered_oldest_first(store: &dyn Store) {
     for (session, id) in [(2, 1), (1, 1), (1, 2), (3, 9)] {
         store.accept(keyed(new_task(session, id), &format!("{session}/{id}"), 3).into()).wait().unwrap();
@@ -587,6 +612,7 @@ conformance! {
     pages_are_by_id_with_their_total
     pages_of_a_key_have_its_tasks_alone
     purging_takes_the_oldest_ended
+    a_task_is_deleted_once_it_has_ended
     what_is_unfinished_is_recovered_oldest_first
     sessions_and_keys_are_kept
     a_session_is_deleted_with_its_last_task

@@ -116,6 +116,10 @@ pub trait Store: Send + Sync + 'static {
     /// the number of deleted tasks.
     fn purge(&self, purge: Purge) -> Pending<u64>;
 
+    /// Deletes a task that has ended. Gives `false` if the task has not ended or does not exist. Its idempotency key is
+    /// free again, its ids are not, and its usage stays counted.
+    fn delete_task(&self, gid: Gid) -> Pending<bool>;
+
     /// Reads usage: the counts of ended tasks. A task that is deleted stays counted.
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage>;
 

@@ -131,14 +131,46 @@ async fn a_response_is_seen_by_those_who_made_it() {
         ("GET", format!("/v1/responses/{id}/input_items"), String::new()),
         ("POST", format!("/v1/responses/{id}/cancel"), String::new()),
         ("POST", "/v1/responses".to_owned(), again),
+        ("DELETE", format!("/v1/responses/{id}"), String::new()),
     ] {
         let refused = server.send(method, &path, &keys[1], &body).await;
         assert_eq!((refused.status, refused.error().2.as_str()), (404, "response_not_found"), "{method} {path}");
         assert_eq!(server.send(method, &path, &keys[0], &body).await.status, 200, "{method} {path}");
     }
+    assert_eq!(server.send("GET", &format!("/v1/responses/{id}"), &keys[0], "").await.status, 404, "it was deleted");
     // The development token administers the router.
-    assert_eq!(server.get(&format!("/v1/responses/{id}")).await.status, 200);
+    let other = server.send("POST", "/v1/responses", &keys[0], body).await.json();
+    assert_eq!(server.get(&format!("/v1/responses/{}", other["id"].as_str().unwrap())).await.status, 200);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_response_is_gone_everywhere_once_it_has_ended() {
+    for durability in [Durability::Memory, Durability::Full] {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = StorageConfig::default().data_dir(Some(dir.path().to_owned())).durability(durability);
+        let server = Server::open(Config::default().storage(storage)).await;
+        let mut hand = Hand::join(&server.router, MinerSpec::new("hand", 1).models(["tiny"]));
+        let body = json!({"model": "tiny", "input": "a", "background": true});
+        let (_, made) = server.post_json("/v1/responses", &body).await;
+        let path = format!("/v1/responses/{}", made["id"].as_str().unwrap());
+        let delete = async || server.send("DELETE", &path, cortensor_router_testkit::server::DEV, "").await;
+        let job = hand.take().await;
+        let early = delete().await;
+        assert_eq!((early.status, early.error().2.as_str()), (409, "task_running"));
+        job.finish(Answer::default().text("b"));
+        while server.get_json(&path).await.1["status"] != "completed" {}
+        let gone = delete().await.json();
+        assert_eq!(gone, json!({"id": made["id"], "object": "response", "deleted": true}));
+        assert_eq!((delete().await.status, server.get(&path).await.status), (404, 404));
+        let (_, tasks) = server.get_json("/api/v1/tasks/0").await;
+        assert_eq!(tasks["tasks"], json!([]), "{durability:?}");
+        assert_eq!(server.get("/api/v1/tasks/0/1").await.status, 404);
+        let next = json!({"model": "tiny", "input": "c", "previous_response_id": made["id"]});
+        let (status, refused) = server.post_json("/v1/responses", &next).await;
+        assert_eq!((status, &refused["error"]["param"]), (404, &json!("previous_response_id")));
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

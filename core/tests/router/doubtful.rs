@@ -86,6 +86,9 @@ impl Store for Doubtful {
     fn purge(&self, purge: Purge) -> Pending<u64> {
         self.kept.purge(purge)
     }
+    fn delete_task(&self, gid: Gid) -> Pending<bool> {
+        self.kept.delete_task(gid)
+    }
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
         self.kept.usage(query)
     }

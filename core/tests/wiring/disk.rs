@@ -213,6 +213,9 @@ impl Store for Disk {
         self.write(move |kept| kept.purge(purge))
     }
 
+    fn delete_task(&self, gid: Gid) -> Pending<bool> {
+        self.write(move |kept| kept.delete_task(gid))
+    }
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
         answered(self.kept.usage(query))
     }

@@ -35,6 +35,7 @@ pub(crate) enum Write {
     Finish { task: Ids, at: u64, kept: Retention, fails: bool, length: usize },
     Record { task: Ids, at: u64, kept: Retention, fails: bool, length: usize },
     Purge { before: u64, max_bytes: u64, limit: u64 },
+    DeleteTask(u64),
     PutSession { id: u64, name: u8, active: bool },
     DeleteSession(u64),
     PutKey { id: u8, name: u32 },
@@ -95,7 +96,7 @@ impl Write {
 
     /// Whether a store may not put this write into a transaction with others.
     pub(crate) fn is_alone(&self) -> bool {
-        matches!(self, Self::Purge { .. } | Self::ForgetUsage(_) | Self::Recover)
+        matches!(self, Self::Purge { .. } | Self::DeleteTask(_) | Self::ForgetUsage(_) | Self::Recover)
     }
 }
 

@@ -82,6 +82,7 @@ fn write(world: &World) -> BoxedStrategy<Write> {
             .prop_map(|(task, at, kept, fails, length)| Write::Record { task, at, kept, fails, length }),
         4 => (0u64..50, prop_oneof![Just(0), 500u64..20_000], 0u64..8)
             .prop_map(|(before, max_bytes, limit)| Write::Purge { before, max_bytes, limit }),
+        3 => ids().prop_map(|task| Write::DeleteTask(task.gid())),
         3 => (0..SESSIONS, 0u8..9, any::<bool>())
             .prop_map(|(id, name, active)| Write::PutSession { id, name, active }),
         4 => (0..SESSIONS).prop_map(Write::DeleteSession),

@@ -55,6 +55,7 @@ fn ask(store: &dyn Store, write: &Write) -> Answer {
         Write::Purge { before, max_bytes, limit } => {
             later(store.purge(Purge { ended_before: Timestamp(before), max_bytes, limit }), shown)
         }
+        Write::DeleteTask(gid) => later(store.delete_task(Gid(gid)), shown),
         Write::PutSession { id, name, active } => {
             later(store.put_session(operation::session(id, name, active), operation::recorded(name.into())), shown)
         }

@@ -74,6 +74,13 @@ impl World {
                 return Ok(shown(&self.finish(task, &operation::ended(task, at, kept, fails, length))));
             }
             Write::Purge { before, max_bytes, limit } => return Ok(shown(&self.purge(before, max_bytes, limit))),
+            Write::DeleteTask(gid) => {
+                let has_ended = self.tasks.get(&gid).is_some_and(|row| row.end.is_some());
+                if has_ended {
+                    self.tasks.remove(&gid);
+                }
+                return Ok(shown(&has_ended));
+            }
             Write::PutSession { id, name, active } => {
                 self.last_session = self.last_session.max(id);
                 self.sessions.insert(id, shown(&operation::session(id, name, active)));

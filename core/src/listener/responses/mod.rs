@@ -18,7 +18,7 @@ use crate::listener::state::AppState;
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create::create))
-        .routes(routes!(read::show))
+        .routes(routes!(read::show, read::delete))
         .routes(routes!(read::cancel))
         .routes(routes!(read::input_items))
 }

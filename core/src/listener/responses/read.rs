@@ -1,4 +1,4 @@
-//! The routes that read, stream and cancel a response that was made before.
+//! The routes that read, stream, cancel and delete a response that was made before.
 
 use axum::Extension;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::create::{failed, named, resource};
 use super::found::{Found, find};
-use super::schema::{InputItems, InputQuery, ResponsePath, ShowQuery};
+use super::schema::{Deleted, InputItems, InputQuery, ResponsePath, ShowQuery};
 use super::stream;
 use crate::listener::auth::Caller;
 use crate::listener::cortensor::query;
@@ -86,6 +86,29 @@ pub(super) async fn cancel(
         Err(error) => return Err(failed(error)),
     }
     show_whole(&found).await.map_err(failed)
+}
+
+/// Deletes a response
+///
+/// The router forgets its request and its answer; what it used stays counted. A response that has not ended must be
+/// cancelled first.
+#[utoipa::path(
+    delete,
+    path = "/v1/responses/{response_id}",
+    tag = "Responses",
+    params(ResponsePath),
+    responses((status = 200, description = "The response is gone.", body = Deleted), OpenAiFailures)
+)]
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    InPath(path): InPath<ResponsePath>,
+) -> Result<Response, Failed> {
+    caller.may(Scope::Submit).map_err(failed)?;
+    let found = find(&state, &caller, &path.response_id, "response_id").await.map_err(failed)?;
+    let (session, task) = (found.submission.session_id(), found.submission.task_id());
+    state.router.delete_task(session, task).await.map_err(failed)?;
+    reply::json(StatusCode::OK, &Deleted { id: path.response_id, object: "response", deleted: true })
 }
 
 /// The items of a response's input

@@ -51,6 +51,17 @@ pub(super) struct ResponsesBody {
     user: Option<String>,
 }
 
+/// The answer to the deletion of a response.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Deleted {
+    /// The id of the response.
+    pub(super) id: String,
+    /// `response`.
+    pub(super) object: &'static str,
+    /// Always `true`.
+    pub(super) deleted: bool,
+}
+
 /// The id of a response.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -174,6 +174,13 @@ impl Ledger {
         }
     }
 
+    /// Removes that task if it has ended.
+    pub(super) fn delete(&mut self, gid: Gid, out: &mut Vec<Entry>) {
+        if let Some(Entry { body: Body::Ended { task, .. }, .. }) = self.tasks.get(&gid) {
+            self.remove((task.ended_at.unwrap_or_default(), gid), out);
+        }
+    }
+
     fn remove(&mut self, ended: (Timestamp, Gid), out: &mut Vec<Entry>) {
         self.ended.remove(&ended);
         let Some(entry) = self.tasks.remove(&ended.1) else { return };

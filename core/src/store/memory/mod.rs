@@ -145,6 +145,15 @@ impl Store for MemoryStore {
         Pending::ready(answer.map(|()| evicted.len() as u64))
     }
 
+    fn delete_task(&self, gid: Gid) -> Pending<bool> {
+        let mut evicted = Vec::new();
+        let answer = self.with(|ledger| {
+            ledger.delete(gid, &mut evicted);
+            Ok(())
+        });
+        Pending::ready(answer.map(|()| !evicted.is_empty()))
+    }
+
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
         Pending::ready(self.with(|ledger| Ok(ledger.usage.page(&query))))
     }

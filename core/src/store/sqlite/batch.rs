@@ -189,14 +189,30 @@ impl<'a, 'db> Batch<'a, 'db> {
             due.push((uint(row, 0)?, SessionId(uint(row, 1)?), TaskId(uint(row, 2)?), bytes));
         }
         drop(rows);
-        let mut delete = self.db.prepare_cached("DELETE FROM task WHERE gid = ?1")?;
         for (gid, session, id, bytes) in due {
-            delete.execute([int(gid)])?;
-            self.sums.count(session, id, -1, 0);
-            self.sums.ended_bytes -= bytes;
+            self.delete_ended(gid, session, id, bytes)?;
             gone += 1;
         }
         Ok(gone)
+    }
+
+    /// Deletes a task that has ended. Gives `false` if there is none, or it has not ended.
+    pub(super) fn delete_task(&mut self, gid: Gid) -> Result<bool, Failure> {
+        let mut select =
+            self.db.prepare_cached("SELECT session_id, id, bytes FROM task WHERE gid = ?1 AND ended_at IS NOT NULL")?;
+        let found = select
+            .query_row([int(gid.0)], |row| Ok((SessionId(uint(row, 0)?), TaskId(uint(row, 1)?), row.get(2)?)))
+            .optional()?;
+        let Some((session, id, bytes)) = found else { return Ok(false) };
+        self.delete_ended(gid.0, session, id, bytes)?;
+        Ok(true)
+    }
+
+    fn delete_ended(&mut self, gid: u64, session: SessionId, id: TaskId, bytes: i64) -> Result<(), Failure> {
+        self.db.prepare_cached("DELETE FROM task WHERE gid = ?1")?.execute([int(gid)])?;
+        self.sums.count(session, id, -1, 0);
+        self.sums.ended_bytes -= bytes;
+        Ok(())
     }
 
     /// Deletes the usage of days before that one.

@@ -162,6 +162,10 @@ fn settle(
             let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
             Reply::Purged(to, answer)
         }
+        Op::DeleteTask(gid, to) => {
+            let answer = answered!(batch.delete_task(gid), Op::DeleteTask(gid, to));
+            Reply::Changed(to, answer)
+        }
         Op::ForgetUsage(before, to) => {
             let answer = answered!(batch.forget_usage(before), Op::ForgetUsage(before, to));
             Reply::Purged(to, answer)

@@ -284,6 +284,10 @@ impl Store for SqliteStore {
         self.write_sure(|to| Op::Purge(purge, to))
     }
 
+    fn delete_task(&self, gid: Gid) -> Pending<bool> {
+        self.write_sure(|to| Op::DeleteTask(gid, to))
+    }
+
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
         self.read(|to| Want::Usage(Box::new(query), to))
     }

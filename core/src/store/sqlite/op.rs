@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::weight::{request_weight, weight};
 use super::super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
-use crate::model::{Day, Session, SessionId, Task, Timestamp};
+use crate::model::{Day, Gid, Session, SessionId, Task, Timestamp};
 use crate::{Error, Result};
 
 /// A record, or its id, with the act that the audit log records together with the write.
@@ -24,6 +24,7 @@ pub(super) enum Op {
     PutMiner(Audited<MinerRecord>, Resolver<()>),
     DeleteMiner(Audited<String>, Resolver<bool>),
     Purge(Purge, Resolver<u64>),
+    DeleteTask(Gid, Resolver<bool>),
     ForgetUsage(Day, Resolver<u64>),
     ForgetAudit(Timestamp, Resolver<u64>),
     Recover(Resolver<Recovery>),
@@ -34,7 +35,10 @@ impl Op {
     /// Whether the operation needs a batch of its own, because it reads rows that other operations of a batch would
     /// change.
     pub(super) fn is_alone(&self) -> bool {
-        matches!(self, Self::Purge(..) | Self::ForgetUsage(..) | Self::Recover(..) | Self::Close(..))
+        matches!(
+            self,
+            Self::Purge(..) | Self::DeleteTask(..) | Self::ForgetUsage(..) | Self::Recover(..) | Self::Close(..)
+        )
     }
 
     /// The approximate number of bytes that the operation writes.
@@ -52,6 +56,7 @@ impl Op {
             Self::Accept(_, to) => Reply::Accepted(to, Err(error)),
             Self::Finish(_, to)
             | Self::Record(_, _, to)
+            | Self::DeleteTask(_, to)
             | Self::DeleteSession(_, to)
             | Self::DeleteKey(_, to)
             | Self::DeleteMiner(_, to) => Reply::Changed(to, Err(error)),
