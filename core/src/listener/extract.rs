@@ -22,7 +22,7 @@ where
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
-        let family = Family::of(parts.uri.path());
+        let family = Family::of_request(parts.uri.path(), &parts.headers);
         let read = Path::<T>::from_request_parts(parts, state).await;
         read.map(|Path(found)| Self(found))
             .map_err(|rejection| Failed::new(family, Error::invalid("path", rejection.body_text())))
@@ -36,7 +36,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
-        let wrong = |words: String| Failed::new(Family::of(parts.uri.path()), Error::invalid("query", words));
+        let wrong = |words: String| {
+            Failed::new(Family::of_request(parts.uri.path(), &parts.headers), Error::invalid("query", words))
+        };
         let read = Query::<HashMap<String, String>>::try_from_uri(&parts.uri);
         let Query(found) = read.map_err(|rejection| wrong(rejection.body_text()))?;
         let members = MapDeserializer::<_, value::Error>::new(found.into_iter());

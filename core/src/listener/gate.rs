@@ -21,7 +21,7 @@ use super::locality::Visit;
 use super::marks::{Marked, Marks};
 use super::openai::{self, route_of};
 use super::peer::Connection;
-use super::reply::{Failed, Family};
+use super::reply::{self, Failed, Family};
 use super::state::AppState;
 use super::{intake, limits, miners, paths, request_id};
 use crate::model::Timestamp;
@@ -121,14 +121,15 @@ impl Gate {
         let method = request.method().clone();
         let marks = Marks::of(request.headers());
         let id = if marks.has(Marks::REQUEST_ID) { request_id::given(request.headers()) } else { None };
-        let line = Line::begin(&method, id.as_ref(), connection, &self.state.router.config().log);
+        let given = id.as_ref();
+        let line = Line::begin(&method, given, connection, &self.state.router.config().log);
         // The future is pinned where it stands, because it has kilobytes and each hand it goes through would copy them.
         let answer = pin!(async {
             match &self.cors {
                 Some(cors) => {
                     use tower::Layer;
                     let inner = tower::service_fn(|request: Request| async move {
-                        let (mut response, busy) = self.checked(request, marks, connection).await;
+                        let (mut response, busy) = self.checked(request, marks, given, connection).await;
                         if let Some(busy) = busy {
                             response.extensions_mut().insert(busy);
                         }
@@ -144,7 +145,7 @@ impl Gate {
                         Err(never) => match never {},
                     }
                 }
-                None => self.checked(request, marks, connection).await,
+                None => self.checked(request, marks, given, connection).await,
             }
         });
         let (mut response, busy) = Line::during(line.as_deref(), answer).await;
@@ -154,7 +155,7 @@ impl Gate {
             let route = response.extensions_mut().remove::<MatchedPath>();
             self.state.traffic.count(&method, route.as_ref().map(MatchedPath::as_str), response.status());
         }
-        self.name(response.headers_mut(), id);
+        self.name(response.headers_mut(), given.cloned());
         Ok(match line {
             Some(line) => line.follow(response),
             None => response,
@@ -166,6 +167,7 @@ impl Gate {
         &self,
         mut request: Request,
         marks: Marks,
+        given: Option<&HeaderValue>,
         connection: &Connection,
     ) -> (Response, Option<FastPath>) {
         if let Some(meant) = paths::meant(request.uri()) {
@@ -173,8 +175,26 @@ impl Gate {
             *request.uri_mut() = meant;
             request.extensions_mut().insert(asked);
         }
+        let family = Family::of_request(request.uri().path(), request.headers());
+        let (mut response, busy) = self.of_family(family, request, marks, connection).await;
+        if family == Family::Anthropic {
+            self.name(response.headers_mut(), given.cloned());
+            if let Some(id) = response.headers().get(request_id::HEADER).cloned() {
+                response.headers_mut().insert(reply::ANTHROPIC_ID, id);
+            }
+        }
+        (response, busy)
+    }
+
+    /// Answers one request, in the shape of that family where it is refused.
+    async fn of_family(
+        &self,
+        family: Family,
+        mut request: Request,
+        marks: Marks,
+        connection: &Connection,
+    ) -> (Response, Option<FastPath>) {
         let path = request.uri().path();
-        let family = Family::of(path);
         if connection.miners_only && !matches!(path, miners::PATH | "/healthz" | "/readyz") {
             return (no_route(family, path), None);
         }
@@ -291,11 +311,12 @@ fn no_route(family: Family, path: &str) -> Response {
     Failed::new(family, error).into_response()
 }
 
-async fn not_allowed(method: Method, uri: Uri) -> Response {
+async fn not_allowed(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let error = Error::new(
         ErrorKind::InvalidArgument,
         format!("{method} is not allowed on {}: see the header Allow", uri.path()),
     )
     .with_code("method_not_allowed");
-    Failed::new(Family::of(uri.path()), error).status(StatusCode::METHOD_NOT_ALLOWED).into_response()
+    let family = Family::of_request(uri.path(), &headers);
+    Failed::new(family, error).status(StatusCode::METHOD_NOT_ALLOWED).into_response()
 }

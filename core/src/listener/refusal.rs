@@ -76,8 +76,9 @@ impl Refusal {
     /// Answers a request whose head hyper has read.
     pub(super) fn respond<B>(self, request: &http::Request<B>, peer: SocketAddr) -> Response {
         access::head_refused(peer.ip(), Some(request.method()), self.status, self.error.code());
-        let mut response =
-            Failed::new(Family::of(request.uri().path()), self.error).status(self.status).into_response();
+        let mut response = Failed::new(Family::of_request(request.uri().path(), request.headers()), self.error)
+            .status(self.status)
+            .into_response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,6 +35,14 @@ impl Family {
         }
     }
 
+    /// The family of a request for that path. Two families list models under one path, and Anthropic's clients send the
+    /// version of their API with every request.
+    pub(in crate::listener) fn of_request(path: &str, headers: &HeaderMap) -> Self {
+        let lists_models = path.strip_prefix("/v1/models").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if lists_models && headers.contains_key("anthropic-version") { Self::Anthropic } else { Self::of(path) }
+    }
+
+    /// The family of the routes at that path.
     pub(in crate::listener) fn of(path: &str) -> Self {
         let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
             return Self::Cortensor;
@@ -45,6 +53,9 @@ impl Family {
         }
     }
 }
+
+/// The header in which Anthropic's SDKs look for the id of an answer.
+pub(in crate::listener) const ANTHROPIC_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// An error that is about to become an answer.
 #[derive(Debug)]

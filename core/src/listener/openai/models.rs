@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 
 use super::schema::{Model, ModelList};
 use crate::listener::auth::Caller;
@@ -27,20 +27,16 @@ use crate::{Error, ModelInfo, Result, Router};
 pub(super) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let family = family_of(&headers);
+    let family = Family::of_request(uri.path(), &headers);
     caller.may(Scope::Submit).or_else(|_| caller.may(Scope::Read)).map_err(|error| Failed::new(family, error))?;
     let models = state.router.models();
     match family {
         Family::Anthropic => reply::json(StatusCode::OK, &messages::Models::of(&models)),
         Family::Cortensor | Family::OpenAi => reply::json(StatusCode::OK, &list_of(&models)),
     }
-}
-
-/// The family of the caller. Anthropic's clients send the version of their API with every request.
-fn family_of(headers: &HeaderMap) -> Family {
-    if headers.contains_key("anthropic-version") { Family::Anthropic } else { Family::OpenAi }
 }
 
 /// One model
@@ -56,10 +52,11 @@ fn family_of(headers: &HeaderMap) -> Family {
 pub(super) async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
+    uri: Uri,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failed> {
-    let family = family_of(&headers);
+    let family = Family::of_request(uri.path(), &headers);
     let found = caller.may(Scope::Submit).or_else(|_| caller.may(Scope::Read)).and_then(|()| {
         let Path(id) = id.map_err(|rejection| Error::invalid("id", rejection.body_text()))?;
         one(&state.router, &id)
