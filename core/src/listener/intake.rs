@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::auth::Caller;
 use super::marks::{Marked, Marks};
@@ -40,6 +40,18 @@ where
 pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-cortensor-session");
 /// The header that names the task of an answer.
 pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
+
+/// The header that names the types of the tools that the model was not offered, because no miner runs them.
+const LEFT_OUT: HeaderName = HeaderName::from_static("x-cortensor-left-out-tools");
+
+/// Names the tools that the model was not offered.
+pub(in crate::listener) fn tell_left_out(kinds: &[String], headers: &mut HeaderMap) {
+    if !kinds.is_empty()
+        && let Ok(kinds) = HeaderValue::try_from(kinds.join(", "))
+    {
+        headers.insert(LEFT_OUT, kinds);
+    }
+}
 
 /// The header of the W3C trace context.
 pub(in crate::listener) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::answer::Wishes;
 use super::block::Blocks;
 use crate::chat::{
-    JsonSchema, Members, Message, ResponseFormat, Role, Tool, ToolChoice, ToolFunction, into_raw, member, with_members,
+    JsonSchema, LeftOut, Members, Message, ResponseFormat, Role, Tool, ToolChoice, ToolFunction, into_raw, is_hosted,
+    member, not_run, with_members,
 };
 use crate::json::from_json;
 use crate::whole::Whole;
@@ -20,7 +21,13 @@ pub struct MessagesRequest {
     pub chat: TaskRequest,
     /// The wishes that decide what the answer shows.
     pub wishes: Wishes,
+    /// The types of the tools that the model is not offered, because only a host runs them.
+    pub left_out: Vec<String>,
 }
+
+/// The types of tools that Anthropic's own servers run, without the date of their version.
+const HOSTED: &[&str] =
+    &["web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "advisor_", "mcp_toolset"];
 
 /// Members of the Messages API that no other server knows. A request that has one is served without it, as other
 /// servers of this API do.
@@ -117,6 +124,7 @@ struct Reading {
     system: Option<String>,
     spoken: Option<Vec<Spoken>>,
     tools: Vec<Tool>,
+    left_out: LeftOut,
     choice: Option<Choice>,
     stop_sequences: Vec<String>,
     thinking: bool,
@@ -146,7 +154,7 @@ impl Reading {
             }
             "messages" => self.spoken = member(&name, &value)?,
             "stop_sequences" => self.stop_sequences = member(&name, &value)?.unwrap_or_default(),
-            "tools" => self.tools = member(&name, &value)?.map(offered).transpose()?.unwrap_or_default(),
+            "tools" => self.offer(member(&name, &value)?.unwrap_or_default())?,
             "tool_choice" => self.choice = member(&name, &value)?,
             "thinking" => {
                 let thinking: Thinking = member(&name, &value)?.unwrap_or_default();
@@ -178,6 +186,26 @@ impl Reading {
             }
             name if UNTRANSLATED.contains(&name) => {}
             _ => self.others.push((name, value)),
+        }
+        Ok(())
+    }
+
+    /// Offers tools to the model.
+    fn offer(&mut self, tools: Vec<Offered>) -> Result<()> {
+        for (index, tool) in tools.into_iter().enumerate() {
+            let Offered { r#type, name, description, input_schema: parameters, strict } = tool;
+            // Tools that have a meaning of their own to Anthropic's models have a type, like `web_search_20250305`.
+            if let Some(kind) = r#type.filter(|kind| kind != "custom") {
+                let at = format!("tools[{index}].type");
+                if is_hosted(&kind, HOSTED) {
+                    self.left_out.add(&at, &kind);
+                    continue;
+                }
+                return Err(not_run(&at, &kind));
+            }
+            let at = format!("tools[{index}].name");
+            let name = name.ok_or_else(|| Error::invalid(&at, format!("{at} is missing")))?;
+            self.tools.push(Tool::function(ToolFunction { name, description, parameters, strict }));
         }
         Ok(())
     }
@@ -216,13 +244,24 @@ impl Reading {
                 }
             }
         }
+        let left_out = self.left_out.beside(!self.tools.is_empty())?;
         let chat = &mut self.chat;
         chat.messages = Some(into_raw(&messages)?);
         if !self.stop_sequences.is_empty() {
             chat.extra.push(("stop".to_owned(), into_raw(&self.stop_sequences)?));
         }
         if let Some(choice) = self.choice {
-            chat.extra.push(("tool_choice".to_owned(), into_raw(&choice.of_chat()?)?));
+            let rule = choice.of_chat()?;
+            if let ToolChoice::Named(name) = &rule
+                && !left_out.is_empty()
+                && !self.tools.iter().any(|tool| tool.function.name == *name)
+            {
+                return Err(Error::invalid(
+                    "tool_choice.name",
+                    format!("tool_choice.name {name:?}: no miner here runs this tool: name one of your own"),
+                ));
+            }
+            chat.extra.push(("tool_choice".to_owned(), into_raw(&rule)?));
             if choice.disable_parallel_tool_use {
                 chat.extra.push(("parallel_tool_calls".to_owned(), into_raw(&false)?));
             }
@@ -231,27 +270,8 @@ impl Reading {
             chat.extra.push(("tools".to_owned(), into_raw(&self.tools)?));
         }
         let wishes = Wishes { thinking: self.thinking, stop_sequences: self.stop_sequences };
-        Ok(MessagesRequest { chat: with_members(self.chat, &self.others)?, wishes })
+        Ok(MessagesRequest { chat: with_members(self.chat, &self.others)?, wishes, left_out })
     }
-}
-
-/// The tools of a chat.
-fn offered(tools: Vec<Offered>) -> Result<Vec<Tool>> {
-    let tool = |(index, tool): (usize, Offered)| {
-        let Offered { r#type, name, description, input_schema: parameters, strict } = tool;
-        // Tools that Anthropic's own servers run have a type of their own, like `web_search_20250305`.
-        if let Some(kind) = r#type.filter(|kind| kind != "custom") {
-            let at = format!("tools[{index}].type");
-            return Err(Error::invalid(
-                &at,
-                format!("{at} {kind:?}: no miner here runs this tool; define it as your own"),
-            ));
-        }
-        let at = format!("tools[{index}].name");
-        let name = name.ok_or_else(|| Error::invalid(&at, format!("{at} is missing")))?;
-        Ok(Tool::function(ToolFunction { name, description, parameters, strict }))
-    };
-    tools.into_iter().enumerate().map(tool).collect()
 }
 
 impl Choice {

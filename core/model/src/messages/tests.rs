@@ -24,6 +24,21 @@ fn messages(content: &Value) -> Value {
 }
 
 #[test]
+fn tools_of_anthropics_servers_are_left_out() {
+    let body = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "tools": [
+        {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}, {"type": "custom", "name": "f"},
+        {"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"},
+        {"name": "g", "input_schema": {}, "defer_loading": true, "cache_control": {"type": "ephemeral"}}]});
+    let request = to_chat(body.to_string().as_bytes()).unwrap();
+    assert_eq!(request.left_out, ["web_search_20250305", "tool_search_tool_regex_20251119"]);
+    let tools: Value = serde_json::from_str(request.chat.extra("tools").unwrap().get()).unwrap();
+    assert_eq!(
+        tools,
+        json!([{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "g", "parameters": {}}}])
+    );
+}
+
+#[test]
 fn every_member_has_its_place_in_a_chat() {
     let hi = json!([{"role": "user", "content": "hi"}]);
     let tool = json!({"name": "f", "description": "d", "input_schema": {"type": "object", "x": 1.50}});
@@ -178,6 +193,16 @@ fn a_wrong_member_is_named() {
             "tools[1].type",
         ),
         (json!({"max_tokens": 1, "messages": hi, "tools": [{}]}), "tools[0].name"),
+        (json!({"max_tokens": 1, "messages": hi, "tools": [{"type": "web_search_20250305"}]}), "tools[0].type"),
+        (
+            json!({"max_tokens": 1, "messages": hi, "tools": [{"name": "f"}, {"type": "bash_20250124", "name": "bash"}]}),
+            "tools[1].type",
+        ),
+        (
+            json!({"max_tokens": 1, "messages": hi, "tool_choice": {"type": "tool", "name": "web_search"},
+                   "tools": [{"name": "f"}, {"type": "web_search_20250305", "name": "web_search"}]}),
+            "tool_choice.name",
+        ),
         (json!({"max_tokens": 1, "messages": hi, "tool_choice": {"type": "some"}}), "tool_choice.type"),
         (json!({"max_tokens": 1, "messages": hi, "tool_choice": {"type": "tool"}}), "tool_choice.name"),
         (json!({"max_tokens": 1, "messages": hi, "mcp_servers": [{}]}), "mcp_servers"),

@@ -170,7 +170,7 @@ impl<'a> Resource<'a> {
             Ended::Answered(answer) => {
                 let mut items = Vec::new();
                 for piece in Said::default().answer(answer) {
-                    add(&mut items, &piece, |name| asked.is_custom(name));
+                    add(&mut items, &piece, |name| asked.called(name));
                 }
                 resource.end(named, asked, &items, answer, ended_at);
             }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::tools::Called;
+
 /// The members of a request that the response repeats. The store keeps them with the task, so that the response can be
 /// read again later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,9 +64,9 @@ impl Asked {
         self.store.unwrap_or(true)
     }
 
-    /// Whether a tool takes free text instead of JSON arguments.
-    pub fn is_custom(&self, name: &str) -> bool {
-        self.tools.iter().any(|tool| tool["type"] == "custom" && tool["name"] == name)
+    /// The tool for which a function stands.
+    pub(super) fn called(&self, function: &str) -> Called {
+        Called::of(&self.tools, function)
     }
 
     /// Whether the caller reads the model's reasoning as a summary.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::answer::{Named, Resource, cut_by};
 use super::asked::Asked;
 use super::output::{Item, Part, Place, Status, add};
+use super::tools::Kind;
 use crate::chat::{Piece, Said, write_event};
 use crate::{Answer, Error};
 
@@ -130,10 +131,7 @@ impl Events {
         response.end(&self.named, &self.asked, &self.items, answer, ended_at);
         let name = if cut.is_some() { "response.incomplete" } else { "response.completed" };
         snapshot(name, number, &response, out);
-        if self.after.is_some_and(|after| after >= last) {
-            self.beyond(last, out);
-        }
-        self.done(out);
+        self.done(last, out);
     }
 
     /// The number of the last event, and the same where the reader does not have the event.
@@ -161,15 +159,19 @@ impl Events {
     /// Writes the failure of the task, after which nothing comes.
     pub fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
         self.start(out);
-        let (_, number) = self.last();
+        let (last, number) = self.last();
         let mut response = Resource::begun(&self.named, &self.asked);
         response.output = (0..self.items.len()).map(|place| self.item(place, Status::Cut)).collect();
         response.fail(error);
         snapshot("response.failed", number, &response, out);
-        self.done(out);
+        self.done(last, out);
     }
 
-    fn done(&mut self, out: &mut Vec<u8>) {
+    /// Ends the stream, whose last event has that number.
+    fn done(&mut self, last: u64, out: &mut Vec<u8>) {
+        if self.after.is_some_and(|after| after >= last) {
+            self.beyond(last, out);
+        }
         out.extend_from_slice(b"data: [DONE]\n\n");
         self.ended = true;
     }
@@ -192,7 +194,7 @@ impl Events {
         }
         let before = self.items.len();
         let asked = &self.asked;
-        let place = add(&mut self.items, piece, |name| asked.is_custom(name));
+        let place = add(&mut self.items, piece, |name| asked.called(name));
         if place.is_new {
             // Calls may take turns, so a call stays open while calls follow.
             let is_call = matches!(piece, Piece::Call(_));
@@ -220,8 +222,8 @@ impl Events {
             (Piece::Reasoning(text), _) => ("response.reasoning_text.delta", text.as_str()),
             (Piece::Text(text), _) => ("response.output_text.delta", text.as_str()),
             (Piece::Refusal(text), _) => ("response.refusal.delta", text.as_str()),
-            // The text of a tool that takes one is known when its JSON is whole.
-            (Piece::Call(_), Item::Call(call)) if call.is_custom => return,
+            // The text of a tool that takes one is known when its JSON is whole; a search has no events of its own.
+            (Piece::Call(_), Item::Call(call)) if call.tool.kind != Kind::Function => return,
             (Piece::Call(call), _) => {
                 ("response.function_call_arguments.delta", call.function.arguments.as_deref().unwrap_or_default())
             }
@@ -308,7 +310,8 @@ impl Events {
                     let at = Place { item: place, is_new: false, part: 0, is_new_part: false };
                     self.part("response.content_part.done", at, false, out);
                 }
-                Item::Call(call) if call.is_custom => {
+                Item::Call(call) if call.tool.kind == Kind::Search => {}
+                Item::Call(call) if call.tool.kind == Kind::Custom => {
                     let (input, at) = (call.input(), json!({"item_id": id, "output_index": place}));
                     for (name, member) in [("delta", "delta"), ("done", "input")] {
                         let mut data = at.clone();
@@ -317,8 +320,7 @@ impl Events {
                     }
                 }
                 Item::Call(call) => {
-                    let data =
-                        json!({"item_id": id, "output_index": place, "name": call.name, "arguments": call.arguments()});
+                    let data = json!({"item_id": id, "output_index": place, "name": call.tool.name, "arguments": call.arguments()});
                     self.event("response.function_call_arguments.done", data, out);
                 }
             }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::tools::{SEARCH, function_name, function_names};
 use crate::chat::{Content, File, Message, Part, Role, TextOr, fault_in, missing, unsupported};
 use crate::{Error, Result, ToolCall};
 
@@ -16,9 +17,13 @@ struct Item {
     /// Of a call of a tool and of its answer.
     call_id: Option<String>,
     name: Option<String>,
-    arguments: Option<String>,
+    namespace: Option<String>,
+    /// A text, or the object itself where the call is a search for tools.
+    arguments: Option<Value>,
     input: Option<String>,
     output: Option<Words>,
+    /// Of the answer of a search for tools.
+    tools: Value,
     /// Of the model's reasoning.
     summary: Vec<ContentPart>,
 }
@@ -40,8 +45,8 @@ struct ContentPart {
     file_url: Option<String>,
 }
 
-/// Adds the chat's messages that stand for the items of the member with this name. The model's items that follow one another (reasoning, words,
-/// calls of tools) are one message.
+/// Adds the chat's messages that stand for the items of the member with this name. The model's items that follow one
+/// another (reasoning, words, calls of tools) are one message.
 ///
 /// # Errors
 /// `InvalidArgument` names the item.
@@ -73,14 +78,37 @@ impl Item {
             }
             "function_call" | "custom_tool_call" => {
                 let missing = |name: &str| missing(&format!("{at}.{name}"));
-                let arguments = match kind {
-                    "custom_tool_call" => json!({"input": self.input.ok_or_else(|| missing("input"))?}).to_string(),
-                    _ => self.arguments.ok_or_else(|| missing("arguments"))?,
+                let arguments = match (kind, self.arguments) {
+                    ("custom_tool_call", _) => {
+                        json!({"input": self.input.ok_or_else(|| missing("input"))?}).to_string()
+                    }
+                    (_, Some(Value::String(arguments))) => arguments,
+                    (_, None) => return Err(missing("arguments")),
+                    (_, Some(_)) => {
+                        let at = format!("{at}.arguments");
+                        return Err(Error::invalid(&at, format!("{at} must be a text that holds the JSON object")));
+                    }
                 };
                 let name = self.name.ok_or_else(|| missing("name"))?;
+                let name = function_name(self.namespace.as_deref(), &name);
                 let call = ToolCall::new(self.call_id.ok_or_else(|| missing("call_id"))?, name, arguments);
                 model(grows, out).tool_calls.push(call);
                 Ok(true)
+            }
+            // The tools themselves are offered like others.
+            "additional_tools" => Ok(grows),
+            // A search without an id is one that a host ran.
+            "tool_search_call" | "tool_search_output" if self.call_id.is_none() => Ok(grows),
+            "tool_search_call" => {
+                let arguments = self.arguments.unwrap_or_else(|| json!({})).to_string();
+                let call = ToolCall::new(self.call_id.unwrap_or_default(), SEARCH, arguments);
+                model(grows, out).tool_calls.push(call);
+                Ok(true)
+            }
+            "tool_search_output" => {
+                let found = json!({"tools": function_names(&self.tools)}).to_string();
+                out.push(Message::tool(self.call_id.unwrap_or_default(), Content::Text(found)));
+                Ok(false)
             }
             "function_call_output" | "custom_tool_call_output" => {
                 let call = self.call_id.ok_or_else(|| missing(&format!("{at}.call_id")))?;
@@ -94,7 +122,8 @@ impl Item {
             }
             other => {
                 let at = format!("{at}.type");
-                let words = "message, reasoning, function_call, function_call_output, custom_tool_call or custom_tool_call_output";
+                let words = "message, reasoning, function_call, function_call_output, custom_tool_call, \
+                             custom_tool_call_output, tool_search_call, tool_search_output or additional_tools";
                 Err(Error::invalid(&at, format!("{at} {other:?}: no miner here knows such items: use {words}")))
             }
         }

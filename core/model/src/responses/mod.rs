@@ -12,6 +12,7 @@ mod onward;
 mod output;
 mod request;
 mod returned;
+mod tools;
 
 pub use answer::{Ended, Named, Resource};
 pub use asked::Asked;

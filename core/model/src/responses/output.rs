@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
+use super::tools::{Called, Kind};
 use crate::ToolDelta;
-use crate::chat::Piece;
+use crate::chat::{Piece, arguments_object};
 
 /// An item of the output, as far as it has grown.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +30,10 @@ pub(super) struct Call {
     pub(super) number: u64,
     /// The id that the model's server gave.
     pub(super) given_id: Option<String>,
+    /// The name of the function, as far as it has come.
     pub(super) name: String,
     pub(super) arguments: String,
-    /// Whether the tool takes free text.
-    pub(super) is_custom: bool,
+    pub(super) tool: Called,
 }
 
 /// How far an item has come.
@@ -67,12 +68,12 @@ pub(super) struct Place {
     pub(super) is_new_part: bool,
 }
 
-/// Adds a piece to the items. `is_custom` tells the tools that take free text.
-pub(super) fn add(items: &mut Vec<Item>, piece: &Piece, is_custom: impl Fn(&str) -> bool) -> Place {
+/// Adds a piece to the items. `called` finds the tool for which a function stands.
+pub(super) fn add(items: &mut Vec<Item>, piece: &Piece, called: impl Fn(&str) -> Called) -> Place {
     let place = items.len().saturating_sub(1);
     let grown = |part, is_new_part| Place { item: place, is_new: false, part, is_new_part };
     let part = match (piece, items.last_mut()) {
-        (Piece::Call(delta), _) => return call(items, delta, is_custom),
+        (Piece::Call(delta), _) => return call(items, delta, called),
         (Piece::Reasoning(text), Some(Item::Reasoning(so_far))) => {
             so_far.push_str(text);
             return grown(0, false);
@@ -95,7 +96,7 @@ pub(super) fn add(items: &mut Vec<Item>, piece: &Piece, is_custom: impl Fn(&str)
     grown(parts.len() - 1, is_new_part)
 }
 
-fn call(items: &mut Vec<Item>, delta: &ToolDelta, is_custom: impl Fn(&str) -> bool) -> Place {
+fn call(items: &mut Vec<Item>, delta: &ToolDelta, called: impl Fn(&str) -> Called) -> Place {
     let is_it = |item: &Item| matches!(item, Item::Call(call) if call.number == delta.index);
     let place = items.iter().position(is_it);
     let place = match place {
@@ -106,9 +107,11 @@ fn call(items: &mut Vec<Item>, delta: &ToolDelta, is_custom: impl Fn(&str) -> bo
         if let Some(id) = delta.id.as_deref().filter(|id| !id.is_empty()) {
             call.given_id = Some(id.to_owned());
         }
-        call.name.push_str(delta.function.name.as_deref().unwrap_or_default());
+        if let Some(name) = delta.function.name.as_deref().filter(|name| !name.is_empty()) {
+            call.name.push_str(name);
+            call.tool = called(&call.name);
+        }
         call.arguments.push_str(delta.function.arguments.as_deref().unwrap_or_default());
-        call.is_custom = is_custom(&call.name);
     }
     place
 }
@@ -124,8 +127,11 @@ impl Item {
         let head = match self {
             Self::Reasoning(_) => "rs",
             Self::Message(_) => "msg",
-            Self::Call(call) if call.is_custom => "ctc",
-            Self::Call(_) => "fc",
+            Self::Call(call) => match call.tool.kind {
+                Kind::Function => "fc",
+                Kind::Custom => "ctc",
+                Kind::Search => "tsc",
+            },
         };
         format!("{head}_{digits}_{place}")
     }
@@ -148,22 +154,36 @@ impl Item {
                 let content: Vec<Value> = parts.iter().map(Part::json).collect();
                 json!({"type": "message", "id": id, "status": status.word(), "role": "assistant", "content": content})
             }
-            Self::Call(call) => {
-                let call_id = call.id(digits, place);
-                let name = &call.name;
-                if call.is_custom {
-                    let input = if is_begun { Cow::Borrowed("") } else { call.input() };
-                    json!({"type": "custom_tool_call", "id": id, "status": status.word(), "call_id": call_id, "name": name, "input": input})
-                } else {
-                    let arguments = if is_begun { "" } else { call.arguments() };
-                    json!({"type": "function_call", "id": id, "status": status.word(), "call_id": call_id, "name": name, "arguments": arguments})
-                }
-            }
+            Self::Call(call) => call.json(&id, &call.id(digits, place), status),
         }
     }
 }
 
 impl Call {
+    fn json(&self, id: &str, call_id: &str, status: Status) -> Value {
+        let (is_begun, status) = (status == Status::Begun, status.word());
+        let Called { kind, namespace, name } = &self.tool;
+        let mut item = match kind {
+            Kind::Function => {
+                let arguments = if is_begun { "" } else { self.arguments() };
+                json!({"type": "function_call", "id": id, "status": status, "call_id": call_id, "name": name, "arguments": arguments})
+            }
+            Kind::Custom => {
+                let input = if is_begun { Cow::Borrowed("") } else { self.input() };
+                json!({"type": "custom_tool_call", "id": id, "status": status, "call_id": call_id, "name": name, "input": input})
+            }
+            Kind::Search => {
+                let arguments = arguments_object(if is_begun { "" } else { &self.arguments });
+                let arguments: Value = serde_json::from_str(&arguments).unwrap_or_default();
+                json!({"type": "tool_search_call", "id": id, "status": status, "call_id": call_id, "execution": "client", "arguments": arguments})
+            }
+        };
+        if let Some(namespace) = namespace {
+            item["namespace"] = namespace.as_str().into();
+        }
+        item
+    }
+
     /// The id by which the tool's answer names the call: the model's server's own, or one made from the answer's.
     fn id(&self, digits: &str, place: usize) -> String {
         self.given_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))

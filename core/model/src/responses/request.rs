@@ -2,13 +2,12 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::item;
-use crate::chat::{
-    JsonSchema, Members, Message, ResponseFormat, Role, Tool, ToolFunction, into_raw, member, with_members,
-};
+use super::tools::{Tools, choice_of};
+use crate::chat::{JsonSchema, Members, Message, ResponseFormat, Role, into_raw, member, with_members};
 use crate::json::from_json;
 use crate::whole::Whole;
 use crate::{Error, Result, TaskRequest};
@@ -22,6 +21,8 @@ pub struct ResponsesRequest {
     pub messages: Vec<Message>,
     /// The members that the answer repeats.
     pub asked: Asked,
+    /// The types of the tools that the model is not offered, because only a host runs them.
+    pub left_out: Vec<String>,
 }
 
 /// Members that say nothing to a miner.
@@ -33,17 +34,6 @@ const UNTRANSLATED: &[&str] = &[
     "client_metadata",
     "context_management",
 ];
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Offered {
-    r#type: String,
-    name: Option<String>,
-    description: Option<String>,
-    parameters: Option<Box<RawValue>>,
-    strict: Option<bool>,
-    format: Option<Value>,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -80,6 +70,7 @@ pub fn to_chat(body: &[u8]) -> Result<ResponsesRequest> {
 struct Reading {
     chat: TaskRequest,
     asked: Asked,
+    tools: Tools,
     has_input: bool,
     /// The members that this API does not know.
     others: Vec<(String, Box<RawValue>)>,
@@ -115,11 +106,14 @@ impl Reading {
                 chat.max_tokens = asked.max_output_tokens;
             }
             "max_tool_calls" => asked.max_tool_calls = whole(&value)?,
-            "tools" => self.tools(&value)?,
+            "tools" => self.tools.take(&name, &value)?,
             "tool_choice" => {
                 asked.tool_choice = member(&name, &value)?;
-                if let Some(choice) = &asked.tool_choice {
+                if let Some(choice) = &mut asked.tool_choice {
                     chat.extra.push((name, into_raw(&choice_of(choice)?)?));
+                    if choice["type"] == "allowed_tools" && choice["mode"].is_null() {
+                        choice["mode"] = "auto".into();
+                    }
                 }
             }
             "parallel_tool_calls" => {
@@ -130,10 +124,14 @@ impl Reading {
             }
             "text" => self.text(&value)?,
             "reasoning" => {
-                asked.reasoning = member(&name, &value)?;
-                if let Some(effort) = asked.reasoning.as_ref().and_then(|reasoning| reasoning["effort"].as_str()) {
+                let Some(mut reasoning) = member::<Map<String, Value>>(&name, &value)? else { return Ok(()) };
+                if let Some(effort) = reasoning.get("effort").and_then(Value::as_str) {
                     chat.extra.push(("reasoning_effort".to_owned(), into_raw(&effort)?));
                 }
+                for name in ["effort", "summary"] {
+                    reasoning.entry(name).or_insert(Value::Null);
+                }
+                asked.reasoning = Some(reasoning.into());
             }
             "temperature" => passed(&mut asked.temperature, chat, name, value)?,
             "top_p" => passed(&mut asked.top_p, chat, name, value)?,
@@ -167,43 +165,10 @@ impl Reading {
         Ok(())
     }
 
-    /// Takes the tools. A tool that takes free text becomes a function with one argument, `input`.
-    fn tools(&mut self, value: &RawValue) -> Result<()> {
-        let Some(offered) = member::<Vec<Offered>>("tools", value)? else { return Ok(()) };
-        self.asked.tools = member("tools", value)?.unwrap_or_default();
-        let mut tools = Vec::with_capacity(offered.len());
-        for (index, tool) in offered.into_iter().enumerate() {
-            let Offered { r#type: kind, name, description, parameters, strict, format } = tool;
-            if !matches!(kind.as_str(), "function" | "custom") {
-                let at = format!("tools[{index}].type");
-                let words = format!("{at} {kind:?}: no miner here runs this tool: define it as a function of your own");
-                return Err(Error::invalid(at, words));
-            }
-            let at = format!("tools[{index}].name");
-            let name = name.ok_or_else(|| Error::invalid(&at, format!("{at} is missing")))?;
-            let function = if kind == "custom" {
-                let schema =
-                    json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
-                // The model learns the grammar of the text from the description.
-                let grammar = format.filter(|format| format["type"] == "grammar").map(|format| format.to_string());
-                let description = [description, grammar].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
-                let description = Some(description).filter(|text| !text.is_empty());
-                ToolFunction { name, description, parameters: Some(into_raw(&schema)?), strict: None }
-            } else {
-                ToolFunction { name, description, parameters, strict }
-            };
-            tools.push(Tool::function(function));
-        }
-        if !tools.is_empty() {
-            self.chat.extra.push(("tools".to_owned(), into_raw(&tools)?));
-        }
-        Ok(())
-    }
-
     /// Takes the form of the text.
     fn text(&mut self, value: &RawValue) -> Result<()> {
-        self.asked.text = member("text", value)?;
         let Some(text) = member::<Text>("text", value)? else { return Ok(()) };
+        self.asked.text = member("text", value)?.map(shown);
         if let Some(verbosity) = text.verbosity {
             self.chat.extra.push(("verbosity".to_owned(), into_raw(&verbosity)?));
         }
@@ -227,8 +192,14 @@ impl Reading {
         Ok(())
     }
 
-    fn into_request(self) -> Result<ResponsesRequest> {
-        let asked = self.asked;
+    fn into_request(mut self) -> Result<ResponsesRequest> {
+        self.tools.take_items(&self.asked.input)?;
+        let Tools { functions, shown, left_out, .. } = self.tools;
+        let left_out = left_out.beside(!functions.is_empty())?;
+        if !functions.is_empty() {
+            self.chat.extra.push(("tools".to_owned(), into_raw(&functions)?));
+        }
+        let asked = Asked { tools: shown, ..self.asked };
         let is_continued = asked.previous_response_id.is_some();
         if !self.has_input && !is_continued {
             return Err(Error::invalid("input", "input is missing: give a text or a list of items"));
@@ -248,8 +219,22 @@ impl Reading {
             Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),
         }
         item::add("input", &asked.input, &mut messages)?;
-        Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked })
+        Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked, left_out })
     }
+}
+
+/// The form of the text as the response shows it, with all of its members.
+fn shown(mut text: Map<String, Value>) -> Value {
+    text.retain(|_, value| !value.is_null());
+    let format = text.entry("format").or_insert_with(|| json!({"type": "text"}));
+    if format["type"] == "json_schema" {
+        for (name, unsaid) in [("name", json!("output")), ("description", Value::Null), ("strict", json!(false))] {
+            if format[name].is_null() {
+                format[name] = unsaid;
+            }
+        }
+    }
+    text.into()
 }
 
 /// Takes a member that goes to the miner under its own name, and that the answer repeats.
@@ -264,26 +249,4 @@ fn passed<T: serde::de::DeserializeOwned>(
         chat.extra.push((name, value));
     }
     Ok(())
-}
-
-/// The rule for tools in a chat's words.
-fn choice_of(choice: &Value) -> Result<Value> {
-    match choice {
-        Value::String(word) if matches!(word.as_str(), "auto" | "none" | "required") => Ok(choice.clone()),
-        Value::Object(named) => match (named.get("type").and_then(Value::as_str), named.get("name"), named.get("mode"))
-        {
-            (Some("function" | "custom"), Some(Value::String(name)), _) => {
-                Ok(json!({"type": "function", "function": {"name": name}}))
-            }
-            // The allowed tools are all that are offered, as far as a chat can say.
-            (Some("allowed_tools"), _, mode) => Ok(mode.cloned().unwrap_or_else(|| json!("auto"))),
-            _ => Err(wrong_choice()),
-        },
-        _ => Err(wrong_choice()),
-    }
-}
-
-fn wrong_choice() -> Error {
-    let words = "tool_choice must be auto, none, required, or an object with the type function and a name";
-    Error::invalid("tool_choice", words)
 }

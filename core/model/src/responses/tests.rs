@@ -151,6 +151,26 @@ fn a_wrong_member_is_named() {
         (json!({"input": [{"type": "function_call_output", "call_id": "c"}]}), "input[0].output"),
         (json!({"input": "x", "tools": [{"type": "code_interpreter"}]}), "tools[0].type"),
         (json!({"input": "x", "tools": [{"type": "function"}]}), "tools[0].name"),
+        (json!({"input": "x", "tools": [5]}), "tools[0]"),
+        (json!({"input": "x", "tools": [null]}), "tools[0]"),
+        (json!({"input": "x", "tools": [{"type": "web_search"}, {"type": "web_search"}]}), "tools[0].type"),
+        (json!({"input": "x", "tools": [{"type": "functoin", "name": "f"}]}), "tools[0].type"),
+        (json!({"input": "x", "tools": [{"type": "function", "name": "f"}, {"type": "local_shell"}]}), "tools[1].type"),
+        (json!({"input": "x", "tools": [{"type": "namespace", "tools": []}]}), "tools[0].name"),
+        (
+            json!({"input": "x", "tools": [{"type": "namespace", "name": "n", "tools": [{"type": "function"}]}]}),
+            "tools[0].tools[0].name",
+        ),
+        (
+            json!({"input": "x", "tools": [{"type": "namespace", "name": "n", "tools": [{"type": "namespace", "name": "m"}]}]}),
+            "tools[0].tools[0].type",
+        ),
+        (json!({"input": [{"type": "additional_tools", "tools": [{"type": "custom"}]}]}), "input[0].tools[0].name"),
+        (
+            json!({"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}]}),
+            "input[0].arguments",
+        ),
+        (json!({"input": "x", "reasoning": "high"}), "reasoning"),
         (json!({"input": "x", "tool_choice": "some"}), "tool_choice"),
         (json!({"input": "x", "tool_choice": {"type": "mcp"}}), "tool_choice"),
         (json!({"input": "x", "text": {"format": {"type": "grammar"}}}), "text.format.type"),
@@ -164,6 +184,116 @@ fn a_wrong_member_is_named() {
         let error = to_chat(body.to_string().as_bytes()).unwrap_err();
         assert_eq!(error.details().param.as_deref(), Some(param), "{body}: {error}");
         assert!(error.message().contains(param), "{error}");
+    }
+}
+
+/// Every kind of tool that a client runs, beside two that only a host runs.
+fn toolbox() -> Value {
+    json!([
+        {"type": "function", "name": "plain"},
+        {"type": "web_search", "external_web_access": false},
+        {"type": "custom", "name": "patch", "description": "Patches.", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+        {"type": "namespace", "name": "mcp__git", "description": "Git.", "tools": [
+            {"type": "function", "name": "log", "parameters": {"type": "object"}}, {"type": "custom", "name": "_run"}]},
+        {"type": "tool_search", "execution": "client", "description": "Finds.", "parameters": {"type": "object"}},
+        {"type": "image_generation", "output_format": "png"},
+        {"type": "web_search_preview_2025_03_11"},
+    ])
+}
+
+#[test]
+fn tools_become_functions() {
+    let body = json!({"tools": toolbox(), "input": [
+        {"type": "additional_tools", "role": "developer", "tools": [
+            {"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]},
+            {"type": "function", "name": "plain", "description": "again"}]},
+        {"role": "user", "content": "q"},
+        {"type": "tool_search_call", "call_id": "s", "execution": "client", "arguments": {"query": "q"}},
+        {"type": "tool_search_output", "call_id": "s", "execution": "client", "status": "completed", "tools": [
+            {"type": "namespace", "name": "mcp__cal_", "tools": [{"type": "function", "name": "add", "defer_loading": true}]}]},
+        {"type": "function_call", "call_id": "c", "namespace": "mcp__cal_", "name": "add", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "done"},
+        {"type": "tool_search_call", "call_id": null, "execution": "server", "arguments": {}},
+    ]});
+    let request = to_chat(body.to_string().as_bytes()).unwrap();
+    assert_eq!(request.left_out, ["web_search", "image_generation", "web_search_preview_2025_03_11"]);
+    let shown: Vec<&Value> = request.asked.tools.iter().map(|tool| &tool["type"]).collect();
+    assert_eq!(shown, ["function", "custom", "namespace", "tool_search", "namespace", "namespace"]);
+    let sent = sent(&body);
+    let text = json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
+    let grammar = r#"Patches.
+
+{"definition":"x","syntax":"lark","type":"grammar"}"#;
+    let functions: Vec<Value> = vec![
+        json!({"name": "plain"}),
+        json!({"name": "patch", "description": grammar, "parameters": text}),
+        json!({"name": "mcp__git__log", "parameters": {"type": "object"}}),
+        json!({"name": "mcp__git_run", "parameters": text}),
+        json!({"name": "tool_search", "description": "Finds.", "parameters": {"type": "object"}}),
+        json!({"name": "exec", "parameters": text}),
+        json!({"name": "mcp__cal_add"}),
+    ];
+    let found: Vec<Value> = sent["tools"].as_array().unwrap().iter().map(|tool| tool["function"].clone()).collect();
+    assert_eq!(found, functions);
+    let call = |id: &str, name: &str, arguments: &str| {
+        json!({"role": "assistant", "content": null, "tool_calls": [
+            {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]})
+    };
+    assert_eq!(
+        sent["messages"],
+        json!([
+            {"role": "user", "content": "q"},
+            call("s", "tool_search", r#"{"query":"q"}"#),
+            {"role": "tool", "tool_call_id": "s", "content": r#"{"tools":["mcp__cal_add"]}"#},
+            call("c", "mcp__cal_add", "{}"),
+            {"role": "tool", "tool_call_id": "c", "content": "done"},
+        ])
+    );
+}
+
+#[test]
+fn a_call_of_a_function_is_a_call_of_its_tool() {
+    let asked = to_chat(json!({"input": "x", "tools": toolbox()}).to_string().as_bytes()).unwrap().asked;
+    for (function, arguments, wanted) in [
+        ("plain", "{}", json!({"type": "function_call", "id": "fc_d_0", "name": "plain", "arguments": "{}"})),
+        ("other", "{}", json!({"type": "function_call", "id": "fc_d_0", "name": "other", "arguments": "{}"})),
+        (
+            "patch",
+            r#"{"input":"*** x"}"#,
+            json!({"type": "custom_tool_call", "id": "ctc_d_0", "name": "patch", "input": "*** x"}),
+        ),
+        (
+            "mcp__git__log",
+            r#"{"n":1}"#,
+            json!({"type": "function_call", "id": "fc_d_0", "name": "log", "namespace": "mcp__git", "arguments": "{\"n\":1}"}),
+        ),
+        (
+            "mcp__git_run",
+            r#"{"input":"ls"}"#,
+            json!({"type": "custom_tool_call", "id": "ctc_d_0", "name": "_run", "namespace": "mcp__git", "input": "ls"}),
+        ),
+        (
+            "tool_search",
+            r#"{"query":"q"}"#,
+            json!({"type": "tool_search_call", "id": "tsc_d_0", "execution": "client", "arguments": {"query": "q"}}),
+        ),
+        (
+            "tool_search",
+            "",
+            json!({"type": "tool_search_call", "id": "tsc_d_0", "execution": "client", "arguments": {}}),
+        ),
+    ] {
+        let call =
+            json!({"index": 0, "id": "c", "type": "function", "function": {"name": function, "arguments": arguments}});
+        let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).to_string();
+        let raw = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": null, "tool_calls": [call]},
+                                      "finish_reason": "tool_calls"}]});
+        let answer = Answer::default().finish_reason(FinishReason::ToolCalls).raw(Some(raw.to_string().into()));
+        let full = whole(&answer, &asked);
+        let mut wanted = wanted;
+        (wanted["status"], wanted["call_id"]) = ("completed".into(), "c".into());
+        assert_eq!(full["output"], json!([wanted]));
+        assert_eq!(streamed(&[("", Some(&chunk))], &answer, &asked), full);
     }
 }
 
@@ -222,6 +352,10 @@ fn put_together(events: &[Value]) -> Vec<Value> {
             "response.function_call_arguments.delta" => grow(&mut items[index]["arguments"]),
             "response.custom_tool_call_input.delta" => grow(&mut items[index]["input"]),
             "response.function_call_arguments.done" => assert_eq!(items[index]["arguments"], event["arguments"]),
+            "response.output_item.done" if event["item"]["type"] == "tool_search_call" => {
+                // A search has no events for its arguments.
+                items[index] = event["item"].clone();
+            }
             "response.custom_tool_call_input.done" => assert_eq!(items[index]["input"], event["input"]),
             "response.output_text.done" => assert_eq!(items[index]["content"][part]["text"], event["text"]),
             "response.output_item.done" => {
@@ -364,15 +498,20 @@ fn a_reader_goes_on_where_it_left_off() {
     let rest = events(&out, 5);
     assert_eq!((rest.len(), &rest[0]["response"]), (1, &all.last().unwrap()["response"]));
     // A number that no event has.
-    let out = run(Some(99));
-    let text = String::from_utf8(out).unwrap();
-    let error: Value = serde_json::from_str(text.lines().nth(1).unwrap().strip_prefix("data: ").unwrap()).unwrap();
-    assert_eq!((&error["type"], &error["param"]), (&json!("error"), &json!("starting_after")));
+    let mut failed = Vec::new();
+    Events::new(named(), Asked::default(), Some(99)).fail(&Error::invalid("messages", "bad"), &mut failed);
+    for out in [run(Some(99)), failed] {
+        let text = String::from_utf8(out).unwrap();
+        let error: Value = serde_json::from_str(text.lines().nth(1).unwrap().strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!((&error["type"], &error["param"]), (&json!("error"), &json!("starting_after")));
+    }
 }
 
 #[test]
 fn what_the_answer_repeats_survives_the_store() {
-    let body = json!({"input": "x", "tools": [{"type": "function", "name": "f", "x": 1}], "metadata": {"a": "b"}, "store": false,
+    let tool =
+        json!({"type": "function", "name": "f", "x": 1, "description": null, "parameters": null, "strict": null});
+    let body = json!({"input": "x", "tools": [tool], "metadata": {"a": "b"}, "store": false,
                       "instructions": "i", "temperature": 0.5, "max_output_tokens": 3, "reasoning": {"effort": "low"}});
     let asked = to_chat(body.to_string().as_bytes()).unwrap().asked;
     let again: Asked = serde_json::from_str(into_raw(&asked).unwrap().get()).unwrap();

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::schema::MessagesBody;
 use super::stream::MessageStream;
@@ -21,14 +21,12 @@ use crate::{Result, Submission};
 /// The route, as spans and idempotency keys name it.
 const ROUTE: &str = "/v1/messages";
 
-/// The header in which Anthropic's SDKs look for the id of an answer.
-const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-
 /// The next message of a conversation, in Anthropic's form
 ///
 /// With `stream`, the answer is a stream of events from `message_start` to `message_stop`. A failure after the first
 /// event is an event `error`. Members that only Anthropic's own servers know, such as `cache_control`, have no effect.
-/// Members that this route does not know pass through to the miner.
+/// Members that this route does not know pass through to the miner. The header `X-Cortensor-Left-Out-Tools` of an
+/// answer names the tools that the model was not offered.
 #[utoipa::path(
     post,
     path = "/v1/messages",
@@ -48,18 +46,21 @@ pub(super) async fn create(
 ) -> Result<Response, Failed> {
     let head = Marked::of(&headers);
     let taken = take_in(&state, &caller, head, body).await;
-    let answer = async |submission, form| respond(&state, submission, form).await.map_err(failed);
-    let mut response = intake::answered(&state, ROUTE, head, taken, answer).await?;
-    if let Some(id) = response.headers().get(request_id::HEADER).cloned() {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    Ok(response)
+    let answer = async |submission, mut form: Form| {
+        let left_out = std::mem::take(&mut form.left_out);
+        let mut response = respond(&state, submission, form).await.map_err(failed)?;
+        intake::tell_left_out(&left_out, response.headers_mut());
+        Ok(response)
+    };
+    intake::answered(&state, ROUTE, head, taken, answer).await
 }
 
 /// The form in which the caller reads the answer.
 struct Form {
     stream: bool,
     wishes: Wishes,
+    /// The types of the tools that the model is not offered.
+    left_out: Vec<String>,
 }
 
 fn failed(error: crate::Error) -> Failed {
@@ -75,9 +76,9 @@ async fn take_in(
 ) -> Result<(Submission, Form), Failed> {
     caller.may(Scope::Submit).map_err(failed)?;
     let body = body::read(state, Family::Anthropic, head, body).await?;
-    let MessagesRequest { chat, wishes } = to_chat(&body).map_err(failed)?;
+    let MessagesRequest { chat, wishes, left_out } = to_chat(&body).map_err(failed)?;
     drop(body);
-    let form = Form { stream: chat.stream, wishes };
+    let form = Form { stream: chat.stream, wishes, left_out };
     let checked = openai::checked(state, caller, head, chat, ROUTE).map_err(failed)?;
     let submission = state.router.enter(checked).await.map_err(failed)?;
     Ok((submission, form))

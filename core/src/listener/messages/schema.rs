@@ -30,8 +30,8 @@ pub(super) struct MessagesBody {
     top_p: Option<f64>,
     /// Passes through.
     top_k: Option<u64>,
-    /// The tools that the model may call: objects with `name`, `description` and `input_schema`. A tool that only
-    /// Anthropic's servers run is refused.
+    /// The tools that the model may call: objects with `name`, `description` and `input_schema`. Tools that only
+    /// Anthropic's servers run, such as `web_search_20250305`, are left out beside others, and refused alone.
     tools: Option<Vec<Value>>,
     /// An object with the `type` `auto`, `any`, `none`, or `tool` with a `name`.
     tool_choice: Option<Value>,

@@ -29,7 +29,8 @@ const ROUTE: &str = "/v1/responses";
 ///
 /// With `stream`, the answer is a stream of events from `response.created` to `response.completed`,
 /// `response.incomplete` or `response.failed`, then `data: [DONE]`. With `background`, the answer comes at once, and the
-/// response is read later by its id. Members that are not listed pass through to the miner.
+/// response is read later by its id. Members that are not listed pass through to the miner. The header
+/// `X-Cortensor-Left-Out-Tools` of an answer names the tools that the model was not offered.
 #[utoipa::path(
     post,
     path = "/v1/responses",
@@ -49,7 +50,12 @@ pub(super) async fn create(
 ) -> Result<Response, Failed> {
     let head = Marked::of(&headers);
     let taken = take_in(&state, &caller, head, body).await;
-    let answer = async |submission, form| respond(&state, submission, form).await.map_err(failed);
+    let answer = async |submission, mut form: Form| {
+        let left_out = std::mem::take(&mut form.left_out);
+        let mut response = respond(&state, submission, form).await.map_err(failed)?;
+        intake::tell_left_out(&left_out, response.headers_mut());
+        Ok(response)
+    };
     intake::answered(&state, ROUTE, head, taken, answer).await
 }
 
@@ -57,6 +63,8 @@ pub(super) async fn create(
 struct Form {
     stream: bool,
     asked: Asked,
+    /// The types of the tools that the model is not offered.
+    left_out: Vec<String>,
 }
 
 pub(super) fn failed(error: Error) -> Failed {
@@ -83,7 +91,7 @@ async fn enter(
     head: Marked<'_>,
     request: ResponsesRequest,
 ) -> Result<(Submission, Form)> {
-    let ResponsesRequest { mut chat, messages, asked } = request;
+    let ResponsesRequest { mut chat, messages, asked, left_out } = request;
     let before = match &asked.previous_response_id {
         Some(id) => Some(found::find(state, caller, id, "previous_response_id").await?),
         None => None,
@@ -93,7 +101,7 @@ async fn enter(
         None => messages,
     };
     chat.messages = Some(into_raw(&messages)?);
-    let form = Form { stream: chat.stream, asked };
+    let form = Form { stream: chat.stream, asked, left_out };
     let kept: Box<RawValue> = into_raw(&form.asked)?;
     let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
     if let Some(before) = before.filter(|_| !head.marks.has(Marks::SESSION)) {

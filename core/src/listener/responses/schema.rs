@@ -13,7 +13,7 @@ pub(super) struct ResponsesBody {
     /// The model, as `/v1/models` lists it.
     model: Option<String>,
     /// A text, or items: messages, `function_call`, `function_call_output`, `custom_tool_call`,
-    /// `custom_tool_call_output` and `reasoning`.
+    /// `custom_tool_call_output`, `tool_search_call`, `tool_search_output`, `additional_tools` and `reasoning`.
     input: Option<Value>,
     /// The rules of this turn: a text, or items.
     instructions: Option<Value>,
@@ -28,7 +28,9 @@ pub(super) struct ResponsesBody {
     /// The most tokens to generate; the router's limit cuts it.
     #[schema(minimum = 1)]
     max_output_tokens: Option<u64>,
-    /// The tools that the model may call, of the type `function` or `custom`. A tool that only a host runs is refused.
+    /// The tools that the model may call, of the type `function`, `custom`, `namespace`, or `tool_search` with the
+    /// execution `client`. Tools that only a host runs, such as `web_search`, are left out beside others, and refused
+    /// alone.
     tools: Option<Vec<Value>>,
     /// `auto`, `none`, `required`, or an object with the type `function` and a `name`.
     tool_choice: Option<Value>,

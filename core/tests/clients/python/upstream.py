@@ -5,7 +5,11 @@
 | `slow` | streams a token every 20 ms until the caller hangs up |
 | `hold` | answers nothing until the caller hangs up |
 | `leak` | answers with special tokens around the text |
-| `tools` | calls a tool |
+| `tools` | calls the tool `add` |
+| `call NAME ARGUMENTS` | calls that tool |
+| `think` | reasons before it answers |
+| `refuse` | refuses, with a reason |
+| `cut` | answers up to the limit of tokens |
 | `status N` | refuses with that HTTP status |
 | `break` | hangs up after three tokens |
 | anything else | answers `You said: ` and the prompt |
@@ -111,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _complete(self, body: dict[str, Any], *, chat: bool) -> None:
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         if not isinstance(prompt, str):
-            prompt = str(prompt[0] if isinstance(prompt[0], str) else prompt[0]["text"])
+            prompt = str(prompt[0] if isinstance(prompt[0], str) else prompt[-1]["text"])
         if prompt.startswith("status "):
             status = int(prompt.split()[1])
             error = {"message": f"refused with {status}", "type": "invalid_request_error", "code": "odd", "param": None}
@@ -130,12 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": None}
         if not chat:
             choice["text"] = text
-        elif prompt == "tools":
-            call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
-            choice |= {"finish_reason": "tool_calls"}
-            choice["message"] = {"role": "assistant", "content": None, "tool_calls": [call]}
         else:
-            choice["message"] = {"role": "assistant", "content": text}
+            choice |= {"finish_reason": _finish(prompt)}
+            choice["message"] = {"role": "assistant", "content": None} | _said(prompt, text)
         return {
             "id": "upstream-1",
             "object": "chat.completion" if chat else "text_completion",
@@ -155,30 +156,34 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if chat:
                 self._event(_chunk(None, None, chat=True, role=True))
-            if prompt == "tools" and chat:
-                self._stream_call()
+            if chat and (call := _call(prompt)):
+                self._stream_call(call)
                 return
-            for piece in self._tokens(prompt):
+            if chat and prompt in ("think", "refuse"):
+                name = "reasoning_content" if prompt == "think" else "refusal"
+                for piece in _pieces("Well, well." if prompt == "think" else "I must not."):
+                    self._event(_delta({name: piece}))
+            for piece in () if chat and prompt == "refuse" else self._tokens(prompt):
                 self._event(_chunk(piece, None, chat=chat))
                 sent += 1
                 if prompt == "break" and sent == 3:
                     return
-            self._event(_chunk("", "stop", chat=chat))
+            self._event(_chunk("", _finish(prompt), chat=chat))
             if (body.get("stream_options") or {}).get("include_usage"):
                 self._event(_chunk(None, None, chat=chat) | {"choices": [], "usage": _usage(prompt, sent)})
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.upstream.hang_ups.put(time.monotonic())
 
-    def _stream_call(self) -> None:
-        for call in (
-            {"index": 0, "id": "call_1", "type": "function", "function": {"name": "add", "arguments": ""}},
-            {"index": 0, "function": {"arguments": '{"a"'}},
-            {"index": 0, "function": {"arguments": ":1}"}},
+    def _stream_call(self, call: dict[str, Any]) -> None:
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        half = len(arguments) // 2
+        for piece in (
+            {"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}},
+            {"index": 0, "function": {"arguments": arguments[:half]}},
+            {"index": 0, "function": {"arguments": arguments[half:]}},
         ):
-            chunk = _chunk(None, None, chat=True)
-            chunk["choices"][0]["delta"] = {"tool_calls": [call]}
-            self._event(chunk)
+            self._event(_delta({"tool_calls": [piece]}))
         self._event(_chunk(None, "tool_calls", chat=True))
         self.wfile.write(b"data: [DONE]\n\n")
 
@@ -217,9 +222,38 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+def _call(prompt: str) -> dict[str, Any] | None:
+    """The call of a tool for which the prompt asks."""
+    if prompt == "tools":
+        prompt = 'call add {"a":1}'
+    if not prompt.startswith("call "):
+        return None
+    _, name, arguments = prompt.split(" ", 2)
+    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _said(prompt: str, text: str) -> dict[str, Any]:
+    """The message that answers the prompt."""
+    if call := _call(prompt):
+        return {"tool_calls": [call]}
+    if prompt == "refuse":
+        return {"refusal": "I must not."}
+    return {"content": text} | ({"reasoning_content": "Well, well."} if prompt == "think" else {})
+
+
+def _finish(prompt: str) -> str:
+    return "tool_calls" if _call(prompt) else "length" if prompt == "cut" else "stop"
+
+
 def _usage(prompt: str, completion: int) -> dict[str, int]:
     tokens = len(prompt.split())
     return {"prompt_tokens": tokens, "completion_tokens": completion, "total_tokens": tokens + completion}
+
+
+def _delta(delta: dict[str, Any]) -> dict[str, Any]:
+    chunk = _chunk(None, None, chat=True)
+    chunk["choices"][0]["delta"] = delta
+    return chunk
 
 
 def _chunk(piece: str | None, finish: str | None, *, chat: bool, role: bool = False) -> dict[str, Any]:
