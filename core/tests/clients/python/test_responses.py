@@ -6,11 +6,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import openai
 import pytest
 from openai import OpenAI
 from pydantic import BaseModel
 
+import open_responses
 from router import TOKEN, Router
 from upstream import MODEL, Upstream
 
@@ -28,10 +30,56 @@ ADD: FunctionToolParam = {
 }
 
 
+class Noted(httpx2.SyncByteStream):
+    """The bytes of an answer as the client reads them."""
+
+    def __init__(self, stream: httpx2.SyncByteStream) -> None:
+        self.stream = stream
+        self.read = bytearray()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self.stream:
+            self.read += data
+            yield data
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class Wire(httpx2.HTTPTransport):
+    """Notes every answer to the client, for a check against the Open Responses API."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[tuple[str, str, Noted]] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = super().handle_request(request)
+        assert isinstance(answer.stream, httpx2.SyncByteStream)
+        noted = Noted(answer.stream)
+        if answer.is_success:
+            self.noted.append((request.url.path, answer.headers["content-type"], noted))
+        return httpx2.Response(answer.status_code, headers=answer.headers, stream=noted, extensions=answer.extensions)
+
+    def faults(self) -> list[str]:
+        found = []
+        for path, kind, noted in self.noted:
+            text = noted.read.decode()
+            if kind.startswith("text/event-stream"):
+                found += open_responses.faults_of_stream(text)
+            elif not path.endswith("/input_items"):
+                found += open_responses.faults_of_response(json.loads(text))
+        return found
+
+
 @pytest.fixture
 def client(router: Router) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{router.url}/v1", api_key=TOKEN, max_retries=0, timeout=20) as made:
+    """A client, all of whose answers and events are checked."""
+    wire = Wire()
+    http = httpx2.Client(transport=wire)
+    with OpenAI(base_url=f"{router.url}/v1", api_key=TOKEN, max_retries=0, timeout=20, http_client=http) as made:
         yield made
+    assert wire.faults() == []
 
 
 def without_times(response: Response) -> dict[str, Any]:
@@ -118,6 +166,73 @@ def test_tools(client: OpenAI) -> None:
     with client.responses.stream(model=MODEL, input="tools", tools=[ADD]) as stream:
         streamed = stream.get_final_response()
     assert streamed.output[0].to_dict()["arguments"] == '{"a":1}'
+
+
+SCHEMA = {"type": "json_schema", "name": "sum", "schema": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "status", "items"),
+    [
+        ({"input": "hello"}, "completed", ["message"]),
+        ({"input": "refuse"}, "completed", ["message"]),
+        ({"input": "think"}, "completed", ["reasoning", "message"]),
+        ({"input": "think", "reasoning": {"effort": "minimal"}}, "completed", ["reasoning", "message"]),
+        ({"input": "think", "reasoning": {"summary": "auto"}}, "completed", ["reasoning", "message"]),
+        ({"input": "cut"}, "incomplete", ["message"]),
+        ({"input": "tools", "tools": [ADD]}, "completed", ["function_call"]),
+        ({"input": "tools", "tools": [{"type": "function", "name": "add"}]}, "completed", ["function_call"]),
+        ({"input": "tools", "tools": [{"type": "custom", "name": "add"}]}, "completed", ["custom_tool_call"]),
+        ({"input": "hello", "text": {"verbosity": "low"}}, "completed", ["message"]),
+        ({"input": "hello", "text": {"format": SCHEMA}}, "completed", ["message"]),
+        ({"input": "hello", "text": {"format": {"type": "json_object"}, "verbosity": None}}, "completed", ["message"]),
+        ({"input": "hello", "instructions": [{"role": "developer", "content": "a"}]}, "completed", ["message"]),
+        ({"input": "hello", "tool_choice": {"type": "allowed_tools", "tools": []}}, "completed", ["message"]),
+        ({"input": "hello", "store": False, "safety_identifier": "s", "user": "u"}, "completed", ["message"]),
+    ],
+)
+def test_every_answer_has_the_shape_of_open_responses(
+    client: OpenAI, asked: dict[str, Any], status: str, items: list[str], *, stream: bool
+) -> None:
+    if stream:
+        with client.responses.create(model=MODEL, stream=True, **asked) as events:
+            last = list(events)[-1]
+        assert last.type == f"response.{status}"
+        answer = last.response
+    else:
+        answer = client.responses.create(model=MODEL, **asked)
+    assert (answer.status, [item.type for item in answer.output]) == (status, items)
+
+
+def test_a_failure_has_the_shape_of_open_responses(client: OpenAI) -> None:
+    with client.responses.create(model=MODEL, input="break", stream=True) as events:
+        last = list(events)[-1]
+    assert last.type == "response.failed"
+    assert last.response.error is not None
+    with client.responses.retrieve(last.response.id, stream=True, starting_after=99) as events:
+        assert [event.type for event in events] == ["error"]
+    failed = client.responses.retrieve(last.response.id)
+    assert (failed.status, failed.error is None) == ("failed", False)
+
+
+def test_the_check_finds_faults(client: OpenAI) -> None:
+    answer = json.loads(client.responses.create(model=MODEL, input="think").to_json())
+    assert open_responses.faults_of_response(answer) == []
+    reasoning, message = answer["output"]
+    wrong: dict[str, Any]
+    for wrong in (
+        {"usage": {}},
+        {"status": "done"},
+        {"output": [{**reasoning, "summary": None}]},
+        {"output": [{**message, "status": None}]},
+        {"output": [{**message, "content": [{"type": "output_text", "text": "x"}]}]},
+        {"output": [{"type": "unknown"}]},
+        {"tools": [{"type": "function", "name": "f"}]},
+    ):
+        assert open_responses.faults_of_response(answer | wrong) != [], wrong
+    event = {"type": "response.output_text.delta", "sequence_number": 0, "item_id": "m", "output_index": 0}
+    assert open_responses.faults_of_stream(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n") != []
 
 
 def test_parse(client: OpenAI, upstream: Upstream) -> None:
