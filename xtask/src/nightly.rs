@@ -10,7 +10,7 @@ const WORLDS: u64 = 50_000;
 const WIRING_WORLDS: u64 = 5_000;
 
 /// The time for all fuzz targets together, in seconds: one minute for each.
-const FUZZ_SECONDS: u32 = 8 * 60;
+const FUZZ_SECONDS: u32 = 12 * 60;
 
 /// The number of cycles of the chaos run.
 const CYCLES: u32 = 600;

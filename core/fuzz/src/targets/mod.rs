@@ -8,7 +8,9 @@ mod head;
 mod http;
 mod query;
 mod request;
+mod returned;
 mod stream;
+mod translated;
 mod work;
 
 use std::fmt::Display;
@@ -60,11 +62,13 @@ fn stable<T, E: Display>(record: &T, write: impl Fn(&T) -> String, read: impl Fn
 }
 
 /// All targets.
-pub static TARGETS: [Target; 10] = [
+pub static TARGETS: [Target; 12] = [
     http::TARGET,
     stream::TARGET,
     answer::TARGET,
     request::TARGET,
+    translated::TARGET,
+    returned::TARGET,
     work::TARGET,
     frame::TARGET,
     handshake::TARGET,

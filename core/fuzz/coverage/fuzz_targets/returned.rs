@@ -1,0 +1,3 @@
+#![no_main]
+
+cortensor_router_fuzz_coverage::target!("returned");
