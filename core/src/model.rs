@@ -20,7 +20,7 @@ pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    PartsSoFar, Whole, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant, vectors_for,
+    PartsSoFar, Whole, answered, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant, vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
@@ -28,4 +28,4 @@ pub(crate) use cortensor_router_model::internals::{
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};
-pub(crate) use cortensor_router_model::{absent, chat, messages, responses, shape, whole};
+pub(crate) use cortensor_router_model::{absent, agents, chat, messages, responses, shape, whole};

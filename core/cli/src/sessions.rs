@@ -87,7 +87,7 @@ struct Create {
     /// How several answers are compared: first, quorum, medoid or all
     #[arg(long, value_name = "POLICY")]
     validation_policy: Option<String>,
-    /// When two answers match: exact, normalized, json, lexical or embedding
+    /// When two answers match: exact, normalized, json, lexical, embedding or verdict
     #[arg(long = "match", value_name = "METHOD")]
     matching: Option<String>,
     /// The score from which on two answers match, 0 to 1

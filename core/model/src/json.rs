@@ -29,6 +29,17 @@ fn from_bytes<'a, T: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<T> {
     }
 }
 
+/// The JSON of an answer: the whole text, or the content of its first fenced block.
+pub fn answered(text: &str) -> Option<serde_json::Value> {
+    let text = text.trim();
+    serde_json::from_str(text).ok().or_else(|| {
+        let (_, rest) = text.split_once("```")?;
+        let (_, block) = rest.split_once('\n')?;
+        let (block, _) = block.split_once("```")?;
+        serde_json::from_str(block.trim()).ok()
+    })
+}
+
 /// Parses once more, slowly, to find out where the fault lies.
 fn explain<T: DeserializeOwned>(what: &str, text: &[u8], first: &serde_json::Error) -> Error {
     if std::str::from_utf8(text).is_err() {

@@ -7,6 +7,8 @@
 
 #[doc(hidden)]
 pub mod absent;
+#[doc(hidden)]
+pub mod agents;
 mod audit;
 mod change;
 #[doc(hidden)]

@@ -242,7 +242,7 @@ pub struct SessionPatch {
     #[serde(deserialize_with = "some_word")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(first|quorum|medoid|all)?$"))]
     pub validation_policy: Option<Policy>,
-    /// When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`.
+    /// When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`.
     #[serde(rename = "match", deserialize_with = "some_word")]
     #[cfg_attr(
         feature = "schema",

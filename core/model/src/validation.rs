@@ -34,6 +34,8 @@ words! {
         Lexical = "lexical",
         /// An embedding miner gives vectors that point the same way (cosine).
         Embedding = "embedding",
+        /// They give the same verdict on a claim: `VERDICT: <word>` on the first line, or the member `verdict` of JSON.
+        Verdict = "verdict",
     }
 
     /// The way in which a task goes on when its miner is lost after clients have seen some of its tokens.
@@ -53,7 +55,7 @@ impl Matching {
     /// The default of the least score of a match.
     fn min_score(self) -> f64 {
         match self {
-            Self::Exact | Self::Normalized | Self::Json => 1.0,
+            Self::Exact | Self::Normalized | Self::Json | Self::Verdict => 1.0,
             Self::Lexical => 0.5,
             Self::Embedding => 0.85,
         }
@@ -70,11 +72,11 @@ pub struct ValidationSpec {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_word")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>, pattern = "^(first|quorum|medoid|all)?$"))]
     pub validation_policy: Option<Policy>,
-    /// When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`.
+    /// When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. Default `normalized`.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none", deserialize_with = "some_word")]
     #[cfg_attr(
         feature = "schema",
-        schema(value_type = Option<String>, pattern = "^(exact|normalized|json|lexical|embedding)?$")
+        schema(value_type = Option<String>, pattern = "^(exact|normalized|json|lexical|embedding|verdict)?$")
     )]
     pub matching: Option<Matching>,
     /// From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1.

@@ -27,7 +27,7 @@ pub struct Verdict {
     /// How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the
     /// others (`medoid`), the least score of any two (`all`).
     pub score: f64,
-    /// How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`.
+    /// How they were compared: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`.
     pub method: Matching,
     /// The rule that decided: `quorum`, `medoid` or `all`.
     #[serde(default, with = "absent::text")]

@@ -36,6 +36,36 @@ pub const ENV_ALIASES: &[EnvAlias] = &[
         key: "completion_sessions",
         note: "session ids with commas between",
     },
+    EnvAlias {
+        name: "ROUTER_V3_DELEGATE_SESSION_IDS_1",
+        key: "agents.delegate_sessions_1",
+        note: "session ids with commas between",
+    },
+    EnvAlias {
+        name: "ROUTER_V3_DELEGATE_SESSION_IDS_3",
+        key: "agents.delegate_sessions_3",
+        note: "session ids with commas between",
+    },
+    EnvAlias {
+        name: "ROUTER_V3_DELEGATE_SESSION_IDS_5",
+        key: "agents.delegate_sessions_5",
+        note: "session ids with commas between",
+    },
+    EnvAlias {
+        name: "ROUTER_V3_VALIDATE_SESSION_IDS_1",
+        key: "agents.validate_sessions_1",
+        note: "session ids with commas between",
+    },
+    EnvAlias {
+        name: "ROUTER_V3_VALIDATE_SESSION_IDS_3",
+        key: "agents.validate_sessions_3",
+        note: "session ids with commas between",
+    },
+    EnvAlias {
+        name: "ROUTER_V3_VALIDATE_SESSION_IDS_5",
+        key: "agents.validate_sessions_5",
+        note: "session ids with commas between",
+    },
     EnvAlias { name: "WS_HOST_ROUTER", key: "", note: "not used: the miner socket is at `listen.host`" },
     EnvAlias { name: "WS_PORT_ROUTER", key: "miners.port", note: "a port for miners alone" },
     EnvAlias { name: "OTEL_EXPORTER_OTLP_ENDPOINT", key: "otel.endpoint", note: "the base URL of a collector" },

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyLimits, TlsConfig};
+use super::network::Network;
+use super::{KeyLimits, TlsConfig, TrialConfig};
 use crate::model::{Scope, absent, check_name};
 use crate::store::{COMMAND, HOST, OTHER};
 use crate::{Error, Result};
@@ -51,6 +52,11 @@ pub struct ListenConfig {
     /// `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a
     /// token count under these names alone; secret keys count under any.
     pub hosts: Vec<String>,
+    /// Addresses and networks (`10.0.0.0/8`) of proxies whose header `X-Forwarded-For` is believed. Trials count by the
+    /// address that it names. Empty: no proxy is believed, and the address of the connection counts.
+    pub trusted_proxies: Vec<String>,
+    /// Trials without a token. Off by default.
+    pub trial: TrialConfig,
     /// Whether `/api/v1/status` needs no token. Default `false`.
     pub public_status: bool,
     /// Whether `/metrics` needs no token. Default `false`.
@@ -108,6 +114,8 @@ impl Default for ListenConfig {
             dev_token: None,
             anonymous: Anonymous::Off,
             hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            trial: TrialConfig::default(),
             public_status: false,
             public_metrics: false,
             public_openapi: true,
@@ -224,8 +232,11 @@ impl CorsConfig {
     }
 }
 
+/// The name of callers without a token that try the router.
+pub(crate) const TRIAL: &str = "trial";
+
 /// The names that stand for other callers in usage, in the audit log and in metrics, so that no token may have them.
-const OWN_NAMES: [&str; 5] = [OTHER, HOST, COMMAND, "dev", "anonymous"];
+const OWN_NAMES: [&str; 6] = [OTHER, HOST, COMMAND, "dev", "anonymous", TRIAL];
 
 impl ListenConfig {
     /// Where to listen.
@@ -244,6 +255,10 @@ impl ListenConfig {
     pub(super) fn validate(&self) -> Result<()> {
         self.tls.validate()?;
         self.cors.validate()?;
+        self.trial.validate()?;
+        for proxy in &self.trusted_proxies {
+            proxy.parse::<Network>()?;
+        }
         if self.anonymous == Anonymous::Loopback && !self.host.is_loopback() {
             return Err(Error::invalid(
                 "listen.anonymous",

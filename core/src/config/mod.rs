@@ -6,6 +6,7 @@
 mod keys;
 
 mod absent;
+mod agents;
 mod authority;
 mod dispatch;
 #[cfg(feature = "miner-client")]
@@ -20,6 +21,7 @@ mod listen;
 mod load;
 mod log;
 mod miners;
+mod network;
 mod otel;
 mod prices;
 mod reference;
@@ -28,11 +30,14 @@ mod source;
 mod storage;
 mod suggest;
 mod tls;
+mod trial;
 mod typescript;
 mod upstream;
 
 #[doc(no_inline)]
 pub use crate::model::Durability;
+#[doc(hidden)]
+pub use agents::AgentsConfig;
 #[cfg(feature = "miner-socket")]
 pub(crate) use authority::certificates;
 #[doc(hidden)]
@@ -50,10 +55,14 @@ pub use kind::KeyKind;
 pub use limits::LimitsConfig;
 #[doc(hidden)]
 pub use listen::DEFAULT_DEV_TOKEN;
+#[cfg(feature = "listener")]
+pub(crate) use listen::TRIAL;
 pub use listen::{Anonymous, CorsConfig, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, load};
 pub use log::LogConfig;
 pub use miners::MinersConfig;
+#[cfg(feature = "listener")]
+pub(crate) use network::Network;
 #[doc(hidden)]
 pub use otel::OtelConfig;
 pub(crate) use prices::decimal;
@@ -65,6 +74,8 @@ pub use runtime::RuntimeConfig;
 pub use source::Source;
 pub use storage::{RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
+#[doc(hidden)]
+pub use trial::TrialConfig;
 #[doc(hidden)]
 pub use typescript::typescript;
 #[doc(hidden)]
@@ -139,6 +150,8 @@ pub struct Config {
     pub miners: MinersConfig,
     /// Prices of models, from which the usage gets its cost.
     pub prices: PricesConfig,
+    /// Cortensor's routes for agents: delegate, validate and factcheck.
+    pub agents: AgentsConfig,
     /// Model servers that the router calls.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
@@ -165,6 +178,7 @@ impl Default for Config {
             runtime: RuntimeConfig::default(),
             miners: MinersConfig::default(),
             prices: PricesConfig::default(),
+            agents: AgentsConfig::default(),
             upstreams: Vec::new(),
         }
     }
@@ -189,6 +203,7 @@ impl Config {
         self.runtime.validate()?;
         self.miners.validate()?;
         self.prices.validate()?;
+        self.agents.validate()?;
         let mut names = std::collections::BTreeSet::new();
         for (index, upstream) in self.upstreams.iter().enumerate() {
             upstream.validate(index)?;

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::credentials::{self, Sent};
 use super::locality::{Foreign, Local, LocalRule, Visit};
-use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, KeyLimits, ListenConfig};
-use crate::model::{Scope, SessionId, Timestamp};
+use crate::config::{Anonymous, DEFAULT_DEV_TOKEN, KeyLimits, ListenConfig, TRIAL};
+use crate::model::{Scope, SessionId, TaskRequest, Timestamp};
 use crate::router::key_end::KeyLife;
 use crate::router::{KeyRing, Known, Meter};
 use crate::store::{ApiKey, COMMAND};
@@ -35,13 +35,49 @@ pub(in crate::listener) struct Caller {
     meter: Option<Arc<Meter>>,
     /// Cancelled when the caller's key is revoked; `None` for a token of the configuration, which cannot be revoked.
     revoked: Option<CancellationToken>,
+    /// The bounds of a caller that tries the router without a token.
+    trial: Option<Trial>,
+}
+
+/// A caller that tries the router without a token.
+#[derive(Debug, Clone)]
+pub(in crate::listener) struct Trial {
+    /// The addresses that count as this caller.
+    pub(in crate::listener) visitor: String,
+    /// The most tokens of an answer.
+    pub(in crate::listener) max_tokens: u64,
 }
 
 impl Caller {
     /// A caller without a record.
     fn new(id: &str, scopes: &[Scope]) -> Self {
         let rights = Arc::new(ApiKey { id: id.to_owned(), scopes: scopes.to_vec(), ..ApiKey::default() });
-        Self { id: id.into(), rights, recorded: false, meter: None, revoked: None }
+        Self { id: id.into(), rights, recorded: false, meter: None, revoked: None, trial: None }
+    }
+
+    /// A caller that tries the router: it may submit in that session alone.
+    pub(in crate::listener) fn on_trial(session: SessionId, meter: Option<Arc<Meter>>, trial: Trial) -> Self {
+        let scopes = vec![Scope::Submit];
+        let rights = Arc::new(ApiKey { id: TRIAL.to_owned(), scopes, sessions: vec![session], ..ApiKey::default() });
+        Self { id: TRIAL.into(), rights, recorded: false, meter, revoked: None, trial: Some(trial) }
+    }
+
+    /// The name space of the caller's idempotency keys.
+    pub(in crate::listener) fn name_space(&self) -> String {
+        match &self.trial {
+            Some(trial) => format!("{} {}", self.id, trial.visitor),
+            None => self.id.to_string(),
+        }
+    }
+
+    /// The request within the bounds of a trial: in the band of its session, and with an answer of no more tokens than its
+    /// bound. Another caller's request stays as it is.
+    pub(in crate::listener) fn tamed(&self, mut request: TaskRequest) -> TaskRequest {
+        if let Some(trial) = &self.trial {
+            request.priority = None;
+            request.limit_tokens(request.token_limit().unwrap_or(u64::MAX).min(trial.max_tokens));
+        }
+        request
     }
 
     /// Whether the caller's key has expired at that time.
@@ -49,7 +85,7 @@ impl Caller {
         self.rights.expires_at.is_some_and(|end| end.get() <= now_secs)
     }
 
-    /// The token's id or name, which is the scope of the caller's idempotency keys.
+    /// The token's id or name.
     pub(in crate::listener) fn id(&self) -> &str {
         &self.id
     }
@@ -228,7 +264,8 @@ impl Auth {
             });
             let hash = hash(&token.secret()?);
             let meter = if token.quota.is_none() { None } else { router.key_ring().meter(&id, &token.quota) };
-            configured.push((hash, Caller { id: id.into(), rights, recorded: true, meter, revoked: None }));
+            let caller = Caller { id: id.into(), rights, recorded: true, meter, revoked: None, trial: None };
+            configured.push((hash, caller));
         }
         let dev = match config.dev_token {
             _ if !config.host.is_loopback() => DevToken::Off,
@@ -355,7 +392,7 @@ impl Auth {
                 if !matches {
                     return None;
                 }
-                let caller = Caller { id, rights: key, recorded: true, meter, revoked: Some(revoked) };
+                let caller = Caller { id, rights: key, recorded: true, meter, revoked: Some(revoked), trial: None };
                 if caller.has_expired(now_secs) {
                     tracing::info!(key = caller.rights.id, name = caller.rights.name, "an expired key was sent");
                     return None;

@@ -20,6 +20,7 @@ use super::peer::Connection;
 use super::state::AppState;
 use super::stop::Stop;
 use super::traffic::Traffic;
+use super::trials::Trials;
 use crate::config::ListenConfig;
 use crate::{Error, Router};
 
@@ -129,12 +130,14 @@ fn absurd(never: Infallible) -> ! {
 pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppState {
     let traffic = Arc::new(Traffic::new(router.metrics()));
     let handshakes = Arc::new(Semaphore::new(router.config().miners.max_handshakes));
+    let trials = Arc::new(Trials::new(&router, &config));
     AppState {
         router,
         config: Arc::new(config),
         auth: Arc::new(auth),
         machine: Arc::new(Machine::new()),
         traffic,
+        trials,
         stop: Stop::default(),
         general: false,
         handshakes,

@@ -77,7 +77,7 @@ pub(in crate::listener) fn repeat_key(headers: &HeaderMap, caller: &Caller, way:
 
 /// Limits an idempotency key to its caller and to that route.
 pub(in crate::listener) fn key_of(key: String, caller: &Caller, way: &str) -> RepeatKey {
-    RepeatKey { scope: format!("{} {way}", caller.id()), key }
+    RepeatKey { scope: format!("{} {way}", caller.name_space()), key }
 }
 
 /// The trace context of a request. The specification says to ignore a `traceparent` that is malformed or comes twice,

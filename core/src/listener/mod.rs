@@ -55,6 +55,7 @@ mod stop;
 mod streams;
 mod tls;
 mod traffic;
+mod trials;
 mod usage;
 mod wire;
 mod workers;

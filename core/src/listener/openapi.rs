@@ -26,13 +26,15 @@ use crate::KINDS;
 #[openapi(
     info(
         title = "cortensor-router REST API",
-        description = "Four families of routes on one listener: Cortensor's Router API under `/api/v1`, OpenAI's API under `/v1`, OpenAI's Responses API under `/v1/responses`, and Anthropic's Messages API under `/v1/messages`. `/api/v2` and `/api/v3` answer as `/api/v1` does, and `/chat/completions`, `/completions`, `/embeddings` and `/models` answer without `/v1` too. Published Cortensor clients and unmodified SDKs of OpenAI and Anthropic work with it.\n\nJSON is compact. Ids are non-negative integers, times are seconds since the Unix epoch unless said otherwise. A request that is refused says which field is wrong and how to mend it. A whole number may be written as `100.0`.\n\nEvery answer has the header `x-request-id`: the caller's own where the request has one of 1 to 128 visible ASCII characters, else one that the router makes.",
+        description = "Four families of routes on one listener: Cortensor's Router API under `/api/v1`, OpenAI's API under `/v1`, OpenAI's Responses API under `/v1/responses`, and Anthropic's Messages API under `/v1/messages`. `/api/v2` and `/api/v3` answer as `/api/v1` does, but for `delegate` and `validate`, which have versions of their own; and `/chat/completions`, `/completions`, `/embeddings` and `/models` answer without `/v1` too. Published Cortensor clients and unmodified SDKs of OpenAI and Anthropic work with it.\n\nJSON is compact. Ids are non-negative integers, times are seconds since the Unix epoch unless said otherwise. A request that is refused says which field is wrong and how to mend it. A whole number may be written as `100.0`.\n\nEvery answer has the header `x-request-id`: the caller's own where the request has one of 1 to 128 visible ASCII characters, else one that the router makes.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     servers((url = "/", description = "The listener itself; by default http://127.0.0.1:5010")),
     security(("bearer" = []), ("api_key" = [])),
     tags(
         (name = "Completions", description = "Cortensor's API: prompts and conversations, whole, streamed or for later. An answer carries the text again as `text`, `output`, `result`, `response` and `content`, and `success: true` (setting `compat_aliases`)."),
+        (name = "Agents", description = "Cortensor's API for agents: work and verdicts by several miners under a policy, and the card that tells other agents of them."),
+        (name = "Trials", description = "Some of these routes without a token, with a quota for each address. Off unless `listen.trial.enabled` is set."),
         (name = "Tasks", description = "Cortensor's API: what became of a prompt."),
         (name = "Sessions", description = "Cortensor's API: what tasks are submitted to. Sessions 0 and 1 are there from the start."),
         (name = "Router", description = "Cortensor's API: the router and its miners."),

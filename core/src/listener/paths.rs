@@ -12,6 +12,16 @@ const WITHOUT_VERSION: &[&str] = &["chat/completions", "completions", "embedding
 /// Later versions of Cortensor's API, which answer as the first one does.
 const LIKE_V1: &[&str] = &["/api/v2", "/api/v3"];
 
+/// The routes of later versions that differ from those of the first one.
+const OF_THEIR_OWN: &[&str] = &[
+    "/api/v2/delegate",
+    "/api/v2/validate",
+    "/api/v3/delegate",
+    "/api/v3/validate",
+    "/api/v2/trial/delegate",
+    "/api/v2/trial/validate",
+];
+
 /// The documented URI of the route that a client means, without doubled and trailing slashes and without needless
 /// percent-encoding. `None` if the URI is that already.
 pub(in crate::listener) fn meant(uri: &Uri) -> Option<Uri> {
@@ -72,6 +82,9 @@ fn renamed(path: &str) -> Option<String> {
         return None;
     }
     let below = |base: &str| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    if OF_THEIR_OWN.contains(&path) {
+        return None;
+    }
     if let Some(rest) = LIKE_V1.iter().find_map(|base| below(base)) {
         return Some(format!("/api/v1{rest}"));
     }
@@ -99,6 +112,12 @@ mod tests {
             ("/api/v3/tasks/0?limit=1", Some("/api/v1/tasks/0?limit=1")),
             ("/api/v3//sessions/", Some("/api/v1/sessions")),
             ("/api/v2", Some("/api/v1")),
+            ("/api/v2/delegate", None),
+            ("/api/v3/validate", None),
+            ("/api/v3/validate/", Some("/api/v3/validate")),
+            ("/api/v2//trial/%64elegate", Some("/api/v2/trial/delegate")),
+            ("/api/v3/factcheck", Some("/api/v1/factcheck")),
+            ("/api/v3/trial/delegate", Some("/api/v1/trial/delegate")),
             ("/api/v20/tasks/0", None),
             ("/chat/completions", Some("/v1/chat/completions")),
             ("/completions/", Some("/v1/completions")),

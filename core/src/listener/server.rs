@@ -146,10 +146,22 @@ impl Listener {
                 word(config.public_status)
             ),
             format!(
-                "/healthz, /readyz, /health, /api/v1/ping, /api/v1/about: without a token; cross-origin requests: {cors}"
+                "/healthz, /readyz, /health, /api/v1/ping, /api/v1/about, /.well-known/agent.json: without a token; cross-origin requests: {cors}"
             ),
             self.miner_posture(),
+            self.trial_posture(),
         ]
+    }
+
+    fn trial_posture(&self) -> String {
+        let trial = &self.state.config.trial;
+        if !trial.enabled {
+            return "/api/v1/trial: off".to_owned();
+        }
+        format!(
+            "/api/v1/trial: WITHOUT A TOKEN, {} requests of each address in {} seconds, in session {}",
+            trial.requests, trial.window_secs, trial.session
+        )
     }
 
     fn miner_posture(&self) -> String {

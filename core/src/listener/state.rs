@@ -8,6 +8,7 @@ use super::auth::Auth;
 use super::machine::Machine;
 use super::stop::Stop;
 use super::traffic::Traffic;
+use super::trials::Trials;
 use crate::Router;
 use crate::config::ListenConfig;
 
@@ -19,6 +20,8 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) auth: Arc<Auth>,
     pub(in crate::listener) machine: Arc<Machine>,
     pub(in crate::listener) traffic: Arc<Traffic>,
+    /// The quotas of callers that try the router without a token.
+    pub(in crate::listener) trials: Arc<Trials>,
     /// The end of the listener.
     pub(in crate::listener) stop: Stop,
     /// Whether hyper serves every request. Tests compare its answers with those of the native path.

@@ -22,8 +22,8 @@ use super::wait::Waiter;
 use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
 use crate::model::{
-    Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, SharedText, Usage, clean_piece,
-    estimate_bytes, estimate_tokens, vectors_for,
+    Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, SharedText, Timestamp, Usage,
+    clean_piece, estimate_bytes, estimate_tokens, vectors_for,
 };
 use crate::task::hash_of;
 
@@ -70,6 +70,7 @@ pub(super) struct Attempt {
     unread: (AtomicU64, AtomicU64),
     answered: AtomicBool,
     reported_at: AtomicU64,
+    begun: Timestamp,
 }
 
 impl Attempt {
@@ -80,6 +81,7 @@ impl Attempt {
         slot: &MinerSlot,
         role: Role,
         partial: Option<&str>,
+        begun: Timestamp,
     ) -> Arc<Self> {
         let asked = live.spec.model.as_deref();
         let underway = Arc::new(Underway::new(fence, slot.answers_as(asked).map(str::to_owned)));
@@ -98,6 +100,7 @@ impl Attempt {
             inherited: partial.map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
             answered: AtomicBool::new(false),
             reported_at: AtomicU64::new(0),
+            begun,
         })
     }
 
@@ -250,7 +253,8 @@ impl Attempt {
             }
             state.answers.retain(|given| given.fence != self.fence);
             let (miner, name) = (self.address.clone(), self.name.clone());
-            state.answers.push(Given { fence: self.fence, miner, name, answer, hash });
+            let took_ms = now.since(self.begun);
+            state.answers.push(Given { fence: self.fence, miner, name, answer, hash, took_ms });
             // The answer is in memory already, so it is kept even if it exceeds the bound.
             let _ = self.live.grown(&mut state);
         }

@@ -284,7 +284,7 @@ impl Shared {
         }
         state.started_at.get_or_insert(now);
         let inherited = partial.as_deref().map(estimate_tokens);
-        let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref());
+        let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref(), now);
         state.assigned.push(slot.address.clone());
         state.tried = Some(slot.name.clone());
         slot.figures.attempts.inc();

@@ -19,7 +19,7 @@ use crate::task::{Judged, TaskSpec, hash_of};
 use crate::verdict::{self, Ruling, Vectors, vectors_of};
 
 /// The text of an answer for the comparison. An answer without text is compared by the tools that it calls.
-fn said(answer: &Answer) -> String {
+pub(crate) fn said(answer: &Answer) -> String {
     if !answer.text.trim().is_empty() {
         return answer.text.clone().into();
     }
@@ -91,7 +91,7 @@ impl Shared {
             let Some(given) = state.answers.iter().find(|given| given.fence == fence) else { return false };
             let hash = hash_of(&given.answer.text);
             let (miner, name) = (given.miner.clone(), given.name.clone());
-            Given { fence, miner, name, answer: given.answer.clone(), hash }
+            Given { fence, miner, name, answer: given.answer.clone(), hash, took_ms: given.took_ms }
         };
         let how = Validation::default().tie_break(true);
         let first = &live.spec;

@@ -93,6 +93,8 @@ pub(super) struct Given {
     /// The hexadecimal SHA-256 hash of the answer's text. If answers are compared, the hash is made when the answer
     /// comes in, before another one is looked at. Otherwise this is empty, and the hash is made at the end.
     pub(super) hash: String,
+    /// Milliseconds from the moment at which the miner got the task to this answer.
+    pub(super) took_ms: u64,
 }
 
 impl Live {

@@ -94,6 +94,8 @@ pub(crate) use intake::{Checked, Wish};
 #[cfg(any(feature = "listener", feature = "embed"))]
 pub(crate) use intake::{Intake, RepeatKey};
 #[cfg(feature = "listener")]
+pub(crate) use judge::said;
+#[cfg(feature = "listener")]
 pub(crate) use key_ring::{KeyRing, Known};
 #[cfg(feature = "listener")]
 pub(crate) use memory::{Held, Memory};

@@ -164,6 +164,13 @@ impl Submission {
         std::future::poll_fn(|cx| waiter.poll(cx, |state| state.end.clone())).await
     }
 
+    /// Milliseconds that the miner with this address took for its answer; `None`: the answer comes from the store.
+    #[cfg(feature = "listener")]
+    pub(crate) fn took_ms(&self, miner: &str) -> Option<u64> {
+        let state = self.live.state.lock();
+        state.answers.iter().find(|given| given.miner.as_str() == miner).map(|given| given.took_ms)
+    }
+
     /// Whether the task came from the store, which keeps its text in one piece.
     #[cfg(feature = "listener")]
     pub(crate) fn is_in_one_piece(&self) -> bool {

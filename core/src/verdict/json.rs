@@ -2,17 +2,6 @@
 
 use serde_json::Value;
 
-/// The JSON of an answer: the whole text, or the content of its first fenced block.
-pub(super) fn read(text: &str) -> Option<Value> {
-    let text = text.trim();
-    serde_json::from_str(text).ok().or_else(|| {
-        let (_, rest) = text.split_once("```")?;
-        let (_, block) = rest.split_once('\n')?;
-        let (block, _) = block.split_once("```")?;
-        serde_json::from_str(block.trim()).ok()
-    })
-}
-
 /// The score of two JSON values at the places that `pointers` name; an empty list means the whole values. A text that
 /// is not JSON, and a value without one of the places, has the score 0 with every other.
 pub(super) fn score(a: Option<&Value>, b: Option<&Value>, pointers: &[String], tolerance: f64) -> f64 {
@@ -52,10 +41,11 @@ fn alike(a: &Value, b: &Value, tolerance: f64) -> bool {
 #[allow(clippy::float_cmp)] // scores of 0 and 1 are exact
 mod tests {
     use super::*;
+    use crate::model::answered;
 
     fn compared(a: &str, b: &str, pointers: &[&str], tolerance: f64) -> f64 {
         let pointers: Vec<String> = pointers.iter().map(|p| (*p).to_owned()).collect();
-        score(read(a).as_ref(), read(b).as_ref(), &pointers, tolerance)
+        score(answered(a).as_ref(), answered(b).as_ref(), &pointers, tolerance)
     }
 
     #[test]

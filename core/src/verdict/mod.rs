@@ -5,6 +5,7 @@
 
 mod embedding;
 mod exact;
+mod finding;
 mod json;
 mod lexical;
 mod normalized;
@@ -13,7 +14,7 @@ mod policy;
 pub(crate) use embedding::{Vectors, vectors_of};
 pub(crate) use policy::Ruling;
 
-use crate::model::{Matching, Validation};
+use crate::model::{Matching, Validation, answered};
 
 /// The scores of all pairs of answers, from 0 (different) to 1 (equal). A blank answer has the score 0 with every
 /// answer.
@@ -68,12 +69,16 @@ pub fn judge(
             Scores::new(texts, |a, b| exact::score(&even[a], &even[b]))
         }
         Matching::Json => {
-            let read: Vec<_> = texts.iter().map(|text| json::read(text)).collect();
+            let read: Vec<_> = texts.iter().map(|text| answered(text)).collect();
             Scores::new(texts, |a, b| json::score(read[a].as_ref(), read[b].as_ref(), &how.pointers, how.tolerance))
         }
         Matching::Lexical => {
             let read: Vec<_> = texts.iter().map(|text| lexical::Words::of(text)).collect();
             Scores::new(texts, |a, b| lexical::score(&read[a], &read[b]))
+        }
+        Matching::Verdict => {
+            let given: Vec<_> = texts.iter().map(|text| finding::given(text)).collect();
+            Scores::new(texts, |a, b| finding::score(given[a], given[b]))
         }
         Matching::Embedding => {
             let vectors = vectors.filter(|vectors| vectors.len() == texts.len()).unwrap_or_default();

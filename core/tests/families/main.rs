@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
+mod agents;
 mod servers;
+mod trials;
 
 use std::path::Path;
 

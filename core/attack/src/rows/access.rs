@@ -29,6 +29,7 @@ enum Need {
     Read,
     Submit,
     ReadOrSubmit,
+    ReadAndSubmit,
     Admin,
 }
 
@@ -168,8 +169,8 @@ impl Victim {
 fn kinds(target: &Target) -> Outcome<Vec<Kind>> {
     const READ: &[Need] = &[Need::Read, Need::ReadOrSubmit];
     const SUBMIT: &[Need] = &[Need::Submit, Need::ReadOrSubmit];
-    const BOTH: &[Need] = &[Need::Read, Need::Submit, Need::ReadOrSubmit];
-    const ALL: &[Need] = &[Need::Read, Need::Submit, Need::ReadOrSubmit, Need::Admin];
+    const BOTH: &[Need] = &[Need::Read, Need::Submit, Need::ReadOrSubmit, Need::ReadAndSubmit];
+    const ALL: &[Need] = &[Need::Read, Need::Submit, Need::ReadOrSubmit, Need::ReadAndSubmit, Need::Admin];
     let own = target.session("the attacker's")?;
     let none = json!({});
     let limited = json!({"sessions": [own]});
@@ -277,7 +278,9 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("Responses", _) if path.contains('{') => Need::Admin,
         ("OpenAI", "GET") => Need::ReadOrSubmit,
         (_, "GET") => Need::Read,
-        ("Completions" | "OpenAI" | "Responses" | "Anthropic" | "Sessions" | "Tasks", _) => Need::Submit,
+        // The body names a task of the victim, which takes the scope `read` as well.
+        ("Agents", _) if path == "/api/v1/validate" => Need::ReadAndSubmit,
+        ("Completions" | "Agents" | "OpenAI" | "Responses" | "Anthropic" | "Sessions" | "Tasks", _) => Need::Submit,
         _ => Need::Admin,
     };
     // A key limited to sessions makes none and enrols no miner, so these routes are foreign to it as well.
@@ -296,6 +299,17 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "MessagesBody" => (json!({"model": "served", "max_tokens": 9, "messages": chat}), true),
         "CountBody" => (json!({"model": "served", "messages": chat}), false),
         "EmbeddingRequest" | "ResponsesBody" => (json!({"model": "served", "input": "hi"}), true),
+        "DelegateBody" => (json!({"prompt": "hi", "session_id": victim.session}), true),
+        "ObjectiveBody" => (json!({"objective": "hi", "session_id": victim.session}), true),
+        "ConsentedBody" => {
+            let pool = json!({"replicas": 1, "session_pool": [victim.session]});
+            (json!({"objective": "hi", "consensus": pool}), true)
+        }
+        "ResultBody" => (json!({"session_id": victim.session, "task_id": victim.task}), true),
+        "ClaimBody" | "FactBody" => (json!({"claim": "hi", "session_id": victim.session}), true),
+        "ClaimReplicasBody" => {
+            (json!({"claim": "hi", "consensus": {"replicas": 1, "session_pool": [victim.session]}}), true)
+        }
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
         "KeyPatch" => (json!({"limits": {"concurrent_tasks": LIMIT}}), false),

@@ -156,7 +156,8 @@ fn session_of(path: Option<String>, request: &mut TaskRequest) -> Result<Wish<'s
     Ok(name.map_or(Wish::Any, |name| Wish::Named(name.into())))
 }
 
-async fn submit(
+/// Answers a request by the task that it becomes.
+pub(super) async fn submit(
     state: &AppState,
     caller: &Caller,
     path_session: Option<String>,
@@ -192,20 +193,46 @@ async fn take_in(
     let completes =
         request.prompt.is_some() || request.extra("prompt").is_some() || !chat && request.messages.is_none();
     request.kind = if completes { RequestKind::Completion } else { RequestKind::Chat };
-    let session = session_of(path_session, &mut request)?;
+    enter(state, caller, head, request, Taken { session: path_session, key: "/api", route, chat }).await
+}
+
+/// The way by which a request came.
+pub(super) struct Taken {
+    /// The session in the path.
+    pub(super) session: Option<String>,
+    /// The name space of the idempotency key.
+    pub(super) key: &'static str,
+    pub(super) route: &'static str,
+    /// Whether the answer to a chat is OpenAI's.
+    pub(super) chat: bool,
+}
+
+/// Submits a request whose kind is known.
+///
+/// # Errors
+/// The refusal.
+pub(super) async fn enter(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    mut request: TaskRequest,
+    taken: Taken,
+) -> Result<(Submission, Form), Failed> {
+    let Taken { session, key, route, chat } = taken;
+    let session = session_of(session, &mut request)?;
     let later = request.take_flag("async")?;
     let detach = request.take_flag("detach")?;
     let idempotent = request.take_flag("idempotent")?;
     let answers = answers_wanted(&mut request, state.router.config().limits.max_answers)?;
     request.max_miners = request.max_miners.or(answers);
-    let idempotency = match intake::repeat_key(head.headers, caller, "/api")? {
+    let idempotency = match intake::repeat_key(head.headers, caller, key)? {
         None if idempotent => {
             let reference = request.client_reference.clone();
-            let key =
+            let reference =
                 reference.ok_or_else(|| Error::invalid("client_reference", "idempotent needs a client_reference"))?;
-            Some(intake::key_of(key, caller, "/api"))
+            Some(intake::key_of(reference, caller, key))
         }
-        key => key,
+        given => given,
     };
     let checked = state.router.check(Intake {
         session,
@@ -213,7 +240,7 @@ async fn take_in(
         key: Some(caller.shared_id()),
         models: caller.models(),
         meter: caller.meter().cloned(),
-        request,
+        request: caller.tamed(request),
         idempotency,
         detach: later || detach,
         waits: false,
@@ -233,14 +260,25 @@ async fn take_in(
 }
 
 /// The form of the answer to a task.
-enum Form {
+pub(super) enum Form {
     Later,
     Chat(Box<openai::Reading>),
     Stream,
     Whole,
 }
 
-async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<Response, Failed> {
+impl Form {
+    /// Whether the answer is a completion as a whole.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+}
+
+/// Answers a task in that form.
+///
+/// # Errors
+/// The task's error, if it fails before its first event.
+pub(super) async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<Response, Failed> {
     match form {
         Form::Later => {
             submission.accepted().await?;

@@ -1,5 +1,6 @@
 //! Cortensor's REST API.
 
+pub(in crate::listener) mod agents;
 mod answer;
 mod completions;
 mod node;
@@ -20,4 +21,5 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
         .merge(sessions::routes())
         .merge(tasks::routes())
         .merge(completions::routes())
+        .merge(agents::routes())
 }

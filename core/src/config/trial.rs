@@ -1,0 +1,60 @@
+//! Trials: work for callers without a token, with a quota for each address.
+
+use serde::{Deserialize, Serialize};
+
+use super::KeyLimits;
+use crate::{Error, Result};
+
+documented! {
+/// Trials: `/api/v1/trial/...` works without a token, with a quota for each address of a client. Off by default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrialConfig {
+    /// Whether there are trials. Default `false`: the routes answer 404.
+    pub enabled: bool,
+    /// The session of all trials; the requests cannot name another one. Default 0.
+    pub session: u64,
+    /// Requests of one address in `window_secs`. IPv6 addresses count together by their first 64 bits. Default 10.
+    pub requests: u32,
+    /// Seconds after which an address has all its requests again. Default 3600.
+    pub window_secs: u64,
+    /// Addresses that are remembered at a time; further ones are refused until an older one is forgotten. Default 10000.
+    pub max_addresses: usize,
+    /// The most tokens of an answer. Default 512.
+    pub max_tokens: u64,
+    /// The limits of all trials together.
+    #[serde(skip_serializing_if = "KeyLimits::is_none")]
+    pub quota: KeyLimits,
+}
+}
+
+impl Default for TrialConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            session: 0,
+            requests: 10,
+            window_secs: 3_600,
+            max_addresses: 10_000,
+            max_tokens: 512,
+            quota: KeyLimits::default(),
+        }
+    }
+}
+
+impl TrialConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        for (key, value) in [
+            ("requests", u64::from(self.requests)),
+            ("window_secs", self.window_secs),
+            ("max_addresses", self.max_addresses as u64),
+            ("max_tokens", self.max_tokens),
+        ] {
+            if value == 0 {
+                let key = format!("listen.trial.{key}");
+                return Err(Error::invalid(&key, format!("{key} must be at least 1")));
+            }
+        }
+        Ok(())
+    }
+}

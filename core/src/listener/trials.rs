@@ -1,0 +1,220 @@
+//! The quotas of callers without a token: so many requests for each address, and a bounded memory for addresses.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+use parking_lot::Mutex;
+
+use super::access;
+use super::auth::{Caller, Trial};
+use crate::config::{ListenConfig, Network, TRIAL, TrialConfig};
+use crate::model::{SessionId, Timestamp};
+use crate::router::Meter;
+use crate::{Error, ErrorKind, Result, Router};
+
+/// The header in which proxies name the client, and each other.
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The quotas of a listener's trials.
+pub(in crate::listener) struct Trials {
+    config: TrialConfig,
+    proxies: Vec<Network>,
+    /// The count of all trials together.
+    meter: Option<Arc<Meter>>,
+    windows: Mutex<Windows>,
+}
+
+/// What the addresses have used.
+#[derive(Default)]
+struct Windows {
+    used: HashMap<IpAddr, Window>,
+    /// No window ends before this moment.
+    first_end: u64,
+}
+
+/// The requests of one address since its first one.
+struct Window {
+    requests: u32,
+    ends: u64,
+}
+
+impl Trials {
+    pub(in crate::listener) fn new(router: &Router, config: &ListenConfig) -> Self {
+        let quota = &config.trial.quota;
+        Self {
+            config: config.trial.clone(),
+            // The configuration has checked them.
+            proxies: config.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok()).collect(),
+            meter: if quota.is_none() { None } else { router.key_ring().meter(TRIAL, quota) },
+            windows: Mutex::default(),
+        }
+    }
+
+    /// The caller at the other end of a connection, whose request is taken from its quota.
+    ///
+    /// # Errors
+    /// `NotFound` if there are no trials; `Overloaded` with the time after which to come back.
+    pub(in crate::listener) fn caller(&self, peer: IpAddr, headers: &HeaderMap, now: Timestamp) -> Result<Caller> {
+        if !self.config.enabled {
+            let words = "there are no trials here: send a token to the route without /trial (listen.trial.enabled)";
+            return Err(Error::not_found(words).with_code("trials_off"));
+        }
+        let visitor = counted(self.client(peer, headers));
+        self.take(visitor, now)?;
+        if let Some(meter) = &self.meter {
+            meter.request().1?;
+        }
+        let trial = Trial { visitor: visitor.to_string(), max_tokens: self.config.max_tokens };
+        let caller = Caller::on_trial(SessionId(self.config.session), self.meter.clone(), trial);
+        access::by(&caller);
+        Ok(caller)
+    }
+
+    /// The address of the client: that of the connection, unless it is a trusted proxy's, which names the client.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let is_proxy = |address: IpAddr| self.proxies.iter().any(|network| network.has(address));
+        let mut client = peer;
+        // Each proxy adds the address of its own peer at the end. All before the first that is no trusted proxy may be
+        // invented by the client.
+        for value in headers.get_all(&FORWARDED_FOR).iter().rev() {
+            for hop in value.to_str().unwrap_or_default().rsplit(',') {
+                if !is_proxy(client) {
+                    return client;
+                }
+                match hop.trim().parse() {
+                    Ok(address) => client = address,
+                    Err(_) => return client,
+                }
+            }
+        }
+        client
+    }
+
+    /// Takes one request of that address.
+    fn take(&self, visitor: IpAddr, now: Timestamp) -> Result<()> {
+        let mut windows = self.windows.lock();
+        if windows.used.len() >= self.config.max_addresses && !windows.used.contains_key(&visitor) {
+            windows.forget(now);
+            if windows.used.len() >= self.config.max_addresses {
+                return Err(refused("too many addresses try the router", windows.first_end, now));
+            }
+        }
+        let ends = now.plus(self.config.window_secs.saturating_mul(1_000)).0;
+        let window = windows.used.entry(visitor).or_insert(Window { requests: 0, ends });
+        if window.ends <= now.0 {
+            *window = Window { requests: 0, ends };
+        }
+        if window.requests >= self.config.requests {
+            let words = format!("this address has used its {} trials", self.config.requests);
+            return Err(refused(&words, window.ends, now));
+        }
+        window.requests += 1;
+        Ok(())
+    }
+}
+
+impl Windows {
+    /// Forgets the windows that have ended. It looks through all of them only if one of them can have ended.
+    fn forget(&mut self, now: Timestamp) {
+        if now.0 < self.first_end {
+            return;
+        }
+        self.used.retain(|_, window| window.ends > now.0);
+        self.first_end = self.used.values().map(|window| window.ends).min().unwrap_or_default();
+    }
+}
+
+fn refused(words: &str, until: u64, now: Timestamp) -> Error {
+    let words = format!("{words}: come back later, or get a token");
+    Error::new(ErrorKind::Overloaded, words)
+        .with_code("trial_quota_exceeded")
+        .with_retry_after_ms(until.saturating_sub(now.0).max(1))
+}
+
+/// The address by which a client counts. A client may choose the last 64 bits of an IPv6 address as it likes.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    async fn trials(config: TrialConfig, proxies: &[&str]) -> Trials {
+        let router = Router::open(Config::default()).await.unwrap();
+        let trusted = proxies.iter().map(|proxy| (*proxy).to_owned()).collect();
+        Trials::new(&router, &ListenConfig::default().trial(config.enabled(true)).trusted_proxies(trusted))
+    }
+
+    fn at(trials: &Trials, address: &str, now: u64) -> Result<(), (String, u64)> {
+        let caller = trials.caller(address.parse().unwrap(), &HeaderMap::new(), Timestamp(now));
+        caller.map(drop).map_err(|error| (error.code().to_owned(), error.details().retry_after_ms.unwrap()))
+    }
+
+    #[tokio::test]
+    async fn an_address_has_so_many_requests_in_its_window() {
+        let trials = trials(TrialConfig::default().requests(2).window_secs(10), &[]).await;
+        let refused = |ms| Err(("trial_quota_exceeded".to_owned(), ms));
+        assert_eq!((at(&trials, "192.0.2.1", 1_000), at(&trials, "192.0.2.1", 2_000)), (Ok(()), Ok(())));
+        assert_eq!(at(&trials, "192.0.2.1", 3_000), refused(8_000));
+        assert_eq!(at(&trials, "::ffff:192.0.2.1", 3_000), refused(8_000));
+        assert_eq!(at(&trials, "192.0.2.2", 3_000), Ok(()));
+        assert_eq!((at(&trials, "192.0.2.1", 11_000), at(&trials, "192.0.2.1", 11_000)), (Ok(()), Ok(())));
+        assert_eq!(at(&trials, "192.0.2.1", 11_000), refused(10_000));
+        // One network of IPv6 is one client.
+        assert_eq!((at(&trials, "2001:db8::1", 0), at(&trials, "2001:db8::ffff:1", 0)), (Ok(()), Ok(())));
+        assert_eq!(at(&trials, "2001:db8::2", 0), refused(10_000));
+        assert_eq!(at(&trials, "2001:db8:0:1::1", 0), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_memory_for_addresses_is_bounded_and_none_is_forgotten_early() {
+        let trials = trials(TrialConfig::default().requests(1).window_secs(10).max_addresses(2), &[]).await;
+        assert_eq!((at(&trials, "192.0.2.1", 1_000), at(&trials, "192.0.2.2", 5_000)), (Ok(()), Ok(())));
+        for now in [6_000, 10_000] {
+            let (code, after) = at(&trials, "192.0.2.3", now).unwrap_err();
+            assert_eq!((code.as_str(), after), ("trial_quota_exceeded", 11_000 - now));
+            assert!(at(&trials, "192.0.2.1", now).is_err(), "its requests are used up");
+        }
+        assert_eq!(at(&trials, "192.0.2.3", 11_000), Ok(()));
+        assert_eq!(trials.windows.lock().used.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn only_trusted_proxies_name_the_client() {
+        let trials = trials(TrialConfig::default(), &["10.0.0.0/8", "fd00::/8"]).await;
+        for (peer, forwarded, client) in [
+            ("192.0.2.9", &["203.0.113.1"][..], "192.0.2.9"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.1"], "203.0.113.1"),
+            ("10.0.0.1", &["6.6.6.6, 203.0.113.1, 10.9.9.9"], "203.0.113.1"),
+            ("10.0.0.1", &["6.6.6.6", "203.0.113.1", "fd00::7"], "203.0.113.1"),
+            ("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, x, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["10.0.0.3"], "10.0.0.3"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append(&FORWARDED_FOR, value.parse().unwrap());
+            }
+            assert_eq!(trials.client(peer.parse().unwrap(), &headers).to_string(), client, "{peer} {forwarded:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_on_trial_may_do_little() {
+        let trials = trials(TrialConfig::default().max_tokens(9).session(1), &[]).await;
+        let caller = trials.caller("192.0.2.1".parse().unwrap(), &HeaderMap::new(), Timestamp(1)).unwrap();
+        let request = caller.tamed(crate::model::TaskRequest::completion("x").priority(9).max_tokens(99));
+        assert_eq!((request.priority, request.token_limit()), (None, Some(9)));
+        assert_eq!(caller.tamed(crate::model::TaskRequest::completion("x").max_tokens(4)).token_limit(), Some(4));
+        assert!(caller.sees(SessionId(0)).is_err() && caller.may(crate::model::Scope::Read).is_err());
+        assert_eq!(caller.name_space(), "trial 192.0.2.1");
+    }
+}
