@@ -2,17 +2,18 @@
 //! card that tells agents of them.
 //!
 //! [`crate::model::agents`] translates requests and answers. Here an order becomes tasks over the same intake as a
-//! completion's. [`delegate`], [`validate`] and [`factcheck`] do it for any edge: they take a body and give the
-//! [`Work`], whose [`Work::answer`] waits for the tasks and gives the answer as JSON.
+//! completion's. [`delegate::delegate`] and [`validate::validate`] do it for any edge: they take an
+//! [`Asker`](asker::Asker) and a body and give the [`Work`](work::Work), whose `answer` waits for the tasks and gives the
+//! answer as JSON.
 
-mod asker;
+pub(in crate::listener) mod asker;
 mod card;
-mod delegate;
+pub(in crate::listener) mod delegate;
 mod outcome;
 mod schema;
 mod trial;
-mod validate;
-mod work;
+pub(in crate::listener) mod validate;
+pub(in crate::listener) mod work;
 
 use utoipa_axum::router::OpenApiRouter;
 
