@@ -36,6 +36,8 @@ export interface RouterConfig {
   miners?: MinersOptions;
   /** Prices of models, from which the usage gets its cost. */
   prices?: PricesOptions;
+  /** Cortensor's routes for agents: delegate, validate and factcheck. */
+  agents?: AgentsOptions;
   /** Model servers that the router calls. */
   upstream?: UpstreamOptions[];
 }
@@ -194,6 +196,10 @@ export interface ListenOptions {
   anonymous?: string;
   /** Names under which programs on this machine reach the listener, beside `localhost`, `*.localhost`, `host.docker.internal`, `host.containers.internal` and IP addresses. `default-dev-token` and access without a token count under these names alone; secret keys count under any. */
   hosts?: string[];
+  /** Addresses and networks (`10.0.0.0/8`) of proxies whose header `X-Forwarded-For` is believed. Trials count by the address that it names. Empty: no proxy is believed, and the address of the connection counts. */
+  trustedProxies?: string[];
+  /** Trials without a token. Off by default. */
+  trial?: TrialOptions;
   /** Whether `/api/v1/status` needs no token. Default `false`. */
   publicStatus?: boolean;
   /** Whether `/metrics` needs no token. Default `false`. */
@@ -257,6 +263,42 @@ export interface TokenOptions {
 }
 
 /** Its limits. Tokens with the same name have them together. */
+export interface QuotaOptions {
+  /** Requests in one minute, on any route, also those that only read. */
+  requestsPerMinute?: number;
+  /** Tasks that are submitted in one minute. */
+  tasksPerMinute?: number;
+  /** Tokens of prompts and answers in one minute. */
+  tokensPerMinute?: number;
+  /** Tokens of prompts and answers on one day in UTC. */
+  tokensPerDay?: number;
+  /** Tokens of prompts and answers in one month in UTC. */
+  tokensPerMonth?: number;
+  /** Tasks that have not ended. */
+  concurrentTasks?: number;
+  /** Answers that are being streamed. */
+  concurrentStreams?: number;
+}
+
+/** Trials without a token. Off by default. */
+export interface TrialOptions {
+  /** Whether there are trials. Default `false`: the routes answer 404. */
+  enabled?: boolean;
+  /** The session of all trials; the requests cannot name another one. Default 0. */
+  session?: number;
+  /** Requests of one address in `window_secs`. IPv6 addresses count together by their first 64 bits. Default 10. */
+  requests?: number;
+  /** Seconds after which an address has all its requests again. Default 3600. */
+  windowSecs?: number;
+  /** Addresses that are remembered at a time; further ones are refused until an older one is forgotten. Default 10000. */
+  maxAddresses?: number;
+  /** The most tokens of an answer. Default 512. */
+  maxTokens?: number;
+  /** The limits of all trials together. */
+  quota?: QuotaOptions;
+}
+
+/** The limits of all trials together. */
 export interface QuotaOptions {
   /** Requests in one minute, on any route, also those that only read. */
   requestsPerMinute?: number;
@@ -384,6 +426,30 @@ export interface ModelPriceOptions {
   output: number;
   /** The price of a million tokens of prompts that the model's server had in its cache. Default: that of `input`. */
   cachedInput?: number;
+}
+
+/** Cortensor's routes for agents: delegate, validate and factcheck. */
+export interface AgentsOptions {
+  /** Miners that a validation asks if the request names no policy. Default 3. */
+  validators?: number;
+  /** The most tokens of an opinion if the request does not say. Default 512. */
+  opinionTokens?: number;
+  /** The prompt by which miners are asked for their opinion about a claim. It has `{claim}` in it, and `{context}` where the facts beside the claim go. Empty: the prompt of docs/guide/agents.md. */
+  validatePrompt?: string;
+  /** The prompt of a check of facts, with the same places. Empty: the prompt of docs/guide/agents.md. */
+  factcheckPrompt?: string;
+  /** The session of one replica of a delegation. Empty: the caller's own. */
+  delegateSessions1?: number[];
+  /** The sessions of three replicas of a delegation. Empty: three miners of the caller's own session answer. */
+  delegateSessions3?: number[];
+  /** The sessions of five replicas of a delegation. Empty: five miners of the caller's own session answer. */
+  delegateSessions5?: number[];
+  /** The session of one replica of a validation. Empty: the caller's own. */
+  validateSessions1?: number[];
+  /** The sessions of three replicas of a validation. Empty: three miners of the caller's own session answer. */
+  validateSessions3?: number[];
+  /** The sessions of five replicas of a validation. Empty: five miners of the caller's own session answer. */
+  validateSessions5?: number[];
 }
 
 /** Model servers that the router calls. */
