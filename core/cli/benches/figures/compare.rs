@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::load::{Load, Sample};
-use crate::mock::{FRAMES, Mode, PROMPT, chat_of};
+use crate::mock::{Mode, PROMPT};
 use crate::report::{Gate, Row, median};
 use crate::target::Target;
 use crate::{Context, Outcome};
@@ -12,8 +12,8 @@ use crate::{Context, Outcome};
 /// A load without an address.
 pub(crate) struct Shape {
     pub(crate) body: Body,
-    /// The number of events in an answer that is a stream; 0 for an answer in one piece.
-    pub(crate) events: usize,
+    /// Whether the answer is a stream.
+    pub(crate) stream: bool,
     pub(crate) connections: usize,
 }
 
@@ -27,19 +27,19 @@ pub(crate) enum Body {
 impl Shape {
     /// Whole answers to the usual chat.
     pub(crate) fn whole(connections: usize) -> Self {
-        Self { body: Body::Chat(Mode::Mock), events: 0, connections }
+        Self { body: Body::Chat(Mode::Mock), stream: false, connections }
     }
 
     /// Streams of this form.
     pub(crate) fn stream(mode: Mode, connections: usize) -> Self {
-        Self { body: Body::Chat(mode), events: FRAMES, connections }
+        Self { body: Body::Chat(mode), stream: true, connections }
     }
 
     /// The load on one target.
     pub(crate) fn on(&self, target: &Target) -> Load {
-        let stream = self.events > 0;
+        let stream = self.stream;
         let body = match &self.body {
-            Body::Chat(mode) => chat_of(&target.model(*mode), *mode, stream, PROMPT),
+            Body::Chat(mode) => (target.say)(&target.model(*mode), *mode, stream, PROMPT),
             Body::Text(text) => text.clone(),
         };
         Load {
@@ -47,7 +47,7 @@ impl Shape {
             path: target.path,
             bodies: vec![body],
             connections: self.connections,
-            events: self.events,
+            events: if stream { target.frames } else { 0 },
         }
     }
 }

@@ -11,6 +11,7 @@ mod bare;
 mod chart;
 mod compare;
 mod decisions;
+mod families;
 mod first_token;
 mod frames;
 mod growth;
@@ -49,12 +50,13 @@ type Outcome<T = ()> = Result<T, String>;
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
 /// All figures, with their names on the command line.
-const FIGURES: [(&str, Measure); 18] = [
+const FIGURES: [(&str, Measure); 19] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
     ("full", requests::full),
     ("open-loop", requests::open_loop),
     ("bodies", requests::bodies),
+    ("families", families::measure),
     ("peers", peers::measure),
     ("hang-up", hang_up::measure),
     ("accepts", accepts::measure),

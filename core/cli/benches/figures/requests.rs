@@ -139,7 +139,7 @@ pub(crate) fn bodies(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     for (what, body, gate) in
         [("answers of 100 KB", Body::Chat(Mode::Sized(100_000)), 0.7), ("prompts of 1 MB", Body::Text(prompt), 0.75)]
     {
-        let round = compare(context, &targets, &Shape { body, events: 0, connections: 4 })?;
+        let round = compare(context, &targets, &Shape { body, stream: false, connections: 4 })?;
         for measured in &round.measured {
             let row = Row::new(FIGURE, format!("{what}, {}", measured.name), measured.rate(), "req/s");
             rows.push(row.note(format!("{:.0} us CPU each", measured.cost())));

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::load::{connect, exchange};
-use crate::mock::{Mode, PROMPT, chat_of};
+use crate::mock::{FRAMES, Mode, PROMPT, chat_of};
 use crate::process::Program;
 use crate::{Context, Outcome, wire};
 
@@ -19,6 +19,10 @@ pub(crate) struct Target {
     pub(crate) name: &'static str,
     /// The path of chats.
     pub(crate) path: &'static str,
+    /// Makes the body of a chat, as [`chat_of`] does, in the words of the API at that path.
+    pub(crate) say: fn(&str, Mode, bool, &str) -> String,
+    /// The number of events in a stream.
+    pub(crate) frames: usize,
     /// The beginning of the target's names of the mock's models, if the target has names of its own.
     pub(crate) models: &'static str,
     /// The address for whole answers.
@@ -32,7 +36,7 @@ pub(crate) struct Target {
 impl Target {
     /// A target whose routes and models have the usual names.
     pub(crate) fn new(name: &'static str, address: SocketAddr, program: Option<Program>) -> Self {
-        Self { name, path: wire::CHAT, models: "", address, streams: address, program }
+        Self { name, path: wire::CHAT, say: chat_of, frames: FRAMES, models: "", address, streams: address, program }
     }
 
     /// The target's name of the model that answers in this form. A target with names of its own may pass no other field
