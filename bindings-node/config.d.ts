@@ -108,6 +108,8 @@ export interface LimitsOptions {
   maxMiners?: number;
   /** Bytes of one request. Default 1 MiB. */
   maxRequestBytes?: number;
+  /** Bytes of one request that uploads a file (`/v1/audio/transcriptions`). Default 25 MiB. */
+  maxUploadBytes?: number;
   /** The depth of a request: lists and objects inside of each other. Default 512. It protects the miners, whose parsers may be recursive; the router skips members that it does not read. */
   maxJsonDepth?: number;
   /** Bytes of one answer; a longer one is cut there, with the finish reason `length`. Default 16 MiB. */

@@ -144,7 +144,8 @@ def test_a_fastapi_app_streams_to_the_browser_and_mounts_the_api() -> None:
 
 def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
     async def main() -> None:
-        async with Router({"limits": {"max_request_bytes": 4096}}) as router:
+        limits = {"max_request_bytes": 4096, "max_upload_bytes": 4096}
+        async with Router({"limits": limits}) as router:
             app = router.asgi()
             read = 0
             sent: list[Any] = []

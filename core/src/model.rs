@@ -20,7 +20,8 @@ pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    PartsSoFar, Whole, answered, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant, vectors_for,
+    FormPart, PartsSoFar, Whole, answered, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant,
+    vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{

@@ -15,6 +15,8 @@ pub struct Demand {
     pub any_model: bool,
     /// Whether it asks for an embedding.
     pub embedding: bool,
+    /// Whether it asks for a route of a model's server that only some upstreams have.
+    pub passes: bool,
     /// The band; the session's where `None`.
     pub band: Option<u8>,
     /// Estimated tokens of the prompt.
@@ -59,6 +61,7 @@ impl Default for Demand {
             model: None,
             any_model: false,
             embedding: false,
+            passes: false,
             band: None,
             prompt_tokens: 0,
             max_tokens: 0,

@@ -21,6 +21,7 @@ pub(super) struct LaneKey {
     /// Whether any other model will do if no miner has that one.
     any_model: bool,
     embedding: bool,
+    passes: bool,
     mode: SessionMode,
     /// The session, if its rules keep some miners from its tasks. Such tasks have a lane of their own, so that they do
     /// not hold up the tasks of other sessions.
@@ -34,6 +35,7 @@ impl LaneKey {
             model: task.model.clone(),
             any_model: task.any_model && task.model.is_some(),
             embedding: task.embedding,
+            passes: task.passes,
             mode,
             own,
         }
@@ -41,7 +43,14 @@ impl LaneKey {
 
     /// The lane whose tasks the miners that are kept for the session could do. Only ephemeral miners are kept.
     pub(super) fn of_reservation(session: SessionId, model: Option<Arc<str>>) -> Self {
-        Self { model, any_model: false, embedding: false, mode: SessionMode::Ephemeral, own: Some(session) }
+        Self {
+            model,
+            any_model: false,
+            embedding: false,
+            passes: false,
+            mode: SessionMode::Ephemeral,
+            own: Some(session),
+        }
     }
 
     /// The lane of that session, or the lane of all unrestricted sessions, for the tasks with these needs.
@@ -71,7 +80,7 @@ impl LaneKey {
 
     /// Whether its tasks may go to miners of that kind, whatever their models are.
     pub(super) fn takes_kind_of(&self, miner: &MinerRules) -> bool {
-        self.takes(miner.dedicated) && (!self.embedding || miner.embeddings)
+        self.takes(miner.dedicated) && (!self.embedding || miner.embeddings) && (!self.passes || miner.passes)
     }
 
     /// The needs of its tasks without the session.

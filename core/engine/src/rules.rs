@@ -64,6 +64,8 @@ pub struct MinerRules {
     pub weight: u32,
     /// Whether it makes embeddings.
     pub embeddings: bool,
+    /// Whether requests for other routes of a model's server pass through it.
+    pub passes: bool,
     /// The person or company that runs it; empty: the miner counts as its own owner.
     pub owner: Arc<str>,
     /// Whether it is dedicated to sessions rather than ephemeral.

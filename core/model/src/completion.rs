@@ -27,6 +27,9 @@ pub struct Answer {
     /// The outline of `raw`, if the reader of the answer has made it.
     #[doc(hidden)]
     pub outline: Outlined,
+    /// The type of `raw`, if it is no JSON of a chat, a completion or an embedding.
+    #[doc(hidden)]
+    pub content_type: Option<String>,
     /// The hexadecimal SHA-256 of the text as the miner streamed it; `None`: the miner named none. The router has
     /// compared it with the text that came.
     pub sha256: Option<String>,
@@ -108,5 +111,6 @@ crate::setters! { Answer {
     usage: Usage => usage,
     model: Option<String> => model,
     raw: Option<Bytes> => raw,
+    content_type: Option<String> => content_type,
     sha256: Option<String> => sha256,
 } }

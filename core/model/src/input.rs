@@ -86,6 +86,11 @@ impl TaskRequest {
                 check_input(self.input.as_deref())?;
                 self.stream = false;
             }
+            RequestKind::Rerank
+            | RequestKind::Transcription
+            | RequestKind::Speech
+            | RequestKind::Image
+            | RequestKind::Moderation => self.check_passed()?,
         }
         self.choices()?;
         // The prompt comes before the messages, if a request has both.
@@ -114,6 +119,10 @@ impl TaskRequest {
     /// text; other miners get one prompt and give one answer.
     #[doc(hidden)]
     pub fn wants_upstream(&self) -> Option<Error> {
+        if self.kind.passes() {
+            // The engine offers such a request to no other miner.
+            return None;
+        }
         if self.extra("prompt").is_some() {
             return Some(Error::invalid(
                 "prompt",

@@ -34,6 +34,7 @@ mod name;
 mod node;
 mod page;
 mod parts;
+mod passed;
 mod prompt;
 #[cfg(test)]
 mod record_tests;

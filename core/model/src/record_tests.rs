@@ -83,6 +83,7 @@ fn answer(text: &str) -> Answer {
             br#"{"choices":[{"message":{"content":"a","reasoning_content":"hm","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]}}]}"#,
         )),
         outline: shape::Outlined::default(),
+        content_type: None,
         sha256: Some("ab".into()),
     }
 }

@@ -20,6 +20,28 @@ words! {
         Chat = "chat",
         /// Vectors.
         Embedding = "embedding",
+        /// Documents in the order of their relevance to a query.
+        Rerank = "rerank",
+        /// The text of speech.
+        Transcription = "transcription",
+        /// Speech of a text.
+        Speech = "speech",
+        /// Images.
+        Image = "image",
+        /// Whether texts and images may be shown.
+        Moderation = "moderation",
+    }
+}
+
+impl RequestKind {
+    /// Whether a request passes to a model's server as it came, and the answer is the server's bytes. Only upstreams
+    /// serve such requests.
+    #[doc(hidden)]
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Completion | Self::Chat | Self::Embedding => false,
+            Self::Rerank | Self::Transcription | Self::Speech | Self::Image | Self::Moderation => true,
+        }
     }
 }
 
@@ -41,7 +63,7 @@ pub type Extra = Vec<(String, Box<RawValue>)>;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct TaskRequest {
-    /// Completion, chat or embedding; not part of the body, the route says it.
+    /// The kind of the answer; not part of the body, the route says it.
     pub kind: RequestKind,
     /// The prompt of a completion. A list of prompts, as OpenAI's completions take it, stands in `extra` as it came.
     pub prompt: Option<String>,

@@ -32,6 +32,8 @@ pub struct LimitsConfig {
     pub max_miners: u64,
     /// Bytes of one request. Default 1 MiB.
     pub max_request_bytes: u64,
+    /// Bytes of one request that uploads a file (`/v1/audio/transcriptions`). Default 25 MiB.
+    pub max_upload_bytes: u64,
     /// The depth of a request: lists and objects inside of each other. Default 512. It protects the miners, whose
     /// parsers may be recursive; the router skips members that it does not read.
     pub max_json_depth: usize,
@@ -73,6 +75,7 @@ impl Default for LimitsConfig {
             max_closed_sessions: 1_000_000,
             max_miners: 10_000,
             max_request_bytes: 1 << 20,
+            max_upload_bytes: 25 << 20,
             max_json_depth: 512,
             max_output_bytes: 16 << 20,
             max_tokens: 32_768,
@@ -106,6 +109,7 @@ impl LimitsConfig {
             ("max_closed_sessions", self.max_closed_sessions),
             ("max_miners", self.max_miners),
             ("max_request_bytes", self.max_request_bytes),
+            ("max_upload_bytes", self.max_upload_bytes),
             ("max_json_depth", self.max_json_depth as u64),
             ("max_output_bytes", self.max_output_bytes),
             ("max_tokens", self.max_tokens),

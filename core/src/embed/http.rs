@@ -66,10 +66,13 @@ impl HttpHandler {
         })
     }
 
-    /// The maximum size of a request's body, in bytes. The router answers a larger one with 413, so a host need not
+    /// The maximum size of any request's body, in bytes. The router answers a larger one with 413, so a host need not
     /// read it to the end. 0: the router is closed.
     pub fn max_body_bytes(&self) -> u64 {
-        self.host.router().map_or(0, |router| router.config().limits.max_request_bytes)
+        self.host.router().map_or(0, |router| {
+            let limits = &router.config().limits;
+            limits.max_request_bytes.max(limits.max_upload_bytes)
+        })
     }
 
     /// Answers a request. The call is ready when the head of the response is; the body follows. Dropping the call or

@@ -36,40 +36,72 @@ pub(in crate::listener) trait Source: Send {
     fn discard(&mut self, most: u64) -> impl Future<Output = ()> + Send;
 }
 
-/// Reads the whole body.
+/// Reads the whole body, which is JSON.
 pub(in crate::listener) async fn read(
     state: &AppState,
     family: Family,
     head: Marked<'_>,
+    body: impl Source,
+) -> Result<Bytes, Failed> {
+    let limit = Limit { bytes: state.router.config().limits.max_request_bytes, name: "limits.max_request_bytes" };
+    let body = gather(state, family, head, body, limit, refused_media(head)).await?;
+    shallow(state, family, &body).map(|()| body)
+}
+
+/// Reads the whole body of one of OpenAI's routes, which is a form, unless it is refused before.
+pub(in crate::listener) async fn read_form(
+    state: &AppState,
+    head: Marked<'_>,
+    body: impl Source,
+    refusal: Option<&Error>,
+) -> Result<Bytes, Failed> {
+    let limit = Limit { bytes: state.router.config().limits.max_upload_bytes, name: "limits.max_upload_bytes" };
+    let coding = head.marks.has(Marks::CODING).then(|| refused_coding(head.headers)).flatten();
+    gather(state, Family::OpenAi, head, body, limit, coding.or_else(|| refusal.cloned())).await
+}
+
+/// The most bytes of a body, and the setting that says so.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: u64,
+    name: &'static str,
+}
+
+/// Reads the whole body within its bounds, or throws it away if it is refused.
+async fn gather(
+    state: &AppState,
+    family: Family,
+    head: Marked<'_>,
     mut body: impl Source,
+    limit: Limit,
+    refusal: Option<Error>,
 ) -> Result<Bytes, Failed> {
     let wait = Duration::from_millis(state.config.body_timeout_ms);
     // A client that is still sending when the connection closes would see the reset instead of the refusal, so its body
     // is read and thrown away first.
     let most = state.config.max_discarded_bytes;
     let headers = head.headers;
-    if let Some(error) = refused_media(head) {
+    if let Some(error) = refusal {
         // A client that sent `Expect` waits for permission and has sent nothing yet.
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, body.discard(most)).await;
         }
         return Err(unsupported(family, error));
     }
-    let limit = state.router.config().limits.max_request_bytes;
-    if body.announced() > limit {
+    if body.announced() > limit.bytes {
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, body.discard(most)).await;
         }
         return Err(too_large(family, limit));
     }
-    let read = within(wait, body.gather(limit, state.router.memory())).await;
+    let read = within(wait, body.gather(limit.bytes, state.router.memory())).await;
     let error = match read {
         Err(_) => {
             let error = Error::invalid("body", "the body did not arrive within listen.body_timeout_ms")
                 .with_code("body_timeout");
             return Err(Failed::new(family, error).status(StatusCode::REQUEST_TIMEOUT));
         }
-        Ok(Ok(body)) => return shallow(state, family, &body).map(|()| body),
+        Ok(Ok(body)) => return Ok(body),
         Ok(Err(Stop::Broken(why))) => {
             return Err(Failed::new(family, Error::invalid("body", format!("the body broke off: {why}"))));
         }
@@ -93,8 +125,8 @@ pub(in crate::listener) fn check(
     if let Some(error) = refused_media(head) {
         return Err(unsupported(family, error));
     }
-    let limit = state.router.config().limits.max_request_bytes;
-    if body.len() as u64 > limit {
+    let limit = Limit { bytes: state.router.config().limits.max_request_bytes, name: "limits.max_request_bytes" };
+    if body.len() as u64 > limit.bytes {
         return Err(too_large(family, limit));
     }
     if !state.router.memory().has_room(body.len() as u64) {
@@ -107,8 +139,8 @@ fn unsupported(family: Family, error: Error) -> Failed {
     Failed::new(family, error.with_code("unsupported_media_type")).status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
-fn too_large(family: Family, limit: u64) -> Failed {
-    let words = format!("the body is larger than {limit} bytes (limits.max_request_bytes)");
+fn too_large(family: Family, limit: Limit) -> Failed {
+    let words = format!("the body is larger than {} bytes ({})", limit.bytes, limit.name);
     Failed::new(family, Error::new(ErrorKind::TooLarge, words))
 }
 

@@ -24,6 +24,7 @@ mod cut;
 mod enrolments;
 mod extract;
 mod fast_path;
+mod form;
 mod gate;
 mod handler;
 mod heads;
@@ -39,6 +40,7 @@ mod miners;
 mod native;
 mod openai;
 mod openapi;
+mod passed;
 mod paths;
 mod peer;
 mod presence;
@@ -85,6 +87,7 @@ fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(cortensor::routes())
         .merge(openai::routes())
+        .merge(passed::routes())
         .merge(messages::routes())
         .merge(responses::routes())
         .merge(keys::routes())

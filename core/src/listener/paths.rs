@@ -7,7 +7,17 @@ use http::Uri;
 pub(in crate::listener) struct Asked(pub(in crate::listener) String);
 
 /// The first parts of OpenAI's paths. Compatible servers answer these paths without `/v1` too.
-const WITHOUT_VERSION: &[&str] = &["chat/completions", "completions", "embeddings", "models"];
+const WITHOUT_VERSION: &[&str] = &[
+    "chat/completions",
+    "completions",
+    "embeddings",
+    "models",
+    "rerank",
+    "audio/transcriptions",
+    "audio/speech",
+    "images/generations",
+    "moderations",
+];
 
 /// Later versions of Cortensor's API, which answer as the first one does.
 const LIKE_V1: &[&str] = &["/api/v2", "/api/v3"];
@@ -124,6 +134,9 @@ mod tests {
             ("/embeddings?x=1", Some("/v1/embeddings?x=1")),
             ("/models", Some("/v1/models")),
             ("/models/a/b%20c", Some("/v1/models/a/b%20c")),
+            ("/rerank", Some("/v1/rerank")),
+            ("/audio/speech", Some("/v1/audio/speech")),
+            ("/audio", None),
             ("/modelsx", None),
             ("/chat", None),
             ("/v1/v1/chat/completions", None),

@@ -40,6 +40,8 @@ impl Traffic {
             RequestKind::Chat => 0,
             RequestKind::Completion => 1,
             RequestKind::Embedding => 2,
+            // No other kind has a fast path.
+            _ => return,
         };
         let counter = self.busy[place][class].get_or_init(|| {
             let labels = RequestLabels { method: "POST", route: route_of(kind).to_owned(), status: STATUSES[class] };

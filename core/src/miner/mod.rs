@@ -26,6 +26,8 @@ pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent
 #[doc(hidden)]
 pub use network::{Connecting, Network, Transport};
 pub(crate) use turn::Turn;
+#[cfg(feature = "listener")]
+pub(crate) use upstream::ROUTE_NOT_SERVED;
 #[doc(hidden)]
 pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe, listed_models};
 #[doc(hidden)]

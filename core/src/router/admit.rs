@@ -259,9 +259,9 @@ impl Shared {
         (created_at, deadline): (Timestamp, Timestamp),
     ) -> Result<(Demand, Option<Judged>)> {
         let model = request.model.as_deref().or(session.model.as_deref());
-        // The router does not compare embeddings, so one miner answers.
-        let embedding = request.kind == RequestKind::Embedding;
-        let required = if embedding { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
+        // The router compares texts alone, so one miner answers anything else.
+        let (embedding, passes) = (request.kind == RequestKind::Embedding, request.kind.passes());
+        let required = if embedding || passes { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
         let how = match &request.validation {
             Some(own) => Some(own.over(&session.validation)?),
             None if required > 1 => Some(ValidationSpec::default().over(&session.validation)?),
@@ -273,13 +273,14 @@ impl Shared {
             model: model.map(Arc::from),
             any_model: false,
             embedding,
+            passes,
             band: request.priority,
             prompt_tokens: estimate_tokens(text),
             max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
             bytes: text.len() as u64
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
             deadline,
-            streaming: request.stream,
+            streaming: request.stream && !passes,
             required,
             judged: how.is_some(),
             precommit_by: request
@@ -314,7 +315,7 @@ fn bound_of(code: &str) -> Option<&'static str> {
 
 /// The tokens that a task may take: those of its prompt, and those of its longest answers.
 fn greatest_use(demand: &Demand, request: &TaskRequest) -> u64 {
-    if demand.embedding {
+    if demand.embedding || demand.passes {
         return demand.prompt_tokens;
     }
     let count = |name| request.extra(name).and_then(|value| serde_json::from_str::<u64>(value.get()).ok()).unwrap_or(1);

@@ -33,7 +33,7 @@ pub(super) struct Seen {
 impl Seen {
     /// The estimated tokens, for the session's fair share and for the miner's speed.
     pub(super) fn tokens(&self, request: &TaskRequest) -> u64 {
-        if request.kind == RequestKind::Embedding {
+        if request.kind == RequestKind::Embedding || request.kind.passes() {
             return 0;
         }
         let read = self.text.saturating_add(self.parts);

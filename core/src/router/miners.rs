@@ -216,6 +216,7 @@ impl Shared {
             capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
+            passes: kind == MinerKind::Upstream,
             owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
             auto_accept: spec.kind != MinerKind::Remote,
             last_resort: entrance.last_resort,

@@ -134,6 +134,11 @@ fn operation(kind: RequestKind) -> &'static str {
         RequestKind::Chat => "chat",
         RequestKind::Completion => "text_completion",
         RequestKind::Embedding => "embeddings",
+        RequestKind::Rerank => "rerank",
+        RequestKind::Transcription => "transcription",
+        RequestKind::Speech => "speech",
+        RequestKind::Image => "image_generation",
+        RequestKind::Moderation => "moderation",
     }
 }
 

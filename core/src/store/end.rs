@@ -59,6 +59,9 @@ struct MinerAnswer<'a> {
     usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     model: Option<Cow<'a, str>>,
+    /// The type of the raw answer, if it is no answer to a chat, a completion or an embedding.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    content_type: Option<Cow<'a, str>>,
     /// The length of the raw answer in bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     raw: Option<usize>,
@@ -83,6 +86,7 @@ impl<'a> StoredEnd<'a> {
                     finish_reason: Cow::Borrowed(answer.finish_reason.as_str()),
                     usage: answer.usage,
                     model: answer.model.as_deref().map(Cow::Borrowed),
+                    content_type: answer.content_type.as_deref().map(Cow::Borrowed),
                     raw: answer.raw.as_ref().map(Bytes::len),
                 }
             })
@@ -128,6 +132,7 @@ impl<'a> StoredEnd<'a> {
                         .finish_reason(FinishReason::from(answer.finish_reason.as_ref()))
                         .usage(answer.usage)
                         .model(answer.model.map(Cow::into_owned))
+                        .content_type(answer.content_type.map(Cow::into_owned))
                         .raw(raw),
                 ),
             );

@@ -28,8 +28,11 @@ pub struct Judged {
     pub asked: u32,
 }
 
-/// Returns the record of an ended task with only the parts that are kept.
+/// Returns the record of an ended task with only the parts that are kept. Files are needed until then, and no longer.
 pub(super) fn kept(retention: Retention, mut task: Task) -> Task {
+    if let Some(request) = task.request.without_files() {
+        task.request = Arc::new(request);
+    }
     if retention == Retention::All {
         return task;
     }

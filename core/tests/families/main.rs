@@ -7,6 +7,8 @@ mod agents;
 mod servers;
 mod trials;
 
+mod passed;
+
 use std::path::Path;
 
 use cortensor_router::config::{Durability, StorageConfig};

@@ -29,6 +29,7 @@ impl World {
             session: SessionId(session),
             model: None,
             embedding: false,
+            passes: false,
             band: (!self.strict && self.random.chance(10)).then_some(3),
             prompt_tokens: self.random.range(1, 50),
             max_tokens: self.random.range(1, 100),

@@ -17,6 +17,9 @@ data: [DONE]"#;
 pub(super) const METRICS: &str = "# HELP cortensor_tasks_queued Tasks that wait for a miner.\n\
                                   # TYPE cortensor_tasks_queued gauge\ncortensor_tasks_queued 0\n# EOF";
 
+/// An example of an answer that is no text.
+pub(super) const BYTES: &str = "(bytes)";
+
 /// The body of a request for each schema.
 const BODIES: &[(&str, &str)] = &[
     ("PromptRequest", r#"{"prompt":"What is 2 + 2?","session_id":2,"max_tokens":16}"#),
@@ -37,6 +40,14 @@ const BODIES: &[(&str, &str)] = &[
     ("ClaimReplicasBody", r#"{"claim":"2 + 2 = 4","consensus":{"replicas":3,"strategy":"unanimous"}}"#),
     ("FactBody", r#"{"claim":"2 + 2 = 4","mode":"standard","redundancy":3}"#),
     ("EmbeddingRequest", r#"{"model":"tiny-embed","input":["one text","another"]}"#),
+    ("RerankBody", r#"{"model":"tiny-rank","query":"Which is a fruit?","documents":["a stone","an apple"]}"#),
+    (
+        "TranscriptionForm",
+        "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"speech.wav\"\r\n\r\n...\r\n--b--",
+    ),
+    ("SpeechBody", r#"{"model":"kokoro","input":"Hello, router!","voice":"alloy"}"#),
+    ("ImageBody", r#"{"model":"tiny-draw","prompt":"a cat","n":1,"size":"512x512"}"#),
+    ("ModerationBody", r#"{"input":"Hello, router!"}"#),
     ("SessionSpec", r#"{"name":"chat","model":"tiny","redundant":1,"priority":5}"#),
     ("SessionPatch", r#"{"priority":7}"#),
     ("KeySpec", r#"{"name":"ci","scopes":["submit","read"],"ttl_secs":86400}"#),

@@ -149,6 +149,8 @@ fn write_example(out: &mut String, document: &Document, operation: &Operation<'_
             let text = match media {
                 "text/event-stream" => example::STREAM.to_owned(),
                 "application/openmetrics-text" => example::METRICS.to_owned(),
+                "application/octet-stream" => example::BYTES.to_owned(),
+                _ if *body.get("example") != Json::Null => body.get("example").to_string(),
                 _ => example::of(document, "", body.get("schema")).to_string(),
             };
             let _ = writeln!(out, "{text}");

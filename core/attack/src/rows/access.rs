@@ -260,9 +260,17 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     let content = &operation["requestBody"]["content"];
     if let Some(schema) = content.as_object().and_then(|content| content.values().next()) {
         let name = schema["schema"]["$ref"].as_str().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
-        let (body, names_session) = body(name, victim)
-            .ok_or_else(|| format!("{method} {path}: say in core/attack/src/rows/access.rs what a {name} is"))?;
-        ask = ask.json(&body);
+        let names_session = if name == "TranscriptionForm" {
+            let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nserved\r\n\
+                        --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nx\r\n--b--\r\n";
+            ask = ask.line("Content-Type", "multipart/form-data; boundary=b").body(form.into());
+            true
+        } else {
+            let (body, names_session) = body(name, victim)
+                .ok_or_else(|| format!("{method} {path}: say in core/attack/src/rows/access.rs what a {name} is"))?;
+            ask = ask.json(&body);
+            names_session
+        };
         // A session in the path wins over the one in the body, and both are the victim's.
         foreign |= names_session;
         if path.starts_with("/v1/") {
@@ -310,6 +318,9 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "ClaimReplicasBody" => {
             (json!({"claim": "hi", "consensus": {"replicas": 1, "session_pool": [victim.session]}}), true)
         }
+        "RerankBody" => (json!({"model": "served", "query": "hi", "documents": ["hi"]}), true),
+        "SpeechBody" | "ModerationBody" => (json!({"model": "served", "input": "hi"}), true),
+        "ImageBody" => (json!({"model": "served", "prompt": "hi"}), true),
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
         "KeyPatch" => (json!({"limits": {"concurrent_tasks": LIMIT}}), false),

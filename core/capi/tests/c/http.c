@@ -55,7 +55,7 @@ static void exchange(cortensor_http_handler *handler, const char *head, const ch
 
 static void requests_are_answered(void)
 {
-    cortensor_router *router = open_router("{\"limits\": {\"max_request_bytes\": 65536}}");
+    cortensor_router *router = open_router("{\"limits\": {\"max_request_bytes\": 65536, \"max_upload_bytes\": 65536}}");
     cortensor_http_handler *handler = NULL;
     cortensor_http_response *response;
     cortensor_bytes *headers = NULL;

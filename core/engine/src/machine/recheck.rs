@@ -22,6 +22,7 @@ impl Engine {
         if draw >= self.settings.recheck_ratio
             || ended.demand().shadow
             || ended.demand().embedding
+            || ended.demand().passes
             || self.tasks.rechecks() >= self.settings.max_rechecks
         {
             return;

@@ -44,6 +44,8 @@ fn push_id(out: &mut Vec<u8>, kind: RequestKind, gid: Gid, created: u64) {
         RequestKind::Chat => b"chatcmpl-",
         RequestKind::Completion => b"cmpl-",
         RequestKind::Embedding => b"embd-",
+        // The answers of other routes are the bytes of a model's server, and get no id.
+        _ => b"task-",
     });
     push_task(out, created, gid);
 }
@@ -60,6 +62,7 @@ pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<V
         RequestKind::Chat => Ok(chat(completion)),
         RequestKind::Completion => Ok(text(request, completion)),
         RequestKind::Embedding => embeddings(request, completion),
+        _ => Err(unreadable(completion, "the answer is none to a chat, a completion or an embedding")),
     }
 }
 

@@ -156,6 +156,11 @@ pub(in crate::listener) const fn route_of(kind: RequestKind) -> &'static str {
         RequestKind::Chat => "/v1/chat/completions",
         RequestKind::Completion => "/v1/completions",
         RequestKind::Embedding => "/v1/embeddings",
+        RequestKind::Rerank => "/v1/rerank",
+        RequestKind::Transcription => "/v1/audio/transcriptions",
+        RequestKind::Speech => "/v1/audio/speech",
+        RequestKind::Image => "/v1/images/generations",
+        RequestKind::Moderation => "/v1/moderations",
     }
 }
 

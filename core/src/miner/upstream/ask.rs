@@ -6,6 +6,7 @@
 //! | completion, `prompt_type` 0 | `/chat/completions` | one user message: the upstream applies the model's template |
 //! | completion, `prompt_type` 1 | `/completions` | the prompt, unchanged |
 //! | embedding | `/embeddings` | the input, unchanged |
+//! | any other | [its own route](super::passed) | all of it, unchanged |
 //!
 //! An upstream that speaks another API gets a chat in the words of that API ([`speech`](super::speech)).
 //!
@@ -39,7 +40,7 @@ const OWN_FIELDS: &[&str] = &[
     "stream_options",
 ];
 
-/// The upstream's route for a job.
+/// The upstream's route for a job that does not [pass](super::passed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     Chat,
@@ -51,8 +52,8 @@ impl Route {
     pub(super) fn of(request: &TaskRequest) -> Self {
         match request.kind {
             RequestKind::Completion if request.prompt_type == 1 => Self::Completions,
-            RequestKind::Chat | RequestKind::Completion => Self::Chat,
             RequestKind::Embedding => Self::Embeddings,
+            _ => Self::Chat,
         }
     }
 
@@ -193,6 +194,30 @@ pub(super) fn write(
         }
     }
     for (key, value) in forwarded(request) {
+        object.raw(key, value);
+    }
+    object.end()
+}
+
+/// Writes the body of a request that passes as it came, with the upstream's name of the model.
+pub(super) fn write_passed(bytes: Vec<u8>, request: &TaskRequest, model: Option<&str>) -> Vec<u8> {
+    let (mut object, params) = (Object::behind(bytes), request.params());
+    if let Some(model) = model {
+        object.text("model", model);
+    }
+    if let Some(prompt) = &request.prompt {
+        object.text("prompt", prompt);
+    }
+    if let Some(input) = &request.input {
+        object.raw("input", input);
+    }
+    for (name, most) in params.limits() {
+        object.value(name, &most);
+    }
+    if request.stream {
+        object.value("stream", &true);
+    }
+    for (key, value) in params.others().filter(|(key, _)| !OWN_FIELDS.contains(key)) {
         object.raw(key, value);
     }
     object.end()

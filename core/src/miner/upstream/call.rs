@@ -19,8 +19,8 @@ use super::pool::SendError;
 use super::request::Outgoing;
 use super::speech::{self, Speech};
 use super::sse::{self, Event, SseReader};
-use super::{Shared, refusal, upstream_name};
-use crate::miner::{Chunk, Emit, FailClass, Failure, Job, Turn};
+use super::{Shared, passed, refusal, upstream_name};
+use crate::miner::{Chunk, Emit, FailClass, Failure, Job, JobInfo, Turn};
 use crate::model::chat::Written;
 use crate::model::shape::{Json, Outlined, Reply, Words, split, utf8};
 use crate::model::{Answer, FinishReason, TaskRequest};
@@ -62,8 +62,14 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
     }
 }
 
-async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>), Failure> {
+/// An answer, and the connection on which its stream may still end.
+pub(super) type Served = (Answer, Option<Box<Link>>);
+
+async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure> {
     let request = job.request();
+    if request.kind.passes() {
+        return passed::answer(shared, job).await;
+    }
     let route = Route::of(request);
     let asked = job.info().model.as_deref();
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
@@ -98,7 +104,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>
     if let Some(coding) = &head.coding {
         return Err(Failure::new(FailClass::Internal, coded(shared, coding)));
     }
-    let mut reply = Reading { link, start: Bytes::new() };
+    let mut reply = Reading::new(link);
     if route != Route::Embeddings && reply.is_stream(shared, head.is_event_stream).await? {
         stream(shared, job, reply).await
     } else {
@@ -122,16 +128,19 @@ async fn answer(shared: &Shared, job: &Job) -> Result<(Answer, Option<Box<Link>>
 /// speaks another API than OpenAI's.
 fn asked_for(shared: &Shared, job: &Job, model: Option<&str>, own: OwnFields, said: Option<&Written>) -> Outgoing {
     let (request, info) = (job.request(), job.info());
-    let context = [("traceparent", &info.traceparent), ("tracestate", &info.tracestate)];
-    let lines: SmallVec<[_; 2]> = context
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref().filter(|value| is_line(value))?)))
-        .collect();
+    let lines = context(info);
     let head = Route::of(request).head(shared.pool.endpoint());
     Outgoing::post(head, &lines, ask::size(request), |bytes| match said {
         None => ask::write(bytes, request, model, job.stream(), info.partial.as_deref(), own),
         Some(said) => said.write(bytes),
     })
+}
+
+/// The lines of the trace context that a job belongs to.
+pub(super) fn context(info: &JobInfo) -> SmallVec<[(&'static str, &str); 3]> {
+    let context = [("traceparent", &info.traceparent), ("tracestate", &info.tracestate)];
+    let lines = context.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    lines.filter(|(_, value)| is_line(value)).collect()
 }
 
 /// The form of the answer that a job expects.
@@ -177,13 +186,18 @@ async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, F
 }
 
 /// The body of an answer that is being read.
-struct Reading {
+pub(super) struct Reading {
     link: Box<Link>,
     /// The first bytes, which were read in order to find out the form of the answer.
     start: Bytes,
 }
 
 impl Reading {
+    /// The body of which nothing was read.
+    pub(super) fn new(link: Box<Link>) -> Self {
+        Self { link, start: Bytes::new() }
+    }
+
     /// Whether the body is a stream of events. The first bytes decide, because some servers send streams with another
     /// content type (`text/plain`, `application/json`), or whole answers with the type of a stream. The declared type
     /// decides only if the first bytes do not.
@@ -204,7 +218,7 @@ impl Reading {
 }
 
 /// Reads a stream and emits its pieces as they come.
-async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<(Answer, Option<Box<Link>>), Failure> {
+async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<Served, Failure> {
     let Reading { mut link, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
@@ -334,7 +348,12 @@ const JSON: usize = 64 << 10;
 
 /// Reads a body to its end and returns the connection to the pool. `false`: the body is too long, and the bytes are its
 /// beginning.
-async fn whole(shared: &Shared, reading: Reading, most: usize, job: Option<&Job>) -> Result<(Bytes, bool), Failure> {
+pub(super) async fn whole(
+    shared: &Shared,
+    reading: Reading,
+    most: usize,
+    job: Option<&Job>,
+) -> Result<(Bytes, bool), Failure> {
     let Reading { mut link, start } = reading;
     let most = most.saturating_add(JSON);
     // The bytes are copied out of the buffer that the thread reads into, because an answer may be kept for days.
@@ -417,8 +436,8 @@ fn embedded(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failu
 }
 
 /// The failure of an answer with an error status, and the body of that answer.
-async fn refused(shared: &Shared, link: Box<Link>, head: Head) -> (Failure, Bytes) {
-    let reading = Reading { link, start: Bytes::new() };
+pub(super) async fn refused(shared: &Shared, link: Box<Link>, head: Head) -> (Failure, Bytes) {
+    let reading = Reading::new(link);
     let most = shared.config.max_error_bytes as usize;
     let (body, _) = whole(shared, reading, most, None).await.unwrap_or_default();
     if let Some(coding) = &head.coding {
@@ -429,14 +448,14 @@ async fn refused(shared: &Shared, link: Box<Link>, head: Head) -> (Failure, Byte
     (refusal::refused(&shared.name, head.status, &head.retry, body.clone()), body)
 }
 
-fn coded(shared: &Shared, coding: &str) -> String {
+pub(super) fn coded(shared: &Shared, coding: &str) -> String {
     format!(
         "the upstream {} answered in the coding {coding:?} although the request said Accept-Encoding: identity: switch compression off there, or in the proxy before it",
         shared.name
     )
 }
 
-fn unanswered(shared: &Shared, error: SendError) -> Failure {
+pub(super) fn unanswered(shared: &Shared, error: SendError) -> Failure {
     let (class, why) = match error {
         SendError::Unreachable(why) => (FailClass::Unreachable, why),
         SendError::Garbage(why) => (FailClass::Internal, why),

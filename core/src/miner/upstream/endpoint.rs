@@ -12,6 +12,9 @@ const AGENT: &str = concat!("cortensor-router/", env!("CARGO_PKG_VERSION"));
 /// The version of Anthropic's API that the router speaks.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
+/// The types of the answers to most requests.
+const ACCEPT: &str = "accept: application/json, text/event-stream";
+
 /// The address of an upstream. It has no `Debug`, because the heads hold the key.
 pub(super) struct Endpoint {
     /// The scheme and authority to which the connector connects.
@@ -26,6 +29,9 @@ pub(super) struct Endpoint {
     pub(super) props: Uri,
     /// The lines of every request.
     lines: String,
+    /// The path before a route, and the query behind it.
+    root: String,
+    query: String,
 }
 
 impl Endpoint {
@@ -72,7 +78,7 @@ impl Endpoint {
         // Without `accept-encoding` the upstream may choose any coding (RFC 9110, section 12.5.3), but the router
         // forwards the bytes unchanged.
         let lines = format!(
-            "host: {authority}\r\nuser-agent: {AGENT}\r\naccept: application/json, text/event-stream\r\n\
+            "host: {authority}\r\nuser-agent: {AGENT}\r\n{ACCEPT}\r\n\
              accept-encoding: identity\r\n{key}"
         );
         let post = |path: &str| -> Result<Box<[u8]>> {
@@ -86,8 +92,16 @@ impl Endpoint {
             embeddings: post("/embeddings")?,
             models: at("/models")?,
             props: Uri::from_static("/props"),
+            root: root.to_owned(),
+            query,
             lines,
         })
+    }
+
+    /// The head of a request to a route whose answer may have any type, without the type and the length of its body.
+    pub(super) fn passed(&self, path: &str) -> Vec<u8> {
+        let lines = self.lines.replace(ACCEPT, "accept: */*");
+        format!("POST {}{path}{} HTTP/1.1\r\n{lines}", self.root, self.query).into_bytes()
     }
 
     /// A request for a page.

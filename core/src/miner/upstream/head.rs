@@ -25,6 +25,8 @@ pub(super) struct Head {
     pub(super) status: StatusCode,
     /// Whether the body is said to be a stream of events.
     pub(super) is_event_stream: bool,
+    /// The type of the body, if it is neither JSON nor a stream of events.
+    kind: Option<String>,
     /// The content coding, such as `gzip`. Requests ask for none (`accept-encoding: identity`), but some servers
     /// ignore that.
     pub(super) coding: Option<String>,
@@ -47,6 +49,12 @@ impl From<&'static str> for Garbage {
 }
 
 impl Head {
+    /// The type of the body.
+    pub(super) fn content_type(&self) -> String {
+        let usual = if self.is_event_stream { "text/event-stream" } else { "application/json" };
+        self.kind.clone().unwrap_or_else(|| usual.to_owned())
+    }
+
     /// Reads the next head of at most `most` lines, and gives its length in bytes; `None`: more bytes are needed.
     /// Heads with the status 100 and from 102 to 199 only announce another one, and come as `None` with their length.
     pub(super) fn read(bytes: &[u8], most: usize) -> Result<Option<(usize, Option<Self>)>, Garbage> {
@@ -75,6 +83,7 @@ impl Head {
         Ok(Some(Self {
             status,
             is_event_stream: lines.is_event_stream,
+            kind: lines.kind,
             coding: lines.coding.filter(|coding| !coding.is_empty()),
             retry: lines.retry,
             body,
@@ -87,6 +96,7 @@ impl Head {
 #[derive(Default)]
 struct Lines {
     is_event_stream: bool,
+    kind: Option<String>,
     has_type: bool,
     /// The content coding; empty: there is a line that says that there is none.
     coding: Option<String>,
@@ -116,6 +126,10 @@ impl Lines {
             12 if is("content-type") && !std::mem::replace(&mut self.has_type, true) => {
                 let start = value.get(..17).unwrap_or_default();
                 self.is_event_stream = start.eq_ignore_ascii_case(b"text/event-stream");
+                let is_json = value.get(..16).unwrap_or_default().eq_ignore_ascii_case(b"application/json");
+                if !is_json && !self.is_event_stream {
+                    self.kind = Some(String::from_utf8_lossy(&unfolded(value)).trim().to_owned());
+                }
             }
             14 if is("content-length") => self.take_length(&unfolded(value)),
             16 if is("content-encoding") && self.coding.is_none() => {

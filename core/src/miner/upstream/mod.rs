@@ -11,6 +11,7 @@
 //! | cannot be reached, or hangs up before it answers | `Unreachable` |
 //! | 429, 503, 529 | `Overloaded`, with its `Retry-After`; its credits halve ([`CreditWindow`]) |
 //! | 404, or the code `model_not_found` | `Model` |
+//! | 404, 405 or 501 to a route that only some servers have ([`passed`]) | `Model` |
 //! | 403 | `Refused` |
 //! | 401, 402, 407 | `Credentials` |
 //! | 413 | `Context` |
@@ -34,6 +35,7 @@ mod endpoint;
 mod head;
 mod link;
 mod listing;
+mod passed;
 mod pool;
 mod probe;
 mod received;
@@ -49,6 +51,8 @@ mod tests;
 pub use chain::chain;
 pub use credit::CreditWindow;
 pub use listing::listed_models;
+#[cfg(feature = "listener")]
+pub(crate) use passed::ROUTE_NOT_SERVED;
 pub use probe::{ProbeReport, UpstreamProbe};
 pub use received::{Received, received};
 pub use recorded::{Recorded, recorded};
@@ -62,6 +66,7 @@ use tokio::runtime::Handle;
 
 use self::ask::RefusedFields;
 use self::endpoint::Endpoint;
+use self::passed::Lacking;
 use self::pool::Pool;
 use super::network::Network;
 use super::{Failure, Job, Miner};
@@ -92,6 +97,8 @@ pub(super) struct Shared {
     throttled: AtomicBool,
     /// Fields added by the router that the upstream has refused.
     refused_fields: RefusedFields,
+    /// The routes that the upstream lacks.
+    lacking: Lacking,
     /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
@@ -133,6 +140,7 @@ impl UpstreamMiner {
                 cuts: AtomicU64::new(0),
                 throttled: AtomicBool::new(false),
                 refused_fields: RefusedFields::default(),
+                lacking: Lacking::default(),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
                 secret: config.key().map(|key| key.trim().to_owned()).filter(|key| key.len() >= SECRET_BYTES),

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { startRouter, TOKEN } from "./support/router.mjs";
-import { MODEL, startUpstream } from "./support/upstream.mjs";
+import { MODEL, SMALL, startUpstream } from "./support/upstream.mjs";
 
 let upstream;
 let router;
@@ -158,4 +158,28 @@ test("many at a time", async () => {
     calls.map((_, index) => `You said: call ${index}`),
   );
   assert.equal(new Set(answers.map((answer) => answer.id)).size, 40);
+});
+
+test("a transcription", async () => {
+  const sound = Buffer.from([0, 255, 13, 10, 13, 10, 45, 45]);
+  const file = await toFile(sound, "speech.wav", { type: "audio/wav" });
+  const answer = await client.audio.transcriptions.create({ model: MODEL, file });
+  assert.equal(answer.text, "Hello there.");
+  const { raw } = upstream.received.at(-1);
+  assert.ok(raw.includes(`name="model"\r\n\r\n${MODEL}\r\n`));
+  assert.ok(raw.includes('name="file"; filename="speech.wav"'));
+  assert.ok(raw.includes(Buffer.concat([Buffer.from("\r\n\r\n"), sound, Buffer.from("\r\n--")])));
+});
+
+test("speech", async () => {
+  const answer = await client.audio.speech.create({ model: MODEL, voice: "alloy", input: "Hello there." });
+  assert.equal(answer.headers.get("content-type"), "audio/mpeg");
+  assert.deepEqual(Buffer.from(await answer.arrayBuffer()), SMALL["/v1/audio/speech"][1]);
+});
+
+test("images and moderation", async () => {
+  const drawn = await client.images.generate({ model: MODEL, prompt: "a cat" });
+  assert.equal(drawn.data[0].b64_json, "iVBORw0KGgo=");
+  const judged = await client.moderations.create({ input: "a" });
+  assert.equal(judged.results[0].flagged, true);
 });

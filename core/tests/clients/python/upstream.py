@@ -6,7 +6,7 @@
 | `hold` | answers nothing until the caller hangs up |
 | `leak` | answers with special tokens around the text |
 | `tools` | calls the tool `add` |
-| `call NAME ARGUMENTS` | calls that tool |
+| `call NAME {...}` | calls that tool with these arguments |
 | `think` | reasons before it answers |
 | `refuse` | refuses, with a reason |
 | `cut` | answers up to the limit of tokens |
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import select
 import socket
 import threading
@@ -32,6 +33,20 @@ if TYPE_CHECKING:
 
 MODEL = "mock-1"
 TOKEN_SECONDS = 0.02
+PICTURE = "iVBORw0KGgo="
+# The routes with one answer each: its type and its bytes.
+SMALL: dict[str, tuple[str, bytes]] = {
+    "/v1/audio/transcriptions": ("application/json", b'{"text":"Hello there."}'),
+    "/v1/audio/speech": ("audio/mpeg", bytes(range(256))),
+    "/v1/images/generations": (
+        "application/json",
+        json.dumps({"created": 1, "data": [{"b64_json": PICTURE}]}).encode(),
+    ),
+    "/v1/moderations": (
+        "application/json",
+        b'{"id":"modr-1","model":"mock-1","results":[{"flagged":true,"categories":{},"category_scores":{}}]}',
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    raw: bytes = b""
 
 
 class Upstream:
@@ -100,13 +116,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", "0"))
-        body = json.loads(self.rfile.read(length))
-        self.upstream.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        raw = self.rfile.read(length)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        is_form = headers.get("content-type", "").startswith("multipart/")
+        body = {} if is_form else json.loads(raw)
+        self.upstream.received.append(Received(self.path, headers, body, raw))
         if self.path == "/v1/embeddings":
             inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
             data = [{"object": "embedding", "index": i, "embedding": [0.5, -0.25]} for i in range(len(inputs))]
             usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs)}
             self._json(200, {"object": "list", "data": data, "model": MODEL, "usage": usage})
+        elif self.path in SMALL:
+            self._bytes(200, *SMALL[self.path])
         elif self.path in ("/v1/chat/completions", "/v1/completions"):
             self._complete(body, chat=self.path == "/v1/chat/completions")
         else:
@@ -214,9 +235,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
 
     def _json(self, status: int, value: dict[str, Any]) -> None:
-        data = json.dumps(value).encode()
+        self._bytes(status, "application/json", json.dumps(value).encode())
+
+    def _bytes(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -226,10 +249,9 @@ def _call(prompt: str) -> dict[str, Any] | None:
     """The call of a tool for which the prompt asks."""
     if prompt == "tools":
         prompt = 'call add {"a":1}'
-    if not prompt.startswith("call "):
+    if not (asked := re.fullmatch(r"call (\S+) (\{.*\})", prompt)):
         return None
-    _, name, arguments = prompt.split(" ", 2)
-    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"id": "call_1", "type": "function", "function": {"name": asked[1], "arguments": asked[2]}}
 
 
 def _said(prompt: str, text: str) -> dict[str, Any]:

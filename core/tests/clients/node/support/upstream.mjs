@@ -6,6 +6,13 @@ import { createServer } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 
 export const MODEL = "mock-1";
+/** The routes with one answer each: its type and its bytes. */
+export const SMALL = {
+  "/v1/audio/transcriptions": ["application/json", '{"text":"Hello there."}'],
+  "/v1/audio/speech": ["audio/mpeg", Buffer.from(Array.from({ length: 256 }, (_, index) => index))],
+  "/v1/images/generations": ["application/json", '{"created":1,"data":[{"b64_json":"iVBORw0KGgo="}]}'],
+  "/v1/moderations": ["application/json", '{"id":"modr-1","model":"mock-1","results":[{"flagged":true}]}'],
+};
 
 export async function startUpstream() {
   const received = [];
@@ -18,8 +25,15 @@ export async function startUpstream() {
   const server = createServer(async (request, response) => {
     if (request.method === "GET")
       return json(response, 200, { object: "list", data: [{ id: MODEL, object: "model" }] });
-    const body = JSON.parse(Buffer.concat(await request.toArray()).toString());
-    received.push({ path: request.url, body });
+    const raw = Buffer.concat(await request.toArray());
+    const isForm = request.headers["content-type"]?.startsWith("multipart/");
+    const body = isForm ? {} : JSON.parse(raw.toString());
+    received.push({ path: request.url, body, raw });
+    if (request.url in SMALL) {
+      const [kind, bytes] = SMALL[request.url];
+      response.writeHead(200, { "Content-Type": kind });
+      return response.end(bytes);
+    }
     if (request.url === "/v1/embeddings") return json(response, 200, embeddings(body));
     const chat = request.url === "/v1/chat/completions";
     const prompt = chat ? body.messages.at(-1).content : String(body.prompt);

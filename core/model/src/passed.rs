@@ -1,0 +1,192 @@
+//! The requests that pass to a model's server as they came, and whose answers are bytes: reranking, audio, images,
+//! moderation.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::chat::into_raw;
+use crate::{Error, RequestKind, Result, TaskRequest};
+
+/// The extra field that holds the parts of a form.
+const FORM: &str = "form";
+
+/// A part of a form.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FormPart {
+    /// The name of the part.
+    pub name: String,
+    /// The text of a field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The name of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// The type of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// The bytes of a file in base64; `None`: they are not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+}
+
+impl FormPart {
+    /// A field.
+    pub fn text(name: &str, text: String) -> Self {
+        Self { name: name.to_owned(), text: Some(text), ..Self::default() }
+    }
+
+    /// A file.
+    pub fn file(name: &str, filename: String, kind: Option<String>, bytes: &[u8]) -> Self {
+        let data = Some(BASE64_STANDARD.encode(bytes));
+        Self { name: name.to_owned(), text: None, filename: Some(filename), r#type: kind, data }
+    }
+
+    /// The bytes of the part; `None`: they are not kept.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match (&self.text, &self.data) {
+            (Some(text), _) => Some(text.clone().into_bytes()),
+            (None, Some(data)) => BASE64_STANDARD.decode(data).ok(),
+            (None, None) => None,
+        }
+    }
+}
+
+impl TaskRequest {
+    /// Adds the parts of a form, all of them in one extra field.
+    ///
+    /// # Errors
+    /// `Internal`, which no part causes.
+    #[doc(hidden)]
+    pub fn with_form(mut self, parts: &[FormPart]) -> Result<Self> {
+        self.extra.push((FORM.to_owned(), into_raw(&parts)?));
+        Ok(self)
+    }
+
+    /// The parts of the form that the request came as; empty: it came as JSON.
+    #[doc(hidden)]
+    pub fn form(&self) -> Vec<FormPart> {
+        let form = self.extra(FORM).filter(|_| self.kind == RequestKind::Transcription);
+        form.and_then(|form| serde_json::from_str(form.get()).ok()).unwrap_or_default()
+    }
+
+    /// The request without the bytes of its files, which nobody needs when the task has ended; `None`: it has no files.
+    #[doc(hidden)]
+    pub fn without_files(&self) -> Option<Self> {
+        let mut parts = self.form();
+        if parts.iter().all(|part| part.data.is_none()) {
+            return None;
+        }
+        for part in &mut parts {
+            part.data = None;
+        }
+        let mut request = self.clone();
+        request.take(FORM);
+        request.with_form(&parts).ok()
+    }
+
+    /// Checks that a request that passes as it came has what its kind needs.
+    pub(crate) fn check_passed(&self) -> Result<()> {
+        let text = |name: &str, value: Option<&str>| match value {
+            Some(text) if !text.is_empty() => Ok(()),
+            _ => Err(Error::invalid(name, format!("{name} is missing: give a text"))),
+        };
+        let extra = |name: &str| self.extra(name).and_then(text_of);
+        let input = || self.input.as_deref().filter(|input| !matches!(input.get(), "null" | "\"\"" | "[]"));
+        match self.kind {
+            RequestKind::Rerank => {
+                text("model", self.model.as_deref())?;
+                text("query", extra("query").as_deref())?;
+                let documents = self.extra("documents").map_or("", RawValue::get);
+                if !documents.starts_with('[') || documents[1..].trim_start() == "]" {
+                    return Err(Error::invalid("documents", "documents is missing: give a list of at least one text"));
+                }
+                Ok(())
+            }
+            RequestKind::Transcription => {
+                text("model", self.model.as_deref())?;
+                if !self.form().iter().any(|part| part.name == "file" && part.filename.is_some()) {
+                    return Err(Error::invalid("file", "file is missing: give the audio as a file of the form"));
+                }
+                Ok(())
+            }
+            RequestKind::Speech => {
+                text("model", self.model.as_deref())?;
+                text("input", input().and_then(text_of).as_deref())
+            }
+            RequestKind::Image => text("prompt", self.prompt.as_deref()),
+            RequestKind::Moderation if input().is_none() => {
+                Err(Error::invalid("input", "input is missing: give a text, or a list of texts or parts"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The text that a JSON value is.
+fn text_of(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(kind: RequestKind, body: &str) -> Option<String> {
+        let request: TaskRequest = crate::json::from_json("body", body.as_bytes()).unwrap();
+        let checked = request.kind(kind).with_checked_input();
+        checked.err().map(|error| {
+            let param = error.details().param.clone().unwrap();
+            assert!(error.message().contains(&param), "{error}");
+            param
+        })
+    }
+
+    #[test]
+    fn what_a_kind_needs_must_be_there() {
+        for (kind, body, wanted) in [
+            (RequestKind::Rerank, r#"{"model":"m","query":"q","documents":["a"]}"#, None),
+            (RequestKind::Rerank, r#"{"model":"m","query":"q","documents":[{"text":"a"}],"top_n":1}"#, None),
+            (RequestKind::Rerank, r#"{"query":"q","documents":["a"]}"#, Some("model")),
+            (RequestKind::Rerank, r#"{"model":"m","documents":["a"]}"#, Some("query")),
+            (RequestKind::Rerank, r#"{"model":"m","query":5,"documents":["a"]}"#, Some("query")),
+            (RequestKind::Rerank, r#"{"model":"m","query":"q"}"#, Some("documents")),
+            (RequestKind::Rerank, r#"{"model":"m","query":"q","documents":[ ]}"#, Some("documents")),
+            (RequestKind::Rerank, r#"{"model":"m","query":"q","documents":"a"}"#, Some("documents")),
+            (RequestKind::Speech, r#"{"model":"m","input":"a","voice":"v"}"#, None),
+            (RequestKind::Speech, r#"{"input":"a"}"#, Some("model")),
+            (RequestKind::Speech, r#"{"model":"m"}"#, Some("input")),
+            (RequestKind::Speech, r#"{"model":"m","input":["a"]}"#, Some("input")),
+            (RequestKind::Image, r#"{"prompt":"a cat","n":2}"#, None),
+            (RequestKind::Image, r#"{"model":"m"}"#, Some("prompt")),
+            (RequestKind::Image, r#"{"prompt":""}"#, Some("prompt")),
+            (RequestKind::Image, r#"{"prompt":"a","n":0}"#, Some("n")),
+            (RequestKind::Moderation, r#"{"input":"a"}"#, None),
+            (RequestKind::Moderation, r#"{"input":[{"type":"text","text":"a"}]}"#, None),
+            (RequestKind::Moderation, r#"{"model":"m"}"#, Some("input")),
+            (RequestKind::Moderation, r#"{"input":[]}"#, Some("input")),
+            (RequestKind::Transcription, r#"{"model":"m"}"#, Some("file")),
+            (RequestKind::Transcription, r#"{"form":[]}"#, Some("model")),
+        ] {
+            assert_eq!(fault(kind, body).as_deref(), wanted, "{kind} {body}");
+        }
+    }
+
+    #[test]
+    fn a_form_survives_the_store_and_its_files_do_not_survive_the_task() {
+        let parts = [
+            FormPart::text("prompt", "p".into()),
+            FormPart::text("stream", "true".into()),
+            FormPart::file("file", "a.mp3".into(), Some("audio/mpeg".into()), &[0, 255, 10]),
+        ];
+        let request = TaskRequest::default().kind(RequestKind::Transcription).model("m").with_form(&parts).unwrap();
+        let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
+        assert_eq!((again.form(), again.prompt.is_none(), again.stream), (parts.to_vec(), true, false));
+        assert_eq!(again.form()[2].bytes().unwrap(), [0, 255, 10]);
+        let kept = again.without_files().unwrap();
+        assert_eq!((kept.form()[2].filename.as_deref(), kept.form()[2].bytes()), (Some("a.mp3"), None));
+        assert!(kept.without_files().is_none());
+    }
+}
