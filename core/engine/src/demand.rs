@@ -44,7 +44,7 @@ pub struct Demand {
     /// Whether the task is the router's own: it counts for no session and is never written down.
     pub shadow: bool,
     /// Hashes of the prompt's leading blocks, longest prefix last.
-    pub prefix: Arc<[u64]>,
+    pub prefix: Box<[u64]>,
     /// Whether a caller waits for it. Such a task fails soon if no miner that could serve it is up.
     pub attached: bool,
     /// Whether the deadline bounds only the time to the first token.
@@ -76,7 +76,7 @@ impl Default for Demand {
             shadow: false,
             attached: false,
             open_ended: false,
-            prefix: Arc::from([]),
+            prefix: Box::default(),
             held: false,
         }
     }

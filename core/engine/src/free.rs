@@ -78,6 +78,16 @@ impl FreeOfKind {
         }
     }
 
+    /// The only free miner.
+    fn only(&self) -> Option<MinerKey> {
+        let (_, home) = self.heads.only()?;
+        let set = match home {
+            Some(id) => &self.by_model.get(id.place())?.first,
+            None => &self.any_model,
+        };
+        set.only().map(|rank| rank.key())
+    }
+
     /// Adds the best free miners that list the model to `out`.
     fn listers(&self, model: ModelId, most: usize, out: &mut Keys) {
         let Some(Listers { first, further }) = self.by_model.get(model.place()) else { return };
@@ -184,6 +194,15 @@ impl FreeMiners {
     /// Whether no miner is free.
     pub(super) fn is_empty(&self) -> bool {
         self.ephemeral.heads.is_empty() && self.dedicated.heads.is_empty() && self.reserved.is_empty()
+    }
+
+    /// The only miner that is free; `None`: none is, or several are.
+    pub(super) fn only(&self) -> Option<MinerKey> {
+        match (self.ephemeral.heads.is_empty(), self.dedicated.heads.is_empty(), self.reserved.is_empty()) {
+            (false, true, true) => self.ephemeral.only(),
+            (true, false, true) => self.dedicated.only(),
+            _ => None,
+        }
     }
 
     /// The best free miners that list that model, which is the lane's, of the kinds that the lane takes.

@@ -99,8 +99,8 @@ impl Engine {
         self.fleet.begin_step();
         match event {
             Event::Session(id, rules) => self.session(id, rules, &mut step),
-            Event::Submit(task) => self.submit(*task, &mut step),
-            Event::Restore(gid, id, task) => self.restore(gid, id, *task, &mut step),
+            Event::Submit(task) => self.submit(task, &mut step),
+            Event::Restore(gid, id, task) => self.restore(gid, id, task, &mut step),
             Event::Release(gid) => self.stored(gid, &mut step),
             Event::Detach(gid) => self.detach(gid),
             Event::Forget { gid, give_back } => self.forget(gid, give_back),

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -30,9 +29,9 @@ fn mark_end(index: usize) -> usize {
 
 /// The chained hashes of `text` up to each of its marks, the longest prefix last. FNV-1a is fast and needs no key; a
 /// collision costs a cache miss and nothing else.
-pub fn prefix_blocks(text: &str) -> Arc<[u64]> {
+pub fn prefix_blocks(text: &str) -> Box<[u64]> {
     if text.len() < STEP {
-        return Arc::from([]);
+        return Box::default();
     }
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut from = 0;

@@ -130,6 +130,17 @@ impl<T: Copy + Ord> Sorted<T> {
         self.blocks.first()?.first()
     }
 
+    /// The item of a set of one.
+    pub(super) fn only(&self) -> Option<&T> {
+        if let [block] = self.blocks.as_slice()
+            && let [only] = block.as_slice()
+        {
+            Some(only)
+        } else {
+            None
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lasts.is_empty()
     }
@@ -162,6 +173,7 @@ mod tests {
             assert_eq!(self.iter().copied().collect::<Vec<_>>(), expected.iter().copied().collect::<Vec<_>>());
             assert_eq!((self.first(), self.len()), (expected.first(), expected.len()));
             assert_eq!(self.is_empty(), expected.is_empty());
+            assert_eq!(self.only(), expected.first().filter(|_| expected.len() == 1));
             let lasts: Vec<T> = self.blocks.iter().filter_map(|block| block.last().copied()).collect();
             assert_eq!(self.lasts, lasts);
             assert!(self.blocks.iter().all(|block| block.len() <= BLOCK));

@@ -22,7 +22,8 @@ const NEVER: Timestamp = Timestamp(u64::MAX);
 /// A task that has not ended.
 #[derive(Debug)]
 pub(super) struct TaskEntry {
-    demand: Demand,
+    /// In the memory in which it came in.
+    demand: Box<Demand>,
     lane: LaneKey,
     place: Place,
     cost: u64,
@@ -57,7 +58,7 @@ pub(super) struct TaskEntry {
 
 impl TaskEntry {
     /// A task that has just come in, in that lane and at that place.
-    pub(super) fn new(demand: Demand, lane: LaneKey, place: Place, cost: u64) -> Self {
+    pub(super) fn new(demand: Box<Demand>, lane: LaneKey, place: Place, cost: u64) -> Self {
         let phase = Phases::begin(if demand.held { Phase::Held } else { Phase::Open });
         Self {
             asked: demand.required,
@@ -85,7 +86,7 @@ impl TaskEntry {
     }
     /// A task in the background that compares the answer of `ended`, which one miner gave alone, with the answer of
     /// another miner. `answerer` are the rules of the first miner.
-    pub(super) fn recheck(ended: Self, demand: Demand, place: Place, answerer: &MinerRules) -> Self {
+    pub(super) fn recheck(ended: Self, demand: Box<Demand>, place: Place, answerer: &MinerRules) -> Self {
         let mut task = Self::new(demand, ended.lane, place, ended.cost);
         task.recheck = true;
         task.tries = 1;
@@ -231,6 +232,11 @@ impl TaskEntry {
             && !self.trials.is_refused()
             && !self.trials.is_declined()
             && !self.continuing
+    }
+
+    /// Whether no miner has had it, so that any miner may have it that may have tasks of the lane.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_plain() && self.trials.is_empty()
     }
 
     /// The time until which its miner may be silent if its last sign of life came at `heard_at`.

@@ -74,7 +74,7 @@ impl Tasks {
     }
 
     /// Removes a task. None of its attempts counts any more.
-    pub(super) fn remove(&mut self, gid: Gid) -> Option<TaskEntry> {
+    pub(super) fn remove(&mut self, gid: Gid) -> Option<Box<TaskEntry>> {
         let task = self.by_gid.remove(gid)?;
         for attempt in task.attempts() {
             self.fences.remove(attempt.fence());
@@ -82,7 +82,7 @@ impl Tasks {
         self.continuing.remove(&gid);
         self.picky.remove(&gid);
         self.rechecks -= u32::from(task.is_recheck());
-        Some(*task)
+        Some(task)
     }
 
     /// A task.

@@ -25,7 +25,7 @@ pub struct Request {
     /// The blocks of the prompt, each identified by all text up to its end.
     pub blocks: Arc<[u64]>,
     /// The router's marks of the prompt.
-    pub prefix: Arc<[u64]>,
+    pub prefix: Box<[u64]>,
     /// The time at which the client goes away, in milliseconds.
     pub deadline: u64,
 }
@@ -35,7 +35,7 @@ impl Request {
     pub fn new(at: u64, session: u64, prompt: u64, output: u64) -> Self {
         let nothing: Arc<[u64]> = Arc::from([]);
         let (prompt, output) = (prompt.max(1), output.max(1));
-        Self { at, session, prompt, output, blocks: nothing.clone(), prefix: nothing, deadline: u64::MAX }
+        Self { at, session, prompt, output, blocks: nothing, prefix: Box::default(), deadline: u64::MAX }
     }
 
     /// Sets the blocks of the prompt. The router sees them as text.

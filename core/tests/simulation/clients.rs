@@ -1,7 +1,5 @@
 //! The clients of a world and its store: their submits, writes, reads and answers.
 
-use std::sync::Arc;
-
 use cortensor_router::internals::Transcript;
 use cortensor_router::internals::engine::{Demand, Effect, Event, Refusal};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
@@ -48,7 +46,7 @@ impl World {
                 _ => OnFailure::Restart,
             },
             shadow: required == 1 && !held && self.random.chance(3),
-            prefix: Arc::from([self.random.range(0, 3)]),
+            prefix: Box::from([self.random.range(0, 3)]),
             held,
         }
     }

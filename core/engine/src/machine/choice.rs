@@ -46,6 +46,25 @@ impl Engine {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
         };
+        let limits = limits.as_ref();
+        let ([(_, gid)], Some(key)) = (window, self.fleet.free().only()) else {
+            return self.best_pair(lane, window, virtual_time, limits, now);
+        };
+        // One task and one free miner need no scores.
+        let pair = self.is_pair(lane, *gid, key, limits).then_some((*gid, key));
+        debug_assert_eq!(pair, self.best_pair(lane, window, virtual_time, limits, now), "the only pair is no pair");
+        pair
+    }
+
+    /// The pair with the best score.
+    fn best_pair(
+        &self,
+        lane: &LaneKey,
+        window: &[(Tag, Gid)],
+        virtual_time: Tag,
+        limits: Option<&Limits<'_>>,
+        now: Timestamp,
+    ) -> Option<(Gid, MinerKey)> {
         // The lists are filled where they stand: a list that is returned is copied with all its room.
         let mut waiting: SmallVec<[(Tag, Gid, &TaskEntry); 16]> = SmallVec::new();
         waiting.extend(window.iter().filter_map(|(tag, gid)| Some((*tag, *gid, self.tasks.get(*gid)?))));
@@ -77,7 +96,7 @@ impl Engine {
         miners.sort_unstable_by_key(|miner| miner.key());
         miners.dedup_by_key(|miner| miner.key());
         let mut bidders = Bidders::new();
-        Self::bidding(&miners, lane, model, limits.as_ref(), &mut bidders);
+        Self::bidding(&miners, lane, model, limits, &mut bidders);
         if bidders.is_empty() {
             return None;
         }
@@ -86,7 +105,7 @@ impl Engine {
             let worst = if plain {
                 *fit_of_lane.get_or_insert_with(|| self.worst_fit(ask.task(), None))
             } else {
-                self.worst_fit(ask.task(), limits.as_ref())
+                self.worst_fit(ask.task(), limits)
             };
             let Some(worst) = worst else { continue };
             let left = ask.task().demand().deadline.since(now) as f64;
@@ -134,19 +153,30 @@ impl Engine {
         for miner in miners {
             fastest = f64::max(fastest, miner.speed());
             // Most of the miners that have read something are busy.
-            if !miner.is_listed()
-                || !miner.is_kept_for_none_but(lane.own())
-                || limits.is_some_and(|limits| !limits.allow(miner))
-            {
-                continue;
-            }
-            if let Some(fit) = miner.fit_of(lane, model) {
+            if let Some(fit) = Self::bid(miner, lane, model, limits) {
                 bidders.push(Bidding::new(miner, fit));
             }
         }
         for bid in bidders {
             bid.compare_with(fastest);
         }
+    }
+
+    /// How well the miner suits the lane; `None`: it is not free, or may not have tasks of the lane.
+    fn bid(miner: &MinerEntry, lane: &LaneKey, model: Option<ModelId>, limits: Option<&Limits<'_>>) -> Option<Fit> {
+        let may_bid = miner.is_listed()
+            && miner.is_kept_for_none_but(lane.own())
+            && limits.is_none_or(|limits| limits.allow(miner));
+        if may_bid { miner.fit_of(lane, model) } else { None }
+    }
+
+    /// Whether that task of the lane may go to that free miner.
+    fn is_pair(&self, lane: &LaneKey, gid: Gid, key: MinerKey, limits: Option<&Limits<'_>>) -> bool {
+        let (Some(task), Some(miner)) = (self.tasks.get(gid), self.fleet.get(key)) else { return false };
+        let model = self.fleet.names().id_of(lane);
+        let Some(fit) = Self::bid(miner, lane, model, limits) else { return false };
+        let worst = self.worst_fit(task, limits);
+        worst.is_some_and(|worst| fit <= worst && (task.is_new() || self.may_have(task, miner, worst)))
     }
 
     /// Whether the miner may have the task. Answers to one task come from distinct miners, and a retry goes to another

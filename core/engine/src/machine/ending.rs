@@ -30,7 +30,7 @@ impl Engine {
         step.push(Effect::State { gid, state: TaskState::Ended });
         step.push(Effect::Ended { gid });
         if self.settings.recheck_ratio > 0.0 {
-            self.recheck(gid, task, step);
+            self.recheck(gid, *task, step);
         }
     }
 
@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// Removes a task that has ended from all lists of the engine.
-    pub(super) fn over(&mut self, gid: Gid) -> Option<TaskEntry> {
+    pub(super) fn over(&mut self, gid: Gid) -> Option<Box<TaskEntry>> {
         if self.tasks.get(gid).is_none_or(|task| !task.is_ending()) {
             return None;
         }

@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// Admits a new task, or refuses it.
-    pub(super) fn submit(&mut self, task: Demand, step: &mut Step) {
+    pub(super) fn submit(&mut self, task: Box<Demand>, step: &mut Step) {
         let lane = self.lane_of(&task);
         if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, step.now()) {
             step.push(Effect::Refused { reason, retry_after_ms });
@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// Takes a task in again that the last process left unfinished.
-    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Demand, step: &mut Step) {
+    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Box<Demand>, step: &mut Step) {
         self.tasks.skip(gid);
         self.sessions.entry(task.session).skip(id);
         let lane = self.lane_of(&task);
@@ -84,7 +84,7 @@ impl Engine {
         }
     }
 
-    fn enter(&mut self, gid: Gid, mut demand: Demand, lane: &LaneKey, step: &mut Step) {
+    fn enter(&mut self, gid: Gid, mut demand: Box<Demand>, lane: &LaneKey, step: &mut Step) {
         demand.required = demand.required.max(1);
         let Some(session) = self.sessions.known_mut(demand.session) else { return };
         let band = demand.band.unwrap_or(session.rules().band);

@@ -35,7 +35,7 @@ impl<'a> Asking<'a> {
         session: Option<&'a SessionEntry>,
         read: Matches,
     ) -> Self {
-        Self { tag, gid, task, new: task.is_plain() && task.trials().is_empty(), session, read }
+        Self { tag, gid, task, new: task.is_new(), session, read }
     }
 
     pub(super) fn tag(&self) -> Tag {

@@ -45,7 +45,7 @@ impl Engine {
             ..ended.demand().clone()
         };
         let place = Place::new(0, BACKGROUND, step.now());
-        let task = TaskEntry::recheck(ended, demand, place, miner.rules());
+        let task = TaskEntry::recheck(ended, Box::new(demand), place, miner.rules());
         if !self.has_distinct(&task) {
             return;
         }
