@@ -23,15 +23,15 @@ impl<'a> Quoted<'a> {
     /// The string that the bytes are, but for blanks around it.
     pub fn of(bytes: &'a [u8]) -> Option<Self> {
         let bytes = trimmed(bytes);
-        let [b'"', inner @ .., b'"'] = bytes else { return None };
-        let (mut rest, mut is_escaped) = (inner, false);
+        let [b'"', rest @ ..] = bytes else { return None };
+        let (inner, mut rest, mut is_escaped) = (rest.strip_suffix(b"\"")?, rest, false);
         loop {
             rest = &rest[plain(rest)..];
-            match rest.first() {
-                None => break,
-                Some(b'\\') => rest = &rest[escape(rest)?..],
+            match rest {
+                [b'"'] => break,
+                [b'\\', ..] => rest = rest.get(escape(rest)?..)?,
                 // A quote ends the string too early, and control characters must be escaped.
-                Some(_) => return None,
+                _ => return None,
             }
             is_escaped = true;
         }

@@ -29,6 +29,8 @@ pub struct Reply<'a> {
     pub choices: Option<SmallVec<[Choice<'a>; 1]>>,
     /// The token counts, where they are not null.
     pub usage: Option<Json<'a>>,
+    /// The same, read; `None` where they are no object.
+    counts: Option<Usage>,
     /// The other members, each name once. Few, so that a search is quick.
     pub others: SmallVec<[Member<'a>; 6]>,
     /// The places of its ids, and its form.
@@ -91,7 +93,8 @@ impl<'a> Reply<'a> {
                 }
                 "usage" => {
                     reply.outline.note_name(&name);
-                    reply.usage = Some(cursor.value()?);
+                    let (json, counts) = cursor.spanned(counts)?;
+                    (reply.usage, reply.counts) = (Some(json), counts);
                 }
                 _ => {
                     // These hold no words and no error.
@@ -146,34 +149,9 @@ impl<'a> Reply<'a> {
         counts_once.then_some(Sole { index: choice.index, name, words })
     }
 
-    /// The token counts; what is missing or no number counts 0. Some servers name them as OpenAI's later routes do.
+    /// The token counts; what is missing or no number counts 0.
     pub fn usage(&self) -> Option<Usage> {
-        let (mut prompt, mut completion, mut total) = (None, None, None);
-        let (mut input, mut output) = (None, None);
-        let (mut cached, mut reasoning) = (None, None);
-        let detail = |details: Json<'_>, name| last(details.get(), name).and_then(number);
-        let is_object = members(self.usage?.get(), |key, value| match &*key {
-            "prompt_tokens" => prompt = number(value),
-            "completion_tokens" => completion = number(value),
-            "total_tokens" => total = number(value),
-            "input_tokens" => input = number(value),
-            "output_tokens" => output = number(value),
-            "prompt_tokens_details" | "input_tokens_details" => cached = detail(value, "cached_tokens"),
-            "completion_tokens_details" | "output_tokens_details" => reasoning = detail(value, "reasoning_tokens"),
-            _ => {}
-        });
-        if !is_object {
-            return None;
-        }
-        let (prompt, completion) = (prompt.or(input).unwrap_or(0), completion.or(output).unwrap_or(0));
-        Some(Usage {
-            prompt_tokens: prompt,
-            completion_tokens: completion,
-            total_tokens: total.unwrap_or(prompt.saturating_add(completion)),
-            // No server caches more than it was given, or hides more than it generated.
-            cached_tokens: cached.unwrap_or(0).min(prompt),
-            reasoning_tokens: reasoning.unwrap_or(0).min(completion),
-        })
+        self.counts
     }
 }
 
@@ -339,6 +317,43 @@ where
         None if has_room => others.push((key, value)),
         None => {}
     }
+}
+
+/// Reads a value as token counts; the inner `None`: it is no object. Some servers name the counts as OpenAI's later
+/// routes do.
+#[allow(clippy::option_option, reason = "without a value the text is no JSON, and other values are no counts")]
+fn counts(cursor: &mut Cursor<'_>) -> Option<Option<Usage>> {
+    if cursor.peek()? != b'{' {
+        cursor.value()?;
+        return Some(None);
+    }
+    let (mut prompt, mut completion, mut total) = (None, None, None);
+    let (mut input, mut output) = (None, None);
+    let (mut cached, mut reasoning) = (None, None);
+    let detail = |details: Json<'_>, name| last(details.get(), name).and_then(number);
+    cursor.members(|name, cursor| {
+        let value = cursor.value()?;
+        match &*name {
+            "prompt_tokens" => prompt = number(value),
+            "completion_tokens" => completion = number(value),
+            "total_tokens" => total = number(value),
+            "input_tokens" => input = number(value),
+            "output_tokens" => output = number(value),
+            "prompt_tokens_details" | "input_tokens_details" => cached = detail(value, "cached_tokens"),
+            "completion_tokens_details" | "output_tokens_details" => reasoning = detail(value, "reasoning_tokens"),
+            _ => {}
+        }
+        Some(())
+    })?;
+    let (prompt, completion) = (prompt.or(input).unwrap_or(0), completion.or(output).unwrap_or(0));
+    Some(Some(Usage {
+        prompt_tokens: prompt,
+        completion_tokens: completion,
+        total_tokens: total.unwrap_or(prompt.saturating_add(completion)),
+        // No server caches more than it was given, or hides more than it generated.
+        cached_tokens: cached.unwrap_or(0).min(prompt),
+        reasoning_tokens: reasoning.unwrap_or(0).min(completion),
+    }))
 }
 
 /// A count: an integer, a number with a fraction that is cut off, or either as a text. Not below 0.

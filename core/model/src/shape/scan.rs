@@ -167,24 +167,38 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips a string. Answers whether it has escapes.
+    #[inline]
     fn string(&mut self) -> Option<bool> {
         if self.byte()? != b'"' {
             return None;
         }
-        let (mut at, mut is_escaped) = (self.at + 1, false);
+        self.at += 1;
+        if self.closing()? == b'"' {
+            return Some(false);
+        }
+        self.escaped().map(|()| true)
+    }
+
+    /// Moves to the next byte of a string that means something, and behind it if it is the closing quote.
+    #[inline]
+    fn closing(&mut self) -> Option<u8> {
+        let rest = self.json.as_bytes().get(self.at..)?;
+        let plain = plain(rest);
+        let byte = *rest.get(plain)?;
+        self.at += plain + usize::from(byte == b'"');
+        Some(byte)
+    }
+
+    /// Skips the rest of a string that begins with a backslash. This is apart, because few strings have one.
+    #[cold]
+    fn escaped(&mut self) -> Option<()> {
         loop {
-            let rest = self.json.as_bytes().get(at..)?;
-            let plain = plain(rest);
-            match rest.get(plain)? {
-                b'"' => {
-                    self.at = at + plain + 1;
-                    return Some(is_escaped);
-                }
-                b'\\' => at += plain + escape(rest.get(plain..)?)?,
-                // Control characters must be escaped.
-                _ => return None,
+            // Control characters must be escaped, so nothing else may stand here.
+            let rest = self.json.as_bytes().get(self.at..).filter(|rest| rest.first() == Some(&b'\\'))?;
+            self.at += escape(rest)?;
+            if self.closing()? == b'"' {
+                return Some(());
             }
-            is_escaped = true;
         }
     }
 
@@ -227,21 +241,21 @@ impl<'a> Cursor<'a> {
 
 /// The number of bytes before the first one that means something in a string: a quote, a backslash or a control
 /// character. Eight bytes are looked at together: below the first such byte no bit of `special` is set.
+#[inline]
 pub(super) fn plain(text: &[u8]) -> usize {
     const EACH: u64 = u64::MAX / 255;
-    let mut at = 0;
-    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+    let mut rest = text;
+    while let Some((eight, more)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*eight);
         let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word;
         let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
         let special = (below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH << 7);
         if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
+            return text.len() - rest.len() + special.trailing_zeros() as usize / 8;
         }
-        at += 8;
+        rest = more;
     }
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+    text.len() - rest.len() + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
 /// The length of the escape that `text` begins with.
