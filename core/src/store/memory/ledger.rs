@@ -1,6 +1,6 @@
 //! The tables of the memory store: tasks, their idempotency keys, and the order in which they ended.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::{
@@ -33,8 +33,9 @@ pub(super) struct Ledger {
     tasks: IdMap<Gid, Entry>,
     by_session: BTreeMap<SessionId, SessionTasks>,
     by_key: HashMap<KeyName, Gid>,
-    /// Ended tasks, the oldest first.
-    ended: BTreeSet<(Timestamp, Gid)>,
+    /// Ended tasks, the oldest first. Nearly every task is added at the end, and nearly every one is removed at the
+    /// beginning.
+    ended: VecDeque<(Timestamp, Gid)>,
     ended_bytes: u64,
     pub(super) usage: UsageBook,
     pub(super) audit: AuditLog,
@@ -149,7 +150,12 @@ impl Ledger {
     }
 
     fn count_end(&mut self, task: &Task, bytes: u64) {
-        self.ended.insert((task.ended_at.unwrap_or_default(), task.gid));
+        let ended = (task.ended_at.unwrap_or_default(), task.gid);
+        if self.ended.back().is_none_or(|newest| *newest < ended) {
+            self.ended.push_back(ended);
+        } else if let Err(place) = self.ended.binary_search(&ended) {
+            self.ended.insert(place, ended);
+        }
         self.ended_bytes += bytes;
         self.last_fence = self.last_fence.max(task.fence);
         self.usage.count(task);
@@ -165,7 +171,7 @@ impl Ledger {
 
     pub(super) fn purge(&mut self, purge: Purge, out: &mut Vec<Entry>) {
         while (out.len() as u64) < purge.limit {
-            let Some(oldest) = self.ended.first().copied() else { return };
+            let Some(oldest) = self.ended.front().copied() else { return };
             let over_budget = purge.max_bytes != 0 && self.ended_bytes > purge.max_bytes;
             if oldest.0 >= purge.ended_before && !over_budget {
                 return;
@@ -182,7 +188,9 @@ impl Ledger {
     }
 
     fn remove(&mut self, ended: (Timestamp, Gid), out: &mut Vec<Entry>) {
-        self.ended.remove(&ended);
+        if let Ok(place) = self.ended.binary_search(&ended) {
+            self.ended.remove(place);
+        }
         let Some(entry) = self.tasks.remove(&ended.1) else { return };
         if let Body::Ended { task, bytes } = &entry.body {
             self.ended_bytes -= bytes;
