@@ -122,6 +122,38 @@ pub struct Task {
 }
 
 impl Task {
+    /// The record of a task with that request, and nothing else. A default record has a request of its own, which costs
+    /// memory.
+    #[doc(hidden)]
+    pub fn of(request: std::sync::Arc<TaskRequest>) -> Self {
+        Self {
+            gid: Gid::default(),
+            id: TaskId::default(),
+            session_id: SessionId::default(),
+            key_id: None,
+            request,
+            state: TaskState::default(),
+            outcome: None,
+            created_at: Timestamp::default(),
+            started_at: None,
+            first_token_at: None,
+            precommitted_at: None,
+            committed_at: None,
+            ended_at: None,
+            deadline: Timestamp::default(),
+            assigned_miners: Vec::new(),
+            text: SharedText::default(),
+            results: Vec::new(),
+            attempts: 0,
+            verdict: None,
+            error: None,
+            model: None,
+            fence: Fence::default(),
+            bytes: 0,
+            queue_position: None,
+        }
+    }
+
     /// The model that was asked for, by the request or by its session; else the one that answered.
     pub fn model_name(&self) -> Option<&str> {
         let answering = || self.results.first().and_then(|result| result.answer.model.as_deref());

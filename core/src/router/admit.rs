@@ -70,6 +70,10 @@ impl Shared {
     pub(super) fn admit(self: &Arc<Self>, core: &mut Core, entrant: Entrant, now: Timestamp) -> Result<Admitted> {
         let Entrant { demand, key, request, judged, created_at, retention, trace, origin } = entrant;
         let mut spec = TaskSpec {
+            gid: Gid::default(),
+            id: TaskId::default(),
+            band: 0,
+            idempotency: None,
             session_id: demand.session,
             key,
             request,
@@ -82,7 +86,6 @@ impl Shared {
             on_failure: demand.on_failure,
             trace,
             shadow: demand.shadow,
-            ..TaskSpec::default()
         };
         let runs_again = matches!(origin, Origin::Store { .. });
         let event = match origin {

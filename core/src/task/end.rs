@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::kept;
+use super::keep;
 use crate::engine::EndCause;
 use crate::miner::{FailClass, Failure};
 use crate::model::shape::Outlined;
@@ -23,9 +23,9 @@ pub(crate) struct TaskEnd {
 
 impl TaskEnd {
     /// The end of a task. `retention` says which parts the row keeps; the result has all of them.
-    pub(crate) fn new(task: Task, retention: Retention) -> Self {
-        let result = result_of(&task);
-        let mut row = kept(retention, task);
+    pub(crate) fn new(mut row: Task, retention: Retention) -> Self {
+        let result = result_of(&row);
+        keep(retention, &mut row);
         // Only the callers that get the result now read the outlines. A row would keep their memory for long.
         row.results.iter_mut().for_each(|result| result.answer.outline = Outlined::default());
         Self { result, row: Arc::new(row) }
@@ -55,7 +55,7 @@ fn result_of(task: &Task) -> Result<Arc<Completion>> {
     completion.task_id = task.id;
     completion.gid = task.gid;
     completion.created = task.created_at.as_secs();
-    model.unwrap_or("default").clone_into(&mut completion.model);
+    completion.model = String::from(model.unwrap_or("default"));
     completion.miner_address.clone_from(&first.miner);
     completion.alternatives = alternatives;
     completion.verdict.clone_from(&task.verdict);

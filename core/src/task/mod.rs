@@ -8,7 +8,7 @@ mod spec;
 mod trace;
 
 pub(crate) use end::{TaskEnd, add_hashes, error_of, hash_of};
-use spec::kept;
+use spec::keep;
 pub use spec::{Idempotency, Judged, TaskSpec};
 pub(crate) use trace::Recorded;
 pub use trace::TraceContext;

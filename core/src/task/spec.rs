@@ -28,13 +28,13 @@ pub struct Judged {
     pub asked: u32,
 }
 
-/// Returns the record of an ended task with only the parts that are kept. Files are needed until then, and no longer.
-pub(super) fn kept(retention: Retention, mut task: Task) -> Task {
+/// Removes the parts of an ended task that are not kept. Files are needed until then, and no longer.
+pub(super) fn keep(retention: Retention, task: &mut Task) {
     if let Some(request) = task.request.without_files() {
         task.request = Arc::new(request);
     }
     if retention == Retention::All {
-        return task;
+        return;
     }
     let mut shown = TaskRequest::default().kind(task.request.kind);
     shown.model.clone_from(&task.request.model);
@@ -42,14 +42,13 @@ pub(super) fn kept(retention: Retention, mut task: Task) -> Task {
     task.request = Arc::new(shown);
     if retention == Retention::Nothing {
         // The hash outlives the text that it is made of.
-        add_hashes(&mut task);
+        add_hashes(task);
         task.text = SharedText::default();
         for result in &mut task.results {
             result.answer.text = SharedText::default();
             result.answer.raw = None;
         }
     }
-    task
 }
 
 /// The fixed part of a task: the request and its rules. It is made once, when the task is admitted.
@@ -93,12 +92,11 @@ pub struct TaskSpec {
 impl TaskSpec {
     /// The record of the task before a miner has it.
     pub fn to_task(&self) -> Task {
-        let mut task = Task::default();
+        let mut task = Task::of(Arc::clone(&self.request));
         task.gid = self.gid;
         task.id = self.id;
         task.session_id = self.session_id;
         task.key_id.clone_from(&self.key);
-        task.request = Arc::clone(&self.request);
         task.created_at = self.created_at;
         task.deadline = self.deadline;
         task
