@@ -10,17 +10,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use super::watch::Watch;
+
 /// The alarm. Until it is polled for the first time, it has no timer.
 #[derive(Debug)]
 pub(in crate::listener) struct Alarm {
     due: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    watch: Watch,
 }
 
 impl Alarm {
     /// An alarm that goes off after that time.
     pub(in crate::listener) fn after(wait: Duration) -> Self {
-        Self { due: Instant::now() + wait, timer: None }
+        Self { due: Instant::now() + wait, timer: None, watch: Watch::default() }
     }
 
     /// Sets the alarm anew.
@@ -34,14 +37,18 @@ impl Alarm {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if due < timer.deadline() {
             timer.as_mut().reset(due);
+            self.watch.forget();
         }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= due {
-                return Poll::Ready(());
+        let is_due = timer.is_elapsed();
+        self.watch.poll(cx, is_due, |cx| {
+            loop {
+                ready!(timer.as_mut().poll(cx));
+                if timer.deadline() >= due {
+                    return Poll::Ready(());
+                }
+                timer.as_mut().reset(due);
             }
-            timer.as_mut().reset(due);
-        }
+        })
     }
 }
 

@@ -26,6 +26,7 @@ use super::refusal::{Refusal, head_fault};
 use super::stall::StallGuard;
 use super::stop::Stop;
 use super::tls::{self, Certificates};
+use super::watch::Watch;
 use super::wire::{Meter, Socket, Watched, Wire};
 use crate::config::ListenConfig;
 
@@ -149,11 +150,20 @@ async fn until_stopped<F: Future>(
     closing: &Closing,
     gracefully: impl FnOnce(Pin<&mut F>),
 ) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        ended = &mut work => return Some(ended),
-        () = stop.graceful.cancelled() => gracefully(work.as_mut()),
+    let ended = {
+        let (mut stopped, mut watch) = (pin!(stop.graceful.cancelled()), Watch::default());
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            watch.poll(cx, stop.graceful.is_cancelled(), |cx| stopped.as_mut().poll(cx)).map(|()| None)
+        })
+        .await
+    };
+    if ended.is_some() {
+        return ended;
     }
+    gracefully(work.as_mut());
     tokio::select! {
         biased;
         ended = &mut work => return Some(ended),

@@ -59,6 +59,7 @@ mod tls;
 mod traffic;
 mod trials;
 mod usage;
+mod watch;
 mod wire;
 mod workers;
 
