@@ -118,7 +118,12 @@ impl Body {
 
 impl Chunks {
     fn take(&mut self, unread: &mut Bytes, most: usize) -> Result<Option<Bytes>, Broken> {
-        if self.at != At::Data {
+        if self.at != At::Data
+            && let Some((count, size)) = self.size_of(unread)
+        {
+            unread.advance(count);
+            (self.at, self.left) = (At::Data, size);
+        } else if self.at != At::Data {
             let mut count = 0;
             for byte in unread.iter() {
                 count += 1;
@@ -138,6 +143,24 @@ impl Chunks {
             self.at = At::DataEnd;
         }
         Ok(Some(data).filter(|data| !data.is_empty()))
+    }
+
+    /// The length of the bytes before the next chunk's data, and the size of that data, where all of them are there and
+    /// nothing else is among them. Nearly every chunk begins so.
+    fn size_of(&self, unread: &[u8]) -> Option<(usize, u64)> {
+        let line = match self.at {
+            At::Start => unread,
+            At::DataEnd => unread.strip_prefix(b"\r\n")?,
+            _ => return None,
+        };
+        let (mut size, mut digits) = (0, 0);
+        // More than eight digits are no usual size, and cannot make the number too great here.
+        while let Some(digit) = line.get(digits).and_then(|byte| char::from(*byte).to_digit(16)).filter(|_| digits < 8)
+        {
+            (size, digits) = (size << 4 | u64::from(digit), digits + 1);
+        }
+        let is_usual = size > 0 && line.get(digits..)?.starts_with(b"\r\n");
+        is_usual.then_some((unread.len() - line.len() + digits + 2, size))
     }
 
     /// Takes a byte that is no data.
