@@ -114,11 +114,13 @@ impl<S: Socket> Client<S> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
         let piece = piece.filled();
         self.ended = piece.is_empty();
-        if self.taken > 0 {
+        if self.input.is_empty() {
+            self.input = piece.to_vec();
+        } else {
             self.input.drain(..self.taken);
             self.taken = 0;
+            self.input.extend_from_slice(piece);
         }
-        self.input.extend_from_slice(piece);
         Poll::Ready(Ok(piece.len()))
     }
 

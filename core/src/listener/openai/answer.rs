@@ -80,7 +80,7 @@ fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<
         // It holds more than a completion has a place for.
         return Ok(text(request, completion));
     }
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(raw.len() + ID_BYTES);
     if outline.is_headless() && request.kind == RequestKind::Chat {
         chat_of(raw, outline, completion, &mut out);
     } else if request.kind == RequestKind::Embedding && !outline.has_id() {
