@@ -6,6 +6,7 @@ use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
@@ -240,6 +241,9 @@ pub trait JobSink: Send + Sync + 'static {
     }
     /// Whether the job was cancelled.
     fn is_cancelled(&self) -> bool;
+    /// Ready when the job is cancelled. Only the task that works on the job may call this, because the one that called
+    /// last is woken. It costs less than [`cancelled`](Self::cancelled).
+    fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()>;
     /// Resolves when the job is cancelled.
     fn cancelled(&self) -> futures_util::future::BoxFuture<'static, ()>;
     /// Resolves when the reader has caught up, or when the job is cancelled.
@@ -407,6 +411,11 @@ impl Job {
     /// Resolves when the job is cancelled.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
         self.sink.cancelled()
+    }
+
+    /// Ready when the job is cancelled. It wakes the task that polled last.
+    pub(crate) fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sink.poll_cancelled(cx)
     }
 
     /// Resolves when the reader has caught up after [`Emit::Full`], or when the job is cancelled.

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,7 @@ pub(super) struct Recorder {
     end: Mutex<Option<Result<Answer, Failure>>>,
     ended: Notify,
     cancel: CancellationToken,
+    worker: AtomicWaker,
     /// The number of further pieces after which the reader is slow.
     room: AtomicUsize,
     writable: Arc<Notify>,
@@ -39,6 +42,7 @@ impl Recorder {
             end: Mutex::default(),
             ended: Notify::new(),
             cancel: CancellationToken::new(),
+            worker: AtomicWaker::new(),
             room: AtomicUsize::new(room),
             writable: Arc::new(Notify::new()),
         })
@@ -59,6 +63,7 @@ impl Recorder {
 
     pub(super) fn cancel(&self) {
         self.cancel.cancel();
+        self.worker.wake();
     }
 
     pub(super) fn chunks(&self) -> Vec<Chunk> {
@@ -130,6 +135,11 @@ impl JobSink for Recorder {
 
     fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
+    }
+
+    fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.worker.register(cx.waker());
+        if self.cancel.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {

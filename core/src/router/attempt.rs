@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -14,13 +15,13 @@ use super::claim::Seen;
 use super::live::{Given, Live, wake};
 use super::memory::Memory;
 use super::shared::Shared;
-use super::slot::MinerSlot;
+use super::slot::{MinerSlot, takes_every_offer};
 use super::transcript::Push;
 use super::underway::Underway;
 use super::unwritten::Unwritten;
 use super::wait::Waiter;
 use crate::engine::{Blame, Event, MinerKey, Role};
-use crate::miner::{Chunk, Emit, FailClass, Failure, JobSink, MinerEvent, Settled};
+use crate::miner::{Chunk, Emit, FailClass, Failure, JobInfo, JobSink, MinerEvent, Settled};
 use crate::model::{
     Answer, Delta, Fence, FinishReason, MinerKind, Outcome, PartsSoFar, RequestKind, SharedText, Timestamp, Usage,
     clean_piece, estimate_bytes, estimate_tokens, vectors_for,
@@ -56,6 +57,8 @@ pub(super) struct Attempt {
     name: Arc<str>,
     shared: Weak<Shared>,
     miner: MinerKey,
+    /// The description of the job until the miner is offered it.
+    info: Mutex<Option<JobInfo>>,
     live: Arc<Live>,
     /// The text of an answer that is not streamed because several miners answer; `None`: the transcript takes the
     /// text.
@@ -69,6 +72,7 @@ pub(super) struct Attempt {
     /// The number of raw pieces without text, and their bytes. The router does not read those pieces.
     unread: (AtomicU64, AtomicU64),
     answered: AtomicBool,
+    /// The time at which the engine heard of a sign of life last. An offer to a miner that takes every offer is one.
     reported_at: AtomicU64,
     begun: Timestamp,
 }
@@ -84,7 +88,7 @@ impl Attempt {
         begun: Timestamp,
     ) -> Arc<Self> {
         let asked = live.spec.model.as_deref();
-        let underway = Arc::new(Underway::new(fence, slot.answers_as(asked).map(str::to_owned)));
+        let underway = Arc::new(Underway::new(fence, slot.answers_as(asked)));
         Arc::new(Self {
             underway,
             fence,
@@ -94,12 +98,13 @@ impl Attempt {
             unread: <(AtomicU64, AtomicU64)>::default(),
             shared: Arc::downgrade(shared),
             miner: slot.key,
+            info: Mutex::default(),
             live,
             aside: (role == Role::Aside).then(Mutex::default),
             parts: Mutex::default(),
             inherited: partial.map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
             answered: AtomicBool::new(false),
-            reported_at: AtomicU64::new(0),
+            reported_at: AtomicU64::new(if takes_every_offer(slot.spec.kind) { begun.0 } else { 0 }),
             begun,
         })
     }
@@ -107,6 +112,14 @@ impl Attempt {
     /// The attempt as its task sees it.
     pub(super) fn underway(&self) -> &Arc<Underway> {
         &self.underway
+    }
+
+    pub(super) fn set_info(&self, info: JobInfo) {
+        *self.info.lock() = Some(info);
+    }
+
+    pub(super) fn take_info(&self) -> Option<JobInfo> {
+        self.info.lock().take()
     }
 
     /// The text of the whole answer, and whether it was cut off. If the miner emitted no pieces, the text of `answer`
@@ -223,7 +236,10 @@ impl Attempt {
         if !self.counts_well {
             answer.raw = answer.raw.map(|raw| seen.bound_in(request, raw));
         }
-        answer.model = answer.model.filter(|model| !model.is_empty()).or_else(|| self.underway.model.clone());
+        answer.model = answer
+            .model
+            .filter(|model| !model.is_empty())
+            .or_else(|| self.underway.model.as_deref().map(str::to_owned));
         if self.inherited.is_some() {
             // The raw answer lacks the text of the earlier attempt.
             answer.raw = None;
@@ -240,12 +256,12 @@ impl Attempt {
         let tokens = seen.tokens(request).saturating_add(self.inherited.map_or(0, |inherited| inherited.tokens));
         // The precommit: the hash is fixed before another miner's answer is looked at.
         let hash = if self.live.spec.judged.is_some() { hash_of(&answer.text) } else { String::new() };
+        let now = shared.clock.now();
         {
             let mut state = self.live.state.lock();
             if self.is_cancelled() || state.end.is_some() {
                 return;
             }
-            let now = shared.clock.now();
             state.first_token_at.get_or_insert(now);
             state.tried(self.fence, now, None);
             if self.live.spec.judged.is_some() {
@@ -258,7 +274,7 @@ impl Attempt {
             // The answer is in memory already, so it is kept even if it exceeds the bound.
             let _ = self.live.grown(&mut state);
         }
-        shared.step(Event::Done { fence: self.fence, tokens });
+        shared.step_at(Event::Done { fence: self.fence, tokens }, now);
     }
 
     /// Ends an answer that has reached `limits.max_output_bytes`. The task succeeds, and the miner is not blamed.
@@ -408,7 +424,7 @@ impl JobSink for Attempt {
         if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms()
         {
             self.reported_at.store(now.0, Ordering::Relaxed);
-            shared.step(Event::Progress { fence: self.fence, first, shown });
+            shared.step_at(Event::Progress { fence: self.fence, first, shown }, now);
         }
         match () {
             () if cut => self.cut(&shared),
@@ -439,7 +455,7 @@ impl JobSink for Attempt {
         let now = shared.clock.now();
         if now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms() {
             self.reported_at.store(now.0, Ordering::Relaxed);
-            shared.step(Event::Progress { fence: self.fence, first: false, shown: false });
+            shared.step_at(Event::Progress { fence: self.fence, first: false, shown: false }, now);
         }
     }
 
@@ -453,31 +469,34 @@ impl JobSink for Attempt {
         self.underway.is_cancelled()
     }
 
+    fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.underway.poll_stop(cx)
+    }
+
     fn cancelled(&self) -> BoxFuture<'static, ()> {
         let this = self.underway.clone();
-        Box::pin(async move {
-            loop {
-                let changed = this.changed();
-                if this.is_cancelled() || this.is_over() {
-                    return;
-                }
-                changed.await;
-            }
-        })
+        Box::pin(async move { this.stop().await })
     }
 
     fn writable(&self) -> BoxFuture<'static, ()> {
         let (shared, live, this) = (self.shared.clone(), self.live.clone(), self.underway.clone());
         Box::pin(async move {
             loop {
-                let changed = this.changed();
+                let room = this.room();
                 let Some(window) = shared.upgrade().map(|s| s.config.limits.stream_window_bytes as usize) else {
                     return;
                 };
-                if this.is_cancelled() || this.is_over() || live.state.lock().backlog() <= window / 2 {
+                if this.is_stopped() {
                     return;
                 }
-                changed.await;
+                {
+                    let mut state = live.state.lock();
+                    if state.backlog() <= window / 2 {
+                        return;
+                    }
+                    state.is_awaited = true;
+                }
+                room.await;
             }
         })
     }

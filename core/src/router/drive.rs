@@ -28,7 +28,7 @@ use crate::{Error, Result};
 /// An action that the router takes after it has released the core's lock.
 pub(super) enum Deed {
     /// Offer the job to the miner.
-    Offer(Arc<dyn Miner>, Job),
+    Offer(Arc<dyn Miner>, Offered),
     /// Write the end of the task to the store.
     Finish(Arc<Live>),
     /// Show the end of the task to its callers.
@@ -43,6 +43,23 @@ pub(super) enum Deed {
     Log(Box<dyn FnOnce() + Send>),
     /// Write the miner's reputation to the store.
     Reputed(Arc<str>, f64),
+}
+
+/// A job on its way to its miner. Its attempt keeps the description meanwhile, because a deed is moved several times.
+pub(super) struct Offered(Arc<Attempt>);
+
+impl Offered {
+    /// The job, once.
+    fn job(&self) -> Option<Job> {
+        Some(Job::new(self.0.take_info()?, self.0.clone()))
+    }
+}
+
+impl Drop for Offered {
+    /// A job that did not reach its miner fails as one does that a miner drops.
+    fn drop(&mut self) {
+        drop(self.job());
+    }
 }
 
 /// The place of a task after its end.
@@ -114,7 +131,11 @@ fn switched(miner: &str, state: BreakerState, now: Timestamp, last_failure: Opti
 impl Shared {
     /// Passes an event to the engine and carries out the effects.
     pub(super) fn step(self: &Arc<Self>, event: Event) {
-        let now = self.clock.now();
+        self.step_at(event, self.clock.now());
+    }
+
+    /// Passes an event of that time to the engine and carries out the effects.
+    pub(super) fn step_at(self: &Arc<Self>, event: Event, now: Timestamp) {
         let deeds = {
             let mut core = self.core.lock();
             let effects = core.engine.step(event, now);
@@ -262,8 +283,8 @@ impl Shared {
         Failure::new(FailClass::Unreachable, words)
     }
 
-    /// Makes the job for an offer and records the new attempt in the task.
-    fn job(self: &Arc<Self>, live: &Arc<Live>, slot: &MinerSlot, fence: Fence, role: Role, now: Timestamp) -> Job {
+    /// Makes an offer and records the new attempt in the task.
+    fn job(self: &Arc<Self>, live: &Arc<Live>, slot: &MinerSlot, fence: Fence, role: Role, now: Timestamp) -> Offered {
         let mut state = live.state.lock();
         let mut partial = None;
         match role {
@@ -317,13 +338,17 @@ impl Shared {
             traceparent: trace.map(|trace| parent_for(trace, fence)),
             tracestate: trace.and_then(|trace| trace.state().cloned()),
         };
-        Job::new(info, attempt)
+        attempt.set_info(info);
+        Offered(attempt)
     }
 
     /// Carries out deeds in order and without recursion.
     pub(super) fn perform(self: &Arc<Self>, deeds: Deeds) {
-        if deeds.is_empty() {
-            return;
+        match &deeds[..] {
+            [] => return,
+            // An end that is shown leads to no further deed, so that it need not wait for the others.
+            [Deed::Ended(live, afterwards)] => return self.show_end(live, *afterwards),
+            _ => {}
         }
         let outermost = WAITING.with_borrow_mut(|waiting| {
             if waiting.is_running {
@@ -345,7 +370,8 @@ impl Shared {
 
     fn do_now(self: &Arc<Self>, deed: Deed) {
         match deed {
-            Deed::Offer(miner, job) => {
+            Deed::Offer(miner, offered) => {
+                let Some(job) = offered.job() else { return };
                 let _runtime = self.runtime.enter();
                 if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
                     tracing::error!("a miner panicked in offer; its job counts as dropped");
@@ -364,17 +390,19 @@ impl Shared {
     fn write_end(self: &Arc<Self>, live: Arc<Live>) {
         let gid = live.spec.gid;
         let (task, row_waits) = live.close(self.store.kind() != StoreKind::Memory);
+        let now = task.ended_at.unwrap_or_else(|| self.clock.now());
         if live.spec.shadow {
-            return self.step(Event::Committed(gid));
+            return self.step_at(Event::Committed(gid), now);
         }
         match self.write_row(&live, task, row_waits).try_ready() {
-            Ok(answer) => self.end_written(&live, answer),
+            // The store has answered at once, so that no time has passed since the end.
+            Ok(answer) => self.end_written(&live, answer, now),
             Err(pending) => {
                 let (shared, asked) = (self.clone(), Instant::now());
                 self.attend(async move {
                     let answer = pending.await;
                     shared.metrics.stored(asked.elapsed());
-                    shared.end_written(&live, answer);
+                    shared.end_written(&live, answer, shared.clock.now());
                 });
             }
         }
@@ -383,13 +411,13 @@ impl Shared {
     /// Tells the engine whether the store has written the end. An end that is not written must never be shown,
     /// whether it is an answer, a cancellation or a failure: the task's row is still unfinished. The engine does not
     /// hear of an end that the store refuses for now.
-    fn end_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<bool>) {
+    fn end_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<bool>, now: Timestamp) {
         let gid = live.spec.gid;
         match answer {
-            Ok(true) => self.step(Event::Committed(gid)),
+            Ok(true) => self.step_at(Event::Committed(gid), now),
             Ok(false) => {
                 tracing::error!(%gid, "the end of a task was not written: the store has no unfinished row of it");
-                self.step(Event::Unwritten(gid));
+                self.step_at(Event::Unwritten(gid), now);
             }
             Err(error) => self.end_refused(live, error),
         }

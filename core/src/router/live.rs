@@ -50,6 +50,8 @@ pub(super) struct LiveState {
     /// The name of the miner that got the task last.
     pub(super) tried: Option<Arc<str>>,
     pub(super) attempts: SmallVec<[Arc<Underway>; 1]>,
+    /// Whether a miner waits until the readers have caught up.
+    pub(super) is_awaited: bool,
     /// The attempts as their spans show them; empty if the task has no spans.
     pub(super) tried_by: Vec<Tried>,
     /// The answers that have come in.
@@ -120,6 +122,7 @@ impl Live {
                 assigned: SmallVec::new(),
                 tried: None,
                 attempts: SmallVec::new(),
+                is_awaited: false,
                 tried_by: Vec::new(),
                 answers: SmallVec::new(),
                 failure: None,
@@ -170,6 +173,12 @@ impl LiveState {
     /// Takes the wakers, if there are any. The caller must wake them after it has released the lock.
     pub(super) fn take_wakers(&mut self) -> Option<Wakers> {
         (!self.wakers.is_empty()).then(|| std::mem::take(&mut self.wakers))
+    }
+
+    /// Takes the attempts whose miners may wait until the readers have caught up. The caller must tell them after it has
+    /// released the lock. Nobody is told without need, because each piece would wake its own miner.
+    pub(super) fn take_waiting(&mut self) -> SmallVec<[Arc<Underway>; 1]> {
+        if std::mem::take(&mut self.is_awaited) { self.attempts.clone() } else { SmallVec::new() }
     }
 
     /// Whether the end can be written: the store has not refused the task itself.

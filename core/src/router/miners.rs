@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::shared::{Router, Shared};
-use super::slot::{Entrance, MinerSlot};
+use super::slot::{Entrance, MinerSlot, only_of, takes_every_offer};
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::{FailClass, Failure, Miner};
@@ -112,7 +112,7 @@ impl MinerHandle {
             if slot.spec.models == models {
                 return;
             }
-            slot.spec.models = models;
+            slot.set_models(models);
         }
         self.shared.step(Event::Models(self.key, rules));
     }
@@ -218,7 +218,7 @@ impl Shared {
             embeddings: spec.embeddings,
             passes: kind == MinerKind::Upstream,
             owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
-            auto_accept: spec.kind != MinerKind::Remote,
+            auto_accept: takes_every_offer(kind),
             last_resort: entrance.last_resort,
         };
         let key = {
@@ -242,6 +242,7 @@ impl Shared {
                 name: Arc::from(spec.name.as_str()),
                 figures: self.metrics.miner(&spec.name),
                 credits: spec.capacity,
+                only_model: only_of(&spec.models),
                 spec,
                 miner,
                 connected_at: now,

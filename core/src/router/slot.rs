@@ -10,7 +10,10 @@ use crate::model::{MinerKind, MinerSpec, SharedText, Timestamp, meant};
 /// A miner that was added.
 pub(super) struct MinerSlot {
     pub(super) key: MinerKey,
+    /// Its models are set by [`set_models`](Self::set_models) alone.
     pub(super) spec: MinerSpec,
+    /// The model of a miner that lists one alone, for the records of its attempts.
+    pub(super) only_model: Option<Arc<str>>,
     /// The miner's name, as in `spec`, for the records of its attempts.
     pub(super) name: Arc<str>,
     /// The miner's metrics.
@@ -36,6 +39,16 @@ pub const NOT_HEARD: &str = "it was not heard yet";
 
 /// The maximum number of bytes that are kept of a miner's message about a failure.
 const WORDS: usize = 500;
+
+/// The model of a list with one model.
+pub(super) fn only_of(models: &[String]) -> Option<Arc<str>> {
+    if let [only] = models { Some(Arc::from(only.as_str())) } else { None }
+}
+
+/// Whether a miner of that kind takes every offer at once. Only one that dials in may decline.
+pub(super) fn takes_every_offer(kind: MinerKind) -> bool {
+    kind != MinerKind::Remote
+}
 
 /// How a miner joins the router.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,13 +76,18 @@ impl MinerSlot {
 
     /// The model that will answer a request for this model; `None`: only the answer will tell. A miner that lists no
     /// models answers under its own name; an upstream names its model in the answer.
-    pub(super) fn answers_as<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
-        match (asked, self.spec.models.as_slice()) {
-            (_, []) => (self.spec.kind != MinerKind::Upstream).then_some(&self.spec.name),
-            (None, [only]) => Some(only),
-            (None, _) => None,
-            (Some(_), _) => self.model_for(asked),
+    pub(super) fn answers_as(&self, asked: Option<&str>) -> Option<Arc<str>> {
+        match asked {
+            _ if self.spec.models.is_empty() => (self.spec.kind != MinerKind::Upstream).then(|| Arc::clone(&self.name)),
+            None => self.only_model.clone(),
+            Some(_) => self.model_for(asked).map(Arc::from),
         }
+    }
+
+    /// Sets the models that the miner lists.
+    pub(super) fn set_models(&mut self, models: Vec<String>) {
+        self.only_model = only_of(&models);
+        self.spec.models = models;
     }
 
     /// Keeps the message of a failure for which the miner was blamed.

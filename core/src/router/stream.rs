@@ -137,7 +137,7 @@ impl TokenStream {
             return Poll::Ready(None);
         }
         let mut state = self.live.state.lock();
-        let mut events = Vec::new();
+        let mut restart = None;
         let rejoined = std::mem::take(&mut self.resumed) && state.rejoined;
         let from = match state.transcript.place(self.seq, matches!(state.end, Some(Ok(_)))) {
             Place::Behind(seq) if !rejoined => {
@@ -151,7 +151,7 @@ impl TokenStream {
             }
             Place::Behind(_) | Place::Anew(_) => {
                 self.seq = state.transcript.base();
-                events.push(StreamEvent::Restart { seq: self.seq });
+                restart = Some(StreamEvent::Restart { seq: self.seq });
                 self.seq
             }
         };
@@ -159,9 +159,11 @@ impl TokenStream {
         // the thread.
         let mut turn = Turn::default();
         let mut rest = false;
-        events.reserve(
-            usize::try_from(state.transcript.last_seq().saturating_sub(from)).unwrap_or_default().min(READY) + 1,
-        );
+        let pieces = usize::try_from(state.transcript.last_seq().saturating_sub(from)).unwrap_or_default();
+        // Without an event the list takes no memory.
+        let others = usize::from(restart.is_some()) + usize::from(state.end.is_some());
+        let mut events = Vec::with_capacity(pieces.min(READY) + others);
+        events.extend(restart);
         for piece in state.transcript.after(from) {
             self.seq = piece.seq;
             let bytes = piece.text.len() + piece.raw.as_ref().map_or(0, Bytes::len);
@@ -185,9 +187,9 @@ impl TokenStream {
         if let Some(reader) = state.readers.iter_mut().find(|(id, _)| *id == self.waiter) {
             reader.1 = seq;
         }
-        let attempts = state.attempts.clone();
+        let waiting = state.take_waiting();
         drop(state);
-        attempts.iter().for_each(|attempt| attempt.caught_up());
+        waiting.iter().for_each(|attempt| attempt.caught_up());
         if let Some(fence) = shown {
             self.attachment.shared.step(Event::Shown(fence));
         }
@@ -221,11 +223,11 @@ fn lost() -> Error {
 
 impl Drop for TokenStream {
     fn drop(&mut self) {
-        let attempts = {
+        let waiting = {
             let mut state = self.live.state.lock();
             state.leave(self.waiter);
-            state.attempts.clone()
+            state.take_waiting()
         };
-        attempts.iter().for_each(|attempt| attempt.caught_up());
+        waiting.iter().for_each(|attempt| attempt.caught_up());
     }
 }

@@ -116,7 +116,7 @@ impl Submission {
         let state = self.live.state.lock();
         let primary = state.attempts.iter().find(|attempt| Some(attempt.fence) == state.primary);
         let given = || state.answers.first().and_then(|given| given.answer.model.clone());
-        let model = primary.and_then(|attempt| attempt.model.clone()).or_else(given);
+        let model = primary.and_then(|attempt| attempt.model.as_deref().map(str::to_owned)).or_else(given);
         drop(state);
         model.unwrap_or_else(|| self.model())
     }

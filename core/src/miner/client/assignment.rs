@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Weak;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -47,6 +49,8 @@ pub(super) struct Assignment {
     pub(super) fence: u64,
     desk: Weak<Desk>,
     cancel: CancellationToken,
+    /// The task that works on the attempt.
+    worker: AtomicWaker,
     room: std::sync::Arc<Notify>,
     state: Mutex<State>,
 }
@@ -81,6 +85,7 @@ impl Assignment {
             fence,
             desk,
             cancel: CancellationToken::new(),
+            worker: AtomicWaker::new(),
             room: std::sync::Arc::new(Notify::new()),
             state: Mutex::new(State {
                 pace,
@@ -122,6 +127,7 @@ impl Assignment {
     /// Cancels the attempt.
     pub(super) fn stop(&self) {
         self.cancel.cancel();
+        self.worker.wake();
         self.room.notify_waiters();
     }
 
@@ -382,6 +388,11 @@ impl JobSink for Assignment {
 
     fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
+    }
+
+    fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.worker.register(cx.waker());
+        if self.cancel.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn cancelled(&self) -> BoxFuture<'static, ()> {

@@ -1,7 +1,9 @@
 //! Runs one job at an upstream: sends the request and reads the answer, as a stream or whole.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,13 +39,12 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
     let cuts = shared.cuts();
     let outcome = {
         let mut work = pin!(answer(&shared, &job));
-        let mut cancelled = pin!(job.cancelled());
-        tokio::select! {
+        poll_fn(|cx| match work.as_mut().poll(cx) {
             // If both are ready, the answer wins, because the work is already done.
-            biased;
-            outcome = &mut work => outcome,
-            () = &mut cancelled => Err(cancelled_failure()),
-        }
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => job.poll_cancelled(cx).map(|()| Err(cancelled_failure())),
+        })
+        .await
     };
     match outcome {
         Ok((answer, tail)) => {
