@@ -234,6 +234,10 @@ export interface ListenOptions {
   maxDiscardedBytes?: number;
   /** The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000. */
   maxPageRows?: number;
+  /** Sessions of clients of the Model Context Protocol at a time. Default 1000; beyond it a client's newest session replaces its oldest one that is not at work. */
+  maxMcpSessions?: number;
+  /** Milliseconds without a request after which a session of the Model Context Protocol ends. Default 3600000, an hour; a client then begins another one. */
+  mcpIdleMs?: number;
   /** Milliseconds between comment lines in an idle stream. Default 15000. */
   keepaliveMs?: number;
   /** Milliseconds after which a reader that takes nothing is cut off and its task cancelled. Default 60000. */

@@ -177,10 +177,7 @@ impl Client {
         body: Option<&Value>,
         headers: &[(&'static str, String)],
     ) -> Done<Response<Incoming>> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, token);
-        }
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -188,7 +185,16 @@ impl Client {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(bytes)).map_err(|e| Exit::usage(format!("this cannot be sent: {e}")))?;
+        self.forward(request.body(bytes).map_err(unsendable)?).await
+    }
+
+    /// Sends a request to its path at the router, with the router's token. Gives the answer, also if it is a refusal.
+    pub(crate) async fn forward(&self, request: Request<Bytes>) -> Done<Response<Incoming>> {
+        let mut request = request.map(Full::new);
+        *request.uri_mut() = format!("{}{}", self.base, request.uri()).parse().map_err(unsendable)?;
+        if let Some(token) = &self.token {
+            request.headers_mut().insert(header::AUTHORIZATION, token.clone());
+        }
         self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), self.hints.advice))
     }
 
@@ -222,6 +228,10 @@ impl Client {
         let exit = Exit::from(refused(status, &bytes)).with_code(code(&bytes));
         if status == StatusCode::UNAUTHORIZED { exit.with_hint(self.hints.refused) } else { exit }
     }
+}
+
+fn unsendable(error: impl std::fmt::Display) -> Exit {
+    Exit::usage(format!("this cannot be sent: {error}"))
 }
 
 /// The finest code of a refusal, as the router gave it.

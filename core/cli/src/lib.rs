@@ -14,6 +14,8 @@ mod exit;
 mod greeting;
 mod keys;
 mod logging;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod miner;
 mod miner_health;
 mod miner_token;
@@ -29,6 +31,7 @@ mod serve;
 mod sessions;
 mod settings;
 mod signals;
+mod spans;
 mod sse;
 mod status;
 mod stderr;
@@ -36,6 +39,7 @@ mod submit;
 mod tasks;
 mod unreached;
 mod usage;
+mod work;
 
 use std::ffi::{OsStr, OsString};
 
@@ -98,6 +102,9 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(visible_alias = "keys")]
     Key(keys::Keys),
+    /// Speak the Model Context Protocol on standard input and output, for desktop programs
+    #[cfg(feature = "mcp")]
+    Mcp(mcp::Mcp),
     /// Check configuration, data directory, port and upstreams, and say how to mend each fault
     Doctor(doctor::Doctor),
     /// Check and show the configuration
@@ -144,6 +151,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Miner(command) => command.run(),
         Command::MinerToken(command) => command.run(),
         Command::Key(command) => command.run(),
+        #[cfg(feature = "mcp")]
+        Command::Mcp(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions(command) => command.run(),

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 use cortensor_router::Token;
-use cortensor_router::config::{Durability, Loaded, MinersConfig, Override, Source, TokenConfig};
+use cortensor_router::config::{Durability, Loaded, Override, Source};
 use cortensor_router::listener::{Certificates, Listener};
-use cortensor_router::model::Scope;
-use cortensor_router::{Error, ErrorKind, Router, RouterBuilder};
+use cortensor_router::{Error, ErrorKind, RouterBuilder};
 use tokio::sync::oneshot;
-use toml::Value;
 
 use crate::command_token::CommandToken;
 use crate::exit::{Done, Exit};
@@ -19,7 +17,8 @@ use crate::greeting::Greeting;
 use crate::logging::{LogFormat, Logging};
 use crate::settings::Settings;
 use crate::signals::{Hangups, Signals};
-use crate::{demo, output, room, runtime};
+use crate::work::{self, Work};
+use crate::{demo, output, runtime, spans};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,13 +46,8 @@ pub(crate) struct Serve {
     /// The port; 0 takes a free one and prints it
     #[arg(long, short)]
     port: Option<u16>,
-    /// An OpenAI-compatible server that does the work (repeatable)
-    #[arg(long = "upstream", value_name = "URL")]
-    upstreams: Vec<String>,
-    /// The failures that an acknowledged task survives: full (a power loss), relaxed (the end of the process) or memory
-    /// (none)
-    #[arg(long, value_name = "full|relaxed|memory", value_parser = ["full", "relaxed", "memory"])]
-    durability: Option<String>,
+    #[command(flatten)]
+    work: Work,
     /// A token that clients must send, in place of the development token (repeatable); better: `key create`
     #[arg(long = "token", value_name = "TOKEN")]
     tokens: Vec<String>,
@@ -70,9 +64,7 @@ impl Serve {
     pub(crate) fn run(&self) -> Done {
         self.logging.start()?;
         let mut loaded = self.settings.load(self.flags())?;
-        for remark in &loaded.remarks {
-            tracing::warn!("{remark}");
-        }
+        work::prepare(&mut loaded);
         if !loaded.config.listen.enabled {
             return Err(Exit::usage(format!(
                 "the listener is off (listen.enabled = false, from {}): there is nothing to serve",
@@ -82,30 +74,14 @@ impl Serve {
         if loaded.source("listen.threads") == Source::Default {
             loaded.config.listen.threads = Some(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
         }
-        if loaded.source("limits.max_memory_bytes") == Source::Default {
-            loaded.config.limits.max_memory_bytes = room::default_bytes();
-        }
         let runtime = runtime::server(loaded.config.listen.threads)
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
-        let done = runtime.block_on(self.traced(loaded));
+        let done = runtime.block_on(async {
+            let otel = loaded.config.otel.clone();
+            spans::exported(&otel, async |builder| self.serve(loaded, builder).await).await
+        });
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
-    }
-
-    /// Serves, and exports spans meanwhile if the configuration asks for it.
-    #[cfg(feature = "otel")]
-    async fn traced(&self, loaded: Loaded) -> Done {
-        let exporter = crate::otel::Exporter::start(&loaded.config.otel).map_err(|e| start(&e))?;
-        let Some(exporter) = exporter else { return self.serve(loaded, Router::builder()).await };
-        let done = self.serve(loaded, Router::builder().spans(exporter.sink())).await;
-        exporter.close().await;
-        done
-    }
-
-    /// Serves. A router without a receiver of spans refuses a configuration that asks for their export.
-    #[cfg(not(feature = "otel"))]
-    async fn traced(&self, loaded: Loaded) -> Done {
-        self.serve(loaded, Router::builder()).await
     }
 
     async fn serve(&self, loaded: Loaded, builder: RouterBuilder) -> Done {
@@ -113,7 +89,7 @@ impl Serve {
         let hangups = Hangups::new()?;
         let router = builder
             .config(loaded.config.clone())
-            .echo_at_first(nobody_is_expected(&loaded))
+            .echo_at_first(work::nobody_is_expected(&loaded))
             .open()
             .await
             .map_err(|e| start(&e))?;
@@ -199,35 +175,18 @@ impl Serve {
     }
 
     fn flags(&self) -> Vec<Override> {
-        let mut flags = Vec::new();
+        let mut flags = self.work.flags();
         if let Some(host) = self.host {
             flags.push(Override::new("listen.host", host.to_string(), "--host"));
         }
         if let Some(port) = self.port {
             flags.push(Override::new("listen.port", i64::from(port), "--port"));
         }
-        if let Some(durability) = &self.durability {
-            flags.push(Override::new("storage.durability", durability.as_str(), "--durability"));
-        }
-        if !self.upstreams.is_empty() {
-            flags.push(Override::new("upstream", tables("url", &self.upstreams, None), "--upstream"));
-        }
         if !self.tokens.is_empty() {
-            flags.push(Override::new("listen.token", tables("value", &self.tokens, Some("--token")), "--token"));
+            flags.push(Override::new("listen.token", work::tables("value", &self.tokens, Some("--token")), "--token"));
         }
         flags
     }
-}
-
-/// Whether the configuration names no miner at all. The built-in echo then answers until the first miner comes, so that
-/// a new user sees an answer. An operator who set `echo`, an upstream or a key for miners does not need it.
-fn nobody_is_expected(loaded: &Loaded) -> bool {
-    let config = &loaded.config;
-    let lets_miners_in = |token: &TokenConfig| token.scopes.contains(&Scope::Miner);
-    loaded.source("echo") == Source::Default
-        && config.upstreams.is_empty()
-        && config.miners == MinersConfig::default()
-        && !config.listen.tokens.iter().any(lets_miners_in)
 }
 
 /// Reads the certificates and other files again at every SIGHUP.
@@ -253,20 +212,9 @@ fn host(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "write an address: 127.0.0.1, 0.0.0.0, ::1 ...".to_owned())
 }
 
-fn tables(key: &str, values: &[String], name: Option<&str>) -> Value {
-    let table = |value: &String| {
-        let mut table = toml::Table::from_iter([(key.to_owned(), Value::String(value.clone()))]);
-        if let Some(name) = name {
-            table.insert("name".to_owned(), Value::String(name.to_owned()));
-        }
-        Value::Table(table)
-    };
-    Value::Array(values.iter().map(table).collect())
-}
-
 /// The exit of a server that does not start, with advice in the command's own words. Its status differs from that of a
 /// wrong setting.
-fn start(error: &Error) -> Exit {
+pub(crate) fn start(error: &Error) -> Exit {
     match error.kind() {
         ErrorKind::InvalidArgument => Exit::usage(error.message()),
         ErrorKind::Conflict if error.details().param.as_deref() == Some("listen.port") => Exit::failed(format!(

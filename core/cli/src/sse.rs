@@ -1,22 +1,24 @@
 //! Reads server-sent events: the data of each event, whatever the division of the bytes into packets.
 
+use std::fmt::Display;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::Body;
 
 use crate::exit::{Done, Exit};
 
 /// The greatest length of a line in bytes, equal to that of an answer.
-const MAX_LINE: usize = 64 << 20;
+pub(crate) const MAX_LINE: usize = 64 << 20;
 
 /// The data lines of an event stream.
-pub(crate) struct Events {
-    body: Incoming,
+pub(crate) struct Events<B> {
+    body: B,
     lines: Lines,
 }
 
-impl Events {
-    pub(crate) fn new(body: Incoming) -> Self {
+impl<B: Body<Data = Bytes, Error: Display> + Unpin> Events<B> {
+    pub(crate) fn new(body: B) -> Self {
         Self { body, lines: Lines::default() }
     }
 

@@ -6,6 +6,8 @@
 mod command;
 #[path = "cli/file_limit.rs"]
 mod file_limit;
+#[path = "cli/mcp.rs"]
+mod mcp;
 #[path = "cli/miner.rs"]
 mod miner;
 #[path = "cli/mistakes.rs"]

@@ -92,6 +92,12 @@ pub struct ListenConfig {
     pub max_discarded_bytes: u64,
     /// The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000.
     pub max_page_rows: u64,
+    /// Sessions of clients of the Model Context Protocol at a time. Default 1000; beyond it a client's newest session
+    /// replaces its oldest one that is not at work.
+    pub max_mcp_sessions: usize,
+    /// Milliseconds without a request after which a session of the Model Context Protocol ends. Default 3600000, an
+    /// hour; a client then begins another one.
+    pub mcp_idle_ms: u64,
     /// Milliseconds between comment lines in an idle stream. Default 15000.
     pub keepalive_ms: u64,
     /// Milliseconds after which a reader that takes nothing is cut off and its task cancelled. Default 60000.
@@ -132,6 +138,8 @@ impl Default for ListenConfig {
             backlog: 4_096,
             max_discarded_bytes: 32 << 20,
             max_page_rows: 1_000,
+            max_mcp_sessions: 1_000,
+            mcp_idle_ms: 3_600_000,
             keepalive_ms: 15_000,
             write_timeout_ms: 60_000,
             ready_needs_miner: false,
@@ -305,6 +313,8 @@ impl ListenConfig {
             ("max_headers", self.max_headers as u64),
             ("backlog", u64::from(self.backlog)),
             ("max_page_rows", self.max_page_rows),
+            ("max_mcp_sessions", self.max_mcp_sessions as u64),
+            ("mcp_idle_ms", self.mcp_idle_ms),
         ] {
             if value == 0 {
                 return Err(Error::invalid(format!("listen.{key}"), format!("listen.{key} must be at least 1")));

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -62,16 +63,22 @@ impl Ends {
         answer: Pin<&mut impl Future<Output = Response>>,
         family: Family,
     ) -> Result<Response, Error> {
-        let response = self.hold(answer).await?;
+        let mut response = self.hold(answer).await?;
         if !self.can_come() {
             return Ok(response);
         }
-        let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        if !kind.starts_with(b"text/event-stream") {
+        if !is_stream(&response) {
             return Ok(response);
         }
-        Ok(response.map(|stream| Body::new(Cut { stream: Some(stream), family, ends: self })))
+        let last = response.extensions_mut().remove::<LastEvent>();
+        Ok(response.map(|stream| Body::new(Cut { stream: Some(stream), family, last, ends: self })))
     }
+}
+
+/// Whether an answer is a stream of events.
+pub(in crate::listener) fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    kind.starts_with(b"text/event-stream")
 }
 
 /// The error for work under a key that has ended.
@@ -90,11 +97,17 @@ pub(in crate::listener) fn cut_off(family: Family, error: &Error, out: &mut Vec<
     out.extend_from_slice(b"\n\ndata: [DONE]\n\n");
 }
 
+/// Writes the last event of a stream that ends with that error. A response has it as an extension where the event must
+/// name the request.
+#[derive(Clone)]
+pub(in crate::listener) struct LastEvent(pub(in crate::listener) Arc<dyn Fn(&Error, &mut Vec<u8>) + Send + Sync>);
+
 /// A stream of events that ends with an error when one is due.
 struct Cut {
     /// The stream; `None` after the end.
     stream: Option<Body>,
     family: Family,
+    last: Option<LastEvent>,
     ends: Ends,
 }
 
@@ -109,7 +122,10 @@ impl http_body::Body for Cut {
             // Dropping the stream drops the caller's attachment to its task.
             this.stream = None;
             let mut event = Vec::new();
-            cut_off(this.family, &error, &mut event);
+            match &this.last {
+                Some(LastEvent(write)) => write(&error, &mut event),
+                None => cut_off(this.family, &error, &mut event),
+            }
             return Poll::Ready(Some(Ok(Frame::data(event.into()))));
         }
         // A stream of events never breaks off: its failures are events.

@@ -41,7 +41,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
         };
         let read = Query::<HashMap<String, String>>::try_from_uri(&parts.uri);
         let Query(found) = read.map_err(|rejection| wrong(rejection.body_text()))?;
-        let members = MapDeserializer::<_, value::Error>::new(found.into_iter());
-        T::deserialize(members).map(Self).map_err(|error| wrong(error.to_string()))
+        Self::of(found).map_err(wrong)
+    }
+}
+
+impl<T: DeserializeOwned> InQuery<T> {
+    /// Reads members that are taken apart already.
+    ///
+    /// # Errors
+    /// The reason why a member cannot be read.
+    pub(in crate::listener) fn of(members: HashMap<String, String>) -> Result<Self, String> {
+        let members = MapDeserializer::<_, value::Error>::new(members.into_iter());
+        T::deserialize(members).map(Self).map_err(|error| error.to_string())
     }
 }

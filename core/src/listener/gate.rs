@@ -282,6 +282,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
             [intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW]
                 .into_iter()
                 .chain(limits::HEADERS.iter().flatten().cloned())
+                .chain([intake::MCP_SESSION])
                 .collect::<Vec<_>>(),
         )
         // Pages on the network may reach a router on this machine if their origin is allowed.

@@ -133,6 +133,8 @@ pub(super) fn state(router: Router, config: ListenConfig, auth: Auth) -> AppStat
     let trials = Arc::new(Trials::new(&router, &config));
     AppState {
         router,
+        #[cfg(feature = "mcp")]
+        mcp: Arc::new(super::mcp::Sessions::new(&config)),
         config: Arc::new(config),
         auth: Arc::new(auth),
         machine: Arc::new(Machine::new()),

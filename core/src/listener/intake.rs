@@ -41,6 +41,9 @@ pub(in crate::listener) const SESSION: HeaderName = HeaderName::from_static("x-c
 /// The header that names the task of an answer.
 pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cortensor-task");
 
+/// The header that names the session of a client of the Model Context Protocol.
+pub(in crate::listener) const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
 /// The header that names the types of the tools that the model was not offered, because no miner runs them.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-cortensor-left-out-tools");
 

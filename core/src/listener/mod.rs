@@ -35,6 +35,8 @@ mod limits;
 mod locality;
 mod machine;
 mod marks;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod messages;
 mod miners;
 mod native;
@@ -85,7 +87,7 @@ use state::AppState;
 
 /// Every route with its description. A route cannot exist without one.
 fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::head())
+    let routes = OpenApiRouter::with_openapi(openapi::head())
         .merge(cortensor::routes())
         .merge(openai::routes())
         .merge(passed::routes())
@@ -97,5 +99,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())
-        .merge(openapi::routes())
+        .merge(openapi::routes());
+    #[cfg(feature = "mcp")]
+    let routes = routes.merge(mcp::routes());
+    routes
 }

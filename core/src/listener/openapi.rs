@@ -41,6 +41,7 @@ use crate::KINDS;
         (name = "OpenAI", description = "OpenAI's API. Fields that the router does not need pass through to the miner untouched, and so do an upstream's answers, but for their ids. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
         (name = "Responses", description = "OpenAI's Responses API. A request becomes a chat, so that every miner can answer it. The task keeps what the response repeats of its request, so that a response can be read again and continued."),
         (name = "Anthropic", description = "Anthropic's Messages API. A request becomes a chat, so that every miner can answer it. The headers `X-Cortensor-Session` and `X-Cortensor-Task` of an answer name its task; the request header `X-Cortensor-Session` chooses a session."),
+        (name = "MCP", description = "The Model Context Protocol by streamable HTTP. Clients of the versions up to 2025-11-25 begin with `initialize` and send the header `Mcp-Session-Id` from then on; clients of 2026-07-28 send each request by itself."),
         (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
         (name = "Usage", description = "Requests and tokens that were used, by day, key, model, session or miner."),
         (name = "Audit", description = "The record of who changed keys, miners and sessions, for tokens with the scope `admin`."),
@@ -131,7 +132,7 @@ pub(super) fn also(
 }
 
 /// The document, made once.
-static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
+pub(super) static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
     let mut document = super::routes().into_openapi();
     let paths = std::mem::take(&mut document.paths.paths);
     for (path, mut item) in paths {

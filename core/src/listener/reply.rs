@@ -7,6 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::access;
+#[cfg(feature = "mcp")]
+use super::mcp;
 use super::openai::failure;
 use crate::{Error, ErrorKind};
 
@@ -19,6 +21,9 @@ pub(in crate::listener) enum Family {
     OpenAi,
     /// `/v1/messages...`, which Anthropic's clients request.
     Anthropic,
+    /// `/mcp`
+    #[cfg(feature = "mcp")]
+    Mcp,
 }
 
 impl Family {
@@ -32,6 +37,8 @@ impl Family {
                 body
             }
             Self::Anthropic => anthropic_error(error),
+            #[cfg(feature = "mcp")]
+            Self::Mcp => mcp::error(error),
         }
     }
 
@@ -44,6 +51,10 @@ impl Family {
 
     /// The family of the routes at that path.
     pub(in crate::listener) fn of(path: &str) -> Self {
+        #[cfg(feature = "mcp")]
+        if path.strip_prefix("/mcp").is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return Self::Mcp;
+        }
         let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
             return Self::Cortensor;
         };

@@ -28,4 +28,7 @@ pub(in crate::listener) struct AppState {
     pub(in crate::listener) general: bool,
     /// Permits for miners that have not yet identified themselves.
     pub(in crate::listener) handshakes: Arc<Semaphore>,
+    /// The sessions of clients of the Model Context Protocol.
+    #[cfg(feature = "mcp")]
+    pub(in crate::listener) mcp: Arc<super::mcp::Sessions>,
 }

@@ -39,6 +39,10 @@ const BODIES: &[(&str, &str)] = &[
     ("ClaimBody", r#"{"claim":"2 + 2 = 4","policy":"safe"}"#),
     ("ClaimReplicasBody", r#"{"claim":"2 + 2 = 4","consensus":{"replicas":3,"strategy":"unanimous"}}"#),
     ("FactBody", r#"{"claim":"2 + 2 = 4","mode":"standard","redundancy":3}"#),
+    (
+        "McpMessage",
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"my-client","version":"1"}}}"#,
+    ),
     ("EmbeddingRequest", r#"{"model":"tiny-embed","input":["one text","another"]}"#),
     ("RerankBody", r#"{"model":"tiny-rank","query":"Which is a fruit?","documents":["a stone","an apple"]}"#),
     (

@@ -61,6 +61,8 @@ struct Victim {
     session: u64,
     task: u64,
     response: String,
+    /// A session of the Model Context Protocol.
+    conversation: String,
     key: String,
     enrolment: String,
     identity: String,
@@ -133,6 +135,9 @@ impl Victim {
         let ask = Ask::new("POST", "/v1/responses").json(&json!({"model": "served", "input": MARKER}));
         let made = target.admin(ask.line("X-Cortensor-Session", &session.to_string()))?;
         let response = made["id"].as_str().unwrap_or_default().to_owned();
+        let begun = target.send(Ask::post("/mcp", &hello()).token(ADMIN))?.whole().to_ascii_lowercase();
+        let named = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+        let conversation = named.ok_or_else(|| format!("/mcp begins no session: {begun}"))?.to_owned();
         let (_, key) = target.key(MARKER, &["submit", "read"], &json!({}))?;
         let spent = target.enrolment(MARKER)?;
         let (_, pair) = key_pair()?;
@@ -143,7 +148,7 @@ impl Victim {
         drop(hand);
         let kept = target.enrolment(MARKER)?;
         let enrolment = kept.split('_').nth(1).unwrap_or_default().to_owned();
-        Ok(Self { session, task, response, key, enrolment, identity: pair.id() })
+        Ok(Self { session, task, response, conversation, key, enrolment, identity: pair.id() })
     }
 
     /// Checks that the attacks have changed nothing.
@@ -284,7 +289,9 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("Keys" | "Miners", _) => Need::Admin,
         // A response is seen by its own key, which is none of the attacker's, and by administrators.
         ("Responses", _) if path.contains('{') => Need::Admin,
-        ("OpenAI", "GET") => Need::ReadOrSubmit,
+        // A session of the Model Context Protocol is its own token's.
+        ("MCP", "DELETE") => Need::Admin,
+        ("OpenAI", "GET") | ("MCP", _) => Need::ReadOrSubmit,
         (_, "GET") => Need::Read,
         // The body names a task of the victim, which takes the scope `read` as well.
         ("Agents", _) if path == "/api/v1/validate" => Need::ReadAndSubmit,
@@ -293,7 +300,18 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     };
     // A key limited to sessions makes none and enrols no miner, so these routes are foreign to it as well.
     foreign |= tag == "Miners" || (tag == "Sessions" && method == "POST");
+    if (tag, method) == ("MCP", "DELETE") {
+        foreign = true;
+        ask = ask.line("Mcp-Session-Id", &victim.conversation);
+    }
     Ok(Route { ask, need, foreign, deletes: method == "DELETE" })
+}
+
+/// The handshake of the Model Context Protocol.
+fn hello() -> Value {
+    let client = json!({"name": "attack", "version": "1"});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+    json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
 }
 
 /// A body of that schema, and whether it names the victim's session.
@@ -321,6 +339,7 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "RerankBody" => (json!({"model": "served", "query": "hi", "documents": ["hi"]}), true),
         "SpeechBody" | "ModerationBody" => (json!({"model": "served", "input": "hi"}), true),
         "ImageBody" => (json!({"model": "served", "prompt": "hi"}), true),
+        "McpMessage" => (hello(), false),
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
         "KeyPatch" => (json!({"limits": {"concurrent_tasks": LIMIT}}), false),

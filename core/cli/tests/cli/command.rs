@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,6 +108,14 @@ impl Call {
         running.output()
     }
 
+    /// Starts a talk over standard input and output.
+    pub(crate) fn talk(mut self) -> Talk {
+        let mut child = Running { child: self.command.stdin(Stdio::piped()).spawn().unwrap() };
+        let input = child.child.stdin.take();
+        let output = lines(child.child.stdout.take().unwrap());
+        Talk { child, input, output }
+    }
+
     pub(crate) fn start(mut self) -> Running {
         Running { child: self.command.spawn().unwrap() }
     }
@@ -138,6 +146,29 @@ pub(crate) fn shell(line: &str) -> String {
     let said = Running { child: command.spawn().unwrap() }.output();
     assert_eq!(said.status, 0, "{line}: {}", said.stderr);
     said.stdout
+}
+
+/// A process with which a test talks line by line, in JSON.
+pub(crate) struct Talk {
+    child: Running,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+}
+
+impl Talk {
+    pub(crate) fn say(&mut self, message: &serde_json::Value) {
+        writeln!(self.input.as_mut().unwrap(), "{message}").unwrap();
+    }
+
+    pub(crate) fn hear(&self) -> serde_json::Value {
+        serde_json::from_str(&self.output.recv_timeout(PATIENCE).expect("it says something")).unwrap()
+    }
+
+    /// Closes its standard input, and gives its exit status.
+    pub(crate) fn end(mut self) -> i32 {
+        self.input = None;
+        self.child.wait().unwrap_or(-1)
+    }
 }
 
 /// A process, which is killed on drop.

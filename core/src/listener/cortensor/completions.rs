@@ -188,30 +188,34 @@ async fn take_in(
     caller.may(Scope::Submit)?;
     let body = body::read(state, Family::Cortensor, head, body).await?;
     let mut request: TaskRequest = body::parse(Family::Cortensor, &body)?;
-    // A client that sends messages means a chat, whichever route it uses. A client that sends neither messages nor a
-    // prompt means what the route says.
-    let completes =
-        request.prompt.is_some() || request.extra("prompt").is_some() || !chat && request.messages.is_none();
-    request.kind = if completes { RequestKind::Completion } else { RequestKind::Chat };
+    request.kind = kind_of(&request, chat);
     enter(state, caller, head, request, Taken { session: path_session, key: "/api", route, chat }).await
 }
 
+/// The kind of a request. A client that sends messages means a chat, whichever route it uses. A client that sends
+/// neither messages nor a prompt means what the route says: `chat`, or a completion.
+pub(in crate::listener) fn kind_of(request: &TaskRequest, chat: bool) -> RequestKind {
+    let completes =
+        request.prompt.is_some() || request.extra("prompt").is_some() || !chat && request.messages.is_none();
+    if completes { RequestKind::Completion } else { RequestKind::Chat }
+}
+
 /// The way by which a request came.
-pub(super) struct Taken {
+pub(in crate::listener) struct Taken {
     /// The session in the path.
-    pub(super) session: Option<String>,
+    pub(in crate::listener) session: Option<String>,
     /// The name space of the idempotency key.
-    pub(super) key: &'static str,
-    pub(super) route: &'static str,
+    pub(in crate::listener) key: &'static str,
+    pub(in crate::listener) route: &'static str,
     /// Whether the answer to a chat is OpenAI's.
-    pub(super) chat: bool,
+    pub(in crate::listener) chat: bool,
 }
 
 /// Submits a request whose kind is known.
 ///
 /// # Errors
 /// The refusal.
-pub(super) async fn enter(
+pub(in crate::listener) async fn enter(
     state: &AppState,
     caller: &Caller,
     head: Marked<'_>,
@@ -260,7 +264,7 @@ pub(super) async fn enter(
 }
 
 /// The form of the answer to a task.
-pub(super) enum Form {
+pub(in crate::listener) enum Form {
     Later,
     Chat(Box<openai::Reading>),
     Stream,
@@ -278,7 +282,11 @@ impl Form {
 ///
 /// # Errors
 /// The task's error, if it fails before its first event.
-pub(super) async fn answer(state: &AppState, submission: Submission, form: Form) -> Result<Response, Failed> {
+pub(in crate::listener) async fn answer(
+    state: &AppState,
+    submission: Submission,
+    form: Form,
+) -> Result<Response, Failed> {
     match form {
         Form::Later => {
             submission.accepted().await?;

@@ -2,14 +2,14 @@
 
 pub(in crate::listener) mod agents;
 mod answer;
-mod completions;
-mod node;
+pub(in crate::listener) mod completions;
+pub(in crate::listener) mod node;
 pub(in crate::listener) mod query;
 pub(in crate::listener) mod schema;
-mod sessions;
+pub(in crate::listener) mod sessions;
 #[cfg(test)]
 mod shape_tests;
-mod tasks;
+pub(in crate::listener) mod tasks;
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -53,7 +53,10 @@ async fn root() -> Json<Greeting> {
     tag = "Router",
     responses((status = 200, description = "The router.", body = NodeInfo), ReadFailures)
 )]
-async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Json<NodeInfo>, Failed> {
+pub(in crate::listener) async fn info(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<NodeInfo>, Failed> {
     caller.may(Scope::Read)?;
     Ok(Json(state.router.info()))
 }
@@ -67,7 +70,10 @@ async fn info(State(state): State<AppState>, Extension(caller): Extension<Caller
     tag = "Router",
     responses((status = 200, description = "Its state.", body = NodeStatus), ReadFailures)
 )]
-async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>) -> Result<Json<NodeStatus>, Failed> {
+pub(in crate::listener) async fn status(
+    State(state): State<AppState>,
+    caller: Option<Extension<Caller>>,
+) -> Result<Json<NodeStatus>, Failed> {
     if let Some(Extension(caller)) = caller {
         caller.may(Scope::Read)?;
     }
@@ -84,7 +90,7 @@ async fn status(State(state): State<AppState>, caller: Option<Extension<Caller>>
     security((), ("bearer" = []), ("api_key" = [])),
     responses((status = 200, description = "It does.", body = Health), ReadFailures)
 )]
-async fn ping() -> Json<Health> {
+pub(in crate::listener) async fn ping() -> Json<Health> {
     Json(Health::OK)
 }
 
@@ -96,7 +102,7 @@ async fn ping() -> Json<Health> {
     security((), ("bearer" = []), ("api_key" = [])),
     responses((status = 200, description = "The name and version of the router.", body = About), ReadFailures)
 )]
-async fn about(State(state): State<AppState>) -> Json<About> {
+pub(in crate::listener) async fn about(State(state): State<AppState>) -> Json<About> {
     let info = state.router.info();
     Json(About {
         name: info.name,
@@ -114,7 +120,10 @@ async fn about(State(state): State<AppState>) -> Json<About> {
     tag = "Router",
     responses((status = 200, description = "The miners.", body = MinerPage<'static>), ReadFailures)
 )]
-async fn miners(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Response, Failed> {
+pub(in crate::listener) async fn miners(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
     let miners = state.router.miners();
     let answer = MinerPage {

@@ -84,7 +84,7 @@ pub(super) enum Tasks<'a> {
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
-pub(super) struct TaskQuery {
+pub(in crate::listener) struct TaskQuery {
     /// The maximum number of tasks to list. Default 100, at most `listen.max_page_rows`.
     #[param(value_type = Option<u64>, minimum = 1)]
     pub(super) limit: String,
@@ -110,18 +110,18 @@ pub(super) struct TaskQuery {
 /// The task that a path names.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct TaskPath {
+pub(in crate::listener) struct TaskPath {
     /// The session's number, or its 0x and 64 digits.
-    pub(super) session_id: String,
+    pub(in crate::listener) session_id: String,
     /// The task's number in its session.
-    pub(super) task_id: String,
+    pub(in crate::listener) task_id: String,
 }
 
 /// Selects a part of the sessions.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
-pub(super) struct SessionQuery {
+pub(in crate::listener) struct SessionQuery {
     /// The maximum number of sessions to list. Default 100, at most `listen.max_page_rows`.
     #[param(value_type = Option<u64>, minimum = 1)]
     pub(super) limit: String,
@@ -185,7 +185,7 @@ pub(in crate::listener) struct AuditSelection {
 
 /// A session that was just created.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionCreated {
+pub(in crate::listener) struct SessionCreated {
     #[serde(flatten)]
     pub(super) session: Session,
     /// Alias of `id`.
@@ -198,7 +198,7 @@ pub(super) struct SessionCreated {
 
 /// A session, with the greatest context of the miners.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionDetail {
+pub(in crate::listener) struct SessionDetail {
     #[serde(flatten)]
     pub(super) session: Session,
     /// The maximum number of tokens of prompt and answer together; 0 if no miner gives a number.
@@ -209,7 +209,7 @@ pub(super) struct SessionDetail {
 
 /// Sessions, by id.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionPage {
+pub(in crate::listener) struct SessionPage {
     /// The number of sessions on all pages.
     pub(super) count: u64,
     /// The sessions of this page.
@@ -275,7 +275,7 @@ pub(in crate::listener) struct Readiness {
 
 /// The router's identity, for callers without a token.
 #[derive(Serialize, ToSchema)]
-pub(super) struct About {
+pub(in crate::listener) struct About {
     /// The router's configured name.
     pub(super) name: String,
     /// The version of the product.

@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     request_body = SessionSpec,
     responses((status = 200, description = "The session.", body = SessionCreated), CortensorFailures)
 )]
-async fn create(
+pub(in crate::listener) async fn create(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
@@ -66,7 +66,7 @@ async fn create(
     params(SessionQuery),
     responses((status = 200, description = "A page of them.", body = SessionPage), ReadFailures)
 )]
-async fn list(
+pub(in crate::listener) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InQuery(asked): InQuery<SessionQuery>,
@@ -88,7 +88,7 @@ async fn list(
     params(("id" = String, Path, description = "Its number, or its 0x and 64 digits.")),
     responses((status = 200, description = "The session.", body = SessionDetail), ReadFailures)
 )]
-async fn show(
+pub(in crate::listener) async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,

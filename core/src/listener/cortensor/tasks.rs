@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(("session_id" = String, Path, description = "The session's number, or its 0x and 64 digits."), schema::TaskQuery),
     responses((status = 200, description = "A page of them.", body = Tasks<'static>), ReadFailures)
 )]
-async fn list(
+pub(in crate::listener) async fn list(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(session): InPath<String>,
@@ -81,7 +81,7 @@ async fn list(
     params(TaskPath),
     responses((status = 200, description = "The task.", body = TaskRecord<'static>), ReadFailures)
 )]
-async fn show(
+pub(in crate::listener) async fn show(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
     InPath(path): InPath<TaskPath>,

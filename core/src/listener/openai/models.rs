@@ -35,7 +35,7 @@ pub(super) async fn list(
     let models = state.router.models();
     match family {
         Family::Anthropic => reply::json(StatusCode::OK, &messages::Models::of(&models)),
-        Family::Cortensor | Family::OpenAi => reply::json(StatusCode::OK, &list_of(&models)),
+        _ => reply::json(StatusCode::OK, &list_of(&models)),
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn show(
     let found = found.map_err(|error| Failed::new(family, error))?;
     match family {
         Family::Anthropic => reply::json(StatusCode::OK, &messages::Model::of(&found)),
-        Family::Cortensor | Family::OpenAi => reply::json(StatusCode::OK, &model(&found)),
+        _ => reply::json(StatusCode::OK, &model(&found)),
     }
 }
 

@@ -171,7 +171,7 @@ pub(in crate::listener) async fn delegate(
 }
 
 /// Answers a request by the tasks that it became.
-pub(super) async fn respond(
+pub(in crate::listener) async fn respond(
     state: &AppState,
     head: Marked<'_>,
     route: &'static str,

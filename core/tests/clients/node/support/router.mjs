@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 export const TOKEN = "default-dev-token";
 const built = fileURLToPath(new URL("../../../../../target/debug/cortensor-router", import.meta.url));
-const binary = process.env.CORTENSOR_ROUTER_BIN ?? built;
+export const binary = process.env.CORTENSOR_ROUTER_BIN ?? built;
 const ours = /^(API|ROUTER|LLM|CORTENSOR)_/;
 
 /** Starts a router on a free port, and waits until it is ready and, where one is named, offers the model. */

@@ -1,0 +1,67 @@
+//! The flags of commands that run a router: who does the work, and what outlives a failure.
+
+use clap::Args;
+use cortensor_router::config::{Loaded, MinersConfig, Override, Source, TokenConfig};
+use cortensor_router::model::Scope;
+use toml::Value;
+
+use crate::room;
+
+/// The flags.
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// An OpenAI-compatible server that does the work (repeatable)
+    #[arg(long = "upstream", value_name = "URL")]
+    upstreams: Vec<String>,
+    /// The failures that an acknowledged task survives: full (a power loss), relaxed (the end of the process) or memory
+    /// (none)
+    #[arg(long, value_name = "full|relaxed|memory", value_parser = ["full", "relaxed", "memory"])]
+    durability: Option<String>,
+}
+
+impl Work {
+    /// The settings that the flags make.
+    pub(crate) fn flags(&self) -> Vec<Override> {
+        let mut flags = Vec::new();
+        if let Some(durability) = &self.durability {
+            flags.push(Override::new("storage.durability", durability.as_str(), "--durability"));
+        }
+        if !self.upstreams.is_empty() {
+            flags.push(Override::new("upstream", tables("url", &self.upstreams, None), "--upstream"));
+        }
+        flags
+    }
+}
+
+/// A list of tables that have a value and, if it is given, a name.
+pub(crate) fn tables(key: &str, values: &[String], name: Option<&str>) -> Value {
+    let table = |value: &String| {
+        let mut table = toml::Table::from_iter([(key.to_owned(), Value::String(value.clone()))]);
+        if let Some(name) = name {
+            table.insert("name".to_owned(), Value::String(name.to_owned()));
+        }
+        Value::Table(table)
+    };
+    Value::Array(values.iter().map(table).collect())
+}
+
+/// Tells what is odd about a configuration, and bounds the memory of a router whose user set no bound.
+pub(crate) fn prepare(loaded: &mut Loaded) {
+    for remark in &loaded.remarks {
+        tracing::warn!("{remark}");
+    }
+    if loaded.source("limits.max_memory_bytes") == Source::Default {
+        loaded.config.limits.max_memory_bytes = room::default_bytes();
+    }
+}
+
+/// Whether the configuration names no miner at all. The built-in echo then answers until the first miner comes, so that
+/// a new user sees an answer. An operator who set `echo`, an upstream or a key for miners does not need it.
+pub(crate) fn nobody_is_expected(loaded: &Loaded) -> bool {
+    let config = &loaded.config;
+    let lets_miners_in = |token: &TokenConfig| token.scopes.contains(&Scope::Miner);
+    loaded.source("echo") == Source::Default
+        && config.upstreams.is_empty()
+        && config.miners == MinersConfig::default()
+        && !config.listen.tokens.iter().any(lets_miners_in)
+}

@@ -1,0 +1,116 @@
+//! `mcp`: messages on standard input and output, with a router of its own and with one elsewhere.
+
+use serde_json::{Value, json};
+
+use crate::command::{Call, Home, Said};
+
+/// Sends messages, closes standard input, and gives what came back. Standard output must have nothing but messages.
+fn talk(call: Call, messages: &[Value]) -> (Vec<Value>, Said) {
+    let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
+    let said = call.with_input(&text);
+    let answers = said.stdout.lines().map(|line| {
+        let message: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(message["jsonrpc"], "2.0", "{message}");
+        message
+    });
+    (answers.collect(), said)
+}
+
+fn request(id: u64, method: &str, params: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn hello() -> Value {
+    let client = json!({"name": "test", "version": "1"});
+    request(0, "initialize", &json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}))
+}
+
+fn ask(id: u64, prompt: &str) -> Value {
+    let params = json!({"name": "cortensor_completions", "arguments": {"prompt": prompt},
+                        "_meta": {"progressToken": id}});
+    request(id, "tools/call", &params)
+}
+
+fn answer(answers: &[Value], id: u64) -> &Value {
+    let mut found = answers.iter().filter(|answer| answer["id"] == id && answer.get("method").is_none());
+    match (found.next(), found.next()) {
+        (Some(answer), None) => answer,
+        other => panic!("{other:?} of {answers:?}"),
+    }
+}
+
+/// The answer of the built-in echo without its own words.
+fn said_by(answers: &[Value], id: u64) -> &str {
+    let text = answer(answers, id)["result"]["structuredContent"]["choices"][0]["text"].as_str();
+    text.and_then(|text| text.rsplit_once(": ")).unwrap_or_else(|| panic!("no answer {id} in {answers:?}")).1
+}
+
+#[test]
+fn a_router_of_its_own_answers_and_logs_beside_the_messages() {
+    let home = Home::new();
+    let call = home.command(&["mcp", "--durability", "memory", "--log", "debug"]);
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let messages =
+        [hello(), initialized, request(1, "tools/list", &json!({})), ask(2, "a b"), json!([]), json!({"id": 3})];
+    let (answers, said) = talk(call, &messages);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert!(!said.stderr.is_empty());
+    assert_eq!(answer(&answers, 0)["result"]["protocolVersion"], "2025-11-25");
+    assert!(answer(&answers, 1)["result"]["tools"].as_array().unwrap().len() >= 9);
+    assert_eq!(said_by(&answers, 2), "a b");
+    assert!(answers.iter().any(|answer| answer["method"] == "notifications/progress"));
+    assert!(
+        answers.iter().any(|answer| answer["error"]["code"] == -32600 && answer.get("id").is_none_or(Value::is_null))
+    );
+    assert_eq!(answer(&answers, 3)["error"]["code"], -32600);
+}
+
+#[test]
+fn a_request_of_the_newest_version_needs_no_handshake() {
+    let home = Home::new();
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                      "io.modelcontextprotocol/clientCapabilities": {}});
+    let call = json!({"name": "cortensor_completions", "arguments": {"prompt": "ä b"}, "_meta": meta});
+    let messages = [request(1, "server/discover", &json!({"_meta": meta})), request(2, "tools/call", &call)];
+    let (answers, _) = talk(home.command(&["mcp", "--durability", "memory"]), &messages);
+    assert_eq!(answer(&answers, 1)["result"]["resultType"], "complete", "{answers:?}");
+    assert_eq!(said_by(&answers, 2), "ä b");
+}
+
+#[test]
+fn a_router_elsewhere_answers_and_a_session_that_it_forgot_is_begun_anew() {
+    let (home, client) = (Home::new(), Home::new());
+    let server = home.serve(&["--set", "listen.max_mcp_sessions=1"]);
+    let url = server.url.trim_end_matches("/v1").to_owned();
+    let call = || client.command(&["mcp", "--url", &url]);
+    let (answers, said) = talk(call(), &[hello(), ask(1, "a b")]);
+    assert_eq!((said.status, said_by(&answers, 1)), (0, "a b"), "{}", said.stderr);
+    // The second handshake replaces the session of the first client, which does not notice.
+    let mut first = call().talk();
+    first.say(&hello());
+    assert_eq!(first.hear()["id"], 0);
+    let (answers, _) = talk(call(), &[hello(), ask(1, "c")]);
+    assert_eq!(said_by(&answers, 1), "c");
+    first.say(&request(2, "ping", &json!({})));
+    assert_eq!(first.hear(), json!({"jsonrpc": "2.0", "id": 2, "result": {}}));
+    assert_eq!(first.end(), 0);
+}
+
+#[test]
+fn a_refusal_names_the_request() {
+    let (home, client) = (Home::new(), Home::new());
+    let server = home.serve(&["--token", "right"]);
+    let url = server.url.trim_end_matches("/v1").to_owned();
+    let (answers, _) = talk(client.command(&["mcp", "--url", &url, "--token", "wrong"]), &[hello()]);
+    assert_eq!(answer(&answers, 0)["error"]["data"]["code"], "unauthorized", "{answers:?}");
+    let (answers, _) = talk(client.command(&["mcp", "--url", "http://127.0.0.1:9"]), &[hello()]);
+    assert_eq!(answer(&answers, 0)["error"]["code"], -32603, "{answers:?}");
+}
+
+#[test]
+fn a_data_directory_in_use_is_told_with_the_way_out() {
+    let home = Home::new();
+    let _server = home.serve(&[]);
+    let said = home.command(&["mcp"]).with_input("");
+    assert!(said.status != 0 && said.stderr.contains("--url"), "{}", said.stderr);
+}
