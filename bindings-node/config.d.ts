@@ -300,26 +300,12 @@ export interface TrialOptions {
   maxAddresses?: number;
   /** The most tokens of an answer. Default 512. */
   maxTokens?: number;
-  /** The limits of all trials together. */
-  quota?: QuotaOptions;
-}
-
-/** The limits of all trials together. */
-export interface QuotaOptions {
-  /** Requests in one minute, on any route, also those that only read. */
-  requestsPerMinute?: number;
-  /** Tasks that are submitted in one minute. */
-  tasksPerMinute?: number;
-  /** Tokens of prompts and answers in one minute. */
-  tokensPerMinute?: number;
-  /** Tokens of prompts and answers on one day in UTC. */
-  tokensPerDay?: number;
-  /** Tokens of prompts and answers in one month in UTC. */
-  tokensPerMonth?: number;
-  /** Tasks that have not ended. */
-  concurrentTasks?: number;
-  /** Answers that are being streamed. */
-  concurrentStreams?: number;
+  /** Requests of all trials together in one minute; 0: no bound. */
+  allRequestsPerMinute?: number;
+  /** Tasks of all trials together that have not ended; 0: no bound. */
+  allConcurrentTasks?: number;
+  /** Tokens of prompts and answers of all trials together on one day in UTC; 0: no bound. */
+  allTokensPerDay?: number;
 }
 
 /** TLS. Off by default. */

@@ -52,6 +52,7 @@ fn every_plain_key_can_be_set_by_its_variable() {
             "completion_sessions" => "1,2".to_owned(),
             "listen.cors.origins" => "http://a,http://b".to_owned(),
             "listen.dev_token" => "true".to_owned(),
+            "agents.validate_prompt" | "agents.factcheck_prompt" => "{claim}".to_owned(),
             _ => key.default.trim_matches('"').to_owned(),
         };
         // These three go together.

@@ -1,7 +1,10 @@
 //! Trials: work for callers without a token, with a quota for each address.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "listener")]
 use super::KeyLimits;
 use crate::{Error, Result};
 
@@ -22,9 +25,15 @@ pub struct TrialConfig {
     pub max_addresses: usize,
     /// The most tokens of an answer. Default 512.
     pub max_tokens: u64,
-    /// The limits of all trials together.
-    #[serde(skip_serializing_if = "KeyLimits::is_none")]
-    pub quota: KeyLimits,
+    /// Requests of all trials together in one minute; 0: no bound.
+    #[serde(with = "super::absent")]
+    pub all_requests_per_minute: Option<NonZeroU64>,
+    /// Tasks of all trials together that have not ended; 0: no bound.
+    #[serde(with = "super::absent")]
+    pub all_concurrent_tasks: Option<NonZeroU64>,
+    /// Tokens of prompts and answers of all trials together on one day in UTC; 0: no bound.
+    #[serde(with = "super::absent")]
+    pub all_tokens_per_day: Option<NonZeroU64>,
 }
 }
 
@@ -37,12 +46,23 @@ impl Default for TrialConfig {
             window_secs: 3_600,
             max_addresses: 10_000,
             max_tokens: 512,
-            quota: KeyLimits::default(),
+            all_requests_per_minute: None,
+            all_concurrent_tasks: None,
+            all_tokens_per_day: None,
         }
     }
 }
 
 impl TrialConfig {
+    /// The limits of all trials together.
+    #[cfg(feature = "listener")]
+    pub(crate) fn quota(&self) -> KeyLimits {
+        KeyLimits::default()
+            .requests_per_minute(self.all_requests_per_minute)
+            .concurrent_tasks(self.all_concurrent_tasks)
+            .tokens_per_day(self.all_tokens_per_day)
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         for (key, value) in [
             ("requests", u64::from(self.requests)),

@@ -42,12 +42,12 @@ struct Window {
 
 impl Trials {
     pub(in crate::listener) fn new(router: &Router, config: &ListenConfig) -> Self {
-        let quota = &config.trial.quota;
+        let quota = config.trial.quota();
         Self {
             config: config.trial.clone(),
             // The configuration has checked them.
             proxies: config.trusted_proxies.iter().filter_map(|proxy| proxy.parse().ok()).collect(),
-            meter: if quota.is_none() { None } else { router.key_ring().meter(TRIAL, quota) },
+            meter: if quota.is_none() { None } else { router.key_ring().meter(TRIAL, &quota) },
             windows: Mutex::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Trials over real sockets: no token, a quota for each address, and nothing of anybody else.
 
 use cortensor_router::Config;
-use cortensor_router::config::{KeyLimits, ListenConfig, TrialConfig};
+use cortensor_router::config::{ListenConfig, TrialConfig};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{MinerSpec, SessionSpec};
 use cortensor_router_testkit::Server;
@@ -91,8 +91,8 @@ async fn a_trial_has_its_session_its_bounds_and_no_look_at_others() {
 
 #[tokio::test]
 async fn one_quota_bounds_all_trials() {
-    let quota = KeyLimits::default().requests_per_minute(std::num::NonZeroU64::new(2));
-    let server = server(TrialConfig::default().enabled(true).quota(quota)).await;
+    let most = std::num::NonZeroU64::new(2);
+    let server = server(TrialConfig::default().enabled(true).all_requests_per_minute(most)).await;
     let path = "/api/v1/trial/completions";
     let mut statuses = Vec::new();
     for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
