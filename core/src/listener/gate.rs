@@ -254,17 +254,20 @@ impl Gate {
         let config = &self.state.config;
         match path {
             // A miner identifies itself in its first frame.
-            "/" | "/healthz" | "/readyz" | "/health" | "/api/v1/about" | "/api/v1/ping" | miners::PATH => {
-                *method == Method::GET || *method == Method::HEAD
-            }
-            "/.well-known/agent.json" | "/.well-known/agent-card.json" => {
-                *method == Method::GET || *method == Method::HEAD
-            }
-            // The trial routes count their callers by address.
-            _ if path.starts_with("/api/v1/trial/") || path.starts_with("/api/v2/trial/") => *method == Method::POST,
+            "/"
+            | "/healthz"
+            | "/readyz"
+            | "/health"
+            | "/api/v1/about"
+            | "/api/v1/ping"
+            | "/.well-known/agent.json"
+            | "/.well-known/agent-card.json"
+            | miners::PATH => *method == Method::GET || *method == Method::HEAD,
             "/api/v1/status" => config.public_status,
             "/metrics" => config.public_metrics,
             "/openapi.json" => config.public_openapi,
+            // The trial routes count their callers by address.
+            _ if path.starts_with("/api/v1/trial/") || path.starts_with("/api/v2/trial/") => *method == Method::POST,
             _ => false,
         }
     }

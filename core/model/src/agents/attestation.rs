@@ -1,5 +1,7 @@
 //! The attestation of a verdict: a hash over the claim, the answers and the verdict, which anybody can make again.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -34,7 +36,8 @@ impl Attestation {
         let mut lines = format!("cortensor-router/validation/1\n{finding}\n{claim_sha256}");
         for answer in evidence.iter().filter(|answer| answer.error.is_none()) {
             let verdict = answer.verdict.unwrap_or_default();
-            lines.push_str(&format!("\n{} {verdict} {}", answer.miner_id, answer.sha256));
+            // Writing to a text never fails.
+            let _ = write!(lines, "\n{} {verdict} {}", answer.miner_id, answer.sha256);
         }
         Self { kind: "sha256", digest: hex(&Sha256::digest(lines)), claim_sha256, attests: ATTESTS }
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 // The name is also a trait of proptest.
 use super::Strategy;
@@ -205,7 +206,6 @@ fn an_attestation_follows_from_what_the_answer_shows() {
     let made = Attestation::of("claim", Finding::Valid, &evidence);
     let again =
         format!("cortensor-router/validation/1\nVALID\n{}\n0xab VALID {}", made.claim_sha256, evidence[0].sha256);
-    use sha2::{Digest as _, Sha256};
     assert_eq!(made.digest, crate::hex::hex(&Sha256::digest(again)));
     assert_ne!(made, Attestation::of("other", Finding::Valid, &evidence));
     assert_ne!(made.digest, Attestation::of("claim", Finding::Invalid, &evidence).digest);

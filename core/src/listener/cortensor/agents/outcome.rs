@@ -50,13 +50,11 @@ impl Outcome {
     /// # Errors
     /// The error of the first task, if none has an answer.
     pub(super) fn of(tasks: Vec<Ended>) -> Result<Self> {
-        match tasks.iter().position(|task| task.done.is_ok()) {
-            Some(first) => Ok(Self { tasks, first }),
-            None => {
-                let error = tasks.into_iter().find_map(|task| task.done.err());
-                Err(error.unwrap_or_else(|| Error::internal("an order has no tasks")))
-            }
+        if let Some(first) = tasks.iter().position(|task| task.done.is_ok()) {
+            return Ok(Self { tasks, first });
         }
+        let error = tasks.into_iter().find_map(|task| task.done.err());
+        Err(error.unwrap_or_else(|| Error::internal("an order has no tasks")))
     }
 
     /// The answer as JSON.

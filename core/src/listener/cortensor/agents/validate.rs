@@ -21,7 +21,7 @@ use crate::listener::openapi::{CortensorFailures, IdempotencyKey, also};
 use crate::listener::reply::{Failed, Family};
 use crate::listener::state::AppState;
 use crate::model::agents::{Claim, Examination, Mode, Order, Stored, Subject, ValidateAnswer, examine, factcheck};
-use crate::model::{Day, Scope, TaskState, Timestamp};
+use crate::model::{Day, Scope, SharedText, TaskState, Timestamp};
 use crate::router::Wish;
 use crate::{Error, ErrorKind, Result};
 
@@ -205,13 +205,13 @@ async fn recorded(
     if task.state != TaskState::Ended {
         return Err(conflict("the task has not ended: wait for its answer"));
     }
-    let asked = task.request.prompt_text();
-    if asked.is_empty() {
+    let question = task.request.prompt_text();
+    if question.is_empty() {
         return Err(conflict("the session of this task does not keep what was asked (retention): give a claim"));
     }
     let is_of = |miner: &str| stored.miner.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(miner));
     let answers = task.results.iter().filter(|result| is_of(&result.miner)).map(|result| &result.answer.text);
-    let known: Vec<&str> = answers.map(|text| text.as_str()).collect();
+    let known: Vec<&str> = answers.map(SharedText::as_str).collect();
     let result = match (&stored.result, known.first()) {
         (Some(result), _) => result.as_str(),
         (None, Some(known)) => known,
@@ -221,5 +221,5 @@ async fn recorded(
         }
         (None, None) => return Err(conflict("the task has no answer: give the result_data")),
     };
-    Ok((Claim::of_result(&asked, result), Some(known.contains(&result))))
+    Ok((Claim::of_result(&question, result), Some(known.contains(&result))))
 }
