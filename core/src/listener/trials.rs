@@ -26,7 +26,7 @@ pub(in crate::listener) struct Trials {
     windows: Mutex<Windows>,
 }
 
-/// What the addresses have used.
+/// The requests of the addresses.
 #[derive(Default)]
 struct Windows {
     used: HashMap<IpAddr, Window>,

@@ -21,7 +21,7 @@ pub struct Attestation {
     pub digest: String,
     /// The hexadecimal SHA-256 of the claim as the miners were told it.
     pub claim_sha256: String,
-    /// What the hash shows, and what it does not show.
+    /// The words about what the hash shows, and what it does not show.
     pub attests: &'static str,
 }
 

@@ -14,13 +14,13 @@ use crate::{Error, Matching, Policy, Result, TaskId, ValidationSpec};
 const FEWEST: u32 = 3;
 
 words! {
-    /// What a check of facts may look at.
+    /// The knowledge that a check of facts may use.
     #[derive(Default)]
     Mode in "mode" {
-        /// What a model knows.
+        /// The model's own.
         #[default]
         Standard = "standard",
-        /// Also what is known today: the miners are told the date, and those that can look things up are to do so.
+        /// Also that of today: the miners are told the date, and those that can look things up are to do so.
         Realtime = "realtime",
     }
 }

@@ -20,7 +20,7 @@ words! {
         Unanimous = "unanimous",
     }
 
-    /// What follows if the replicas do not agree.
+    /// The consequence if the replicas do not agree.
     #[derive(Default)]
     Disagreement in "consensus.disagreement_policy" {
         /// The answer has no result, but all the evidence.
@@ -61,7 +61,7 @@ pub struct Replicas {
     pub pool: Vec<String>,
     /// How many must agree.
     pub strategy: Strategy,
-    /// What follows if they do not.
+    /// The consequence if they do not.
     pub disagreement: Disagreement,
 }
 

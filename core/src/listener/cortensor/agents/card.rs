@@ -30,7 +30,7 @@ struct AgentCard {
     protocol_version: &'static str,
     /// The router's configured name.
     name: String,
-    /// What the router does, in words.
+    /// The work of the router, in words.
     description: &'static str,
     /// The base URL of the routes: `external_address` where it is configured, else the host that the request names.
     url: String,
@@ -45,7 +45,7 @@ struct AgentCard {
     default_input_modes: Vec<&'static str>,
     /// Types of what skills give.
     default_output_modes: Vec<&'static str>,
-    /// What the router can be asked for.
+    /// The skills that the router can be asked for.
     skills: Vec<Skill>,
     /// The ways to send a token.
     security_schemes: SecuritySchemes,
@@ -72,7 +72,7 @@ struct Skill {
     id: &'static str,
     /// Its name for people.
     name: &'static str,
-    /// What it does, and its routes.
+    /// Its work and its routes, in words.
     description: &'static str,
     /// Words to find it by.
     tags: &'static [&'static str],

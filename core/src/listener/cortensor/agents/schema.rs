@@ -45,10 +45,10 @@ pub(super) struct DelegateBody {
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code, reason = "the type describes a body and is never made")]
 pub(super) struct ObjectiveBody {
-    /// What is to be done.
+    /// The work that is to be done.
     #[schema(min_length = 1)]
     objective: String,
-    /// What it is to be done with: a text, or any other JSON.
+    /// The material for it: a text, or any other JSON.
     input: Option<Value>,
     /// How the work is done.
     execution: Option<Execution>,
@@ -88,7 +88,7 @@ pub(super) struct ConsensusBody {
     /// `majority` (default) or `unanimous`.
     #[schema(pattern = "^(majority|unanimous)$")]
     strategy: Option<String>,
-    /// What follows if the replicas do not agree: `return_all` (default), `fail_hard` (409) or `best_effort`.
+    /// The consequence if the replicas do not agree: `return_all` (default), `fail_hard` (409) or `best_effort`.
     #[schema(pattern = "^(return_all|fail_hard|best_effort)$")]
     disagreement_policy: Option<String>,
 }
@@ -147,9 +147,9 @@ pub(super) struct PolicyParts {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "the type describes a body and is never made")]
 pub(super) struct ResultBody {
-    /// What was asked.
+    /// The question or the task.
     task_request_input: Option<String>,
-    /// What was answered.
+    /// The answer to it.
     task_result_output: Option<String>,
     /// A word about the task, which the miners are told.
     task_domain: Option<String>,
@@ -179,7 +179,7 @@ pub(super) struct ClaimBody {
     context: Option<Value>,
     /// The number of miners. Missing: `agents.validators`.
     policy: Option<PolicyOrParts>,
-    /// Who claims it. Accepted and without effect.
+    /// The name of the one that claims it. Accepted and without effect.
     actor: Option<Value>,
     /// How the miners work.
     execution: Option<Execution>,
