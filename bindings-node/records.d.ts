@@ -70,8 +70,8 @@ export interface Verdict {
   verdict: 'agreed' | 'disputed' | 'insufficient';
   /** How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with the others (`medoid`), the least score of any two (`all`). */
   score: number;
-  /** How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
-  method: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** How they were compared: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. */
+  method: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding' | 'verdict';
   /** The rule that decided: `quorum`, `medoid` or `all`. */
   policy: string;
   /** The address of the miner whose answer was taken; where they do not agree, of the one that is shown first. */
@@ -290,8 +290,8 @@ export interface ErrorDetails {
 export interface SessionRecord {
   /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validation_policy: 'first' | 'quorum' | 'medoid' | 'all';
-  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
-  match: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. Default `normalized`. */
+  match: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding' | 'verdict';
   /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
   min_score?: number | null;
   /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
@@ -786,8 +786,8 @@ export interface RequestOptions {
   extra?: object;
   /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
-  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
-  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. Default `normalized`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding' | 'verdict';
   /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
   minScore?: number;
   /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
@@ -804,8 +804,8 @@ export interface RequestOptions {
 export interface SessionOptions {
   /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
-  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
-  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. Default `normalized`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding' | 'verdict';
   /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
   minScore?: number;
   /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */
@@ -882,7 +882,7 @@ export interface SessionChanges {
   sla?: number;
   /** The rule that decides if several miners answer: `first`, `quorum`, `medoid` or `all`. */
   validationPolicy?: 'first' | 'quorum' | 'medoid' | 'all';
-  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. */
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. */
   match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
   /** From this score on two answers match, 0 to 1. */
   minScore?: number;
@@ -1105,8 +1105,8 @@ export interface JobRequest {
   input?: string | string[];
   /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */
   validation_policy?: 'first' | 'quorum' | 'medoid' | 'all';
-  /** When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`. */
-  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding';
+  /** When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`. Default `normalized`. */
+  match?: 'exact' | 'normalized' | 'json' | 'lexical' | 'embedding' | 'verdict';
   /** From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1. */
   min_score?: number;
   /** Whether one more miner is asked where the answers do not agree. Default no; of no use to `all`. */

@@ -109,7 +109,10 @@ class RequestOptions(TypedDict, total=False):
     validation_policy: str
     """The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
     match: str
-    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
+    """When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`.
+
+    Default `normalized`.
+    """
     min_score: float
     """From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1."""
     tie_break: bool
@@ -131,7 +134,10 @@ class SessionOptions(TypedDict, total=False):
     validation_policy: str
     """The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
     match: str
-    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
+    """When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`.
+
+    Default `normalized`.
+    """
     min_score: float
     """From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1."""
     tie_break: bool
@@ -215,7 +221,7 @@ class SessionChanges(TypedDict, total=False):
     validation_policy: str
     """The rule that decides if several miners answer: `first`, `quorum`, `medoid` or `all`."""
     match: str
-    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    """When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`."""
     min_score: float
     """From this score on two answers match, 0 to 1."""
     tie_break: bool

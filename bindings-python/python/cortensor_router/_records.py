@@ -51,7 +51,7 @@ class Verdict(Record):
     the others (`medoid`), the least score of any two (`all`).
     """
     method: str
-    """How they were compared: `exact`, `normalized`, `json`, `lexical` or `embedding`."""
+    """How they were compared: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`."""
     policy: str = ""
     """The rule that decided: `quorum`, `medoid` or `all`."""
     winner: str
@@ -256,7 +256,10 @@ class SessionRecord(Record):
     validation_policy: str
     """The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`."""
     match: str
-    """When two answers match: `exact`, `normalized`, `json`, `lexical` or `embedding`. Default `normalized`."""
+    """When two answers match: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`.
+
+    Default `normalized`.
+    """
     min_score: float | None = None
     """From this score on two answers match, 0 to 1. Default 0.5 for `lexical`, 0.85 for `embedding`, else 1."""
     tie_break: bool | None = None
