@@ -52,13 +52,13 @@ pub(super) struct SpeechBody {
     response_format: Option<String>,
 }
 
-/// What images are to show. Members that are not listed pass through to the upstream.
+/// A prompt for images. Members that are not listed pass through to the upstream.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "the type describes a body and is never made")]
 pub(super) struct ImageBody {
     /// The model, as `/v1/models` lists it. Missing: the upstream's choice.
     model: Option<String>,
-    /// What the images show.
+    /// The subject of the images.
     #[schema(min_length = 1)]
     prompt: String,
     /// Passes through: how many images are wanted.
