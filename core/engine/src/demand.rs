@@ -4,6 +4,33 @@ use std::sync::Arc;
 
 use cortensor_router_model::{OnFailure, SessionId, Timestamp};
 
+/// The reason why a task leaves a model for the next one of its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// No miner that serves the model is up.
+    NoMiner,
+    /// The miners of the model have too much to do.
+    Overload,
+    /// The prompt exceeds the model's context.
+    Context,
+    /// The attempts at the model failed for another reason.
+    Error,
+}
+
+impl Lack {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::NoMiner, Self::Overload, Self::Context, Self::Error];
+}
+
+/// A model that a task may go to when it gets no answer from the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The model.
+    pub model: Arc<str>,
+    /// The reasons for which the task goes there.
+    pub when: Arc<[Lack]>,
+}
+
 /// A task as the engine sees it.
 #[derive(Debug, Clone)]
 pub struct Demand {
@@ -13,6 +40,8 @@ pub struct Demand {
     pub model: Option<Arc<str>>,
     /// Whether any other model will do if no miner has that one.
     pub any_model: bool,
+    /// The models to which the task goes, in this order, when it gets no answer from the one before.
+    pub targets: Arc<[Target]>,
     /// Whether it asks for an embedding.
     pub embedding: bool,
     /// Whether it asks for a route of a model's server that only some upstreams have.
@@ -60,6 +89,7 @@ impl Default for Demand {
             session: SessionId(0),
             model: None,
             any_model: false,
+            targets: Arc::from([]),
             embedding: false,
             passes: false,
             band: None,

@@ -127,6 +127,13 @@ pub enum Effect {
         /// The task.
         gid: Gid,
     },
+    /// The task goes to another model of its list.
+    Rerouted {
+        /// The task.
+        gid: Gid,
+        /// The model.
+        model: Arc<str>,
+    },
     /// The attempt whose tokens were to be streamed is lost; from now on this one's are.
     Promoted {
         /// The task.

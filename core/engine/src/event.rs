@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cortensor_router_model::{Fence, Gid, SessionId, Standing, TaskId};
 
-use super::demand::Demand;
+use super::demand::{Demand, Lack};
 use super::rules::{MinerKey, MinerRules, SessionRules};
 
 /// The party that is to blame for a failed attempt, and whether another try makes sense.
@@ -18,6 +18,8 @@ pub enum Blame {
     Overload,
     /// The request is to blame: no other miner is tried.
     Request,
+    /// The request is too long for the model: no other miner of the model is tried.
+    Context,
     /// Nobody is to blame, but this miner would fail again: each other miner is asked once.
     Unfit,
     /// The miner is to blame and would fail again: the failure counts towards its breaker, and each other miner is
@@ -29,6 +31,21 @@ impl Blame {
     /// Whether it counts against the miner.
     pub(super) fn is_the_miners(self) -> bool {
         matches!(self, Self::Miner | Self::Barred)
+    }
+
+    /// Whether the request is to blame.
+    pub(super) fn is_the_requests(self) -> bool {
+        matches!(self, Self::Request | Self::Context)
+    }
+
+    /// The reason for which the task may go to another model; `None`: another model would not help.
+    pub(super) fn lack(self) -> Option<Lack> {
+        match self {
+            Self::Request => None,
+            Self::Context => Some(Lack::Context),
+            Self::Overload => Some(Lack::Overload),
+            Self::Miner | Self::Nobody | Self::Unfit | Self::Barred => Some(Lack::Error),
+        }
     }
 
     /// Whether the same miner would fail in the same way again.

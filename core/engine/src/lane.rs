@@ -58,6 +58,11 @@ impl LaneKey {
         Self { own, ..self.clone() }
     }
 
+    /// The lane of the tasks that need the same, but this model.
+    pub(super) fn with_model(&self, model: Arc<str>) -> Self {
+        Self { model: Some(model), any_model: false, ..self.clone() }
+    }
+
     /// The model that its tasks ask for; `None`: any.
     pub(super) fn model(&self) -> Option<&Arc<str>> {
         self.model.as_ref()

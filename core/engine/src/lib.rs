@@ -50,7 +50,7 @@ mod trials;
 mod trust;
 
 pub use breaker::BreakerState;
-pub use demand::Demand;
+pub use demand::{Demand, Lack, Target};
 pub use effect::{Effect, EndCause, Refusal, Role, StopReason};
 pub use event::{Blame, Event};
 pub use machine::{Engine, MinerView, TaskView};

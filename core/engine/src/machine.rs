@@ -14,6 +14,7 @@ mod miners;
 mod pair;
 mod ranking;
 mod recheck;
+mod reroute;
 mod reservation;
 mod retry;
 mod verdict;

@@ -28,6 +28,11 @@ impl Step {
         self.out.push(effect);
     }
 
+    /// Adds the effect, if there is one.
+    pub(super) fn extend(&mut self, effect: Option<Effect>) {
+        self.out.extend(effect);
+    }
+
     /// The number of effects so far.
     pub(super) fn len(&self) -> usize {
         self.out.len()

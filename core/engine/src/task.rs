@@ -120,6 +120,11 @@ impl TaskEntry {
         self.cost
     }
 
+    /// The number of answers that were wanted at first.
+    pub(super) fn asked(&self) -> u32 {
+        self.asked
+    }
+
     /// The milliseconds from the submission to the task's first deadline.
     pub(super) fn patience_ms(&self) -> u64 {
         self.patience_ms
@@ -268,7 +273,10 @@ impl TaskEntry {
 
     /// Whether a caller waits for it, no miner has it, and its failure for lack of miners is not set yet.
     pub(super) fn is_lonely(&self) -> bool {
-        self.demand.attached && self.queued && self.attempts.is_empty() && self.unservable_at.is_none()
+        (self.demand.attached || !self.demand.targets.is_empty())
+            && self.queued
+            && self.attempts.is_empty()
+            && self.unservable_at.is_none()
     }
 
     /// Checks that every change of its phase was allowed.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cortensor_router_model::{Fence, Gid};
+use cortensor_router_model::{Fence, Gid, Timestamp};
 
 use super::attempt::Attempt;
 use super::effect::Role;
 use super::fleet::Fleet;
+use super::lane::LaneKey;
 use super::pages::Pages;
 use super::rules::{MinerKey, MinerRules};
 use super::task::TaskEntry;
@@ -163,6 +164,12 @@ impl Tasks {
             task.refused(miner);
             self.picky.insert(gid);
         }
+    }
+
+    /// Sends the task to the next models of its list, see [`TaskEntry::retarget`].
+    pub(super) fn retarget(&mut self, gid: Gid, skipped: usize, lane: LaneKey, required: u32) -> Option<Timestamp> {
+        self.picky.remove(&gid);
+        self.by_gid.get_mut(gid)?.retarget(skipped, lane, required)
     }
 
     /// Sets whether the task waits for a miner that continues its text.

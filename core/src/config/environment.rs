@@ -260,6 +260,10 @@ pub(super) fn parse(key: &Key, text: &str, from: &str) -> Result<Value> {
             .map(|item| item.parse().map(Value::Integer).map_err(|_| wrong()))
             .collect::<Result<_>>()
             .map(Value::Array),
+        // The targets of a list of models are names, unless they are tables.
+        KeyKind::Tables if key.path == "model[].targets" => {
+            Ok(Value::Array(list().map(|item| Value::String(item.to_owned())).collect()))
+        }
         KeyKind::Tables if key.path == "upstream" => Ok(upstreams(list())),
         KeyKind::Tables => Ok(tokens(from, list())),
         KeyKind::TextMap | KeyKind::Section => {

@@ -167,8 +167,8 @@ pub(crate) fn canonical(path: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::{
-        KeyLimits, ListenConfig, ModelPrice, OtelConfig, Price, PricesConfig, StorageConfig, TlsConfig, TokenConfig,
-        UpstreamConfig,
+        KeyLimits, ListenConfig, ModelConfig, ModelPrice, ModelTarget, OtelConfig, Price, PricesConfig, StorageConfig,
+        TlsConfig, TokenConfig, UpstreamConfig,
     };
 
     fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
@@ -219,6 +219,7 @@ mod tests {
                 }],
                 ..PricesConfig::default()
             },
+            models: vec![ModelConfig::default().targets(vec![ModelTarget::default()])],
             otel: OtelConfig {
                 endpoint: Some("http://h".into()),
                 traces_endpoint: Some("http://h".into()),

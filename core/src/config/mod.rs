@@ -21,6 +21,7 @@ mod listen;
 mod load;
 mod log;
 mod miners;
+mod models;
 mod network;
 mod otel;
 mod prices;
@@ -61,6 +62,9 @@ pub use listen::{Anonymous, CorsConfig, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, load};
 pub use log::LogConfig;
 pub use miners::MinersConfig;
+pub(crate) use models::targets_of;
+#[doc(hidden)]
+pub use models::{FallbackReason, ModelConfig, ModelTarget};
 #[cfg(feature = "listener")]
 pub(crate) use network::Network;
 #[doc(hidden)]
@@ -152,6 +156,9 @@ pub struct Config {
     pub prices: PricesConfig,
     /// Cortensor's routes for agents: delegate, validate and factcheck.
     pub agents: AgentsConfig,
+    /// Names of models that stand for several models, which are tried in their order.
+    #[serde(rename = "model", alias = "models")]
+    pub models: Vec<ModelConfig>,
     /// Model servers that the router calls.
     #[serde(rename = "upstream", alias = "upstreams")]
     pub upstreams: Vec<UpstreamConfig>,
@@ -179,6 +186,7 @@ impl Default for Config {
             miners: MinersConfig::default(),
             prices: PricesConfig::default(),
             agents: AgentsConfig::default(),
+            models: Vec::new(),
             upstreams: Vec::new(),
         }
     }
@@ -204,6 +212,7 @@ impl Config {
         self.miners.validate()?;
         self.prices.validate()?;
         self.agents.validate()?;
+        models::validate(&self.models)?;
         let mut names = std::collections::BTreeSet::new();
         for (index, upstream) in self.upstreams.iter().enumerate() {
             upstream.validate(index)?;

@@ -212,6 +212,7 @@ mod tests {
             "listen.cors.origins=https://app.example",
             "completion_sessions=1,2",
             r#"prices.model=[{"name":"tiny","input":1,"output":"0.5","cached_input":0.25}]"#,
+            r#"model=[{"name":"smart","targets":["tiny",{"model":"large","weight":2,"when":["overload"]}]}]"#,
         ]);
         let text = shown.to_toml();
         let again = Config::from_toml(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));

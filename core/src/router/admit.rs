@@ -173,7 +173,8 @@ impl Shared {
             }
         }
         task.held = idempotency.is_some();
-        task.any_model = any_model;
+        // A name of several models means these and no other.
+        task.any_model = any_model && task.targets.is_empty();
         task.attached = !detach;
         task.open_ended = patience.is_some() && task.streaming && task.required == 1;
         let reserved = match meter.map(|meter| meter.admit(greatest_use(&task, &request))).transpose() {
@@ -261,7 +262,11 @@ impl Shared {
         id: SessionId,
         (created_at, deadline): (Timestamp, Timestamp),
     ) -> Result<(Demand, Option<Judged>)> {
-        let model = request.model.as_deref().or(session.model.as_deref());
+        let asked = request.model.as_deref().or(session.model.as_deref());
+        let (model, targets) = match asked.and_then(|asked| self.aliases.next(asked)) {
+            Some((first, others)) => (Some(first), others),
+            None => (asked.map(Arc::from), Arc::from([])),
+        };
         // The router compares texts alone, so one miner answers anything else.
         let (embedding, passes) = (request.kind == RequestKind::Embedding, request.kind.passes());
         let required = if embedding || passes { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
@@ -273,8 +278,9 @@ impl Shared {
         let how = how.filter(|how| required > 1 && how.policy != Policy::First);
         let task = Demand {
             session: id,
-            model: model.map(Arc::from),
+            model,
             any_model: false,
+            targets,
             embedding,
             passes,
             band: request.priority,

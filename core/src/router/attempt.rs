@@ -81,13 +81,12 @@ impl Attempt {
     pub(super) fn new(
         shared: &Arc<Shared>,
         live: Arc<Live>,
-        fence: Fence,
+        (fence, role): (Fence, Role),
         slot: &MinerSlot,
-        role: Role,
+        asked: Option<&str>,
         partial: Option<&str>,
         begun: Timestamp,
     ) -> Arc<Self> {
-        let asked = live.spec.model.as_deref();
         let underway = Arc::new(Underway::new(fence, slot.answers_as(asked)));
         Arc::new(Self {
             underway,
@@ -316,7 +315,8 @@ impl Attempt {
 pub fn blame_of(class: FailClass) -> Blame {
     match class {
         FailClass::Overloaded => Blame::Overload,
-        FailClass::Context | FailClass::Invalid => Blame::Request,
+        FailClass::Context => Blame::Context,
+        FailClass::Invalid => Blame::Request,
         FailClass::Model | FailClass::Refused => Blame::Unfit,
         FailClass::Credentials => Blame::Barred,
         FailClass::Unreadable | FailClass::Cancelled => Blame::Nobody,

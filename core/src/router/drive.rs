@@ -185,6 +185,14 @@ impl Shared {
                         self.metrics.retried();
                     }
                 }
+                Effect::Rerouted { gid, model } => {
+                    if let Some(live) = core.live.get(&gid) {
+                        live.state.lock().rerouted = Some(model.clone());
+                        log_debug(&mut deeds, move || {
+                            tracing::debug!(%gid, model = &*model, "a task goes to another model of its list");
+                        });
+                    }
+                }
                 Effect::Promoted { gid, fence } => {
                     if let Some(live) = core.live.get(&gid) {
                         let mut state = live.state.lock();
@@ -305,14 +313,16 @@ impl Shared {
         }
         state.started_at.get_or_insert(now);
         let inherited = partial.as_deref().map(estimate_tokens);
-        let attempt = Attempt::new(self, live.clone(), fence, slot, role, partial.as_deref(), now);
+        let asked = state.model(&live.spec).cloned();
+        let asked = asked.as_deref();
+        let attempt = Attempt::new(self, live.clone(), (fence, role), slot, asked, partial.as_deref(), now);
         state.assigned.push(slot.address.clone());
         state.tried = Some(slot.name.clone());
         slot.figures.attempts.inc();
         state.attempts.push(attempt.underway().clone());
         let trace = live.spec.trace.as_deref();
         if trace.is_some_and(|trace| trace.recorded().is_some()) {
-            state.tried_by.push(Tried::new(fence, slot, live.spec.model.as_deref(), now));
+            state.tried_by.push(Tried::new(fence, slot, asked, now));
         }
         drop(state);
         let mut request = live.spec.request.clone();
@@ -326,7 +336,7 @@ impl Shared {
             task_id: live.spec.id,
             fence,
             request,
-            model: slot.model_for(live.spec.model.as_deref()).map(str::to_owned),
+            model: slot.model_for(asked).map(str::to_owned),
             // A stream that has begun continues for as long as its tokens flow.
             deadline: if live.spec.open_ended {
                 live.spec.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
@@ -457,7 +467,7 @@ impl Shared {
                     queued_ms: state.started_at.map(|at| at.since(live.spec.created_at)),
                     first_token_ms: state.first_token_at.map(|at| at.since(live.spec.created_at)),
                     answered_by: given.and_then(|answer| answer.model.as_deref()),
-                    asked_for: live.spec.model.as_deref(),
+                    asked_for: state.model(&live.spec).map(AsRef::as_ref),
                     usage: given.map(|answer| answer.usage),
                 });
                 spans = self.spans_of(live, &state, outcome);

@@ -42,7 +42,7 @@ impl Observed {
         Facts {
             session: spec.session_id,
             task: spec.id,
-            model: given.and_then(|answer| answer.model.clone()).or_else(|| spec.model.as_deref().map(str::to_owned)),
+            model: given.and_then(|answer| answer.model.clone()).or_else(|| state.model(spec).map(ToString::to_string)),
             miner: answer.map(|given| &given.name).or(state.tried.as_ref()).cloned(),
             attempts: state.assigned.len(),
             first_token_ms: state.first_token_at.map(|at| at.since(spec.created_at)),

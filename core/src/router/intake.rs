@@ -218,7 +218,8 @@ impl Router {
         let miners = self.miners();
         let are_upstreams =
             |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
-        let Some(model) = model.or(own.as_deref()) else { return are_upstreams(&|_| true) };
+        let Some(asked) = model.or(own.as_deref()) else { return are_upstreams(&|_| true) };
+        let model = self.shared.aliases.first(asked);
         let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
         if miners.iter().any(|miner| miner.active && lists(&miner)) {
             are_upstreams(&lists)

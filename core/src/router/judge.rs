@@ -86,12 +86,13 @@ impl Shared {
     /// in memory.
     pub(super) fn hold_check(&self, core: &mut Core, of: Gid, fence: Fence, gid: Gid, now: Timestamp) -> bool {
         let Some(live) = core.live.get(&of).cloned() else { return false };
-        let given = {
+        let (given, model) = {
             let state = live.state.lock();
             let Some(given) = state.answers.iter().find(|given| given.fence == fence) else { return false };
             let hash = hash_of(&given.answer.text);
             let (miner, name) = (given.miner.clone(), given.name.clone());
-            Given { fence, miner, name, answer: given.answer.clone(), hash, took_ms: given.took_ms }
+            let given = Given { fence, miner, name, answer: given.answer.clone(), hash, took_ms: given.took_ms };
+            (given, state.model(&live.spec).cloned())
         };
         let how = Validation::default().tie_break(true);
         let first = &live.spec;
@@ -99,7 +100,7 @@ impl Shared {
             gid,
             session_id: first.session_id,
             request: first.request.clone(),
-            model: first.model.clone(),
+            model,
             created_at: now,
             deadline: first.deadline.max(now.plus(first.deadline.since(first.created_at))),
             retention: Retention::Nothing,

@@ -37,6 +37,8 @@ pub(super) struct LiveState {
     pub(super) transcript: Transcript,
     /// The newest attempt whose tokens were streamed.
     pub(super) primary: Option<Fence>,
+    /// The model of its list to which the task went; `None`: the first one.
+    pub(super) rerouted: Option<Arc<str>>,
     pub(super) state: TaskState,
     /// Whether the store has written the task; `None`: the store has not answered yet.
     pub(super) accepted: Option<Result<()>>,
@@ -113,6 +115,7 @@ impl Live {
             state: Mutex::new(LiveState {
                 transcript,
                 primary: None,
+                rerouted: None,
                 state: TaskState::Queued,
                 accepted: None,
                 row_waits: false,
@@ -156,6 +159,11 @@ impl Live {
 }
 
 impl LiveState {
+    /// The model that the task asks its miners for at present; `None`: any.
+    pub(super) fn model<'a>(&'a self, spec: &'a TaskSpec) -> Option<&'a Arc<str>> {
+        self.rerouted.as_ref().or(spec.model.as_ref())
+    }
+
     /// Registers `waiter` to be woken at the next change.
     pub(super) fn wait(&mut self, waiter: u64, waker: &Waker) {
         match self.wakers.iter_mut().find(|(id, _)| *id == waiter) {

@@ -398,6 +398,17 @@ impl Router {
                 entry.embeddings |= slot.spec.embeddings;
             }
         }
+        let known = models.clone();
+        for (name, targets) in self.shared.aliases.lists() {
+            let mut info =
+                ModelInfo { id: name.to_owned(), owned_by: self.shared.config.name.clone(), ..ModelInfo::default() };
+            for target in targets.filter_map(|target| known.get(target)) {
+                info.created = if info.miners == 0 { target.created } else { info.created.min(target.created) };
+                info.miners += target.miners;
+                info.embeddings |= target.embeddings;
+            }
+            models.insert(name, info);
+        }
         models.into_values().collect()
     }
 }

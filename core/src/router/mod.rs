@@ -33,6 +33,7 @@ pub(crate) mod accept;
 #[cfg(feature = "listener")]
 mod accept_tests;
 mod admit;
+mod aliases;
 mod attempt;
 mod claim;
 mod clock;

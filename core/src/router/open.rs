@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
 use super::key_ring::KeyRing;
@@ -251,6 +252,7 @@ fn build(
     settings.first_task_id = TaskId(config.first_task_id);
     let memory = Memory::new(config.limits.max_memory_bytes);
     Shared {
+        aliases: Aliases::new(&config.models),
         config,
         store,
         runtime: tokio::runtime::Handle::current(),

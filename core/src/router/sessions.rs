@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::aliases::Aliases;
 use super::core::Core;
 use super::live::Live;
 use super::shared::{Router, Shared};
@@ -71,14 +72,15 @@ pub(super) fn no_such(name: &str) -> Error {
     Error::not_found(format!("there is no session {name}")).with_code("session_not_found").with_param("session_id")
 }
 
-fn rules(session: &Session, dispatch: &DispatchConfig) -> SessionRules {
+fn rules(session: &Session, dispatch: &DispatchConfig, aliases: &Aliases) -> SessionRules {
     let spec = &session.spec;
     let kept = spec.min_num_of_nodes.max(spec.redundant).max(1);
     let kept = spec.max_num_of_nodes.map_or(kept, |most| kept.min(most.get()));
     let period = spec.reserve_period.map_or(dispatch.reserve_period_secs, NonZeroU64::get);
     SessionRules {
         mode: spec.mode,
-        model: spec.model.as_deref().map(Arc::from),
+        // Miners are kept for the first model of a list.
+        model: spec.model.as_deref().map(|model| Arc::from(aliases.first(model))),
         min_miners: spec.min_num_of_nodes,
         max_miners: spec.max_num_of_nodes,
         reserve: if spec.reserve_ephemeral_nodes && spec.mode != SessionMode::Dedicated { kept } else { 0 },
@@ -134,7 +136,7 @@ impl Shared {
     /// Puts a new, changed or recovered session into memory and gives its rules to the engine.
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
         self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
-        let event = Event::Session(session.id, rules(&session, &self.config.dispatch));
+        let event = Event::Session(session.id, rules(&session, &self.config.dispatch, &self.aliases));
         {
             let mut core = self.core.lock();
             core.sids.insert(session.sid.clone(), session.id);

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
 use super::key_ring::KeyRing;
@@ -35,6 +36,8 @@ impl std::fmt::Debug for Router {
 
 pub(super) struct Shared {
     pub(super) config: Config,
+    /// The names that stand for several models.
+    pub(super) aliases: Aliases,
     pub(super) store: Arc<dyn Store>,
     pub(super) runtime: Handle,
     pub(super) clock: Clock,

@@ -4,6 +4,7 @@
 
 mod blame;
 mod liars;
+mod lists;
 mod losses;
 mod models;
 mod nodes;

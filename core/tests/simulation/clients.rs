@@ -1,7 +1,7 @@
 //! The clients of a world and its store: their submits, writes, reads and answers.
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{Demand, Effect, Event, Refusal};
+use cortensor_router::internals::engine::{Demand, Effect, Event, Lack, Refusal, Target};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
 
 use crate::people::{RESTRICTED, SESSIONS};
@@ -22,8 +22,9 @@ impl World {
         let required = if self.random.chance(30) { self.random.range(2, 3) as u32 } else { 1 };
         let judged = required > 1 && self.random.chance(80);
         let streaming = self.random.chance(80);
-        Demand {
+        let mut task = Demand {
             any_model: false,
+            targets: Arc::from([]),
             session: SessionId(session),
             model: None,
             embedding: false,
@@ -48,7 +49,12 @@ impl World {
             shadow: required == 1 && !held && self.random.chance(3),
             prefix: Box::from([self.random.range(0, 3)]),
             held,
+        };
+        // Some tasks go to another model when they get no answer.
+        if !self.strict && !task.shadow && task.prompt_tokens % 4 == 0 {
+            task.targets = targets();
         }
+        task
     }
 
     pub(crate) fn submit(&mut self, held_key: Option<u64>) -> Result<(), String> {
@@ -341,4 +347,9 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn targets() -> Arc<[Target]> {
+    let target = |model: &str, when: &[Lack]| Target { model: model.into(), when: when.into() };
+    Arc::from([target("second", &[Lack::NoMiner, Lack::Error]), target("third", &Lack::ALL)])
 }

@@ -23,6 +23,7 @@ impl World {
                         task.transcript.void();
                     }
                 }
+                Effect::Rerouted { .. } => self.report.rerouted += 1,
                 Effect::Promoted { gid, fence } => {
                     self.report.promoted += 1;
                     if let Some(task) = self.live.get_mut(&gid) {
@@ -186,6 +187,7 @@ fn gid_of(effect: &Effect) -> Option<Gid> {
         | Effect::Stop { gid, .. }
         | Effect::Voided { gid }
         | Effect::Promoted { gid, .. }
+        | Effect::Rerouted { gid, .. }
         | Effect::Recheck { gid, .. }
         | Effect::Finish { gid, .. } => Some(*gid),
         _ => None,

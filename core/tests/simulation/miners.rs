@@ -167,7 +167,9 @@ impl World {
                 self.report.overloaded_upstreams += u64::from(blame == Blame::Overload);
                 acts.push((at, Act::Fail(blame)));
             }
-            3 if self.random.chance(50) => acts.push((at, Act::Fail(Blame::Request))),
+            3 if self.random.chance(50) => {
+                acts.push((at, Act::Fail(if at % 2 == 0 { Blame::Request } else { Blame::Context })))
+            }
             3 | 4 => acts.push((at, Act::Leave)),
             _ => acts.push((at, Act::Done)),
         }

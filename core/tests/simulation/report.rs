@@ -59,6 +59,7 @@ events {
     hedges "hedge"
     hedges_won "hedge that won"
     promoted "hedge that was left alone"
+    rerouted "task that went to another model"
     late_readers "late reader"
     returned "reader that came back"
     late_answers "accept that was answered after the end"

@@ -80,6 +80,7 @@ impl Fingerprint {
                 });
             }
             Effect::Voided { gid } => self.about("voided", *gid),
+            Effect::Rerouted { gid, .. } => self.about("rerouted", *gid),
             Effect::Promoted { gid, fence } => self.attempt("promoted", *gid, *fence),
             Effect::Judge { gid } => self.about("judge", *gid),
             Effect::Recheck { of, fence, gid } => {

@@ -192,7 +192,8 @@ impl World {
                     Blame::Barred => Class::Credentials.into(),
                     Blame::Overload => Class::Overloaded.into(),
                     Blame::Unfit => Class::Model.into(),
-                    Blame::Request => Class::Context.into(),
+                    Blame::Request => Class::Invalid.into(),
+                    Blame::Context => Class::Context.into(),
                     Blame::Nobody => Class::Unreadable.into(),
                 };
                 self.say(number, &Fail { attempt, fence, class, ..Fail::default() }.into());

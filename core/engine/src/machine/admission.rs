@@ -10,7 +10,7 @@ use cortensor_router_model::Timestamp;
 impl Engine {
     /// The number of miners that could answer the same task of that lane, now or when they are up again. The count
     /// stops at `most`.
-    fn answerers(&self, lane: &LaneKey, most: u32) -> u32 {
+    pub(super) fn answerers(&self, lane: &LaneKey, most: u32) -> u32 {
         self.fleet.of_lane(lane).filter(|miner| miner.could_answer_beside(lane)).take(most as usize).count() as u32
     }
 

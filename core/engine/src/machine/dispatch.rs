@@ -11,6 +11,9 @@ use crate::task::TaskEntry;
 use crate::timer::Timer;
 use cortensor_router_model::{Gid, SessionId, Timestamp};
 
+/// The milliseconds after which a task that nobody waits for looks again whether another model of its list has a miner.
+const MINUTE: u64 = 60_000;
+
 impl Engine {
     /// Puts a task into the queue, if it is not there.
     pub(super) fn enqueue(&mut self, gid: Gid) {
@@ -49,11 +52,12 @@ impl Engine {
         false
     }
 
-    /// Sets the time at which the task fails, if a caller waits for it and no miner is up for it.
+    /// Sets the time at which the task fails, or goes to another model of its list, if no miner is up for it.
     pub(super) fn watch(&mut self, gid: Gid, now: Timestamp) {
         let lonely = self.tasks.get(gid).is_some_and(|task| task.is_lonely() && !self.is_attended(task));
         if lonely && let Some(task) = self.tasks.get_mut(gid) {
-            let at = now.plus(self.settings.no_miner_grace_ms.max(1));
+            let least = if task.demand().attached { 1 } else { MINUTE };
+            let at = now.plus(self.settings.no_miner_grace_ms.max(least));
             task.fail_at(at);
             self.timers.set(at, Timer::Unservable(gid));
         }

@@ -3,6 +3,7 @@
 use cortensor_router_model::{Fence, Gid, Outcome, TaskState, Timestamp};
 
 use super::Engine;
+use crate::demand::Lack;
 use crate::effect::{Effect, EndCause, StopReason};
 use crate::event::Blame;
 use crate::step::Step;
@@ -108,8 +109,16 @@ impl Engine {
                 Timer::Unservable(gid) => {
                     let Some(task) = self.tasks.get_mut(gid) else { continue };
                     task.clear_failure();
-                    let refused = task.trials().is_refused();
+                    let (refused, attached) = (task.trials().is_refused(), task.demand().attached);
                     if self.tasks.get(gid).is_some_and(|task| !self.is_attended(task)) {
+                        if self.reroute(gid, Lack::NoMiner, false, step) {
+                            continue;
+                        }
+                        if !attached {
+                            // A miner of another model may come.
+                            self.watch(gid, step.now());
+                            continue;
+                        }
                         let cause = if refused { EndCause::Attempts } else { EndCause::NoMiner };
                         self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);
                     }

@@ -31,8 +31,8 @@ impl Engine {
     }
 
     /// Admits a new task, or refuses it.
-    pub(super) fn submit(&mut self, task: Box<Demand>, step: &mut Step) {
-        let lane = self.lane_of(&task);
+    pub(super) fn submit(&mut self, mut task: Box<Demand>, step: &mut Step) {
+        let (lane, moved) = self.aimed(&mut task);
         if let Err((reason, retry_after_ms)) = self.admit(&task, &lane, step.now()) {
             step.push(Effect::Refused { reason, retry_after_ms });
             return;
@@ -42,14 +42,16 @@ impl Engine {
         let band = task.band.unwrap_or(session.rules().band);
         let id = if task.shadow { TaskId(0) } else { session.take_task() };
         step.push(Effect::Admitted { gid, id, band });
+        step.extend(moved.map(|model| Effect::Rerouted { gid, model }));
         self.enter(gid, task, &lane, step);
     }
 
     /// Takes a task in again that the last process left unfinished.
-    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, task: Box<Demand>, step: &mut Step) {
+    pub(super) fn restore(&mut self, gid: Gid, id: TaskId, mut task: Box<Demand>, step: &mut Step) {
         self.tasks.skip(gid);
         self.sessions.entry(task.session).skip(id);
-        let lane = self.lane_of(&task);
+        let (lane, moved) = self.aimed(&mut task);
+        step.extend(moved.map(|model| Effect::Rerouted { gid, model }));
         self.enter(gid, task, &lane, step);
     }
 

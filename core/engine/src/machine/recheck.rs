@@ -1,5 +1,7 @@
 //! Checks, in the background, an answer that one miner gave alone: another miner gets the same request.
 
+use std::sync::Arc;
+
 use super::Engine;
 use crate::chance::mix;
 use crate::demand::Demand;
@@ -42,6 +44,7 @@ impl Engine {
             shadow: true,
             attached: false,
             open_ended: false,
+            targets: Arc::from([]),
             ..ended.demand().clone()
         };
         let place = Place::new(0, BACKGROUND, step.now());

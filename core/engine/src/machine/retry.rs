@@ -42,7 +42,7 @@ impl Engine {
         let (recheck, single) = (task.is_recheck(), !task.redundant());
         // A client has seen a part of the text: a miner must continue it, or start over if the request allows that.
         let goes_on = broken && single && wish != OnFailure::Fail && self.has_continuer(gid);
-        let retry = blame != Blame::Request
+        let retry = !blame.is_the_requests()
             && (!blame.is_final_there() || self.has_untried(gid))
             && (!broken || goes_on || wish == OnFailure::Restart)
             && !recheck
@@ -56,10 +56,14 @@ impl Engine {
         } else if let Some(task) = self.tasks.get_mut(gid) {
             // No further answers will come beside those of the other miners.
             let (left, done) = (task.settle_for_attempts(), task.done());
-            if left == 0 || broken {
+            let elsewhere =
+                left == 0 && !broken && blame.lack().is_some_and(|lack| self.reroute(gid, lack, was_primary, step));
+            if elsewhere {
+                // The task waits for a miner of another model now.
+            } else if left == 0 || broken {
                 let cause = match (broken, blame) {
                     (true, _) => EndCause::Broken,
-                    (_, Blame::Request) => EndCause::Request,
+                    _ if blame.is_the_requests() => EndCause::Request,
                     _ => EndCause::Attempts,
                 };
                 self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);

@@ -6,8 +6,10 @@ use super::{NEVER, TaskEntry};
 use crate::attempt::Attempt;
 use crate::cost::cost_of;
 use crate::effect::Role;
+use crate::lane::LaneKey;
 use crate::phase::Phase;
 use crate::rules::{MinerKey, MinerRules};
+use crate::trials::Trials;
 
 impl TaskEntry {
     /// Lets a held task go to a miner. `false`: it is not held.
@@ -23,7 +25,19 @@ impl TaskEntry {
     /// Notes that no caller waits for it any more. Returns the time at which it was to fail for lack of miners.
     pub(crate) fn detach(&mut self) -> Option<Timestamp> {
         self.demand.attached = false;
-        self.unservable_at.take()
+        if self.demand.targets.is_empty() { self.unservable_at.take() } else { None }
+    }
+
+    /// Sends it to the next models of its list, of which the first `skipped` ones are left out, in that lane. Its
+    /// attempts at the model before do not count. Returns the time of the retry that was set.
+    pub(crate) fn retarget(&mut self, skipped: usize, lane: LaneKey, required: u32) -> Option<Timestamp> {
+        self.demand.model = lane.model().cloned();
+        self.demand.targets = self.demand.targets.get(skipped + 1..).unwrap_or_default().into();
+        self.demand.required = required;
+        self.lane = lane;
+        self.tries = 0;
+        self.trials = Trials::default();
+        self.retry_at.take()
     }
 
     /// Puts it into the queue. `false`: it is there already.

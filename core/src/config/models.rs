@@ -1,0 +1,266 @@
+//! Names of models that stand for several models.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::check_name;
+use crate::{Error, Result};
+
+/// The reason why a task leaves a model for the next one of a list.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FallbackReason {
+    /// No miner that serves the model is up.
+    NoMiner,
+    /// The miners of the model have too much to do.
+    Overload,
+    /// The prompt exceeds the model's context.
+    ContextTooLong,
+    /// The attempts at the model failed for another reason.
+    Error,
+}
+
+impl FallbackReason {
+    /// All reasons.
+    pub(crate) const ALL: [Self; 4] = [Self::NoMiner, Self::Overload, Self::ContextTooLong, Self::Error];
+}
+
+documented! {
+/// A name that stands for several models.
+#[doc(hidden)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The name that clients ask for. The models have it in their list.
+    pub name: String,
+    /// The models that answer, in this order: a task goes to the next one when it gets no answer from the one before, as
+    /// long as no token of an answer was seen. A model is its name, or a table. It may be another such name.
+    pub targets: Vec<ModelTarget>,
+}
+}
+
+documented! {
+/// One of the models that a name stands for.
+#[doc(hidden)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, remote = "Self")]
+pub struct ModelTarget {
+    /// The model's name.
+    pub model: String,
+    /// Its share of the tasks that it gets first, among the weights of its list. Default 0. If no model of a list has a
+    /// weight, the first one gets all.
+    pub weight: u32,
+    /// The reasons for which tasks come to it from the model before: `no_miner`, `overload`, `context_too_long`, `error`.
+    /// Default: all of them.
+    pub when: Vec<FallbackReason>,
+}
+}
+
+impl Serialize for ModelTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+const NO_TARGET: &str = "a target must be the name of a model, or a table with model, weight and when";
+
+/// Reads a target: a table, or the name alone.
+impl<'de> Deserialize<'de> for ModelTarget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = ModelTarget;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a target")
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<ModelTarget, E> {
+                Err(E::custom(NO_TARGET))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<ModelTarget, E> {
+                Err(E::custom(NO_TARGET))
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<ModelTarget, E> {
+                Err(E::custom(NO_TARGET))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<ModelTarget, E> {
+                Err(E::custom(NO_TARGET))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<ModelTarget, E> {
+                Ok(ModelTarget::default().model(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelTarget, A::Error> {
+                ModelTarget::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// The most models that one name may stand for, with those of the names within it.
+const MOST: usize = 64;
+
+impl ModelTarget {
+    /// The reasons for which tasks come to it.
+    pub(crate) fn reasons(&self) -> &[FallbackReason] {
+        if self.when.is_empty() { &FallbackReason::ALL } else { &self.when }
+    }
+}
+
+/// Checks the names and their targets.
+///
+/// # Errors
+/// `InvalidArgument` names the key. Names that lead back to themselves are told as a chain.
+pub(super) fn validate(models: &[ModelConfig]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for (index, model) in models.iter().enumerate() {
+        let key = |field: &str| format!("model[{index}].{field}");
+        check_name(&key("name"), &model.name)?;
+        if model.name.is_empty() {
+            return Err(Error::invalid(key("name"), format!("{} must name the models together", key("name"))));
+        }
+        if !names.insert(&model.name) {
+            return Err(Error::invalid(key("name"), format!("two lists of models are called {:?}", model.name)));
+        }
+        if model.targets.is_empty() {
+            let words = format!("{} must list at least one model", key("targets"));
+            return Err(Error::invalid(key("targets"), words));
+        }
+        for (place, target) in model.targets.iter().enumerate() {
+            let key = format!("model[{index}].targets[{place}].model");
+            check_name(&key, &target.model)?;
+            if target.model.is_empty() {
+                return Err(Error::invalid(&key, format!("{key} must name a model")));
+            }
+            if target.weight > 1_000_000 {
+                let key = format!("model[{index}].targets[{place}].weight");
+                return Err(Error::invalid(&key, format!("{key} must be 0 to 1000000")));
+            }
+        }
+    }
+    let lists = lists(models);
+    for (index, model) in models.iter().enumerate() {
+        let key = format!("model[{index}].targets");
+        let mut chain = vec![model.name.as_str()];
+        if leads_back(&lists, &mut chain) {
+            let words = format!("{key} leads back to itself: {}", chain.join(" -> "));
+            return Err(Error::invalid(&key, words));
+        }
+        if flat(&lists, &model.name).len() > MOST {
+            return Err(Error::invalid(&key, format!("{key} has more than {MOST} models")));
+        }
+    }
+    Ok(())
+}
+
+type Lists<'a> = BTreeMap<&'a str, &'a [ModelTarget]>;
+
+fn lists(models: &[ModelConfig]) -> Lists<'_> {
+    models.iter().map(|model| (model.name.as_str(), model.targets.as_slice())).collect()
+}
+
+/// Whether the last name of the chain leads to one that is in the chain already, with which the chain then ends. A name
+/// among its own targets is no list but the model of that name.
+fn leads_back<'a>(lists: &Lists<'a>, chain: &mut Vec<&'a str>) -> bool {
+    let Some(last) = chain.last().copied() else { return false };
+    for target in lists.get(last).copied().unwrap_or_default().iter().filter(|target| target.model != last) {
+        let is_known = chain.contains(&target.model.as_str());
+        chain.push(&target.model);
+        if is_known || leads_back(lists, chain) {
+            return true;
+        }
+        chain.pop();
+    }
+    false
+}
+
+/// The models that a name stands for, in order and each once, with the names within it replaced by their own models.
+/// A list that stands in the place of a target has the target's reasons and weight.
+pub(crate) fn targets_of(models: &[ModelConfig], name: &str) -> Vec<ModelTarget> {
+    flat(&lists(models), name)
+}
+
+fn flat(lists: &Lists<'_>, name: &str) -> Vec<ModelTarget> {
+    let mut out: Vec<ModelTarget> = Vec::new();
+    for target in lists.get(name).copied().unwrap_or_default() {
+        if target.model == name || !lists.contains_key(target.model.as_str()) {
+            out.push(target.clone());
+            continue;
+        }
+        for (place, mut inner) in flat(lists, &target.model).into_iter().enumerate() {
+            inner.weight = if place == 0 { target.weight } else { 0 };
+            if place == 0 {
+                inner.when.clone_from(&target.when);
+            }
+            out.push(inner);
+        }
+        // A list of lists is bounded before it is too long to be made.
+        if out.len() > MOST {
+            return out;
+        }
+    }
+    let mut known = BTreeSet::new();
+    out.retain(|target| known.insert(target.model.clone()));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Config> {
+        Config::from_toml(text)
+    }
+
+    #[test]
+    fn a_target_is_a_name_or_a_table_and_a_list_may_stand_in_another() {
+        let text = r#"
+            [[model]]
+            name = "smart"
+            targets = ["a", { model = "b", weight = 3, when = ["overload", "context_too_long"] }, "fast"]
+            [[model]]
+            name = "fast"
+            targets = ["fast", "a", "c"]
+        "#;
+        let config = read(text).unwrap();
+        let found = targets_of(&config.models, "smart");
+        let names: Vec<&str> = found.iter().map(|target| target.model.as_str()).collect();
+        assert_eq!(names, ["a", "b", "fast", "c"]);
+        assert_eq!((found[1].weight, found[1].reasons().len(), found[0].reasons().len()), (3, 2, 4));
+        let json = serde_json::to_string(&config).unwrap();
+        let again = Config::from_json(&json).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), json);
+    }
+
+    #[test]
+    fn a_wrong_list_is_named() {
+        let two = |a: &str, b: &str| format!("[[model]]\nname='x'\ntargets={a}\n[[model]]\nname='y'\ntargets={b}");
+        for (text, words) in [
+            ("[[model]]\ntargets=['a']".to_owned(), "model[0].name must name"),
+            ("[[model]]\nname='x'".to_owned(), "model[0].targets must list"),
+            ("[[model]]\nname='x'\ntargets=['']".to_owned(), "model[0].targets[0].model must name"),
+            ("[[model]]\nname='x'\ntargets=[5]".to_owned(), "name of a model, or a table"),
+            ("[[model]]\nname='x'\ntargets=[{model='a',when=['never']}]".to_owned(), "no_miner"),
+            ("[[model]]\nname='x'\ntargets=[{modell='a'}]".to_owned(), "modell"),
+            ("[[model]]\nname='x'\ntargets=[{model='a',weight=2000000}]".to_owned(), "weight must be"),
+            (two("['a']", "['b']").replace("'y'", "'x'"), "two lists of models are called"),
+            (two("['a','y']", "['x']"), "x -> y -> x"),
+        ] {
+            let error = read(&text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(error.message().contains(words), "{text}: {error}");
+        }
+        assert!(read(&two("['x','y']", "['y','a']")).is_ok());
+    }
+}
