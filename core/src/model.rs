@@ -20,12 +20,12 @@ pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    FormPart, PartsSoFar, Whole, answered, check_name, check_word, clean_piece, estimate_bytes, hex, in_json, meant,
-    vectors_for,
+    FIELDS, FormPart, Goes, PartsSoFar, Whole, answered, check_name, check_word, clean_piece, estimate_bytes,
+    from_json, hex, in_json, meant, vectors_for,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
-    TextOrTokens, are_twins, from_json, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks,
+    TextOrTokens, are_twins, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks,
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};

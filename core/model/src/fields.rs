@@ -173,6 +173,7 @@ fields! {
     Input  flag   "stream" in stream;
     Router flag   "raw" in raw;
     Kept   value  "responses" in responses;
+    Kept   value  "original" in original;
 }
 
 /// The parameters of a request for the model's server, without the input: first the limits under the names that the
@@ -291,6 +292,7 @@ mod tests {
             on_failure: Some(OnFailure::Restart),
             raw: true,
             responses: raw(r#"{"input":[]}"#),
+            original: raw(r#"{"messages":{}}"#),
             extra: Vec::new(),
         }
     }

@@ -103,6 +103,10 @@ pub struct TaskRequest {
     /// The request of the Responses API that the chat stands for, as far as its answer repeats it.
     #[doc(hidden)]
     pub responses: Option<Box<RawValue>>,
+    /// The body of another API that the chat stands for, under that API's name (`messages` or `responses`), for upstreams
+    /// that speak it.
+    #[doc(hidden)]
+    pub original: Option<Box<RawValue>>,
     /// Everything else that the caller gave: sampling parameters, tools, formats ...
     pub extra: Extra,
 }
@@ -170,6 +174,8 @@ impl TaskRequest {
     pub fn work(&self) -> Self {
         let mut work = self.clone();
         (work.stream, work.timeout, work.precommit_timeout) = (false, None, None);
+        // The chat says it already, apart from members that say how the caller reads the answer.
+        work.original = None;
         work.extra.retain(|(key, _)| !READING.contains(&key.as_str()));
         work
     }

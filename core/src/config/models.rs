@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::check_name;
@@ -66,8 +66,6 @@ impl Serialize for ModelTarget {
     }
 }
 
-const NO_TARGET: &str = "a target must be the name of a model, or a table with model, weight and when";
-
 /// Reads a target: a table, or the name alone.
 impl<'de> Deserialize<'de> for ModelTarget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -76,23 +74,7 @@ impl<'de> Deserialize<'de> for ModelTarget {
             type Value = ModelTarget;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a target")
-            }
-
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<ModelTarget, E> {
-                Err(E::custom(NO_TARGET))
-            }
-
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<ModelTarget, E> {
-                Err(E::custom(NO_TARGET))
-            }
-
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<ModelTarget, E> {
-                Err(E::custom(NO_TARGET))
-            }
-
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<ModelTarget, E> {
-                Err(E::custom(NO_TARGET))
+                f.write_str("the name of a model, or a table with model, weight and when")
             }
 
             fn visit_str<E>(self, name: &str) -> Result<ModelTarget, E> {
@@ -251,7 +233,7 @@ mod tests {
             ("[[model]]\ntargets=['a']".to_owned(), "model[0].name must name"),
             ("[[model]]\nname='x'".to_owned(), "model[0].targets must list"),
             ("[[model]]\nname='x'\ntargets=['']".to_owned(), "model[0].targets[0].model must name"),
-            ("[[model]]\nname='x'\ntargets=[5]".to_owned(), "name of a model, or a table"),
+            ("[[model]]\nname='x'\ntargets=[5]".to_owned(), "model[0].targets[0]: not of the right type"),
             ("[[model]]\nname='x'\ntargets=[{model='a',when=['never']}]".to_owned(), "no_miner"),
             ("[[model]]\nname='x'\ntargets=[{modell='a'}]".to_owned(), "modell"),
             ("[[model]]\nname='x'\ntargets=[{model='a',weight=2000000}]".to_owned(), "weight must be"),

@@ -17,7 +17,15 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// Keys that must be given if their table is given.
-const REQUIRED: &[&str] = &["prices.model[].name", "prices.model[].input", "prices.model[].output", "upstream[].url"];
+const REQUIRED: &[&str] = &[
+    "prices.model[].name",
+    "prices.model[].input",
+    "prices.model[].output",
+    "upstream[].url",
+    "model[].name",
+    "model[].targets",
+    "model[].targets[].model",
+];
 
 /// The types of all keys: `bindings-node/config.d.ts`.
 pub fn typescript() -> String {
@@ -57,12 +65,14 @@ fn type_of(key: &Key) -> String {
         KeyKind::IntegerList => "number[]".to_owned(),
         KeyKind::TextMap => "Record<string, string>".to_owned(),
         KeyKind::Section => name_of(&key.path),
+        // A target of a list of models may be its name alone.
+        KeyKind::Tables if key.path == "model[].targets" => format!("(string | {})[]", name_of(&key.path)),
         KeyKind::Tables => format!("{}[]", name_of(&key.path)),
     }
 }
 
 /// Sections whose last word is the name of another type of the package.
-const NAMES: &[(&str, &str)] = &[("prices.model", "ModelPriceOptions")];
+const NAMES: &[(&str, &str)] = &[("prices.model", "ModelPriceOptions"), ("model[].targets", "ModelTargetOptions")];
 
 /// Names the type of a section: `listen.token` is `TokenOptions`. No two sections end with one word.
 fn name_of(path: &str) -> String {

@@ -37,6 +37,17 @@ pub enum UpstreamApi {
     Responses,
 }
 
+impl UpstreamApi {
+    /// The name of the route to which a chat goes.
+    pub(crate) fn route(self) -> &'static str {
+        match self {
+            Self::OpenAi => "chat/completions",
+            Self::Anthropic => "messages",
+            Self::Responses => "responses",
+        }
+    }
+}
+
 documented! {
 /// One upstream.
 #[derive(Clone, Serialize, Deserialize)]
@@ -48,6 +59,9 @@ pub struct UpstreamConfig {
     /// `responses` (OpenAI's Responses API alone). The last two serve chats, which the router translates. Default
     /// `openai`.
     pub api: UpstreamApi,
+    /// Other APIs that a server with the `openai` API has, too (llama.cpp, vLLM, Ollama): `anthropic`, `responses`. It
+    /// serves callers of these APIs in their own words.
+    pub also: Vec<UpstreamApi>,
     /// The name; the URL's host and port if it is empty.
     #[serde(with = "absent::text")]
     pub name: Option<String>,
@@ -113,6 +127,7 @@ impl Default for UpstreamConfig {
         Self {
             url: String::new(),
             api: UpstreamApi::OpenAi,
+            also: Vec::new(),
             name: None,
             models: Vec::new(),
             aliases: BTreeMap::new(),
@@ -217,6 +232,10 @@ impl UpstreamConfig {
         }
         if self.default_max_tokens == 0 {
             return Err(Error::invalid(at("default_max_tokens"), "default_max_tokens must be at least 1"));
+        }
+        if !self.also.is_empty() && self.api != UpstreamApi::OpenAi {
+            let words = "also belongs to servers with the openai API: leave it out, or set api to openai";
+            return Err(Error::invalid(at("also"), words));
         }
         if self.continues && self.api == UpstreamApi::Responses {
             let words = "continues must be false: a server with the responses API begins each answer anew";

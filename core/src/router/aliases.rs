@@ -41,6 +41,14 @@ impl Aliases {
         target.map_or(name, |target| &target.model)
     }
 
+    /// The models of the list with that name; the name itself if it is that of a model.
+    pub(super) fn models<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        match self.0.get(name) {
+            Some(alias) => alias.targets.iter().map(|target| &*target.model).collect(),
+            None => vec![name],
+        }
+    }
+
     /// The names, each with its models.
     pub(super) fn lists(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
         self.0.iter().map(|(name, alias)| (name.as_str(), alias.targets.iter().map(|target| &*target.model)))

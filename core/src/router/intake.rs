@@ -74,6 +74,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) route: Option<&'static str>,
     /// The request of the Responses API that the chat stands for. A request cannot bring one in its own body.
     pub(crate) responses: Option<Box<RawValue>>,
+    /// The body of another API that the chat stands for, under that API's name, for upstreams that speak it.
+    pub(crate) original: Option<Box<RawValue>>,
 }
 
 impl Intake<'_> {
@@ -94,6 +96,7 @@ impl Intake<'_> {
             trace: None,
             route: None,
             responses: None,
+            original: None,
         }
     }
 }
@@ -139,7 +142,7 @@ impl Router {
         let session = self.session_of(&intake.session, intake.allowed)?;
         let (request, text) = intake.request.with_checked_text()?;
         let mut request = self.shared.checked(request)?;
-        request.responses = intake.responses;
+        (request.responses, request.original) = (intake.responses, intake.original);
         if !intake.models.is_empty() {
             self.check_model(session, request.model.as_deref(), intake.models)?;
         }
@@ -211,21 +214,22 @@ impl Router {
         Err(error.with_code("model_not_allowed").with_param("model"))
     }
 
-    /// Whether every miner that could get the request is an upstream. If an active miner lists the model, only the
-    /// miners that list it are candidates.
+    /// Whether every miner that could get the request is an upstream. If an active miner lists a model, only the miners
+    /// that list it are candidates.
     fn only_upstreams(&self, session: SessionId, model: Option<&str>) -> bool {
         let own = self.session(session).ok().and_then(|session| session.spec.model);
         let miners = self.miners();
         let are_upstreams =
             |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
         let Some(asked) = model.or(own.as_deref()) else { return are_upstreams(&|_| true) };
-        let model = self.shared.aliases.first(asked);
-        let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
-        if miners.iter().any(|miner| miner.active && lists(&miner)) {
-            are_upstreams(&lists)
-        } else {
-            are_upstreams(&|miner| miner.models.is_empty() || lists(miner))
-        }
+        self.shared.aliases.models(asked).into_iter().all(|model| {
+            let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
+            if miners.iter().any(|miner| miner.active && lists(&miner)) {
+                are_upstreams(&lists)
+            } else {
+                are_upstreams(&|miner| miner.models.is_empty() || lists(miner))
+            }
+        })
     }
 }
 

@@ -274,6 +274,8 @@ fn build(
         memory,
         keys,
         known: Mutex::new(known),
+        speaks_messages: AtomicBool::new(false),
+        speaks_responses: AtomicBool::new(false),
         network: outside.network,
         spans: outside.spans,
         deserted: Mutex::default(),

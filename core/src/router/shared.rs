@@ -47,6 +47,9 @@ pub(super) struct Shared {
     /// The receiver of the spans of tasks; `None`: nobody wants them.
     pub(super) spans: Option<Arc<dyn SpanSink>>,
     pub(super) keys: Arc<KeyRing>,
+    /// Whether an upstream speaks the Messages API, and whether one speaks the Responses API.
+    pub(super) speaks_messages: AtomicBool,
+    pub(super) speaks_responses: AtomicBool,
     /// The network on which upstreams are dialled; `None`: the operating system's.
     pub(super) network: Option<Arc<dyn Network>>,
     /// Limits the warnings that no miner is up.

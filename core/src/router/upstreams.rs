@@ -1,11 +1,15 @@
 //! Adds an upstream as a miner and passes on what its probe reports.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::shared::Shared;
+#[cfg(feature = "listener")]
+use serde_json::value::RawValue;
+
+use super::shared::{Router, Shared};
 use super::slot::Entrance;
 use crate::Result;
-use crate::config::UpstreamConfig;
+use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::UpstreamMiner;
 use crate::model::{CONTINUE, MinerKind, MinerSpec};
 
@@ -19,6 +23,9 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         .dedicated(config.dedicated)
         .features(config.continues.then_some(CONTINUE));
     spec.owner.clone_from(&config.owner);
+    for speaks in own_apis(&config).filter_map(|api| shared.speaks(api)) {
+        speaks.store(true, Ordering::Relaxed);
+    }
     let miner = UpstreamMiner::new_in(config, &shared.config.limits, shared.network.clone())?;
     // Until the first probe has ended, tasks wait for the upstream instead of failing.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
@@ -45,4 +52,32 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         &shared.runtime,
     );
     Ok(())
+}
+
+/// The APIs other than OpenAI's chats whose bodies the upstream takes as they are.
+fn own_apis(config: &UpstreamConfig) -> impl Iterator<Item = UpstreamApi> {
+    config.also.iter().copied().chain([config.api]).filter(|api| *api != UpstreamApi::OpenAi)
+}
+
+impl Shared {
+    /// The note whether an upstream speaks that API; `None`: chats pass without it.
+    fn speaks(&self, api: UpstreamApi) -> Option<&AtomicBool> {
+        match api {
+            UpstreamApi::OpenAi => None,
+            UpstreamApi::Anthropic => Some(&self.speaks_messages),
+            UpstreamApi::Responses => Some(&self.speaks_responses),
+        }
+    }
+}
+
+impl Router {
+    /// The body of a request of that API as a task keeps it, if an upstream speaks the API.
+    #[cfg(feature = "listener")]
+    pub(crate) fn original(&self, api: UpstreamApi, body: &[u8]) -> Option<Box<RawValue>> {
+        if !self.shared.speaks(api)?.load(Ordering::Relaxed) {
+            return None;
+        }
+        let body = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
+        RawValue::from_string(format!(r#"{{"{}":{}}}"#, api.route(), body.trim())).ok()
+    }
 }

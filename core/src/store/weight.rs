@@ -52,6 +52,8 @@ pub(crate) fn request_weight(request: &TaskRequest) -> u64 {
     let sum = text(&request.prompt)
         + json(&request.messages)
         + json(&request.input)
+        + json(&request.responses)
+        + json(&request.original)
         + text(&request.prompt_template)
         + text(&request.model)
         + text(&request.client_reference)

@@ -264,3 +264,137 @@ async fn another_upstream_serves_what_one_cannot_say() {
         both.stop().await;
     }
 }
+
+/// The events of a stream with names, in order.
+fn events_of(body: &str) -> Vec<Value> {
+    let data = |event: &str| event.split_once("data: ").and_then(|(_, data)| serde_json::from_str(data).ok());
+    body.split("\n\n").filter_map(data).collect()
+}
+
+#[tokio::test]
+async fn a_caller_of_messages_has_every_word_of_a_server_of_messages() {
+    let asked = json!({
+        "model": "up-model", "max_tokens": 99, "timeout": 30, "a_newer_member": {"x": [1.5]},
+        "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+        "thinking": {"type": "enabled", "budget_tokens": 50},
+        "messages": [
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "text", "text": "a"}]},
+            {"role": "user", "content": "r"},
+        ],
+    });
+    let mut wanted = asked.clone();
+    wanted.as_object_mut().unwrap().remove("timeout");
+    let mut whole = message();
+    whole["content"].as_array_mut().unwrap().push(json!({"type": "from_the_future", "x": 1}));
+    whole["usage"]["service_tier"] = "standard".into();
+    let (answer, streamed) = (whole.clone(), message_events());
+    let told = streamed.clone();
+    let upstream = Upstream::new(move |_, body| {
+        let mut body: Value = serde_json::from_str(body).unwrap();
+        let stream = body.as_object_mut().unwrap().remove("stream").is_some();
+        assert_eq!(body, wanted);
+        if stream { events(&told) } else { Say::Json(200, answer.to_string()) }
+    })
+    .await;
+    let server = before(&[(&upstream, UpstreamApi::Anthropic)]).await;
+    let (status, mut found) = server.post_json("/v1/messages", &asked).await;
+    assert_eq!(status, 200, "{found}");
+    assert!(found["id"].as_str().unwrap().starts_with("msg_") && found["id"] != whole["id"]);
+    found["id"] = whole["id"].clone();
+    assert_eq!(found, whole);
+
+    let mut body = asked.clone();
+    body["stream"] = true.into();
+    let reply = server.post("/v1/messages", &body.to_string()).await;
+    let mut found = events_of(&reply.body);
+    found[0]["message"]["id"] = "msg_9".into();
+    let wanted: Vec<Value> = streamed.into_iter().filter(|event| event["type"] != "ping").collect();
+    assert_eq!(found, wanted, "{}", reply.body);
+
+    // A task is no different from others, and no other caller sees the server's own words.
+    let chat =
+        server.post_json(CHAT, &json!({"model": "up-model", "messages": asked["messages"], "max_tokens": 1})).await;
+    assert_ne!(chat.0, 200, "the server refuses what it does not expect");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_of_responses_has_every_word_of_a_server_of_responses() {
+    let asked = json!({"model": "up-model", "input": [{"type": "message", "role": "user", "content": "q"}],
+                       "include": ["reasoning.encrypted_content"], "a_newer_member": 1, "timeout": 30});
+    let mut wanted = asked.clone();
+    wanted.as_object_mut().unwrap().remove("timeout");
+    let mut whole = response();
+    whole["output"][0]["encrypted_content"] = "secret".into();
+    let mut streamed = response_events();
+    let last = streamed.len() - 1;
+    streamed[last]["response"] = whole.clone();
+    let (answer, told) = (whole.clone(), streamed.clone());
+    let upstream = Upstream::new(move |_, body| {
+        let mut body: Value = serde_json::from_str(body).unwrap();
+        let stream = body.as_object_mut().unwrap().remove("stream").is_some();
+        assert_eq!(body, wanted);
+        if stream { events(&told) } else { Say::Json(200, answer.to_string()) }
+    })
+    .await;
+    let server = before(&[(&upstream, UpstreamApi::Responses)]).await;
+    let (status, found) = server.post_json("/v1/responses", &asked).await;
+    assert_eq!(status, 200, "{found}");
+    let mut again = found.clone();
+    again["id"] = whole["id"].clone();
+    assert_eq!(again, whole);
+    let id = found["id"].as_str().unwrap();
+    assert_eq!(server.get_json(&format!("/v1/responses/{id}")).await.1, found);
+
+    let mut body = asked.clone();
+    body["stream"] = true.into();
+    let reply = server.post("/v1/responses", &body.to_string()).await;
+    let mut found = events_of(&reply.body);
+    let id = found[0]["response"]["id"].as_str().unwrap().to_owned();
+    for (place, (event, wanted)) in found.iter_mut().zip(&streamed).enumerate() {
+        assert_eq!(event.as_object_mut().unwrap().remove("sequence_number"), Some(place.into()));
+        if event["response"].is_object() {
+            assert_eq!(event["response"]["id"], id);
+            event["response"]["id"] = "resp_9".into();
+        }
+        assert_eq!(event, wanted);
+    }
+    assert_eq!(found.len(), streamed.len(), "{}", reply.body);
+    let shown = server.get_json(&format!("/v1/responses/{id}")).await.1;
+    assert_eq!((&shown["output"], &shown["id"]), (&whole["output"], &json!(id)));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_of_chats_that_also_has_an_api_serves_its_callers_in_their_own_words() {
+    let chat =
+        r#"{"id":"u","choices":[{"index":0,"message":{"role":"assistant","content":"chat"},"finish_reason":"stop"}]}"#;
+    for (api, path, whole, streamed) in families() {
+        let answer = whole.clone();
+        let upstream = Upstream::new(move |asked, body| match () {
+            () if asked == CHAT => Say::Json(200, chat.to_owned()),
+            () if body.contains("\"stream\":true") => events(&streamed),
+            () => Say::Json(200, answer.to_string()),
+        })
+        .await;
+        let server = Server::open(Config::default()).await;
+        let mut config = UpstreamConfig::new(&upstream.url);
+        (config.also, config.models) = (vec![api], vec!["up-model".into()]);
+        server.router.add_upstream(config).unwrap();
+        let asked =
+            json!({"model": "up-model", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}], "input": "q"});
+        let (status, mut found) = server.post_json(path, &asked).await;
+        found["id"] = whole["id"].clone();
+        assert_eq!((status, found), (200, whole));
+        let mut body = asked.clone();
+        body["stream"] = true.into();
+        assert!(server.post(path, &body.to_string()).await.body.contains("from_the_future"));
+        // Callers of the other APIs get what the chat says.
+        for other in [CHAT, "/v1/messages", "/v1/responses"].into_iter().filter(|other| *other != path) {
+            let reply = server.post(other, &asked.to_string()).await;
+            assert!(reply.status == 200 && reply.body.contains("\"chat\""), "{other}: {}", reply.body);
+        }
+        server.stop().await;
+    }
+}

@@ -26,7 +26,8 @@ impl Engine {
     }
 
     /// Sends a task that would fail to the next model of its list that a miner serves. `false`: there is none, and
-    /// nothing has changed. `was_primary`: the tokens of the attempt that failed were streamed, but nobody has seen them.
+    /// nothing has changed. `was_primary`: the tokens of the attempt that failed were streamed, and nobody has seen
+    /// them.
     pub(super) fn reroute(&mut self, gid: Gid, lack: Lack, was_primary: bool, step: &mut Step) -> bool {
         let Some(task) = self.tasks.get(gid) else { return false };
         if task.demand().targets.is_empty() || task.is_ending() || task.is_recheck() || !task.attempts().is_empty() {

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use memchr::memmem;
 use serde_json::json;
 
 use crate::Usage;
-use crate::shape::{Join, Json, Reply};
+use crate::shape::{Join, Json, Reply, last};
 
 /// The words of a server's event.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +21,36 @@ pub enum Heard {
     Foreign,
 }
 
+/// The member of a chunk that holds the server's own event.
+const EVENT: &str = "original_event";
+
+/// The member of a whole answer that holds the server's own.
+const ANSWER: &str = "original_answer";
+
+/// The server's own event in a chunk, for callers of the API that the server speaks.
+pub fn original_event(chunk: &[u8]) -> Option<Json<'_>> {
+    original(chunk, EVENT)
+}
+
+/// The server's own answer in a whole one, or else its last event.
+pub fn original_answer(answer: &[u8]) -> Option<Json<'_>> {
+    original(answer, ANSWER).or_else(|| original(answer, EVENT))
+}
+
+fn original<'a>(json: &'a [u8], name: &str) -> Option<Json<'a>> {
+    // Nearly all chunks have none, which costs no reading of their members.
+    memmem::find(json, name.as_bytes())?;
+    last(std::str::from_utf8(json).ok()?, name)
+}
+
+/// A whole answer of a chat with the server's own beside it.
+pub fn with_original(mut chat: String, answer: &str) -> String {
+    chat.pop();
+    // Writing to a text cannot fail.
+    let _ = write!(chat, r#","{ANSWER}":{answer}}}"#);
+    chat
+}
+
 /// Writes chunks. Texts come as JSON and go out as they came, so that even half of a surrogate pair is kept.
 #[derive(Debug)]
 pub struct Chunks {
@@ -27,13 +58,15 @@ pub struct Chunks {
     head: String,
     begun: bool,
     ready: Vec<String>,
+    /// The chunk with the usage, which comes behind those that are ready.
+    usage: Option<String>,
 }
 
 impl Chunks {
     /// Chunks of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
         let head = format!(r#""object":"chat.completion.chunk","created":{created}"#);
-        Self { head, begun: false, ready: Vec::new() }
+        Self { head, begun: false, ready: Vec::new(), usage: None }
     }
 
     /// Names the answer and its model in all further chunks.
@@ -90,12 +123,27 @@ impl Chunks {
             "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         });
-        self.ready.push(format!(r#"{{{},"choices":[],"usage":{usage}}}"#, self.head));
+        self.usage = Some(format!(r#"{{{},"choices":[],"usage":{usage}}}"#, self.head));
     }
 
     /// The chunks since the last call.
     pub fn take(&mut self) -> Vec<String> {
+        self.ready.extend(self.usage.take());
         std::mem::take(&mut self.ready)
+    }
+
+    /// Puts the server's own event into the first chunk that is ready, or into one of its own.
+    pub fn keep(&mut self, event: &str) {
+        // A chunk stands on one line.
+        let event = event.replace(['\n', '\r'], " ");
+        let member = format!(r#","{EVENT}":{event}}}"#);
+        match self.ready.first_mut() {
+            Some(first) => {
+                first.pop();
+                first.push_str(&member);
+            }
+            None => self.ready.push(format!(r#"{{{},"choices":[]{member}"#, self.head)),
+        }
     }
 
     /// The whole answer that all chunks since the last call make.

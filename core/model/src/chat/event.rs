@@ -11,3 +11,10 @@ pub fn write_event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(&mut *out, data);
     out.extend_from_slice(b"\n\n");
 }
+
+/// Writes one event whose data are JSON on one line.
+pub fn write_raw_event(name: &str, data: &str, out: &mut Vec<u8>) {
+    for part in ["event: ", name, "\ndata: ", data, "\n\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}

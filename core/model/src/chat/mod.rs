@@ -16,10 +16,10 @@ mod said;
 mod tool;
 mod written;
 
-pub use chunk::{Chunks, Heard};
+pub use chunk::{Chunks, Heard, original_answer, original_event, with_original};
 pub use content::{Content, File, ImageUrl, Part};
 pub use either::TextOr;
-pub use event::write_event;
+pub use event::{write_event, write_raw_event};
 pub use fault::{missing, unsupported};
 pub use format::{JsonSchema, ResponseFormat};
 pub use left_out::{LeftOut, is_hosted, not_run};

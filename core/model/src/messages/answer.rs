@@ -1,10 +1,11 @@
 //! A whole answer of the Messages API.
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::stop::StopReason;
-use crate::chat::{Piece, Said, arguments_object};
+use crate::chat::{Piece, Said, arguments_object, original_answer};
 use crate::{Completion, ToolDelta, Usage};
 
 /// The wishes of a request that decide what its answer shows.
@@ -100,6 +101,15 @@ impl From<Usage> for Counts {
             output_tokens: usage.completion_tokens,
         }
     }
+}
+
+/// The message of a server that speaks this API, as it came but for its id; `None`: the answer came from another one.
+pub fn passed(completion: &Completion, id: &str) -> Option<Value> {
+    let message = original_answer(completion.answer.raw.as_deref()?)?;
+    let mut message: Value = serde_json::from_str(message.get()).ok()?;
+    message["content"].as_array()?;
+    message["id"] = id.into();
+    Some(message)
 }
 
 impl<'a> Message<'a> {

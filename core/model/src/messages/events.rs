@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Counts, Message, Wishes, call_id};
 use super::stop::StopReason;
-use crate::chat::{Piece, Said, write_event};
+use crate::chat::{Piece, Said, original_event, write_event, write_raw_event};
+use crate::shape::{Json, last};
 use crate::{Completion, Error, ToolDelta};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Messages API out.
@@ -29,6 +30,10 @@ pub struct Events {
     spoke: bool,
     /// Whether anything else of it is out.
     told: bool,
+    /// The reason and the counts of the server's own message, which wait for the end of the task.
+    held: Vec<u8>,
+    /// Whether the server's own events go out.
+    passes: bool,
     ended: bool,
 }
 
@@ -38,6 +43,9 @@ enum Kind {
     Text,
     Call,
 }
+
+/// The last event.
+const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
 /// A change of a block.
 #[derive(Serialize)]
@@ -78,6 +86,8 @@ impl Events {
             calls: BTreeMap::new(),
             spoke: false,
             told: false,
+            held: Vec::new(),
+            passes: false,
             ended: false,
         }
     }
@@ -89,9 +99,39 @@ impl Events {
 
     /// Writes a piece: its text, and the chunk of the model's server.
     pub fn piece(&mut self, text: &str, raw: Option<&[u8]>, out: &mut Vec<u8>) {
+        if let Some(event) = raw.and_then(original_event) {
+            return self.pass(event.get(), out);
+        }
         self.start(out);
         for piece in self.said.chunk(text, raw) {
             self.take(&piece, out);
+        }
+    }
+
+    /// Writes an event of a server that speaks this API, as it came but for the id of the message.
+    fn pass(&mut self, event: &str, out: &mut Vec<u8>) {
+        self.passes = true;
+        let kind = last(event, "type").map(Json::text).unwrap_or_default();
+        match &*kind {
+            "message_start" => {
+                if let Ok(mut event) = serde_json::from_str::<Value>(event)
+                    && event["message"].is_object()
+                    && !std::mem::replace(&mut self.started, true)
+                {
+                    event["message"]["id"] = self.id.as_str().into();
+                    write_event("message_start", &event, out);
+                }
+            }
+            // The router's own signs of life go out while the server is silent.
+            "ping" => {}
+            "message_delta" => write_raw_event(&kind, event, &mut self.held),
+            // It says nothing more, and the router writes its own.
+            "message_stop" => {}
+            _ => {
+                self.start(out);
+                self.told = true;
+                write_raw_event(&kind, event, out);
+            }
         }
     }
 
@@ -106,7 +146,7 @@ impl Events {
     /// # Errors
     /// `MinerFailed` when a part of the answer is out.
     pub fn restart(&mut self) -> crate::Result<()> {
-        self.said = Said::default();
+        (self.said, self.held, self.passes) = (Said::default(), Vec::new(), false);
         if self.spoke || self.told {
             let words = "the miner was lost after its first words, and a stream of this API cannot begin again";
             return Err(Error::new(crate::ErrorKind::MinerFailed, words));
@@ -117,7 +157,13 @@ impl Events {
     /// Writes the end.
     pub fn end(&mut self, completion: &Completion, out: &mut Vec<u8>) {
         self.start(out);
-        if !self.told {
+        if !self.held.is_empty() {
+            out.append(&mut self.held);
+            out.extend_from_slice(STOP);
+            self.ended = true;
+            return;
+        }
+        if !self.told && !self.passes {
             // The miner gave its answer, or all of it but the text, in one piece.
             let spoke = self.spoke;
             for piece in self.said.answer(&completion.answer) {
@@ -136,7 +182,7 @@ impl Events {
             "usage": Counts::from(completion.answer.usage),
         });
         write_event("message_delta", &delta, out);
-        write_event("message_stop", &json!({"type": "message_stop"}), out);
+        out.extend_from_slice(STOP);
         self.ended = true;
     }
 
@@ -204,7 +250,7 @@ impl Events {
     }
 
     /// The place of the open block of that kind, which begins if another is open.
-    fn block(&mut self, kind: Kind, empty: &serde_json::Value, out: &mut Vec<u8>) -> u64 {
+    fn block(&mut self, kind: Kind, empty: &Value, out: &mut Vec<u8>) -> u64 {
         match self.open {
             Some((index, open)) if open == kind => index,
             _ => {
@@ -214,7 +260,7 @@ impl Events {
         }
     }
 
-    fn begin(&mut self, kind: Kind, empty: &serde_json::Value, out: &mut Vec<u8>) -> u64 {
+    fn begin(&mut self, kind: Kind, empty: &Value, out: &mut Vec<u8>) -> u64 {
         let index = self.blocks;
         self.blocks += 1;
         self.open = Some((index, kind));

@@ -12,7 +12,7 @@ mod request;
 mod returned;
 mod stop;
 
-pub use answer::{Message, Wishes};
+pub use answer::{Message, Wishes, passed};
 pub use events::Events;
 pub use onward::onward;
 pub use request::{MessagesRequest, to_chat, to_count};

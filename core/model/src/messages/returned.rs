@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::stop::StopReason;
 use crate::Usage;
-use crate::chat::{Chunks, Heard};
+use crate::chat::{Chunks, Heard, with_original};
 use crate::shape::{Json, elements, last, members, number};
 
 /// Reads one answer.
@@ -19,6 +19,8 @@ pub struct Returned {
     calls: BTreeMap<u64, Call>,
     /// Whether the usage was told.
     is_counted: bool,
+    /// Whether the server's own words stay beside the chat's.
+    keeps: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,20 @@ struct Counts {
 impl Returned {
     /// The reader of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
-        Self { chunks: Chunks::new(created), counts: Counts::default(), calls: BTreeMap::new(), is_counted: false }
+        Self {
+            chunks: Chunks::new(created),
+            counts: Counts::default(),
+            calls: BTreeMap::new(),
+            is_counted: false,
+            keeps: false,
+        }
+    }
+
+    /// Keeps the server's own words beside the chat's, for a caller of this API.
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.keeps = true;
+        self
     }
 
     /// Reads one event of a stream.
@@ -72,13 +87,21 @@ impl Returned {
             }
             "message_stop" => {
                 self.count();
-                return Heard::Over(self.chunks.take());
+                return Heard::Over(self.taken(json));
             }
             "error" => return Heard::Failed(json.to_owned()),
             // Signs of life, and the words of a newer server.
             _ => {}
         }
-        Heard::Chunks(self.chunks.take())
+        Heard::Chunks(self.taken(json))
+    }
+
+    /// The chunks of an event.
+    fn taken(&mut self, event: &str) -> Vec<String> {
+        if self.keeps {
+            self.chunks.keep(event);
+        }
+        self.chunks.take()
     }
 
     /// The chat's answer that stands for a whole message; `None`: the body is no message.
@@ -86,7 +109,8 @@ impl Returned {
         last(json, "content").filter(|content| content.is_list())?;
         self.message(json);
         self.end(json);
-        Some(self.chunks.whole())
+        let chat = self.chunks.whole();
+        Some(if self.keeps { with_original(chat, json) } else { chat })
     }
 
     /// Takes a message as far as it is.

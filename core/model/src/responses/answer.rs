@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::output::{Item, Status, add};
-use crate::chat::Said;
+use crate::chat::{Said, original_answer};
+use crate::shape::last;
 use crate::{Answer, Error, ErrorKind, FinishReason, Usage};
 
 /// The names and times of a response.
@@ -156,6 +157,16 @@ impl From<Usage> for Counts {
             total_tokens: usage.total_tokens,
         }
     }
+}
+
+/// The response of a server that speaks this API, as it came but for its id; `None`: the answer came from another one.
+pub fn passed(named: &Named, answer: &Answer) -> Option<Value> {
+    let original = original_answer(answer.raw.as_deref()?)?;
+    let response = last(original.get(), "response").unwrap_or(original);
+    let mut response: Value = serde_json::from_str(response.get()).ok()?;
+    response["output"].as_array()?;
+    response["id"] = named.id().into();
+    Some(response)
 }
 
 impl<'a> Resource<'a> {

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::{Named, Resource, cut_by};
+use super::answer::{Named, Resource, cut_by, passed};
 use super::asked::Asked;
 use super::output::{Item, Part, Place, Status, add};
 use super::tools::Kind;
-use crate::chat::{Piece, Said, write_event};
+use crate::chat::{Piece, Said, original_event, write_event};
 use crate::{Answer, Error};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Responses API out.
@@ -32,6 +32,8 @@ pub struct Events {
     spoke: bool,
     /// Whether anything else of it is out.
     told: bool,
+    /// Whether the server's own events go out.
+    passes: bool,
     ended: bool,
 }
 
@@ -68,6 +70,7 @@ impl Events {
             started: false,
             spoke: false,
             told: false,
+            passes: false,
             ended: false,
         }
     }
@@ -90,10 +93,33 @@ impl Events {
         if self.whole {
             return;
         }
+        if let Some(event) = raw.and_then(original_event) {
+            return self.pass(event.get(), out);
+        }
         self.start(out);
         for piece in self.said.chunk(text, raw) {
             self.take(&piece, out);
         }
+    }
+
+    /// Writes an event of a server that speaks this API, as it came but for the id of the response and its number. The
+    /// last event waits for the end of the task.
+    fn pass(&mut self, event: &str, out: &mut Vec<u8>) {
+        self.passes = true;
+        let Ok(mut event) = serde_json::from_str::<Value>(event) else { return };
+        let kind = event["type"].as_str().unwrap_or_default().to_owned();
+        match kind.as_str() {
+            "response.created" | "response.in_progress" | "response.queued" => {
+                self.started = true;
+                event["response"]["id"] = self.named.id().into();
+            }
+            "response.completed" | "response.incomplete" => return,
+            _ => {
+                self.start(out);
+                self.told = true;
+            }
+        }
+        self.event(&kind, event, out);
     }
 
     /// All pieces before are void. A reader that resumes then gets the end alone, because the numbers that it has do not
@@ -109,13 +135,23 @@ impl Events {
             return Err(Error::new(crate::ErrorKind::MinerFailed, words));
         }
         (self.said, self.items, self.open) = (Said::default(), Vec::new(), Vec::new());
+        self.passes = false;
         Ok(())
     }
 
     /// Writes the end.
     pub fn end(&mut self, answer: &Answer, ended_at: Option<u64>, out: &mut Vec<u8>) {
         self.start(out);
-        if !self.told {
+        if let Some(response) = passed(&self.named, answer) {
+            return self.end_passed(response, out);
+        }
+        if self.passes {
+            // The server's own end did not come.
+            for piece in Said::default().answer(answer) {
+                let asked = &self.asked;
+                add(&mut self.items, &piece, |name| asked.called(name));
+            }
+        } else if !self.told {
             // The miner gave its answer, or all of it but the text, in one piece.
             let spoke = self.spoke;
             for piece in self.said.answer(answer) {
@@ -131,6 +167,16 @@ impl Events {
         response.end(&self.named, &self.asked, &self.items, answer, ended_at);
         let name = if cut.is_some() { "response.incomplete" } else { "response.completed" };
         snapshot(name, number, &response, out);
+        self.done(last, out);
+    }
+
+    /// Writes the end of a server's own response.
+    fn end_passed(&mut self, response: Value, out: &mut Vec<u8>) {
+        let name = if response["status"] == "incomplete" { "response.incomplete" } else { "response.completed" };
+        let (last, number) = self.last();
+        if let Some(number) = number {
+            write_event(name, &json!({"type": name, "sequence_number": number, "response": response}), out);
+        }
         self.done(last, out);
     }
 

@@ -14,7 +14,7 @@ mod request;
 mod returned;
 mod tools;
 
-pub use answer::{Ended, Named, Resource};
+pub use answer::{Ended, Named, Resource, passed};
 pub use asked::Asked;
 pub use events::Events;
 pub use onward::onward;

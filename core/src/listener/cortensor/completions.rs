@@ -253,6 +253,7 @@ pub(in crate::listener) async fn enter(
         trace: intake::trace(head),
         route: Some(route),
         responses: None,
+        original: None,
     })?;
     let form = match checked.request() {
         _ if later => Form::Later,

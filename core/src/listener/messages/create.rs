@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::schema::MessagesBody;
 use super::stream::MessageStream;
+use crate::config::UpstreamApi;
 use crate::listener::auth::Caller;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{AnthropicFailures, ServerSentEvent, TaskHeaders};
@@ -15,7 +16,7 @@ use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, intake, openai, request_id, sse};
 use crate::model::Scope;
-use crate::model::messages::{Events, Message, MessagesRequest, Wishes, to_chat};
+use crate::model::messages::{Events, Message, MessagesRequest, Wishes, passed, to_chat};
 use crate::{Result, Submission};
 
 /// The route, as spans and idempotency keys name it.
@@ -24,9 +25,10 @@ const ROUTE: &str = "/v1/messages";
 /// The next message of a conversation, in Anthropic's form
 ///
 /// With `stream`, the answer is a stream of events from `message_start` to `message_stop`. A failure after the first
-/// event is an event `error`. Members that only Anthropic's own servers know, such as `cache_control`, have no effect.
-/// Members that this route does not know pass through to the miner. The header `X-Cortensor-Left-Out-Tools` of an
-/// answer names the tools that the model was not offered.
+/// event is an event `error`. An upstream that speaks this API gets the body as it is, and its answer comes back as it is.
+/// Other miners get a chat: members that only Anthropic's own servers know, such as `cache_control`, have no effect there,
+/// and members that this route does not know pass through. The header `X-Cortensor-Left-Out-Tools` of an answer names the
+/// tools that a model behind a chat is not offered.
 #[utoipa::path(
     post,
     path = "/v1/messages",
@@ -77,9 +79,12 @@ async fn take_in(
     caller.may(Scope::Submit).map_err(failed)?;
     let body = body::read(state, Family::Anthropic, head, body).await?;
     let MessagesRequest { chat, wishes, left_out } = to_chat(&body).map_err(failed)?;
+    let original = state.router.original(UpstreamApi::Anthropic, &body);
     drop(body);
     let form = Form { stream: chat.stream, wishes, left_out };
-    let checked = openai::checked(state, caller, head, chat, ROUTE).map_err(failed)?;
+    let mut intake = openai::intake_of(state, caller, head, chat, ROUTE).map_err(failed)?;
+    intake.original = original;
+    let checked = state.router.check(intake).map_err(failed)?;
     let submission = state.router.enter(checked).await.map_err(failed)?;
     Ok((submission, form))
 }
@@ -90,9 +95,14 @@ async fn respond(state: &AppState, submission: Submission, form: Form) -> Result
         return stream(state, submission, form.wishes, id).await;
     }
     let completion = submission.shared_result().await?;
-    let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
-    let message = Message::of(&completion, &id, model, &form.wishes);
-    let mut response = reply::bytes(StatusCode::OK, serde_json::to_vec(&message).map_err(crate::Error::internal)?);
+    let body = match passed(&completion, &id) {
+        Some(message) => serde_json::to_vec(&message),
+        None => {
+            let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
+            serde_json::to_vec(&Message::of(&completion, &id, model, &form.wishes))
+        }
+    };
+    let mut response = reply::bytes(StatusCode::OK, body.map_err(crate::Error::internal)?);
     openai::Named::from(&submission).tell(response.headers_mut());
     Ok(response)
 }

@@ -28,8 +28,7 @@ pub(in crate::listener) use chunk::ChunkWriter;
 #[cfg(feature = "embed")]
 pub(crate) use counts::EmbeddingCounts;
 pub(in crate::listener) use run::{
-    Answer, Named, Reading, chat as answer_chat, checked, intake_of, may_submit, parse, perform, refused, route_of,
-    submit,
+    Answer, Named, Reading, chat as answer_chat, intake_of, may_submit, parse, perform, refused, route_of, submit,
 };
 
 use crate::listener::state::AppState;

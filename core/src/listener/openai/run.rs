@@ -202,23 +202,9 @@ async fn enter(
     request: TaskRequest,
 ) -> Result<(Submission, Reading)> {
     let way = route_of(request.kind);
-    let checked = checked(state, caller, head, request, way)?;
+    let checked = state.router.check(intake_of(state, caller, head, request, way)?)?;
     let reading = Reading::of(&checked)?;
     Ok((state.router.enter(checked).await?, reading))
-}
-
-/// Checks a request that came by that route under `/v1`, and finds its session.
-///
-/// # Errors
-/// `InvalidArgument` names the field or the header; `NotFound` names the session.
-pub(in crate::listener) fn checked(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    request: TaskRequest,
-    way: &'static str,
-) -> Result<Checked> {
-    state.router.check(intake_of(state, caller, head, request, way)?)
 }
 
 /// A request that came by that route under `/v1`, with what its headers say.
@@ -246,6 +232,7 @@ pub(in crate::listener) fn intake_of<'a>(
         trace: intake::trace(head),
         route: Some(way),
         responses: None,
+        original: None,
         request,
     })
 }

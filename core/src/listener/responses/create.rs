@@ -5,11 +5,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::found::{self, Found};
 use super::schema::ResponsesBody;
 use super::stream;
+use crate::config::UpstreamApi;
 use crate::listener::auth::Caller;
 use crate::listener::marks::{Marked, Marks};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
@@ -17,7 +19,7 @@ use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, intake, openai, request_id};
 use crate::model::chat::{Content, Message, Piece, Role, Said, into_raw};
-use crate::model::responses::{Asked, Ended, Named, Resource, ResponsesRequest, to_chat};
+use crate::model::responses::{Asked, Ended, Named, Resource, ResponsesRequest, passed, to_chat};
 use crate::model::{Answer, Function, Scope, ToolCall};
 use crate::router::Wish;
 use crate::{Error, Result, Submission};
@@ -81,8 +83,11 @@ async fn take_in(
     caller.may(Scope::Submit).map_err(failed)?;
     let body = body::read(state, Family::OpenAi, head, body).await?;
     let request = to_chat(&body).map_err(failed)?;
+    // A server of this API does not know the router's responses.
+    let is_continued = request.asked.previous_response_id.is_some();
+    let original = state.router.original(UpstreamApi::Responses, &body).filter(|_| !is_continued);
     drop(body);
-    enter(state, caller, head, request).await.map_err(failed)
+    enter(state, caller, head, request, original).await.map_err(failed)
 }
 
 async fn enter(
@@ -90,6 +95,7 @@ async fn enter(
     caller: &Caller,
     head: Marked<'_>,
     request: ResponsesRequest,
+    original: Option<Box<RawValue>>,
 ) -> Result<(Submission, Form)> {
     let ResponsesRequest { mut chat, messages, asked, left_out } = request;
     let before = match &asked.previous_response_id {
@@ -108,7 +114,7 @@ async fn enter(
         // A conversation stays in its session.
         intake.session = Wish::Exactly(before.submission.session_id());
     }
-    intake.responses = Some(kept);
+    (intake.responses, intake.original) = (Some(kept), original);
     intake.detach = form.asked.background;
     // The caller learns the id of the task at once, or with the first event.
     intake.waits &= !form.asked.background;
@@ -170,7 +176,21 @@ async fn respond(state: &AppState, submission: Submission, form: Form) -> Result
         named.model.clone_from(model);
     }
     let ended_at = submission.state().ended_at.map(crate::model::Timestamp::as_secs);
-    resource(&submission, &Resource::of(&named, &form.asked, Ended::Answered(&completion.answer), ended_at))
+    answered(&submission, &named, &form.asked, &completion.answer, ended_at)
+}
+
+/// A response that has its answer, as the body of an answer.
+pub(super) fn answered(
+    submission: &Submission,
+    named: &Named,
+    asked: &Asked,
+    answer: &Answer,
+    ended_at: Option<u64>,
+) -> Result<Response> {
+    match passed(named, answer) {
+        Some(response) => resource(submission, &response),
+        None => resource(submission, &Resource::of(named, asked, Ended::Answered(answer), ended_at)),
+    }
 }
 
 /// The names of the response that a task is.
@@ -183,7 +203,7 @@ pub(super) fn named(submission: &Submission) -> Named {
 }
 
 /// A response as the body of an answer.
-pub(super) fn resource(submission: &Submission, resource: &Resource<'_>) -> Result<Response> {
+pub(super) fn resource(submission: &Submission, resource: &impl Serialize) -> Result<Response> {
     let body = serde_json::to_vec(resource).map_err(Error::internal)?;
     let mut response = reply::bytes(StatusCode::OK, body);
     openai::Named::from(submission).tell(response.headers_mut());

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::create::{failed, named, resource};
+use super::create::{answered, failed, named, resource};
 use super::found::{Found, find};
 use super::schema::{Deleted, InputItems, InputQuery, ResponsePath, ShowQuery};
 use super::stream;
@@ -150,7 +150,7 @@ async fn show_whole(found: &Found) -> Result<Response> {
             if let Some(model) = &completion.answer.model {
                 named.model.clone_from(model);
             }
-            resource(submission, &Resource::of(&named, asked, Ended::Answered(&completion.answer), ended_at))
+            answered(submission, &named, asked, &completion.answer, ended_at)
         }
         Err(_) if task.outcome == Some(Outcome::Cancelled) => {
             resource(submission, &Resource::of(&named, asked, Ended::Cancelled, ended_at))

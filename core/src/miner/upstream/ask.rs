@@ -69,7 +69,12 @@ impl Route {
 
 /// The parameters of a request that go to a server.
 pub(super) fn forwarded(request: &TaskRequest) -> impl Iterator<Item = (&str, &RawValue)> {
-    request.params().others().filter(|(key, _)| !OWN_FIELDS.contains(key))
+    request.params().others().filter(|(key, _)| !is_own(key))
+}
+
+/// Whether only a router understands that field.
+pub(super) fn is_own(name: &str) -> bool {
+    OWN_FIELDS.contains(&name)
 }
 
 /// The fields that the router adds on its own, which strict hosts refuse.

@@ -19,9 +19,10 @@ use super::head::Head;
 use super::link::{BodyError, Link, Part};
 use super::pool::SendError;
 use super::request::Outgoing;
-use super::speech::{self, Speech};
+use super::speech::{Speech, Tongue};
 use super::sse::{self, Event, SseReader};
 use super::{Shared, passed, refusal, upstream_name};
+use crate::config::UpstreamApi;
 use crate::miner::{Chunk, Emit, FailClass, Failure, Job, JobInfo, Turn};
 use crate::model::chat::Written;
 use crate::model::shape::{Json, Outlined, Reply, Words, split, utf8};
@@ -76,14 +77,16 @@ async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure> {
     let default_model = if asked.is_none() { shared.default_model.read().clone() } else { None };
     let model = asked.map(|model| upstream_name(&shared.config, model)).or(default_model.as_deref());
     let partial = job.info().partial.as_deref();
-    let said = speech::said(&shared.config, &shared.name, job, model)?;
+    let tongue = Tongue::of(&shared.config, job);
+    let said = tongue.map(|tongue| tongue.said(&shared.config, &shared.name, job, model)).transpose()?;
+    let said = tongue.map(|tongue| tongue.api).zip(said.as_ref());
     let mut own = match said {
         None => shared.refused_fields.allowed(shared.config.stream_usage),
         Some(_) => OwnFields::default(),
     };
     let mut refused_before = false;
     let (link, head) = loop {
-        let asked = asked_for(shared, job, model, own, said.as_ref());
+        let asked = asked_for(shared, job, model, own, said);
         let sent = shared.pool.send(asked, &|| job.may_try_again()).await;
         let (link, head) = sent.map_err(|e| unanswered(shared, e))?;
         job.alive();
@@ -114,7 +117,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure> {
             return Ok((cut(shared, job, route, &body)?, None));
         }
         let read = if route == Route::Embeddings { embedded } else { unary };
-        let answer = read_body(&shared.name, as_a_chat(shared, body), read)?;
+        let answer = read_body(&shared.name, as_a_chat(shared, job, body), read)?;
         match &answer.raw {
             Some(raw) if job.stream() && route != Route::Embeddings => {
                 let pieced = in_pieces(shared, job, raw).await?;
@@ -125,15 +128,24 @@ async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure> {
     }
 }
 
-/// The request of a job, with the headers of the trace context that it belongs to. `said`: its body, if the upstream
-/// speaks another API than OpenAI's.
-fn asked_for(shared: &Shared, job: &Job, model: Option<&str>, own: OwnFields, said: Option<&Written>) -> Outgoing {
+/// The request of a job, with the headers of the trace context that it belongs to. `said`: its body in another API than
+/// OpenAI's.
+fn asked_for(
+    shared: &Shared,
+    job: &Job,
+    model: Option<&str>,
+    own: OwnFields,
+    said: Option<(UpstreamApi, &Written)>,
+) -> Outgoing {
     let (request, info) = (job.request(), job.info());
     let lines = context(info);
-    let head = Route::of(request).head(shared.pool.endpoint());
+    let head = match said {
+        None => Route::of(request).head(shared.pool.endpoint()),
+        Some((api, _)) => shared.pool.endpoint().chat_of(api),
+    };
     Outgoing::post(head, &lines, ask::size(request), |bytes| match said {
         None => ask::write(bytes, request, model, job.stream(), info.partial.as_deref(), own),
-        Some(said) => said.write(bytes),
+        Some((_, said)) => said.write(bytes),
     })
 }
 
@@ -151,7 +163,7 @@ fn wish(shared: &Shared, job: &Job) -> Wish {
         most: shared.max_output,
         usage: ask::wants_usage(request),
         several: ["n", "prompt"].iter().any(|name| request.extra(name).is_some()),
-        whole: !job.stream(),
+        whole: !job.stream() || Tongue::of(&shared.config, job).is_some_and(Tongue::passes),
     }
 }
 
@@ -161,7 +173,8 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
     if route == Route::Embeddings {
         return Err(too_large());
     }
-    let answer = read_body(&shared.name, as_a_chat(shared, closed(body).into()), unary).map_err(|_| too_large())?;
+    let answer =
+        read_body(&shared.name, as_a_chat(shared, job, closed(body).into()), unary).map_err(|_| too_large())?;
     let mut answer = answer.finish_reason(FinishReason::Length).raw(None);
     if job.stream() && job.emit(String::from(std::mem::take(&mut answer.text))) == Emit::Cancelled {
         return Err(cancelled_failure());
@@ -170,8 +183,8 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
 }
 
 /// The body of an answer in the words of a chat.
-fn as_a_chat(shared: &Shared, body: Bytes) -> Bytes {
-    match Speech::of(&shared.config) {
+fn as_a_chat(shared: &Shared, job: &Job, body: Bytes) -> Bytes {
+    match Speech::of(&shared.config, job) {
         None => body,
         Some(speech) => speech.whole(body),
     }
@@ -224,7 +237,7 @@ async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<Served, 
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
     let mut assembly = Assembly::new(wish(shared, job));
-    let mut speech = Speech::of(&shared.config);
+    let mut speech = Speech::of(&shared.config, job);
     let mut end = None;
     let mut turn = Turn::default();
     loop {

@@ -19,9 +19,10 @@ const ACCEPT: &str = "accept: application/json, text/event-stream";
 pub(super) struct Endpoint {
     /// The scheme and authority to which the connector connects.
     pub(super) origin: Uri,
-    /// The heads of requests with a body, without the length of the body. A chat goes to the route of the API that the
-    /// upstream speaks.
+    /// The heads of requests with a body, without the length of the body.
     pub(super) chat: Box<[u8]>,
+    messages: Box<[u8]>,
+    responses: Box<[u8]>,
     pub(super) completions: Box<[u8]>,
     pub(super) embeddings: Box<[u8]>,
     pub(super) models: Uri,
@@ -62,11 +63,6 @@ impl Endpoint {
             let url = shown_url(&config.url);
             return Err(Error::invalid("upstream.api_key", format!("the key of {url} holds bytes no header may hold")));
         }
-        let chat = match config.api {
-            UpstreamApi::OpenAi => "/chat/completions",
-            UpstreamApi::Anthropic => "/messages",
-            UpstreamApi::Responses => "/responses",
-        };
         let key = match (key, config.api) {
             (key, UpstreamApi::Anthropic) => {
                 let key = key.map(|key| format!("x-api-key: {key}\r\n")).unwrap_or_default();
@@ -87,7 +83,13 @@ impl Endpoint {
         };
         Ok(Self {
             origin: format!("{scheme}://{authority}").parse().map_err(|e| wrong(&format!("is no URL: {e}")))?,
-            chat: post(chat)?,
+            chat: post("/chat/completions")?,
+            messages: if config.api == UpstreamApi::Anthropic {
+                post("/messages")?
+            } else {
+                [&*post("/messages")?, format!("anthropic-version: {ANTHROPIC_VERSION}\r\n").as_bytes()].concat().into()
+            },
+            responses: post("/responses")?,
             completions: post("/completions")?,
             embeddings: post("/embeddings")?,
             models: at("/models")?,
@@ -102,6 +104,15 @@ impl Endpoint {
     pub(super) fn passed(&self, path: &str) -> Vec<u8> {
         let lines = self.lines.replace(ACCEPT, "accept: */*");
         format!("POST {}{path}{} HTTP/1.1\r\n{lines}", self.root, self.query).into_bytes()
+    }
+
+    /// The head of a request for a chat in the words of that API.
+    pub(super) fn chat_of(&self, api: UpstreamApi) -> &[u8] {
+        match api {
+            UpstreamApi::OpenAi => &self.chat,
+            UpstreamApi::Anthropic => &self.messages,
+            UpstreamApi::Responses => &self.responses,
+        }
     }
 
     /// A request for a page.

@@ -1,6 +1,6 @@
 //! The words of an upstream that speaks another API than OpenAI's chats: a job goes out as a request of that API, and
 //! what comes back is read as the chat's answer that it stands for. The readers behind see chunks and answers of a chat
-//! alone.
+//! alone. A caller of that same API is served with its own body, and the upstream's own words go back beside the chat's.
 
 use bytes::Bytes;
 
@@ -11,9 +11,9 @@ use super::refusal;
 use super::sse::Event;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::{Failure, Job};
-use crate::model::chat::{Heard, Request, Written};
-use crate::model::shape::utf8;
-use crate::model::{Timestamp, messages, responses};
+use crate::model::chat::{Heard, Members, Request, Written};
+use crate::model::shape::{Json, last, utf8};
+use crate::model::{FIELDS, Goes, Timestamp, from_json, messages, responses};
 use crate::{Error, Result};
 
 /// The reader of one answer.
@@ -29,23 +29,85 @@ enum Returned {
     Response(responses::Returned),
 }
 
-/// The body of a job in the words of the upstream's API; `None`: it speaks OpenAI's.
-///
-/// # Errors
-/// The failure of a job that the API has no words for.
-pub(super) fn said(
-    config: &UpstreamConfig,
-    name: &str,
-    job: &Job,
-    model: Option<&str>,
-) -> Result<Option<Written>, Failure> {
-    if config.api == UpstreamApi::OpenAi {
-        return Ok(None);
-    }
-    body(config, job, model).map(Some).map_err(|error| refusal::unsayable(name, &error))
+/// The API in which a job is put to an upstream, other than OpenAI's chats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tongue<'a> {
+    pub(super) api: UpstreamApi,
+    /// The body that the caller of that API gave.
+    original: Option<&'a str>,
 }
 
-fn body(config: &UpstreamConfig, job: &Job, model: Option<&str>) -> Result<Written> {
+impl<'a> Tongue<'a> {
+    /// The API for a job at an upstream; `None`: OpenAI's chats.
+    pub(super) fn of(config: &UpstreamConfig, job: &'a Job) -> Option<Self> {
+        if config.api == UpstreamApi::OpenAi && config.also.is_empty() {
+            return None;
+        }
+        // Only a chat can say that an answer goes on.
+        let kept = job.request().original.as_deref().filter(|_| job.info().partial.is_none());
+        let original = |api: UpstreamApi| last(kept?.get(), api.route()).map(Json::get);
+        if config.api != UpstreamApi::OpenAi {
+            return Some(Self { api: config.api, original: original(config.api) });
+        }
+        let also = config.also.iter().filter_map(|api| Some(Self { api: *api, original: Some(original(*api)?) }));
+        also.into_iter().next()
+    }
+
+    /// Whether the caller reads the upstream's own words.
+    pub(super) fn passes(self) -> bool {
+        self.original.is_some()
+    }
+
+    /// The body of a job.
+    ///
+    /// # Errors
+    /// The failure of a job that the API has no words for.
+    pub(super) fn said(
+        self,
+        config: &UpstreamConfig,
+        name: &str,
+        job: &Job,
+        model: Option<&str>,
+    ) -> Result<Written, Failure> {
+        let body = match self.original {
+            Some(original) => passed(self.api, job, model, original),
+            None => translated(self.api, config.default_max_tokens, job, model),
+        };
+        body.map_err(|error| refusal::unsayable(name, &error))
+    }
+}
+
+/// Members of an original body that the router sets itself, or that only a router understands.
+fn is_the_routers(name: &str) -> bool {
+    let of_the_table = FIELDS.iter().any(|field| field.name == name && field.goes == Goes::Router);
+    matches!(name, "model" | "stream" | "background") || of_the_table || ask::is_own(name)
+}
+
+/// The caller's own body, for the model and in the way that the job wants.
+fn passed(api: UpstreamApi, job: &Job, model: Option<&str>, original: &str) -> Result<Written> {
+    let mut body = Written::default();
+    if let Some(model) = model {
+        body.set("model", model)?;
+    }
+    let Members(members) = from_json("body", original.as_bytes())?;
+    for (name, value) in members {
+        if !is_the_routers(&name) {
+            body.set_raw(&name, value);
+        }
+    }
+    let limit = if api == UpstreamApi::Anthropic { "max_tokens" } else { "max_output_tokens" };
+    // The configuration may have lowered it.
+    if let Some(most) = job.request().token_limit() {
+        body.set(limit, &most)?;
+    }
+    if job.stream() {
+        body.set("stream", &true)?;
+    }
+    Ok(body)
+}
+
+/// The chat in the words of the API.
+fn translated(api: UpstreamApi, most_tokens: u64, job: &Job, model: Option<&str>) -> Result<Written> {
     let request = job.request();
     match Route::of(request) {
         Route::Chat => {}
@@ -58,22 +120,27 @@ fn body(config: &UpstreamConfig, job: &Job, model: Option<&str>) -> Result<Writt
         }
     }
     let chat = Request::of(request, ask::forwarded(request), job.info().partial.as_deref())?;
-    match config.api {
+    match api {
         UpstreamApi::Responses => responses::onward(chat, model, job.stream()),
-        UpstreamApi::Anthropic | UpstreamApi::OpenAi => {
-            messages::onward(chat, model, job.stream(), config.default_max_tokens)
-        }
+        UpstreamApi::Anthropic | UpstreamApi::OpenAi => messages::onward(chat, model, job.stream(), most_tokens),
     }
 }
 
 impl Speech {
-    /// The reader for an upstream; `None`: it speaks OpenAI's API, which needs none.
-    pub(super) fn of(config: &UpstreamConfig) -> Option<Self> {
-        let created = || Timestamp::wall_clock().as_secs();
-        let returned = match config.api {
+    /// The reader for an upstream's answer to a job; `None`: the answer is a chat's.
+    pub(super) fn of(config: &UpstreamConfig, job: &Job) -> Option<Self> {
+        let tongue = Tongue::of(config, job)?;
+        let created = Timestamp::wall_clock().as_secs();
+        let returned = match tongue.api {
             UpstreamApi::OpenAi => return None,
-            UpstreamApi::Anthropic => Returned::Message(messages::Returned::new(created())),
-            UpstreamApi::Responses => Returned::Response(responses::Returned::new(created())),
+            UpstreamApi::Anthropic => {
+                let returned = messages::Returned::new(created);
+                Returned::Message(if tongue.passes() { returned.keeping() } else { returned })
+            }
+            UpstreamApi::Responses => {
+                let returned = responses::Returned::new(created);
+                Returned::Response(if tongue.passes() { returned.keeping() } else { returned })
+            }
         };
         Some(Self { returned, is_over: false })
     }

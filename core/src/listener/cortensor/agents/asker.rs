@@ -54,6 +54,7 @@ impl<'a> Asker<'a> {
             trace: self.trace.clone(),
             route: Some(self.route),
             responses: None,
+            original: None,
         }
     }
 }
