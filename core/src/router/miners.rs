@@ -245,6 +245,7 @@ impl Shared {
                 only_model: only_of(&spec.models),
                 spec,
                 miner,
+                upstream: None,
                 connected_at: now,
                 last_seen: now,
                 up: entrance.up,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::figures::OfMiner;
 use crate::engine::{BreakerState, MinerKey, MinerView};
-use crate::miner::Miner;
+use crate::miner::{Miner, UpstreamMiner};
 use crate::model::{MinerKind, MinerSpec, SharedText, Timestamp, meant};
 
 /// A miner that was added.
@@ -21,6 +21,8 @@ pub(super) struct MinerSlot {
     /// The miner's address, which its attempts share.
     pub(super) address: SharedText,
     pub(super) miner: Arc<dyn Miner>,
+    /// The same miner, if it is an upstream.
+    pub(super) upstream: Option<Arc<UpstreamMiner>>,
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) up: bool,

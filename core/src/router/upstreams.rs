@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::value::RawValue;
 
 use super::shared::{Router, Shared};
-use super::slot::Entrance;
+use super::slot::{Entrance, MinerSlot};
 use crate::Result;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::UpstreamMiner;
-use crate::model::{CONTINUE, MinerKind, MinerSpec};
+use crate::model::{CONTINUE, MinerKind, MinerSpec, TaskRequest, meant};
 
 pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
     config.validate(0)?;
@@ -29,6 +29,9 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
     let miner = UpstreamMiner::new_in(config, &shared.config.limits, shared.network.clone())?;
     // Until the first probe has ended, tasks wait for the upstream instead of failing.
     let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
+    if let Some(slot) = shared.core.lock().miners.get_mut(&handle.key) {
+        slot.upstream = Some(miner.clone());
+    }
     let credits = handle.clone();
     miner.on_credits(Box::new(move |now| credits.set_credits(now)));
     let stop = shared.stop.clone();
@@ -79,5 +82,26 @@ impl Router {
         }
         let body = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
         RawValue::from_string(format!(r#"{{"{}":{}}}"#, api.route(), body.trim())).ok()
+    }
+
+    /// The tokens of a body of the Messages API, which the chat stands for, by the tokenizer of an upstream that serves
+    /// its model; `None`: no such upstream counts them.
+    #[cfg(feature = "listener")]
+    pub(crate) async fn count_tokens(&self, chat: &TaskRequest, body: &[u8]) -> Option<u64> {
+        let asked = chat.model.as_deref().map(|model| self.shared.aliases.first(model));
+        let upstreams: Vec<_> = {
+            let core = self.shared.core.lock();
+            let serves =
+                |slot: &&MinerSlot| slot.up && asked.is_none_or(|model| meant(&slot.spec.models, model).is_some());
+            core.miners.values().filter(serves).filter_map(|slot| slot.upstream.clone()).collect()
+        };
+        let mut named = chat.clone();
+        named.model = asked.map(str::to_owned);
+        for upstream in upstreams {
+            if let Some(count) = upstream.count_tokens(&named, body).await {
+                return Some(count);
+            }
+        }
+        None
     }
 }

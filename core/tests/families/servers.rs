@@ -398,3 +398,33 @@ async fn a_server_of_chats_that_also_has_an_api_serves_its_callers_in_their_own_
         server.stop().await;
     }
 }
+
+#[tokio::test]
+async fn tokens_are_counted_by_the_server_where_it_can() {
+    let asked =
+        json!({"model": "up-model", "max_tokens": 9, "timeout": 3, "messages": [{"role": "user", "content": "a b"}]});
+    for (api, path, answer) in [
+        (UpstreamApi::Anthropic, "/v1/messages/count_tokens", r#"{"input_tokens":41}"#),
+        (UpstreamApi::OpenAi, "/tokenize", r#"{"count":41,"tokens":[]}"#),
+        (UpstreamApi::OpenAi, "/tokenize", "[1]"),
+        (UpstreamApi::OpenAi, "", ""),
+    ] {
+        let upstream = Upstream::new(move |asked, body| {
+            let body: Value = serde_json::from_str(body).unwrap();
+            assert!(body.get("timeout").is_none() && body["messages"].is_array());
+            if asked == path { Say::Json(200, answer.to_owned()) } else { Say::Json(404, "{}".to_owned()) }
+        })
+        .await;
+        let server = before(&[(&upstream, api)]).await;
+        server.miner(|miner| miner.active).await;
+        for _ in 0..2 {
+            let reply = server.post("/v1/messages/count_tokens", &asked.to_string()).await;
+            let is_counted = answer.contains("41");
+            assert_eq!(reply.header("x-cortensor-estimate"), (!is_counted).then_some("true"), "{path} {answer}");
+            assert_eq!(reply.json()["input_tokens"] == 41, is_counted, "{}", reply.body);
+        }
+        // A server without such a route is asked once.
+        assert_eq!(upstream.bodies().len(), if path.is_empty() { 1 } else { 2 });
+        server.stop().await;
+    }
+}

@@ -23,6 +23,10 @@ pub(super) struct Endpoint {
     pub(super) chat: Box<[u8]>,
     messages: Box<[u8]>,
     responses: Box<[u8]>,
+    /// The route of the Messages API that counts tokens.
+    pub(super) count: Box<[u8]>,
+    /// The tokenizer of llama.cpp and vLLM, which is not below `/v1`.
+    pub(super) tokenize: Box<[u8]>,
     pub(super) completions: Box<[u8]>,
     pub(super) embeddings: Box<[u8]>,
     pub(super) models: Uri,
@@ -77,18 +81,21 @@ impl Endpoint {
             "host: {authority}\r\nuser-agent: {AGENT}\r\n{ACCEPT}\r\n\
              accept-encoding: identity\r\n{key}"
         );
-        let post = |path: &str| -> Result<Box<[u8]>> {
-            let path = at(path)?;
-            Ok(format!("POST {path} HTTP/1.1\r\n{lines}content-type: application/json\r\n").into_bytes().into())
+        let head = |path: &Uri| -> Box<[u8]> {
+            format!("POST {path} HTTP/1.1\r\n{lines}content-type: application/json\r\n").into_bytes().into()
+        };
+        let post = |path: &str| -> Result<Box<[u8]>> { Ok(head(&at(path)?)) };
+        let of_messages = |path: &str| -> Result<Box<[u8]>> {
+            let head = post(path)?;
+            let version = format!("anthropic-version: {ANTHROPIC_VERSION}\r\n");
+            Ok(if config.api == UpstreamApi::Anthropic { head } else { [&head, version.as_bytes()].concat().into() })
         };
         Ok(Self {
             origin: format!("{scheme}://{authority}").parse().map_err(|e| wrong(&format!("is no URL: {e}")))?,
             chat: post("/chat/completions")?,
-            messages: if config.api == UpstreamApi::Anthropic {
-                post("/messages")?
-            } else {
-                [&*post("/messages")?, format!("anthropic-version: {ANTHROPIC_VERSION}\r\n").as_bytes()].concat().into()
-            },
+            messages: of_messages("/messages")?,
+            count: of_messages("/messages/count_tokens")?,
+            tokenize: head(&Uri::from_static("/tokenize")),
             responses: post("/responses")?,
             completions: post("/completions")?,
             embeddings: post("/embeddings")?,

@@ -28,6 +28,7 @@ mod body;
 mod call;
 mod chain;
 mod complaint;
+mod count;
 mod credit;
 mod cut;
 mod dial;
@@ -99,6 +100,8 @@ pub(super) struct Shared {
     refused_fields: RefusedFields,
     /// The routes that the upstream lacks.
     lacking: Lacking,
+    /// Whether the upstream has no route that counts tokens.
+    counts_nothing: AtomicBool,
     /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
@@ -141,6 +144,7 @@ impl UpstreamMiner {
                 throttled: AtomicBool::new(false),
                 refused_fields: RefusedFields::default(),
                 lacking: Lacking::default(),
+                counts_nothing: AtomicBool::new(false),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
                 secret: config.key().map(|key| key.trim().to_owned()).filter(|key| key.len() >= SECRET_BYTES),

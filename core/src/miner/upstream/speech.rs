@@ -78,7 +78,7 @@ impl<'a> Tongue<'a> {
 }
 
 /// Members of an original body that the router sets itself, or that only a router understands.
-fn is_the_routers(name: &str) -> bool {
+pub(super) fn is_the_routers(name: &str) -> bool {
     let of_the_table = FIELDS.iter().any(|field| field.name == name && field.goes == Goes::Router);
     matches!(name, "model" | "stream" | "background") || of_the_table || ask::is_own(name)
 }
