@@ -38,6 +38,8 @@ export interface RouterConfig {
   prices?: PricesOptions;
   /** Cortensor's routes for agents: delegate, validate and factcheck. */
   agents?: AgentsOptions;
+  /** Names of models that stand for several models, which are tried in their order. */
+  model?: ModelOptions[];
   /** Model servers that the router calls. */
   upstream?: UpstreamOptions[];
 }
@@ -444,12 +446,32 @@ export interface AgentsOptions {
   validateSessions5?: number[];
 }
 
+/** Names of models that stand for several models, which are tried in their order. */
+export interface ModelOptions {
+  /** The name that clients ask for. The models have it in their list. */
+  name: string;
+  /** The models that answer, in this order: a task goes to the next one when it gets no answer from the one before, as long as no token of an answer was seen. A model is its name, or a table. It may be another such name. */
+  targets: (string | ModelTargetOptions)[];
+}
+
+/** The models that answer, in this order: a task goes to the next one when it gets no answer from the one before, as long as no token of an answer was seen. A model is its name, or a table. It may be another such name. */
+export interface ModelTargetOptions {
+  /** The model's name. */
+  model: string;
+  /** Its share of the tasks that it gets first, among the weights of its list. Default 0. If no model of a list has a weight, the first one gets all. */
+  weight?: number;
+  /** The reasons for which tasks come to it from the model before: `no_miner`, `overload`, `context_too_long`, `error`. Default: all of them. */
+  when?: string[];
+}
+
 /** Model servers that the router calls. */
 export interface UpstreamOptions {
   /** The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path. */
   url: string;
   /** The API that it speaks: `openai` (chats, completions and embeddings), `anthropic` (the Messages API alone), or `responses` (OpenAI's Responses API alone). The last two serve chats, which the router translates. Default `openai`. */
   api?: string;
+  /** Other APIs that a server with the `openai` API has, too (llama.cpp, vLLM, Ollama): `anthropic`, `responses`. It serves callers of these APIs in their own words. */
+  also?: string[];
   /** The name; the URL's host and port if it is empty. */
   name?: string;
   /** The models to offer. Empty: the models that the server's `/models` lists. */

@@ -103,8 +103,8 @@ pub struct TaskRequest {
     /// The request of the Responses API that the chat stands for, as far as its answer repeats it.
     #[doc(hidden)]
     pub responses: Option<Box<RawValue>>,
-    /// The body of another API that the chat stands for, under that API's name (`messages` or `responses`), for upstreams
-    /// that speak it.
+    /// The body of another API that the chat stands for, under that API's name (`messages` or `responses`), for
+    /// upstreams that speak it.
     #[doc(hidden)]
     pub original: Option<Box<RawValue>>,
     /// Everything else that the caller gave: sampling parameters, tools, formats ...

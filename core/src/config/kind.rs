@@ -103,7 +103,7 @@ kinds! {
     Bool: bool;
     Integer: u16, u32, u64, usize, NonZeroU16, NonZeroU64, NonZeroUsize;
     Number: f64;
-    Text: String, IpAddr, PathBuf, super::Anonymous, super::Durability, super::FallbackReason, super::StreamUsage, super::UnknownSession,
+    Text: String, IpAddr, PathBuf, super::Anonymous, super::Durability, super::StreamUsage, super::UnknownSession,
         super::UpstreamApi, crate::model::OnFailure, crate::model::Scope;
     TextMap: BTreeMap<String, String>;
 }

@@ -62,9 +62,9 @@ pub use listen::{Anonymous, CorsConfig, ListenConfig, TokenConfig};
 pub use load::{Loaded, Override, load};
 pub use log::LogConfig;
 pub use miners::MinersConfig;
-pub(crate) use models::targets_of;
+pub(crate) use models::{FallbackReason, targets_of};
 #[doc(hidden)]
-pub use models::{FallbackReason, ModelConfig, ModelTarget};
+pub use models::{ModelConfig, ModelTarget};
 #[cfg(feature = "listener")]
 pub(crate) use network::Network;
 #[doc(hidden)]

@@ -10,10 +10,8 @@ use crate::model::check_name;
 use crate::{Error, Result};
 
 /// The reason why a task leaves a model for the next one of a list.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FallbackReason {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FallbackReason {
     /// No miner that serves the model is up.
     NoMiner,
     /// The miners of the model have too much to do.
@@ -26,7 +24,18 @@ pub enum FallbackReason {
 
 impl FallbackReason {
     /// All reasons.
-    pub(crate) const ALL: [Self; 4] = [Self::NoMiner, Self::Overload, Self::ContextTooLong, Self::Error];
+    const ALL: [Self; 4] = [Self::NoMiner, Self::Overload, Self::ContextTooLong, Self::Error];
+
+    /// The reason with that name.
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "no_miner" => Some(Self::NoMiner),
+            "overload" => Some(Self::Overload),
+            "context_too_long" => Some(Self::ContextTooLong),
+            "error" => Some(Self::Error),
+            _ => None,
+        }
+    }
 }
 
 documented! {
@@ -37,8 +46,8 @@ documented! {
 pub struct ModelConfig {
     /// The name that clients ask for. The models have it in their list.
     pub name: String,
-    /// The models that answer, in this order: a task goes to the next one when it gets no answer from the one before, as
-    /// long as no token of an answer was seen. A model is its name, or a table. It may be another such name.
+    /// The models that answer, in this order: a task goes to the next one when it gets no answer from the one before,
+    /// as long as no token of an answer was seen. A model is its name, or a table. It may be another such name.
     pub targets: Vec<ModelTarget>,
 }
 }
@@ -54,9 +63,9 @@ pub struct ModelTarget {
     /// Its share of the tasks that it gets first, among the weights of its list. Default 0. If no model of a list has a
     /// weight, the first one gets all.
     pub weight: u32,
-    /// The reasons for which tasks come to it from the model before: `no_miner`, `overload`, `context_too_long`, `error`.
-    /// Default: all of them.
-    pub when: Vec<FallbackReason>,
+    /// The reasons for which tasks come to it from the model before: `no_miner`, `overload`, `context_too_long`,
+    /// `error`. Default: all of them.
+    pub when: Vec<String>,
 }
 }
 
@@ -94,8 +103,11 @@ const MOST: usize = 64;
 
 impl ModelTarget {
     /// The reasons for which tasks come to it.
-    pub(crate) fn reasons(&self) -> &[FallbackReason] {
-        if self.when.is_empty() { &FallbackReason::ALL } else { &self.when }
+    pub(crate) fn reasons(&self) -> Vec<FallbackReason> {
+        if self.when.is_empty() {
+            return FallbackReason::ALL.into();
+        }
+        self.when.iter().filter_map(|word| FallbackReason::of(word)).collect()
     }
 }
 
@@ -123,6 +135,11 @@ pub(super) fn validate(models: &[ModelConfig]) -> Result<()> {
             check_name(&key, &target.model)?;
             if target.model.is_empty() {
                 return Err(Error::invalid(&key, format!("{key} must name a model")));
+            }
+            if let Some(word) = target.when.iter().find(|word| FallbackReason::of(word).is_none()) {
+                let key = format!("model[{index}].targets[{place}].when");
+                let words = format!("{key} must list no_miner, overload, context_too_long or error, not {word:?}");
+                return Err(Error::invalid(&key, words));
             }
             if target.weight > 1_000_000 {
                 let key = format!("model[{index}].targets[{place}].weight");
@@ -234,7 +251,7 @@ mod tests {
             ("[[model]]\nname='x'".to_owned(), "model[0].targets must list"),
             ("[[model]]\nname='x'\ntargets=['']".to_owned(), "model[0].targets[0].model must name"),
             ("[[model]]\nname='x'\ntargets=[5]".to_owned(), "model[0].targets[0]: not of the right type"),
-            ("[[model]]\nname='x'\ntargets=[{model='a',when=['never']}]".to_owned(), "no_miner"),
+            ("[[model]]\nname='x'\ntargets=[{model='a',when=['never']}]".to_owned(), "must list no_miner"),
             ("[[model]]\nname='x'\ntargets=[{modell='a'}]".to_owned(), "modell"),
             ("[[model]]\nname='x'\ntargets=[{model='a',weight=2000000}]".to_owned(), "weight must be"),
             (two("['a']", "['b']").replace("'y'", "'x'"), "two lists of models are called"),

@@ -60,7 +60,7 @@ impl Alias {
         let given = targets_of(models, name);
         let target = |target: &crate::config::ModelTarget| Target {
             model: Arc::from(target.model.as_str()),
-            when: target.reasons().iter().map(|reason| lack(*reason)).collect(),
+            when: target.reasons().into_iter().map(lack).collect(),
         };
         let mut sum = 0;
         let shares = given.iter().map(|target| {

@@ -1,5 +1,7 @@
 //! The clients of a world and its store: their submits, writes, reads and answers.
 
+use std::sync::Arc;
+
 use cortensor_router::internals::Transcript;
 use cortensor_router::internals::engine::{Demand, Effect, Event, Lack, Refusal, Target};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};

@@ -25,10 +25,10 @@ const ROUTE: &str = "/v1/messages";
 /// The next message of a conversation, in Anthropic's form
 ///
 /// With `stream`, the answer is a stream of events from `message_start` to `message_stop`. A failure after the first
-/// event is an event `error`. An upstream that speaks this API gets the body as it is, and its answer comes back as it is.
-/// Other miners get a chat: members that only Anthropic's own servers know, such as `cache_control`, have no effect there,
-/// and members that this route does not know pass through. The header `X-Cortensor-Left-Out-Tools` of an answer names the
-/// tools that a model behind a chat is not offered.
+/// event is an event `error`. An upstream that speaks this API gets the body as it is, and its answer comes back as
+/// it is. Other miners get a chat: members that only Anthropic's own servers know, such as `cache_control`, have no
+/// effect there, and members that this route does not know pass through. The header `X-Cortensor-Left-Out-Tools` of
+/// an answer names the tools that a model behind a chat is not offered.
 #[utoipa::path(
     post,
     path = "/v1/messages",

@@ -30,8 +30,8 @@ const ROUTE: &str = "/v1/responses";
 /// The next turn of a conversation
 ///
 /// With `stream`, the answer is a stream of events from `response.created` to `response.completed`,
-/// `response.incomplete` or `response.failed`, then `data: [DONE]`. With `background`, the answer comes at once, and the
-/// response is read later by its id. Members that are not listed pass through to the miner. The header
+/// `response.incomplete` or `response.failed`, then `data: [DONE]`. With `background`, the answer comes at once, and
+/// the response is read later by its id. Members that are not listed pass through to the miner. The header
 /// `X-Cortensor-Left-Out-Tools` of an answer names the tools that the model was not offered.
 #[utoipa::path(
     post,

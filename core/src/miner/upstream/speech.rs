@@ -1,6 +1,7 @@
 //! The words of an upstream that speaks another API than OpenAI's chats: a job goes out as a request of that API, and
-//! what comes back is read as the chat's answer that it stands for. The readers behind see chunks and answers of a chat
-//! alone. A caller of that same API is served with its own body, and the upstream's own words go back beside the chat's.
+//! what comes back is read as the chat's answer that it stands for. The readers behind see chunks and answers of a
+//! chat alone. A caller of that same API is served with its own body, and the upstream's own words go back beside the
+//! chat's.
 
 use bytes::Bytes;
 
@@ -182,7 +183,8 @@ impl Speech {
         Ok(Some(pieces))
     }
 
-    /// The body of a chat's answer that stands for a whole answer. A body that is none, such as an error, stays as it is.
+    /// The body of a chat's answer that stands for a whole answer. A body that is none, such as an error, stays as it
+    /// is.
     pub(super) fn whole(self, body: Bytes) -> Bytes {
         let text = utf8(body.clone());
         let json = std::str::from_utf8(&text).unwrap_or_default();
