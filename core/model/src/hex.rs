@@ -1,6 +1,8 @@
 //! Hexadecimal digits in lower case. They are written by hand, because every answer has some and the formatter takes
 //! ten times as long.
 
+use std::io::Write;
+
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The digits of these bytes.
@@ -18,14 +20,15 @@ pub fn hex(bytes: &[u8]) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Adds the last `digits` digits of a number, at most 16.
-pub fn push_hex(out: &mut Vec<u8>, number: u64, digits: usize) {
+/// Adds the last `digits` digits of a number, at most 16, to a buffer that has room for them.
+pub fn push_hex(out: &mut impl Write, number: u64, digits: usize) {
     let mut all = [b'0'; 16];
     for (pair, byte) in all.chunks_exact_mut(2).zip(number.to_be_bytes()) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    out.extend_from_slice(&all[16_usize.saturating_sub(digits)..]);
+    // Writing to a buffer with room cannot fail.
+    let _ = out.write_all(&all[16_usize.saturating_sub(digits)..]);
 }
 
 #[cfg(test)]

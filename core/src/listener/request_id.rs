@@ -1,6 +1,7 @@
 //! The id that every answer carries in `x-request-id`, so that users and operators can refer to one request.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,8 +33,8 @@ pub(in crate::listener) fn of_task(task: &Task, answer: Result<Response, Failed>
 }
 
 /// Appends the digits that stand for a task in every id: 8 for the second in which it was made (16 from the year 2106
-/// on), and 16 for its number.
-pub(in crate::listener) fn push_task(out: &mut Vec<u8>, created: u64, gid: Gid) {
+/// on), and 16 for its number. The buffer has room for them.
+pub(in crate::listener) fn push_task(out: &mut impl Write, created: u64, gid: Gid) {
     push_hex(out, created, if created >> 32 == 0 { 8 } else { 16 });
     push_hex(out, gid.0, 16);
 }

@@ -3,7 +3,7 @@
 //! An upstream's answer goes out as its own bytes with our id in it; another miner's answer is written from
 //! its text. Both go into one buffer, without a tree of values between.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -27,20 +27,23 @@ pub(super) fn id_of(kind: RequestKind, gid: Gid, created: u64) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// The id of an answer as JSON.
-fn id_json(kind: RequestKind, gid: Gid, created: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(ID_BYTES);
-    out.push(b'"');
-    push_id(&mut out, kind, gid, created);
-    out.push(b'"');
-    out
+/// Writes the id of an answer as JSON into the buffer. Gives its bytes.
+fn id_json(buffer: &mut [u8; ID_BYTES], kind: RequestKind, gid: Gid, created: u64) -> &[u8] {
+    let mut rest = &mut buffer[1..];
+    push_id(&mut rest, kind, gid, created);
+    let end = ID_BYTES - rest.len();
+    buffer[0] = b'"';
+    buffer[end] = b'"';
+    &buffer[..=end]
 }
 
-/// The length of a usual id with its quotes.
-const ID_BYTES: usize = 36;
+/// The greatest length of an id with its quotes.
+const ID_BYTES: usize = 48;
 
-fn push_id(out: &mut Vec<u8>, kind: RequestKind, gid: Gid, created: u64) {
-    out.extend_from_slice(match kind {
+/// Appends the id of an answer to a buffer that has room for it.
+fn push_id(out: &mut impl Write, kind: RequestKind, gid: Gid, created: u64) {
+    // Writing to a buffer with room cannot fail.
+    let _ = out.write_all(match kind {
         RequestKind::Chat => b"chatcmpl-",
         RequestKind::Completion => b"cmpl-",
         RequestKind::Embedding => b"embd-",
@@ -86,8 +89,8 @@ fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<
     } else if request.kind == RequestKind::Embedding && !outline.has_id() {
         out.extend_from_slice(raw);
     } else {
-        let id = id_json(request.kind, completion.gid, completion.created);
-        outline.splice(raw, &id, &mut out);
+        let mut id = [0; ID_BYTES];
+        outline.splice(raw, id_json(&mut id, request.kind, completion.gid, completion.created), &mut out);
     }
     if let Some(verdict) = &completion.verdict
         && out.trim_ascii_end().ends_with(b"}")
