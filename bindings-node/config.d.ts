@@ -450,11 +450,11 @@ export interface AgentsOptions {
 export interface ModelOptions {
   /** The name that clients ask for. The models have it in their list. */
   name: string;
-  /** The models that answer, in this order: a task goes to the next one when it gets no answer from the one before, as long as no token of an answer was seen. A model is its name, or a table. It may be another such name. */
+  /** The models that answer, in this order. Each is a name, or a table with it. */
   targets: (string | ModelTargetOptions)[];
 }
 
-/** The models that answer, in this order: a task goes to the next one when it gets no answer from the one before, as long as no token of an answer was seen. A model is its name, or a table. It may be another such name. */
+/** The models that answer, in this order. Each is a name, or a table with it. */
 export interface ModelTargetOptions {
   /** The model's name. */
   model: string;

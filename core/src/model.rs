@@ -15,7 +15,7 @@ pub use cortensor_router_model::{
     Verdict, address_of,
 };
 
-#[cfg(feature = "miner-client")]
+#[cfg(any(feature = "miner-client", feature = "mcp"))]
 pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;

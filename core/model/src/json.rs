@@ -149,7 +149,7 @@ mod tests {
                 "validation_policy",
                 "validation_policy must be first, quorum, medoid or all",
             ),
-            (r#"{"match":"x"}"#, "match", "match must be exact, normalized, json, lexical or embedding"),
+            (r#"{"match":"x"}"#, "match", "match must be exact, normalized, json, lexical, embedding or verdict"),
             (r#"{"min_score":"x"}"#, "min_score", "min_score: invalid type: string \"x\", expected a number"),
         ] {
             let error = from_json::<SessionSpec>("session", text.as_bytes()).unwrap_err();

@@ -39,15 +39,15 @@ impl FallbackReason {
 }
 
 documented! {
-/// A name that stands for several models.
+/// A name that stands for several models. A task goes to the next one when it gets no answer from the one before, as
+/// long as no token of an answer was seen. A model may be another such name.
 #[doc(hidden)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// The name that clients ask for. The models have it in their list.
     pub name: String,
-    /// The models that answer, in this order: a task goes to the next one when it gets no answer from the one before,
-    /// as long as no token of an answer was seen. A model is its name, or a table. It may be another such name.
+    /// The models that answer, in this order. Each is a name, or a table with it.
     pub targets: Vec<ModelTarget>,
 }
 }

@@ -64,7 +64,7 @@ pub fn reference() -> String {
     let inner = nested.iter().copied().filter(|key| has_keys(key));
     for section in sections.into_iter().chain(inner) {
         let (title, prefix) = match section.kind {
-            KeyKind::Tables => (format!("[[{}]]", section.path), format!("{}[].", section.path)),
+            KeyKind::Tables => (format!("[[{}]]", section.path.replace("[]", "")), format!("{}[].", section.path)),
             _ => (format!("[{}]", section.path), format!("{}.", section.path)),
         };
         let _ = write!(out, "## `{title}`\n\n{}\n\n", section.doc);
@@ -266,7 +266,8 @@ mod tests {
     fn the_reference_has_every_key_alias_and_variable() {
         let page = reference();
         for key in keys::keys() {
-            let wanted = if has_keys(key) { format!("[{}]", key.path) } else { format!("`{}`", key.env) };
+            let wanted =
+                if has_keys(key) { format!("[{}]", key.path.replace("[]", "")) } else { format!("`{}`", key.env) };
             assert!(page.contains(&wanted), "{wanted}");
         }
         assert!(ENV_ALIASES.iter().all(|alias| page.contains(&format!("| `{}` |", alias.name))));

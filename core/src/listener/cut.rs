@@ -97,10 +97,12 @@ pub(in crate::listener) fn cut_off(family: Family, error: &Error, out: &mut Vec<
     out.extend_from_slice(b"\n\ndata: [DONE]\n\n");
 }
 
+type WriteLast = dyn Fn(&Error, &mut Vec<u8>) + Send + Sync;
+
 /// Writes the last event of a stream that ends with that error. A response has it as an extension where the event must
 /// name the request.
 #[derive(Clone)]
-pub(in crate::listener) struct LastEvent(pub(in crate::listener) Arc<dyn Fn(&Error, &mut Vec<u8>) + Send + Sync>);
+pub(in crate::listener) struct LastEvent(pub(in crate::listener) Arc<WriteLast>);
 
 /// A stream of events that ends with an error when one is due.
 struct Cut {

@@ -21,7 +21,7 @@ pub(super) struct MinerSlot {
     /// The miner's address, which its attempts share.
     pub(super) address: SharedText,
     pub(super) miner: Arc<dyn Miner>,
-    /// The same miner, if it is an upstream.
+    /// That miner, if it is an upstream.
     pub(super) upstream: Option<Arc<UpstreamMiner>>,
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,

@@ -145,7 +145,7 @@ async fn a_closed_session_and_numbers_out_of_range_are_named() {
 async fn a_word_that_is_none_of_its_list_is_named_and_the_list_is_told() {
     let server = with_words().await;
     let words = [
-        ("match", "match must be exact, normalized, json, lexical or embedding"),
+        ("match", "match must be exact, normalized, json, lexical, embedding or verdict"),
         ("validation_policy", "validation_policy must be first, quorum, medoid or all"),
         ("retention", "retention must be all, result or none"),
     ];

@@ -15,7 +15,7 @@ const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOS
 /// A router.
 pub(super) enum Door {
     Within(Handler),
-    Remote(Client),
+    Remote(Box<Client>),
 }
 
 impl Door {

@@ -65,14 +65,14 @@ impl Mcp {
         self.logging.start()?;
         if let Some(url) = &self.url {
             let client = Client::new(url, self.token.as_deref(), self.ca_file.as_deref())?;
-            return runtime::client(bridge::run(Door::Remote(client), std::future::pending()));
+            return runtime::client(bridge::run(Door::Remote(Box::new(client)), std::future::pending()));
         }
         let mut loaded = self.settings.load(self.work.flags())?;
         work::prepare(&mut loaded);
         let runtime = runtime::server(None).map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();
-            spans::exported(&otel, async |builder| within(loaded, builder).await).await
+            Box::pin(spans::exported(&otel, async |builder| within(loaded, builder).await)).await
         });
         runtime.shutdown_timeout(GRACE);
         done

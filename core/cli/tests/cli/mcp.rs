@@ -6,7 +6,8 @@ use crate::command::{Call, Home, Said};
 
 /// Sends messages, closes standard input, and gives what came back. Standard output must have nothing but messages.
 fn talk(call: Call, messages: &[Value]) -> (Vec<Value>, Said) {
-    let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
+    let lines: Vec<String> = messages.iter().map(Value::to_string).collect();
+    let text = lines.join("\n") + "\n";
     let said = call.with_input(&text);
     let answers = said.stdout.lines().map(|line| {
         let message: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));

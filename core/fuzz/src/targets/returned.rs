@@ -1,4 +1,4 @@
-//! What servers of the Messages and Responses APIs return: whole answers and the events of streams. Whatever it is, a
+//! Answers of servers that speak the Messages and Responses APIs, whole or as the events of streams. Whatever comes, a
 //! chat's answer comes out that the readers of chats understand, and its events in both APIs are JSON again.
 
 use cortensor_router_model::chat::Heard;
@@ -105,11 +105,8 @@ fn read(data: &[u8]) {
     let (mut message, mut response) = (messages::Returned::new(1), responses::Returned::new(1));
     streamed(&text, |event| message.event(event));
     streamed(&text, |event| response.event(event));
-    for whole in [messages::Returned::new(1).whole(&text), responses::Returned::new(1).whole(&text)] {
-        if let Some(whole) = whole {
-            understood(&whole);
-        }
-    }
+    let wholes = [messages::Returned::new(1).whole(&text), responses::Returned::new(1).whole(&text)];
+    wholes.iter().flatten().for_each(|whole| understood(whole));
 }
 
 /// Reads each line as an event. The chunks that come out become the events of both APIs.

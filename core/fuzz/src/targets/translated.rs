@@ -144,8 +144,8 @@ fn to_responses(chat: Request<'_>) -> Result<Written> {
     responses::onward(chat, Some("m"), false)
 }
 
-/// Writes a chat in the words of an API and reads it again. What can be written can be read, and from then on it stays
-/// the same.
+/// Writes a chat in the words of an API and reads it again. A body that can be written can be read, and from then on
+/// it stays the same.
 fn passed_on(chat: &TaskRequest, write: fn(Request<'_>) -> Result<Written>, read: fn(&[u8]) -> Result<TaskRequest>) {
     let Ok(body) = body(chat, write) else { return };
     let again = match read(&body) {

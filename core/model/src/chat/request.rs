@@ -53,7 +53,7 @@ pub enum Form {
     Text,
     /// Any object.
     Object,
-    /// What a schema says.
+    /// JSON of a schema.
     Schema(Schema),
 }
 

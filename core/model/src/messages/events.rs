@@ -122,11 +122,9 @@ impl Events {
                     write_event("message_start", &event, out);
                 }
             }
-            // The router's own signs of life go out while the server is silent.
-            "ping" => {}
             "message_delta" => write_raw_event(&kind, event, &mut self.held),
-            // It says nothing more, and the router writes its own.
-            "message_stop" => {}
+            // The router writes its own: signs of life while the server is silent, and one end.
+            "ping" | "message_stop" => {}
             _ => {
                 self.start(out);
                 self.told = true;

@@ -29,6 +29,7 @@ fn sent(mut body: Value) -> Value {
     sent
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the messages are made for it")]
 fn turns(messages: Value) -> Value {
     sent(json!({ "messages": messages }))
 }

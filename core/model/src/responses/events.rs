@@ -143,7 +143,7 @@ impl Events {
     pub fn end(&mut self, answer: &Answer, ended_at: Option<u64>, out: &mut Vec<u8>) {
         self.start(out);
         if let Some(response) = passed(&self.named, answer) {
-            return self.end_passed(response, out);
+            return self.end_passed(&response, out);
         }
         if self.passes {
             // The server's own end did not come.
@@ -171,7 +171,7 @@ impl Events {
     }
 
     /// Writes the end of a server's own response.
-    fn end_passed(&mut self, response: Value, out: &mut Vec<u8>) {
+    fn end_passed(&mut self, response: &Value, out: &mut Vec<u8>) {
         let name = if response["status"] == "incomplete" { "response.incomplete" } else { "response.completed" };
         let (last, number) = self.last();
         if let Some(number) = number {

@@ -113,7 +113,7 @@ fn input(messages: Vec<Message>) -> Result<Vec<Value>> {
                 let refusal = message.refusal.take().filter(|text| !text.is_empty());
                 let mut content = parts(message.into_parts(), "output", &at)?;
                 content.extend(refusal.map(|text| json!({"type": "refusal", "refusal": text})));
-                push(&mut items, Role::Assistant, content);
+                push(&mut items, Role::Assistant, &content);
                 for ToolCall { id, function, .. } in calls {
                     items.push(json!({
                         "type": "function_call",
@@ -123,7 +123,7 @@ fn input(messages: Vec<Message>) -> Result<Vec<Value>> {
                     }));
                 }
             }
-            role => push(&mut items, role, parts(message.into_parts(), "input", &at)?),
+            role => push(&mut items, role, &parts(message.into_parts(), "input", &at)?),
         }
     }
     if items.is_empty() {
@@ -133,7 +133,7 @@ fn input(messages: Vec<Message>) -> Result<Vec<Value>> {
 }
 
 /// Adds a message, unless it says nothing.
-fn push(items: &mut Vec<Value>, role: Role, content: Vec<Value>) {
+fn push(items: &mut Vec<Value>, role: Role, content: &[Value]) {
     if !content.is_empty() {
         items.push(json!({"type": "message", "role": role, "content": content}));
     }

@@ -266,9 +266,10 @@ proptest! {
         let mut messages: Vec<Value> = system.into_iter().map(|text| json!({"role": "system", "content": text})).collect();
         for (index, (text, answer, is_pictured)) in texts.into_iter().enumerate() {
             let image = json!({"type": "image_url", "image_url": {"url": "https://h/i.png", "detail": "low"}});
-            messages.push(match is_pictured {
-                true => json!({"role": "user", "content": [{"type": "text", "text": &text}, image]}),
-                false => json!({"role": "user", "content": &text}),
+            messages.push(if is_pictured {
+                json!({"role": "user", "content": [{"type": "text", "text": &text}, image]})
+            } else {
+                json!({"role": "user", "content": &text})
             });
             let id = format!("c{index}");
             let call = json!({"id": id, "type": "function", "function": {"name": "f", "arguments": json!({"a": &text}).to_string()}});

@@ -29,7 +29,7 @@ pub struct Reply<'a> {
     pub choices: Option<SmallVec<[Choice<'a>; 1]>>,
     /// The token counts, where they are not null.
     pub usage: Option<Json<'a>>,
-    /// The same, read; `None` where they are no object.
+    /// These counts, read; `None` where they are no object.
     counts: Option<Usage>,
     /// The other members, each name once. Few, so that a search is quick.
     pub others: SmallVec<[Member<'a>; 6]>,

@@ -140,8 +140,8 @@ impl Call<'_> {
 
     /// Answers a completion with a stream, on which the client hears of progress under that token.
     async fn stream(&self, token: ProgressToken, arguments: &str) -> Response {
-        let taken = self.enter(arguments, true).await;
-        let answered = intake::answered(self.state, ROUTE, self.head, taken, async |submission, form| {
+        let entered = self.enter(arguments, true).await;
+        let answered = intake::answered(self.state, ROUTE, self.head, entered, async |submission, form| {
             let completions::Form::Stream = form else {
                 return Ok(self.result(completions::answer(self.state, submission, form).await?).await);
             };

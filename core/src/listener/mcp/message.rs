@@ -8,6 +8,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::fault::Fault;
+use crate::model::told;
 
 /// A message of a client.
 pub(super) enum Message<'a> {
@@ -91,10 +92,10 @@ impl<'a> Message<'a> {
         let envelope: Envelope<'a> = match serde_json::from_slice(body) {
             Ok(envelope) => envelope,
             Err(error) if !is_json(body) => {
-                let words = format!("the body is not JSON: {error}");
+                let words = format!("the body is not JSON: {}", told(&error));
                 return Err(Fault::bad_request(None, ErrorData::parse_error(words, None)));
             }
-            Err(error) => return Err(invalid(None, format!("the body is no JSON-RPC message: {error}"))),
+            Err(error) => return Err(invalid(None, format!("the body is no JSON-RPC message: {}", told(&error)))),
         };
         let id = match envelope.id.map(|id| serde_json::from_str::<RequestId>(id.get())) {
             None => None,
@@ -118,7 +119,7 @@ impl<'a> Message<'a> {
                 return Err(Fault::bad_request(id, ErrorData::invalid_params(words, None)));
             }
             Some(params) => serde_json::from_str(params.get()).map_err(|error| {
-                Fault::bad_request(id.clone(), ErrorData::invalid_params(format!("params: {error}"), None))
+                Fault::bad_request(id.clone(), ErrorData::invalid_params(format!("params: {}", told(&error)), None))
             })?,
         };
         Ok(match id {

@@ -85,7 +85,7 @@ impl Layout for CallStream {
                 }
                 StreamEvent::Restart { .. } => {
                     self.pieces += 1;
-                    text = "(the answer begins anew) ".to_owned();
+                    "(the answer begins anew) ".clone_into(&mut text);
                 }
                 StreamEvent::End(ended) => end = Some(ended),
             }

@@ -95,12 +95,11 @@ async fn respond(state: &AppState, submission: Submission, form: Form) -> Result
         return stream(state, submission, form.wishes, id).await;
     }
     let completion = submission.shared_result().await?;
-    let body = match passed(&completion, &id) {
-        Some(message) => serde_json::to_vec(&message),
-        None => {
-            let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
-            serde_json::to_vec(&Message::of(&completion, &id, model, &form.wishes))
-        }
+    let body = if let Some(message) = passed(&completion, &id) {
+        serde_json::to_vec(&message)
+    } else {
+        let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
+        serde_json::to_vec(&Message::of(&completion, &id, model, &form.wishes))
     };
     let mut response = reply::bytes(StatusCode::OK, body.map_err(crate::Error::internal)?);
     openai::Named::from(&submission).tell(response.headers_mut());

@@ -55,6 +55,7 @@ pub(super) struct ResponsesBody {
 
 /// The answer to the deletion of a response.
 #[derive(Serialize, ToSchema)]
+#[allow(clippy::struct_field_names, reason = "these are the names on the wire")]
 pub(super) struct Deleted {
     /// The id of the response.
     pub(super) id: String,

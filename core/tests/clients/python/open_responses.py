@@ -208,12 +208,12 @@ def faults(validator: Draft202012Validator, value: object) -> Iterator[str]:
 
 
 def faults_of_response(value: object) -> list[str]:
-    """What is wrong with a response."""
+    """The faults of a response."""
     return list(faults(_RESPONSE, value))
 
 
 def faults_of_stream(text: str) -> list[str]:
-    """What is wrong with the events of a stream, which may break off after any event."""
+    """The faults of the events of a stream, which may break off after any event."""
     found: list[str] = []
     numbers: list[int] = []
     for event in text.split("\n\n")[:-1]:
