@@ -63,9 +63,10 @@ pub fn reference() -> String {
     table(&mut out, &plain);
     let inner = nested.iter().copied().filter(|key| has_keys(key));
     for section in sections.into_iter().chain(inner) {
+        let head = section.path.replace("[]", "");
         let (title, prefix) = match section.kind {
-            KeyKind::Tables => (format!("[[{}]]", section.path.replace("[]", "")), format!("{}[].", section.path)),
-            _ => (format!("[{}]", section.path), format!("{}.", section.path)),
+            KeyKind::Tables => (format!("[[{head}]]"), format!("{}[].", section.path)),
+            _ => (format!("[{head}]"), format!("{}.", section.path)),
         };
         let _ = write!(out, "## `{title}`\n\n{}\n\n", section.doc);
         let own: Vec<_> = nested

@@ -20,7 +20,7 @@ impl<'a> Client<'a> {
     async fn begin(server: &'a Server, token: &str) -> Self {
         let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {},
                            "clientInfo": {"name": "test", "version": "1"}});
-        let reply = server.send("POST", "/mcp", token, &message(json!(0), "initialize", &hello)).await;
+        let reply = server.send("POST", "/mcp", token, &message(0, "initialize", &hello)).await;
         let result = &reply.json()["result"];
         assert_eq!((reply.status, &result["protocolVersion"]), (200, &json!("2025-06-18")), "{}", reply.body);
         assert_eq!(result["serverInfo"]["name"], "cortensor-router");
@@ -37,7 +37,7 @@ impl<'a> Client<'a> {
     }
 
     async fn ask(&self, method: &str, params: &Value) -> Value {
-        let reply = self.send(&message(json!("a"), method, params)).await;
+        let reply = self.send(&message("a", method, params)).await;
         let answer = reply.json();
         assert_eq!((reply.status, &answer["id"]), (200, &json!("a")), "{answer}");
         answer
@@ -58,8 +58,8 @@ impl<'a> Client<'a> {
     }
 }
 
-fn message(id: Value, method: &str, params: &Value) -> String {
-    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
+fn message(id: impl Into<Value>, method: &str, params: &Value) -> String {
+    json!({"jsonrpc": "2.0", "id": id.into(), "method": method, "params": params}).to_string()
 }
 
 /// A request as clients of the version 2026-07-28 send it: its head lines and its body.
@@ -70,7 +70,7 @@ fn single(method: &str, mut params: Value, name: Option<&str>) -> (String, Strin
     });
     let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
     let head = format!("{DEV}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}");
-    (head, message(json!(1), method, &params))
+    (head, message(1, method, &params))
 }
 
 /// The messages of a stream of events.
@@ -255,7 +255,7 @@ async fn a_session_is_seen_by_its_own_token_alone() {
     }
     let client = Client::begin(&server, &heads[0]).await;
     let stolen = client.head.replace(heads[0].as_str(), &heads[1]);
-    let ping = message(json!(1), "ping", &json!({}));
+    let ping = message(1, "ping", &json!({}));
     let note = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     for (method, body) in [("POST", ping.as_str()), ("POST", note), ("DELETE", "")] {
         let reply = server.send(method, "/mcp", &stolen, body).await;
@@ -331,7 +331,7 @@ async fn progress_comes_with_the_pieces_and_the_result_is_that_of_a_whole_call()
     let client = Client::begin(&server, DEV).await;
     let params = json!({"name": "cortensor_completions", "arguments": {"prompt": "a b c", "stream": false},
                         "_meta": {"progressToken": "p"}});
-    let reply = client.send(&message(json!(7), "tools/call", &params)).await;
+    let reply = client.send(&message(7, "tools/call", &params)).await;
     assert_eq!(reply.header("content-type"), Some("text/event-stream; charset=utf-8"), "{}", reply.body);
     let mut told = events(&reply.body);
     let result = told.pop().unwrap();
@@ -358,7 +358,7 @@ async fn progress_comes_with_the_pieces_and_the_result_is_that_of_a_whole_call()
     ] {
         let params = json!({"name": "cortensor_completions", "arguments": arguments, "_meta": {"progressToken": 1}});
         let head = client.head.replace("application/json, text/event-stream", accept);
-        let reply = server.send("POST", "/mcp", &head, &message(json!(8), "tools/call", &params)).await;
+        let reply = server.send("POST", "/mcp", &head, &message(8, "tools/call", &params)).await;
         assert_eq!(reply.header("content-type"), Some("application/json"), "{}", reply.body);
         assert_eq!(reply.json()["result"]["isError"], is_error, "{}", reply.body);
     }
@@ -372,7 +372,7 @@ async fn a_call_that_is_given_up_cancels_its_task() {
     let client = Client::begin(&server, DEV).await;
     let call = |id: u64, meta: Value| {
         let params = json!({"name": "cortensor_completions", "arguments": {"prompt": "a"}, "_meta": meta});
-        message(json!(id), "tools/call", &params)
+        message(id, "tools/call", &params)
     };
     // By a notification: a whole call, and a stream in its middle.
     for (id, meta) in [(1, json!({})), (2, json!({"progressToken": 1}))] {
@@ -424,7 +424,7 @@ async fn a_stream_ends_with_its_key_and_names_its_request() {
     let made = server.router.create_key(&KeySpec::new("one")).await.unwrap();
     let client = Client::begin(&server, &format!("Authorization: Bearer {}\r\n", made.token.reveal())).await;
     let params = json!({"name": "cortensor_completions", "arguments": {"prompt": "a"}, "_meta": {"progressToken": 1}});
-    let mut asked = server.ask("POST", "/mcp", &client.head, &message(json!(5), "tools/call", &params)).await;
+    let mut asked = server.ask("POST", "/mcp", &client.head, &message(5, "tools/call", &params)).await;
     let job = hand.take().await;
     job.emit("piece");
     let mut seen = String::new();
@@ -468,7 +468,7 @@ async fn a_request_of_the_newest_version_stands_alone() {
     let (head, body) = single("nothing", json!({}), None);
     let reply = server.send("POST", "/mcp", &head, &body).await;
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (404, &json!(-32601)));
-    let bare = message(json!(1), "tools/list", &json!({}));
+    let bare = message(1, "tools/list", &json!({}));
     let reply = server.send("POST", "/mcp", &head, &bare).await;
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32602)));
     let (head, body) = (head.replace("2026-07-28", "2099-01-01"), body.replace("2026-07-28", "2099-01-01"));
@@ -486,7 +486,7 @@ async fn a_miner_gets_the_request_as_by_every_other_way() {
         "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
         "max_tokens": 9, "model": "tiny", "top_k": 4,
     }});
-    let body = message(json!(1), "tools/call", &params);
+    let body = message(1, "tools/call", &params);
     let asked = server.ask("POST", "/mcp", &client.head, &body).await;
     let job = hand.take().await;
     assert_eq!((job.prompt().as_ref(), job.request().token_limit()), ("s\nq", Some(9)));

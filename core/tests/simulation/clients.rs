@@ -53,7 +53,7 @@ impl World {
             held,
         };
         // Some tasks go to another model when they get no answer.
-        if !self.strict && !task.shadow && task.prompt_tokens % 4 == 0 {
+        if !self.strict && !task.shadow && task.prompt_tokens.is_multiple_of(4) {
             task.targets = targets();
         }
         task

@@ -168,7 +168,7 @@ impl World {
                 acts.push((at, Act::Fail(blame)));
             }
             3 if self.random.chance(50) => {
-                acts.push((at, Act::Fail(if at % 2 == 0 { Blame::Request } else { Blame::Context })))
+                acts.push((at, Act::Fail(if at.is_multiple_of(2) { Blame::Request } else { Blame::Context })));
             }
             3 | 4 => acts.push((at, Act::Leave)),
             _ => acts.push((at, Act::Done)),
