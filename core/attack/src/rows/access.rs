@@ -286,11 +286,10 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     let public = operation["security"].as_array().is_some_and(|all| all.contains(&json!({})));
     let need = match (tag, method) {
         _ if public => Need::Nothing,
-        ("Keys" | "Miners", _) => Need::Admin,
+        // A session of the Model Context Protocol is its own token's.
+        ("Keys" | "Miners", _) | ("MCP", "DELETE") => Need::Admin,
         // A response is seen by its own key, which is none of the attacker's, and by administrators.
         ("Responses", _) if path.contains('{') => Need::Admin,
-        // A session of the Model Context Protocol is its own token's.
-        ("MCP", "DELETE") => Need::Admin,
         ("OpenAI", "GET") | ("MCP", _) => Need::ReadOrSubmit,
         (_, "GET") => Need::Read,
         // The body names a task of the victim, which takes the scope `read` as well.
@@ -319,13 +318,14 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
     let chat = json!([{"role": "user", "content": "hi"}]);
     Some(match schema {
         "ChatRequest" => (json!({"messages": chat, "session_id": victim.session}), true),
-        "PromptRequest" => (json!({"prompt": "hi", "session_id": victim.session}), true),
+        "PromptRequest" | "DelegateBody" => (json!({"prompt": "hi", "session_id": victim.session}), true),
         "ChatCompletionRequest" => (json!({"model": "served", "messages": chat}), true),
-        "CompletionRequest" => (json!({"model": "served", "prompt": "hi"}), true),
+        "CompletionRequest" | "ImageBody" => (json!({"model": "served", "prompt": "hi"}), true),
         "MessagesBody" => (json!({"model": "served", "max_tokens": 9, "messages": chat}), true),
         "CountBody" => (json!({"model": "served", "messages": chat}), false),
-        "EmbeddingRequest" | "ResponsesBody" => (json!({"model": "served", "input": "hi"}), true),
-        "DelegateBody" => (json!({"prompt": "hi", "session_id": victim.session}), true),
+        "EmbeddingRequest" | "ResponsesBody" | "SpeechBody" | "ModerationBody" => {
+            (json!({"model": "served", "input": "hi"}), true)
+        }
         "ObjectiveBody" => (json!({"objective": "hi", "session_id": victim.session}), true),
         "ConsentedBody" => {
             let pool = json!({"replicas": 1, "session_pool": [victim.session]});
@@ -337,8 +337,6 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
             (json!({"claim": "hi", "consensus": {"replicas": 1, "session_pool": [victim.session]}}), true)
         }
         "RerankBody" => (json!({"model": "served", "query": "hi", "documents": ["hi"]}), true),
-        "SpeechBody" | "ModerationBody" => (json!({"model": "served", "input": "hi"}), true),
-        "ImageBody" => (json!({"model": "served", "prompt": "hi"}), true),
         "McpMessage" => (hello(), false),
         "SessionPatch" => (json!({"name": MARKER}), true),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
