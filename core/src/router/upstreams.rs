@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::value::RawValue;
 
 use super::shared::{Router, Shared};
-use super::slot::{Entrance, MinerSlot};
+use super::slot::Entrance;
+#[cfg(feature = "listener")]
+use super::slot::MinerSlot;
 use crate::Result;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::UpstreamMiner;
-use crate::model::{CONTINUE, MinerKind, MinerSpec, TaskRequest, meant};
+use crate::model::{CONTINUE, MinerKind, MinerSpec};
+#[cfg(feature = "listener")]
+use crate::model::{TaskRequest, meant};
 
 pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
     config.validate(0)?;

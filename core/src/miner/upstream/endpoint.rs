@@ -24,8 +24,10 @@ pub(super) struct Endpoint {
     messages: Box<[u8]>,
     responses: Box<[u8]>,
     /// The route of the Messages API that counts tokens.
+    #[cfg(feature = "listener")]
     pub(super) count: Box<[u8]>,
     /// The tokenizer of llama.cpp and vLLM, which is not below `/v1`.
+    #[cfg(feature = "listener")]
     pub(super) tokenize: Box<[u8]>,
     pub(super) completions: Box<[u8]>,
     pub(super) embeddings: Box<[u8]>,
@@ -94,7 +96,9 @@ impl Endpoint {
             origin: format!("{scheme}://{authority}").parse().map_err(|e| wrong(&format!("is no URL: {e}")))?,
             chat: post("/chat/completions")?,
             messages: of_messages("/messages")?,
+            #[cfg(feature = "listener")]
             count: of_messages("/messages/count_tokens")?,
+            #[cfg(feature = "listener")]
             tokenize: head(&Uri::from_static("/tokenize")),
             responses: post("/responses")?,
             completions: post("/completions")?,

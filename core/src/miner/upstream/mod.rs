@@ -28,6 +28,7 @@ mod body;
 mod call;
 mod chain;
 mod complaint;
+#[cfg(feature = "listener")]
 mod count;
 mod credit;
 mod cut;
@@ -101,6 +102,7 @@ pub(super) struct Shared {
     /// The routes that the upstream lacks.
     lacking: Lacking,
     /// Whether the upstream has no route that counts tokens.
+    #[cfg(feature = "listener")]
     counts_nothing: AtomicBool,
     /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
@@ -144,6 +146,7 @@ impl UpstreamMiner {
                 throttled: AtomicBool::new(false),
                 refused_fields: RefusedFields::default(),
                 lacking: Lacking::default(),
+                #[cfg(feature = "listener")]
                 counts_nothing: AtomicBool::new(false),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
