@@ -271,7 +271,7 @@ impl TaskEntry {
         }
     }
 
-    /// Whether a caller waits for it, no miner has it, and its failure for lack of miners is not set yet.
+    /// Whether a caller waits for it or it has other models to go to, no miner has it, and its failure for lack of miners is not set yet.
     pub(super) fn is_lonely(&self) -> bool {
         (self.demand.attached || !self.demand.targets.is_empty())
             && self.queued

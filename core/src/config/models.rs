@@ -151,11 +151,11 @@ pub(super) fn validate(models: &[ModelConfig]) -> Result<()> {
     for (index, model) in models.iter().enumerate() {
         let key = format!("model[{index}].targets");
         let mut chain = vec![model.name.as_str()];
-        if leads_back(&lists, &mut chain) {
+        if leads_back(&lists, &mut chain, &mut BTreeSet::new()) {
             let words = format!("{key} leads back to itself: {}", chain.join(" -> "));
             return Err(Error::invalid(&key, words));
         }
-        if flat(&lists, &model.name).len() > MOST {
+        if flat(&lists, &model.name, &mut BTreeSet::new()).len() > MOST {
             return Err(Error::invalid(&key, format!("{key} has more than {MOST} models")));
         }
     }
@@ -169,34 +169,42 @@ fn lists(models: &[ModelConfig]) -> Lists<'_> {
 }
 
 /// Whether the last name of the chain leads to one that is in the chain already, with which the chain then ends. A name
-/// among its own targets is no list but the model of that name.
-fn leads_back<'a>(lists: &Lists<'a>, chain: &mut Vec<&'a str>) -> bool {
+/// among its own targets is no list but the model of that name. `ending` are names that are known to lead to an end.
+fn leads_back<'a>(lists: &Lists<'a>, chain: &mut Vec<&'a str>, ending: &mut BTreeSet<&'a str>) -> bool {
     let Some(last) = chain.last().copied() else { return false };
     for target in lists.get(last).copied().unwrap_or_default().iter().filter(|target| target.model != last) {
         let is_known = chain.contains(&target.model.as_str());
+        if ending.contains(target.model.as_str()) {
+            continue;
+        }
         chain.push(&target.model);
-        if is_known || leads_back(lists, chain) {
+        if is_known || leads_back(lists, chain, ending) {
             return true;
         }
         chain.pop();
     }
+    ending.insert(last);
     false
 }
 
 /// The models that a name stands for, in order and each once, with the names within it replaced by their own models.
 /// A list that stands in the place of a target has the target's reasons and weight.
 pub(crate) fn targets_of(models: &[ModelConfig], name: &str) -> Vec<ModelTarget> {
-    flat(&lists(models), name)
+    flat(&lists(models), name, &mut BTreeSet::new())
 }
 
-fn flat(lists: &Lists<'_>, name: &str) -> Vec<ModelTarget> {
+/// `known` are the lists whose models come before: their models are there already.
+fn flat<'a>(lists: &Lists<'a>, name: &str, known: &mut BTreeSet<&'a str>) -> Vec<ModelTarget> {
     let mut out: Vec<ModelTarget> = Vec::new();
     for target in lists.get(name).copied().unwrap_or_default() {
         if target.model == name || !lists.contains_key(target.model.as_str()) {
             out.push(target.clone());
             continue;
         }
-        for (place, mut inner) in flat(lists, &target.model).into_iter().enumerate() {
+        if !known.insert(&target.model) {
+            continue;
+        }
+        for (place, mut inner) in flat(lists, &target.model, known).into_iter().enumerate() {
             inner.weight = if place == 0 { target.weight } else { 0 };
             if place == 0 {
                 inner.when.clone_from(&target.when);
@@ -208,8 +216,8 @@ fn flat(lists: &Lists<'_>, name: &str) -> Vec<ModelTarget> {
             return out;
         }
     }
-    let mut known = BTreeSet::new();
-    out.retain(|target| known.insert(target.model.clone()));
+    let mut seen = BTreeSet::new();
+    out.retain(|target| seen.insert(target.model.clone()));
     out
 }
 
@@ -261,5 +269,15 @@ mod tests {
             assert!(error.message().contains(words), "{text}: {error}");
         }
         assert!(read(&two("['x','y']", "['y','a']")).is_ok());
+    }
+
+    #[test]
+    fn lists_within_lists_are_read_once_each() {
+        // Each list has the next two, so that there are more ways through them than anybody could go.
+        let list = |at: usize| format!("[[model]]\nname='m{at}'\ntargets=['m{}','m{}']\n", at + 1, at + 2);
+        let config = read(&(0..200).map(list).collect::<String>()).unwrap();
+        let found = targets_of(&config.models, "m0");
+        let names: Vec<&str> = found.iter().map(|target| target.model.as_str()).collect();
+        assert_eq!(names, ["m200", "m201"]);
     }
 }

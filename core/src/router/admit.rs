@@ -169,7 +169,10 @@ impl Shared {
             if there < most {
                 // The store keeps the lowered number, so that after a restart the task does not wait for more miners.
                 Arc::make_mut(&mut request).max_miners = Some(there);
-                (task, judged) = demand(&request)?;
+                task.required = there;
+                judged = judged.filter(|_| there > 1).map(|judged| Judged { asked: there, ..judged });
+                task.judged = judged.is_some();
+                task.tie_break &= task.judged;
             }
         }
         task.held = idempotency.is_some();
@@ -287,7 +290,8 @@ impl Shared {
             prompt_tokens: estimate_tokens(text),
             max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
             bytes: text.len() as u64
-                + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64,
+                + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64
+                + request.original.as_deref().map_or(0, |body| body.get().len() as u64),
             deadline,
             streaming: request.stream && !passes,
             required,

@@ -95,14 +95,15 @@ fn rules(session: &Session, dispatch: &DispatchConfig, aliases: &Aliases) -> Ses
 }
 
 /// The record with the fields that are computed at each read: counts of tasks, and miners.
-fn shown(core: &Core, session: &Session) -> Session {
+fn shown(core: &Core, aliases: &Aliases, session: &Session) -> Session {
+    let models = session.spec.model.as_deref().map(|model| aliases.models(model));
     let mut out = session.clone();
     out.total_tasks = core.engine.taken_tasks(session.id);
     out.active_tasks = core.engine.active_tasks(session.id);
     for (key, slot) in core.miners.iter().filter(|(_, slot)| {
-        let model = session.spec.model.as_ref();
+        let serves = |model: &&str| slot.spec.models.iter().any(|own| own == model);
         session.spec.mode.takes(slot.spec.dedicated)
-            && (slot.spec.models.is_empty() || model.is_none_or(|model| slot.spec.models.contains(model)))
+            && (slot.spec.models.is_empty() || models.as_ref().is_none_or(|models| models.iter().any(serves)))
     }) {
         let kept_for = core.engine.miner(*key).and_then(|view| view.reserved);
         if kept_for.is_some_and(|other| other != session.id) {
@@ -166,7 +167,7 @@ impl Shared {
             shared.store.put_session(session.clone(), act).await?;
             shared.adopt_session(session.clone());
             let core = shared.core.lock();
-            Ok(shown(&core, &session))
+            Ok(shown(&core, &shared.aliases, &session))
         })
         .await
     }
@@ -220,7 +221,8 @@ impl Router {
     /// `NotFound`.
     pub fn session(&self, id: SessionId) -> Result<Session> {
         let core = self.shared.core.lock();
-        core.sessions.get(&id).map(|session| shown(&core, session)).ok_or_else(|| absent(&core, id))
+        let aliases = &self.shared.aliases;
+        core.sessions.get(&id).map(|session| shown(&core, aliases, session)).ok_or_else(|| absent(&core, id))
     }
 
     /// The id of the session with this hash (0x and 64 hexadecimal digits).
@@ -239,7 +241,8 @@ impl Router {
             })
         };
         let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
-        let page = matching().skip(filter.offset as usize).take(limit).map(|session| shown(&core, session)).collect();
+        let shown = |session| shown(&core, &self.shared.aliases, session);
+        let page = matching().skip(filter.offset as usize).take(limit).map(shown).collect();
         (page, matching().count() as u64)
     }
 

@@ -2,7 +2,7 @@
 //! refused.
 
 use super::Engine;
-use crate::demand::Demand;
+use crate::demand::{Demand, Lack};
 use crate::effect::Refusal;
 use crate::lane::LaneKey;
 use cortensor_router_model::Timestamp;
@@ -17,7 +17,7 @@ impl Engine {
     /// The number of answers to a task that wants at most `most` of them: as many as there are miners for it, but at
     /// least one.
     pub fn answers_for(&self, task: &Demand, most: u32) -> u32 {
-        let lane = self.lane_of(task);
+        let lane = if task.targets.is_empty() { self.lane_of(task) } else { self.aimed(&mut task.clone()).0 };
         // Miners that list the model are not compared with miners that take any.
         let fits =
             || self.fleet.of_lane(&lane).filter(|miner| miner.could_answer_beside(&lane)).map(|miner| miner.fit(&lane));
@@ -53,7 +53,9 @@ impl Engine {
             }
         } else {
             // A miner that was there may come back. A model that no miner ever listed is a mistake of the caller.
-            let hope = self.fleet.is_empty() || lane.model().is_some_and(|model| self.fleet.names().is_away(model));
+            let others = task.targets.iter().filter(|target| target.when.contains(&Lack::NoMiner));
+            let mut models = lane.model().into_iter().chain(others.map(|target| &target.model));
+            let hope = self.fleet.is_empty() || models.any(|model| self.fleet.names().is_away(model));
             if self.settings.no_miner_grace_ms == 0 || !hope {
                 return Err((nobody, 1_000));
             }

@@ -30,7 +30,9 @@ impl Engine {
     /// them.
     pub(super) fn reroute(&mut self, gid: Gid, lack: Lack, was_primary: bool, step: &mut Step) -> bool {
         let Some(task) = self.tasks.get(gid) else { return false };
-        if task.demand().targets.is_empty() || task.is_ending() || task.is_recheck() || !task.attempts().is_empty() {
+        // The words that a client has seen are continued by the same model, or not at all.
+        let is_bound = task.is_continuing() || (task.is_shown() && !was_primary) || !task.attempts().is_empty();
+        if task.demand().targets.is_empty() || task.is_ending() || task.is_recheck() || is_bound {
             return false;
         }
         let Some((skipped, lane)) = self.next_target(&task.demand().targets, task.lane(), lack) else { return false };
