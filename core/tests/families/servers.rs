@@ -320,11 +320,32 @@ async fn a_caller_of_messages_has_every_word_of_a_server_of_messages() {
 }
 
 #[tokio::test]
+async fn a_bound_of_the_router_leaves_the_model_room_to_answer() {
+    let upstream = Upstream::new(|_, body| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let (most, thinking) = (body["max_tokens"].as_u64().unwrap(), &body["thinking"]);
+        let fits = thinking["budget_tokens"].as_u64().is_none_or(|budget| (1_024..most).contains(&budget));
+        if fits { Say::Json(200, message().to_string()) } else { Say::Json(400, body.to_string()) }
+    })
+    .await;
+    let server = before(&[(&upstream, UpstreamApi::Anthropic)]).await;
+    for (most, budget) in [(64_000, 40_000), (2_000, 1_999), (2_000, 9_000), (1_000, 1_024)] {
+        let asked = json!({"model": "up-model", "max_tokens": most, "messages": [{"role": "user", "content": "q"}],
+                           "thinking": {"type": "enabled", "budget_tokens": budget}});
+        let (status, answer) = server.post_json("/v1/messages", &asked).await;
+        assert_eq!(status, 200, "{most} {budget}: {answer}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_caller_of_responses_has_every_word_of_a_server_of_responses() {
     let asked = json!({"model": "up-model", "input": [{"type": "message", "role": "user", "content": "q"}],
                        "include": ["reasoning.encrypted_content"], "a_newer_member": 1, "timeout": 30});
     let mut wanted = asked.clone();
     wanted.as_object_mut().unwrap().remove("timeout");
+    // The router keeps the response, and nobody else does.
+    wanted["store"] = false.into();
     let mut whole = response();
     whole["output"][0]["encrypted_content"] = "secret".into();
     let mut streamed = response_events();

@@ -56,6 +56,8 @@ pub fn with_original(mut chat: String, answer: &str) -> String {
 pub struct Chunks {
     /// The members that all chunks share.
     head: String,
+    /// Whether the head names the answer, and its model.
+    named: [bool; 2],
     begun: bool,
     ready: Vec<String>,
     /// The chunk with the usage, which comes behind those that are ready.
@@ -66,13 +68,13 @@ impl Chunks {
     /// Chunks of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
         let head = format!(r#""object":"chat.completion.chunk","created":{created}"#);
-        Self { head, begun: false, ready: Vec::new(), usage: None }
+        Self { head, named: [false; 2], begun: false, ready: Vec::new(), usage: None }
     }
 
-    /// Names the answer and its model in all further chunks.
+    /// Names the answer and its model in all further chunks. The first names stay.
     pub fn name(&mut self, id: Option<Json<'_>>, model: Option<Json<'_>>) {
-        for (name, value) in [("id", id), ("model", model)] {
-            if let Some(value) = value.filter(|value| value.is_string()) {
+        for ((name, value), named) in [("id", id), ("model", model)].into_iter().zip(&mut self.named) {
+            if let Some(value) = value.filter(|value| value.is_string() && !std::mem::replace(named, true)) {
                 // Writing to a text cannot fail.
                 let _ = write!(self.head, r#","{name}":{}"#, value.get());
             }

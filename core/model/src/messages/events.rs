@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::answer::{Counts, Message, Wishes, call_id};
 use super::stop::StopReason;
 use crate::chat::{Piece, Said, original_event, write_event, write_raw_event};
-use crate::shape::{Json, last};
+use crate::shape::{Json, last, number};
 use crate::{Completion, Error, ToolDelta};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Messages API out.
@@ -128,8 +128,27 @@ impl Events {
             _ => {
                 self.start(out);
                 self.told = true;
+                self.follow(&kind, event);
                 write_raw_event(&kind, event, out);
             }
+        }
+    }
+
+    /// Notes which block of a server's own is open, so that it is closed where the stream ends before it.
+    fn follow(&mut self, kind: &str, event: &str) {
+        match kind {
+            "content_block_start" => {
+                let index = last(event, "index").and_then(number).unwrap_or_default();
+                let block = last(event, "content_block").and_then(|block| last(block.get(), "type"));
+                let kind = match block.map(Json::text).as_deref() {
+                    Some("text") => Kind::Text,
+                    Some("thinking") => Kind::Thinking,
+                    _ => Kind::Call,
+                };
+                (self.open, self.blocks) = (Some((index, kind)), index.saturating_add(1));
+            }
+            "content_block_stop" => self.open = None,
+            _ => {}
         }
     }
 

@@ -18,6 +18,7 @@ use crate::chat::{
     Form, Message, Offer, Part, Request, Role, ToolChoice, Written, arguments_object, into_raw, member, missing,
     unsayable, unsupported,
 };
+use crate::hex::hex;
 use crate::{Error, Result, ToolCall};
 
 /// Members of a chat that only tune the answer, or concern OpenAI's own servers. The request is served without them.
@@ -201,9 +202,17 @@ fn text_of(message: Message, at: &str) -> Result<String> {
     Ok(texts.join("\n\n"))
 }
 
+/// The id of a call in letters that the API takes. An id with others becomes its digits, so that a call and its answer
+/// keep one id.
+fn call_id(id: String) -> String {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !id.is_empty() && id.bytes().all(is_fine) { id } else { format!("toolu_{}", hex(id.as_bytes())) }
+}
+
 /// The answer of a tool.
 fn result(mut message: Message, at: &str) -> Result<Block> {
-    let tool_use_id = message.tool_call_id.take().ok_or_else(|| missing(&format!("{at}.tool_call_id")))?;
+    let id = message.tool_call_id.take().ok_or_else(|| missing(&format!("{at}.tool_call_id")))?;
+    let tool_use_id = call_id(id);
     Ok(Block::ToolResult { tool_use_id, content: blocks(message.into_parts(), at)? })
 }
 
@@ -217,7 +226,7 @@ fn answer(mut message: Message, at: &str) -> Result<Vec<Block>> {
         let ToolCall { id, function, .. } = call;
         let input =
             RawValue::from_string(arguments_object(&function.arguments).into_owned()).map_err(Error::internal)?;
-        content.push(Block::ToolUse { id, name: function.name, input });
+        content.push(Block::ToolUse { id: call_id(id), name: function.name, input });
     }
     Ok(content)
 }

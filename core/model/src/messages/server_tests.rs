@@ -98,6 +98,20 @@ fn every_member_has_its_place() {
 }
 
 #[test]
+fn the_id_of_a_call_is_one_that_the_server_takes() {
+    let body = turns(json!([
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "tool_calls": [
+            {"id": "functions.f:0", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        ]},
+        {"role": "tool", "tool_call_id": "functions.f:0", "content": "1"},
+    ]));
+    let id = body["messages"][1]["content"][0]["id"].as_str().unwrap();
+    assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{id}");
+    assert_eq!(body["messages"][2]["content"][0]["tool_use_id"], id);
+}
+
+#[test]
 fn every_message_has_its_place() {
     let text = |text: &str| json!([{"type": "text", "text": text}]);
     assert_eq!(

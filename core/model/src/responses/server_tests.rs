@@ -25,6 +25,18 @@ fn sent(mut body: Value) -> Value {
 }
 
 #[test]
+fn a_chunk_names_its_answer_once() {
+    let mut returned = Returned::new(7);
+    for kind in ["created", "in_progress"] {
+        returned.event(&format!(r#"{{"type":"response.{kind}","response":{{"id":"r","model":"m"}}}}"#));
+    }
+    let Heard::Chunks(chunks) = returned.event(r#"{"type":"response.output_text.delta","delta":"a"}"#) else {
+        panic!("the text makes a chunk");
+    };
+    assert_eq!((chunks[0].matches("\"id\"").count(), chunks[0].matches("\"model\"").count()), (1, 1), "{}", chunks[0]);
+}
+
+#[test]
 fn every_member_has_its_place() {
     let schema = json!({"type": "object", "x": 1.50});
     let function = json!({"name": "f", "description": "d", "parameters": schema, "strict": true});
@@ -171,6 +183,7 @@ fn an_answer_is_a_chats_whole_or_in_events() {
     second["summary_index"] = 1.into();
     let events = [
         json!({"type": "response.created", "response": {"id": "resp_1", "model": "m", "output": []}}),
+        json!({"type": "response.in_progress", "response": {"id": "resp_1", "model": "m", "output": []}}),
         added(0, json!({"type": "reasoning", "id": "rs", "summary": []})),
         on("reasoning_summary_text", 0, "a"),
         second,
@@ -204,8 +217,8 @@ fn an_answer_is_a_chats_whole_or_in_events() {
     assert_eq!(whole(&response), wanted);
     assert_eq!(heard(&events), wanted);
     // A server that tells only whole items, or nothing before the end.
-    let only_items: Vec<Value> = (0..5).map(done).chain([events[21].clone()]).collect();
-    for events in [&only_items[..], &events[21..]] {
+    let only_items: Vec<Value> = (0..5).map(done).chain([events[22].clone()]).collect();
+    for events in [&only_items[..], &events[22..]] {
         let mut found = heard(events);
         found["id"] = "resp_1".into();
         found["model"] = "m".into();

@@ -222,7 +222,7 @@ pub(super) fn write_passed(bytes: Vec<u8>, request: &TaskRequest, model: Option<
     if request.stream {
         object.value("stream", &true);
     }
-    for (key, value) in params.others().filter(|(key, _)| !OWN_FIELDS.contains(key)) {
+    for (key, value) in forwarded(request) {
         object.raw(key, value);
     }
     object.end()

@@ -6,14 +6,14 @@
 //! | vLLM | `/tokenize`, with the messages | `{"count"}` |
 //! | llama.cpp | `/tokenize`, with the text | `{"tokens": [...]}` |
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::call::{Reading, whole};
+use super::call::{Reading, refused, whole};
+use super::passed::{LACKED_FOR, is_lacked};
 use super::request::Outgoing;
 use super::speech::is_the_routers;
 use super::{UpstreamMiner, upstream_name};
@@ -26,7 +26,7 @@ impl UpstreamMiner {
     /// The tokens of a body of the Messages API, which the chat stands for; `None`: the upstream does not count them.
     pub(crate) async fn count_tokens(&self, chat: &TaskRequest, body: &[u8]) -> Option<u64> {
         let shared = &self.shared;
-        if shared.counts_nothing.load(Ordering::Relaxed) {
+        if shared.counts_again.lock().is_some_and(|at| Instant::now() < at) {
             return None;
         }
         let own = shared.default_model.read().clone();
@@ -41,9 +41,13 @@ impl UpstreamMiner {
         let asked = Outgoing::post(head, &[], body.len(), |bytes| written.write(bytes));
         let by = Instant::now() + Duration::from_millis(shared.config.connect_timeout_ms);
         let (link, head) = timeout_at(by, shared.pool.send(asked, &|| true)).await.ok()?.ok()?;
-        if matches!(head.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
-            // It has no such route, and is not asked again.
-            shared.counts_nothing.store(true, Ordering::Relaxed);
+        if !head.status.is_success() {
+            let status = head.status;
+            let (_, words) = timeout_at(by, refused(shared, link, head)).await.ok()?;
+            if is_lacked(status, &words) {
+                *shared.counts_again.lock() = Some(Instant::now() + LACKED_FOR);
+            }
+            return None;
         }
         if head.status != StatusCode::OK || head.coding.is_some() {
             return None;

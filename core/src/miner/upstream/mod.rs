@@ -101,9 +101,9 @@ pub(super) struct Shared {
     refused_fields: RefusedFields,
     /// The routes that the upstream lacks.
     lacking: Lacking,
-    /// Whether the upstream has no route that counts tokens.
+    /// The time from which on the upstream is asked again to count tokens, after it had no route for it.
     #[cfg(feature = "listener")]
-    counts_nothing: AtomicBool,
+    counts_again: Mutex<Option<tokio::time::Instant>>,
     /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
@@ -147,7 +147,7 @@ impl UpstreamMiner {
                 refused_fields: RefusedFields::default(),
                 lacking: Lacking::default(),
                 #[cfg(feature = "listener")]
-                counts_nothing: AtomicBool::new(false),
+                counts_again: Mutex::default(),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
                 secret: config.key().map(|key| key.trim().to_owned()).filter(|key| key.len() >= SECRET_BYTES),

@@ -21,7 +21,7 @@ use crate::model::shape::Reply;
 use crate::model::{Answer, FinishReason, FormPart, RequestKind};
 
 /// The time for which a server that lacks a route is not asked for it again.
-const LACKED_FOR: Duration = Duration::from_mins(1);
+pub(super) const LACKED_FOR: Duration = Duration::from_mins(1);
 
 /// The code of the error for a route that no upstream has.
 pub(crate) const ROUTE_NOT_SERVED: &str = "route_not_served";
@@ -92,7 +92,7 @@ pub(super) async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure
 
 /// Whether an answer with that status and body says that the server has not the route. Servers say with the same status
 /// that they have not the model.
-fn is_lacked(status: StatusCode, words: &[u8]) -> bool {
+pub(super) fn is_lacked(status: StatusCode, words: &[u8]) -> bool {
     let about_model = || memmem::find(&words.to_ascii_lowercase(), b"model").is_some();
     match status {
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => true,

@@ -4,6 +4,7 @@
 //! chat's.
 
 use bytes::Bytes;
+use serde_json::json;
 
 use super::ask::{self, Route};
 use super::assembly::{Assembly, Chunks};
@@ -13,7 +14,7 @@ use super::sse::Event;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::{Failure, Job};
 use crate::model::chat::{Heard, Members, Request, Written};
-use crate::model::shape::{Json, last, utf8};
+use crate::model::shape::{Json, last, number, utf8};
 use crate::model::{FIELDS, Goes, Timestamp, from_json, messages, responses};
 use crate::{Error, Result};
 
@@ -84,6 +85,9 @@ pub(super) fn is_the_routers(name: &str) -> bool {
     matches!(name, "model" | "stream" | "background") || of_the_table || ask::is_own(name)
 }
 
+/// The fewest tokens that a model of Anthropic's may be given to think.
+const LEAST_BUDGET: u64 = 1_024;
+
 /// The caller's own body, for the model and in the way that the job wants.
 fn passed(api: UpstreamApi, job: &Job, model: Option<&str>, original: &str) -> Result<Written> {
     let mut body = Written::default();
@@ -91,7 +95,13 @@ fn passed(api: UpstreamApi, job: &Job, model: Option<&str>, original: &str) -> R
         body.set("model", model)?;
     }
     let Members(members) = from_json("body", original.as_bytes())?;
+    let (mut budget, mut stores) = (None, false);
     for (name, value) in members {
+        match name.as_str() {
+            "thinking" => budget = last(value.get(), "budget_tokens").and_then(number),
+            "store" => stores = true,
+            _ => {}
+        }
         if !is_the_routers(&name) {
             body.set_raw(&name, value);
         }
@@ -100,6 +110,19 @@ fn passed(api: UpstreamApi, job: &Job, model: Option<&str>, original: &str) -> R
     // The configuration may have lowered it.
     if let Some(most) = job.request().token_limit() {
         body.set(limit, &most)?;
+        if api == UpstreamApi::Anthropic && budget.is_some_and(|budget| budget >= most) {
+            // The API wants more tokens than the model may think, and at least these to think.
+            let thinking = if most > LEAST_BUDGET {
+                json!({"type": "enabled", "budget_tokens": most - 1})
+            } else {
+                json!({"type": "disabled"})
+            };
+            body.set("thinking", &thinking)?;
+        }
+    }
+    if api == UpstreamApi::Responses && !stores {
+        // The router keeps the response, and deletes it when it is asked to.
+        body.set("store", &false)?;
     }
     if job.stream() {
         body.set("stream", &true)?;
