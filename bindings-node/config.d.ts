@@ -236,7 +236,7 @@ export interface ListenOptions {
   maxDiscardedBytes?: number;
   /** The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000. */
   maxPageRows?: number;
-  /** Sessions of clients of the Model Context Protocol at a time. Default 1000; beyond it a client's newest session replaces its oldest one that is not at work. */
+  /** Sessions of clients of the Model Context Protocol at a time. Default 1000; beyond it a new session replaces the oldest idle one of the token that has most. */
   maxMcpSessions?: number;
   /** Milliseconds without a request after which a session of the Model Context Protocol ends. Default 3600000, an hour; a client then begins another one. */
   mcpIdleMs?: number;
@@ -300,7 +300,7 @@ export interface TrialOptions {
   windowSecs?: number;
   /** Addresses that are remembered at a time; further ones are refused until an older one is forgotten. Default 10000. */
   maxAddresses?: number;
-  /** The most tokens of an answer. Default 512. */
+  /** The most tokens of an answer. Default 512. A trial gets one answer, and no members of the request pass that could make it longer. */
   maxTokens?: number;
   /** Requests of all trials together in one minute; 0: no bound. */
   allRequestsPerMinute?: number;

@@ -92,8 +92,8 @@ pub struct ListenConfig {
     pub max_discarded_bytes: u64,
     /// The most sessions or tasks that one answer lists, whatever `limit` asks for. Default 1000.
     pub max_page_rows: u64,
-    /// Sessions of clients of the Model Context Protocol at a time. Default 1000; beyond it a client's newest session
-    /// replaces its oldest one that is not at work.
+    /// Sessions of clients of the Model Context Protocol at a time. Default 1000; beyond it a new session replaces the
+    /// oldest idle one of the token that has most.
     pub max_mcp_sessions: usize,
     /// Milliseconds without a request after which a session of the Model Context Protocol ends. Default 3600000, an
     /// hour; a client then begins another one.

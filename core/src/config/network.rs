@@ -16,7 +16,7 @@ impl Network {
     /// Whether that address belongs to the network.
     #[cfg_attr(not(feature = "listener"), allow(dead_code, reason = "only the listener has peers"))]
     pub(crate) fn has(&self, address: IpAddr) -> bool {
-        let (own, other) = (self.address.to_canonical(), address.to_canonical());
+        let (own, other) = (self.address, address.to_canonical());
         let shared = match (own, other) {
             (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
             (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
@@ -37,8 +37,17 @@ impl FromStr for Network {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
-        if bits > most { Err(wrong()) } else { Ok(Self { address, bits }) }
+        let bits: u32 = bits.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
+        if bits > most {
+            return Err(wrong());
+        }
+        // An IPv4 address may be written as one of IPv6, with 96 bits before it.
+        match address.to_canonical() {
+            inner @ IpAddr::V4(_) if address.is_ipv6() => {
+                Ok(Self { address: inner, bits: bits.checked_sub(96).ok_or_else(wrong)? })
+            }
+            _ => Ok(Self { address, bits }),
+        }
     }
 }
 
@@ -56,13 +65,18 @@ mod tests {
             ("0.0.0.0/0", "203.0.113.9", true),
             ("0.0.0.0/0", "::1", false),
             ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+            ("::ffff:10.0.0.7", "10.0.0.7", true),
+            ("::ffff:10.0.0.0/104", "10.200.3.4", true),
+            ("::ffff:10.0.0.0/104", "11.0.0.0", false),
             ("fd00::/8", "fd12::1", true),
             ("::1", "::1", true),
         ] {
             let found = network.parse::<Network>().unwrap().has(address.parse().unwrap());
             assert_eq!(found, has, "{network} {address}");
         }
-        for wrong in ["", "x", "10.0.0.0/33", "10.0.0.0/-1", "::1/129", "10.0.0.0/", "10.0.0.0/8/8"] {
+        for wrong in
+            ["", "x", "10.0.0.0/33", "10.0.0.0/-1", "::1/129", "10.0.0.0/", "10.0.0.0/8/8", "::ffff:10.0.0.0/64"]
+        {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
     }

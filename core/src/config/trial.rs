@@ -23,7 +23,8 @@ pub struct TrialConfig {
     pub window_secs: u64,
     /// Addresses that are remembered at a time; further ones are refused until an older one is forgotten. Default 10000.
     pub max_addresses: usize,
-    /// The most tokens of an answer. Default 512.
+    /// The most tokens of an answer. Default 512. A trial gets one answer, and no members of the request pass that could
+    /// make it longer.
     pub max_tokens: u64,
     /// Requests of all trials together in one minute; 0: no bound.
     #[serde(with = "super::absent")]

@@ -48,6 +48,21 @@ pub(in crate::listener) struct Trial {
     pub(in crate::listener) max_tokens: u64,
 }
 
+/// The members that a request on trial may pass on to a model's server. None of them makes an answer cost more.
+const ON_TRIAL: &[&str] = &[
+    "frequency_penalty",
+    "presence_penalty",
+    "response_format",
+    "seed",
+    "stop",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_p",
+    "user",
+];
+
 impl Caller {
     /// A caller without a record.
     fn new(id: &str, scopes: &[Scope]) -> Self {
@@ -70,11 +85,12 @@ impl Caller {
         }
     }
 
-    /// The request within the bounds of a trial: in the band of its session, and with an answer of no more tokens than its
-    /// bound. Another caller's request stays as it is.
+    /// The request within the bounds of a trial: in the band of its session, with one answer of no more tokens than its
+    /// bound, and without members by which a server might do more. Another caller's request stays as it is.
     pub(in crate::listener) fn tamed(&self, mut request: TaskRequest) -> TaskRequest {
         if let Some(trial) = &self.trial {
             request.priority = None;
+            request.extra.retain(|(name, _)| ON_TRIAL.contains(&name.as_str()));
             request.limit_tokens(request.token_limit().unwrap_or(u64::MAX).min(trial.max_tokens));
         }
         request

@@ -25,6 +25,9 @@ pub(in crate::listener) fn boundary(headers: &HeaderMap) -> Result<String> {
     boundary.ok_or_else(|| wrong(" with a boundary of 1 to 70 characters"))
 }
 
+/// The most parts of a form. Each costs memory beside its bytes.
+const MOST_PARTS: usize = 256;
+
 /// The parts of a form with that boundary, in their order.
 ///
 /// # Errors
@@ -46,6 +49,9 @@ pub(in crate::listener) fn parts(body: &[u8], boundary: &str) -> Result<Vec<Form
         let line = memmem::find(rest, b"\r\n").filter(|at| rest[..*at].iter().all(|byte| b" \t".contains(byte)));
         let part = &rest[line.ok_or_else(|| broken("a line with the boundary holds more than that"))?..];
         let end = memmem::find(part, delimiter.as_bytes()).ok_or_else(|| broken("it ends within a part"))?;
+        if parts.len() == MOST_PARTS {
+            return Err(broken(&format!("it has more than {MOST_PARTS} parts")));
+        }
         parts.push(read_part(&part[..end]).map_err(|words| broken(&words))??);
         rest = &part[end + delimiter.len()..];
     }

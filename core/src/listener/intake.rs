@@ -44,10 +44,11 @@ pub(in crate::listener) const TASK: HeaderName = HeaderName::from_static("x-cort
 /// The header that names the session of a client of the Model Context Protocol.
 pub(in crate::listener) const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// The header that names the types of the tools that the model was not offered, because no miner runs them.
+/// The header that names the types of the tools that only the servers of an API run: a model behind a server that
+/// speaks chats alone was not offered them.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-cortensor-left-out-tools");
 
-/// Names the tools that the model was not offered.
+/// Names the tools that only such servers run.
 pub(in crate::listener) fn tell_left_out(kinds: &[String], headers: &mut HeaderMap) {
     if !kinds.is_empty()
         && let Ok(kinds) = HeaderValue::try_from(kinds.join(", "))

@@ -1,7 +1,7 @@
 //! The quotas of callers without a token: so many requests for each address, and a bounded memory for addresses.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
@@ -83,7 +83,9 @@ impl Trials {
                 if !is_proxy(client) {
                     return client;
                 }
-                match hop.trim().parse() {
+                // Some proxies add the port of the client.
+                let hop = hop.trim();
+                match hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|place| place.ip())) {
                     Ok(address) => client = address,
                     Err(_) => return client,
                 }
@@ -198,6 +200,8 @@ mod tests {
             ("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1"),
             ("10.0.0.1", &["6.6.6.6, x, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["10.0.0.3"], "10.0.0.3"),
+            ("10.0.0.1", &["203.0.113.1:51234"], "203.0.113.1"),
+            ("10.0.0.1", &["[2001:db8::1]:443"], "2001:db8::1"),
         ] {
             let mut headers = HeaderMap::new();
             for value in forwarded {
@@ -214,6 +218,10 @@ mod tests {
         let request = caller.tamed(crate::model::TaskRequest::completion("x").priority(9).max_tokens(99));
         assert_eq!((request.priority, request.token_limit()), (None, Some(9)));
         assert_eq!(caller.tamed(crate::model::TaskRequest::completion("x").max_tokens(4)).token_limit(), Some(4));
+        let body = r#"{"prompt":"x","n":128,"best_of":9,"n_predict":99999,"temperature":0.5,"stop":["a"]}"#;
+        let request = caller.tamed(serde_json::from_str(body).unwrap());
+        let passed: Vec<&str> = request.extra.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((passed, request.choices().unwrap()), (vec!["temperature", "stop"], 1));
         assert!(caller.sees(SessionId(0)).is_err() && caller.may(crate::model::Scope::Read).is_err());
         assert_eq!(caller.name_space(), "trial 192.0.2.1");
     }

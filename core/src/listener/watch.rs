@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::coop::has_budget_remaining;
+
 /// The waker that a future beside the work knows already. A future that was polled wakes its task by itself, so that
 /// another poll before it is due tells nothing.
 #[derive(Debug, Default)]
@@ -18,8 +20,10 @@ impl Watch {
         if !is_due && self.0.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             return Poll::Pending;
         }
-        self.0 = Some(cx.waker().clone());
-        poll(cx)
+        let polled = poll(cx);
+        // A task that has used its budget up gets `Pending` from tokio's futures, which then note no waker.
+        self.0 = has_budget_remaining().then(|| cx.waker().clone());
+        polled
     }
 
     /// Makes the next poll reach the future, because it has forgotten the waker.
@@ -55,6 +59,25 @@ mod tests {
             (other, true, false),
         ];
         assert_eq!(steps.map(|(waker, is_due, forgets)| poll(waker, is_due, forgets)), [1, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_poll_without_budget_is_made_again() {
+        let (mut watch, mut polls) = (Watch::default(), 0);
+        std::future::poll_fn(|cx| {
+            while has_budget_remaining() {
+                let _ = std::pin::pin!(tokio::task::consume_budget()).poll(cx);
+            }
+            for _ in 0..2 {
+                let _ = watch.poll(cx, false, |_| {
+                    polls += 1;
+                    Poll::<()>::Pending
+                });
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!(polls, 2);
     }
 
     struct Sleeper;

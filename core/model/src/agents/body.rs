@@ -60,6 +60,13 @@ impl Shared {
                     return Err(Error::invalid(&at, format!("{at} must be at least 1")));
                 }
             }
+            "n" => {
+                if member::<Whole<u64>>(&at, &value)?.is_some_and(|count| count.0 != 1) {
+                    let words =
+                        format!("{at} must be 1: the answer has one result; policy says how many miners answer");
+                    return Err(Error::invalid(at, words));
+                }
+            }
             "stream" => {
                 if member::<bool>(&at, &value)?.unwrap_or_default() {
                     let words = format!("{at}: this route answers as a whole; /api/v1/delegate streams");

@@ -59,6 +59,7 @@ fn a_wrong_member_is_named() {
         (json!({"objective": "x", "tools": ["search"]}), "tools[0]"),
         (json!({"objective": "x", "execution": {"max_tokens": 0}}), "execution.max_tokens"),
         (json!({"objective": "x", "execution": {"stream": true}}), "execution.stream"),
+        (json!({"objective": "x", "n": 2}), "n"),
         (json!({"objective": "x", "execution": 1}), "execution"),
         (json!({"objective": "x", "timeout": "soon"}), "timeout"),
         (json!({"objective": 7, "stream": true}), "stream"),

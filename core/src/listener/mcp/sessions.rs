@@ -1,6 +1,7 @@
 //! The sessions of clients that begin with a handshake. A session belongs to the caller that began it: with another
 //! token it does not exist.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ impl Sessions {
     /// Begins a session and gives its id.
     ///
     /// # Errors
-    /// `Overloaded` when all sessions are others' or at work.
+    /// `Overloaded` when no session can give way.
     pub(super) fn begin(&self, owner: Arc<str>) -> Result<String> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
@@ -58,10 +59,7 @@ impl Sessions {
         let mut open = self.open.lock();
         open.retain(|_, session| !session.is_over(self.idle));
         if open.len() >= self.most {
-            // A caller may replace its own session alone, so that it takes none from others.
-            let own = open.iter().filter(|(_, session)| session.owner == owner && session.is_idle());
-            let oldest = own.min_by_key(|(_, session)| session.used).map(|(id, _)| id.clone());
-            let Some(oldest) = oldest else {
+            let Some(oldest) = replaced_by(&open, &owner) else {
                 let words = format!(
                     "{} sessions of the Model Context Protocol are open (listen.max_mcp_sessions): end one, or wait",
                     self.most
@@ -113,8 +111,10 @@ impl Sessions {
     /// # Errors
     /// `NotFound` when the caller has no such session.
     pub(super) fn end(&self, id: &str, owner: &str) -> Result<()> {
-        self.with(id, owner, |session| session.running.values().for_each(CancellationToken::cancel))?;
-        self.open.lock().remove(id);
+        let mut open = self.open.lock();
+        let known = open.get(id).is_some_and(|session| *session.owner == *owner && !session.is_over(self.idle));
+        let session = if known { open.remove(id) } else { None };
+        session.ok_or_else(unknown)?.running.values().for_each(CancellationToken::cancel);
         Ok(())
     }
 
@@ -128,6 +128,20 @@ impl Sessions {
         session.used = Instant::now();
         Ok(what(session))
     }
+}
+
+/// The session that gives way to a new one of that caller: the oldest idle session of the caller that has most, if it
+/// has at least two more than the new one's caller, else of the new one's caller. So none can keep all others out.
+fn replaced_by(open: &HashMap<String, Session>, owner: &str) -> Option<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for session in open.values() {
+        *counts.entry(&session.owner).or_default() += 1;
+    }
+    let count = |owner: &str| counts.get(owner).copied().unwrap_or_default();
+    let own = count(owner);
+    let may_go = |session: &Session| session.is_idle() && (*session.owner == *owner || count(&session.owner) > own + 1);
+    let candidates = open.iter().filter(|(_, session)| may_go(session));
+    candidates.max_by_key(|(_, session)| (count(&session.owner), Reverse(session.used))).map(|(id, _)| id.clone())
 }
 
 fn unknown() -> Error {
@@ -191,15 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_takes_from_the_caller_alone() {
+    fn in_a_full_table_the_caller_with_most_gives_way() {
         let sessions = sessions(2, 60_000);
         let first = sessions.begin("one".into()).unwrap();
         let second = sessions.begin("one".into()).unwrap();
-        assert_eq!(sessions.begin("two".into()).unwrap_err().kind(), ErrorKind::Overloaded);
         let running = sessions.enter(&first, "one", &RequestId::Number(1)).unwrap();
-        sessions.begin("one".into()).unwrap();
+        let third = sessions.begin("one".into()).unwrap();
         assert!(sessions.touch(&second, "one").is_err() && sessions.touch(&first, "one").is_ok());
+        let other = sessions.begin("two".into()).unwrap();
+        assert!(sessions.touch(&third, "one").is_err() && sessions.touch(&other, "two").is_ok());
+        assert_eq!(sessions.begin("three".into()).unwrap_err().kind(), ErrorKind::Overloaded);
         drop(running);
+        assert_eq!(sessions.begin("three".into()).unwrap_err().kind(), ErrorKind::Overloaded);
+        sessions.begin("one".into()).unwrap();
+        assert!(sessions.touch(&first, "one").is_err() && sessions.touch(&other, "two").is_ok());
     }
 
     #[test]
