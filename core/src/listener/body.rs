@@ -81,18 +81,13 @@ async fn gather(
     // is read and thrown away first.
     let most = state.config.max_discarded_bytes;
     let headers = head.headers;
-    if let Some(error) = refusal {
+    let is_too_large = || (body.announced() > limit.bytes).then(|| too_large(family, limit));
+    if let Some(refused) = refusal.map(|error| unsupported(family, error)).or_else(is_too_large) {
         // A client that sent `Expect` waits for permission and has sent nothing yet.
         if !headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(wait, body.discard(most)).await;
         }
-        return Err(unsupported(family, error));
-    }
-    if body.announced() > limit.bytes {
-        if !headers.contains_key(header::EXPECT) {
-            let _ = tokio::time::timeout(wait, body.discard(most)).await;
-        }
-        return Err(too_large(family, limit));
+        return Err(refused);
     }
     let read = within(wait, body.gather(limit.bytes, state.router.memory())).await;
     let error = match read {

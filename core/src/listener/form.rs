@@ -18,8 +18,7 @@ pub(in crate::listener) fn boundary(headers: &HeaderMap) -> Result<String> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (essence, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return Err(wrong(if kind.is_empty() { "" } else { ", with the file in a part named \"file\"" })
-            .with_code("unsupported_media_type"));
+        return Err(wrong(if kind.is_empty() { "" } else { ", with the file in a part named \"file\"" }));
     }
     let boundary = parameter(parameters, "boundary").filter(|text| (1..=MOST_BOUNDARY).contains(&text.len()));
     boundary.ok_or_else(|| wrong(" with a boundary of 1 to 70 characters"))

@@ -63,8 +63,12 @@ impl Trials {
         }
         let visitor = counted(self.client(peer, headers));
         self.take(visitor, now)?;
-        if let Some(meter) = &self.meter {
-            meter.request().1?;
+        if let Some(meter) = &self.meter
+            && let Err(error) = meter.request().1
+        {
+            // The visitor got nothing, and keeps its own share.
+            self.give_back(visitor);
+            return Err(error);
         }
         let trial = Trial { visitor: visitor.to_string(), max_tokens: self.config.max_tokens };
         let caller = Caller::on_trial(SessionId(self.config.session), self.meter.clone(), trial);
@@ -92,6 +96,13 @@ impl Trials {
             }
         }
         client
+    }
+
+    /// Takes nothing of that address after all.
+    fn give_back(&self, visitor: IpAddr) {
+        if let Some(window) = self.windows.lock().used.get_mut(&visitor) {
+            window.requests = window.requests.saturating_sub(1);
+        }
     }
 
     /// Takes one request of that address.
@@ -209,6 +220,17 @@ mod tests {
             }
             assert_eq!(trials.client(peer.parse().unwrap(), &headers).to_string(), client, "{peer} {forwarded:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_by_the_bound_of_all_takes_nothing_from_the_address() {
+        let all = std::num::NonZeroU64::new(1);
+        let trials = trials(TrialConfig::default().requests(2).all_requests_per_minute(all), &[]).await;
+        let (none, one, other) = (HeaderMap::new(), "192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        assert!(trials.caller(one, &none, Timestamp(1)).is_ok());
+        assert!(trials.caller(other, &none, Timestamp(1)).is_err());
+        let used = |visitor| trials.windows.lock().used.get(&visitor).map(|window| window.requests);
+        assert_eq!((used(one), used(other)), (Some(1), Some(0)));
     }
 
     #[tokio::test]

@@ -442,6 +442,16 @@ async fn a_stream_ends_with_its_key_and_names_its_request() {
 }
 
 #[tokio::test]
+async fn an_unknown_version_is_told_to_the_request() {
+    let server = server().await;
+    let head = format!("{DEV}MCP-Protocol-Version: 2020-01-01\r\n");
+    let reply = server.send("POST", "/mcp", &head, &message(7, "tools/list", &json!({}))).await;
+    let error = reply.json();
+    assert_eq!((reply.status, &error["id"]), (400, &json!(7)), "{error}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_of_the_newest_version_stands_alone() {
     let server = server().await;
     let (head, body) = single("server/discover", json!({}), None);

@@ -30,6 +30,11 @@ impl Fault {
         Self { status: StatusCode::BAD_REQUEST, id, error }
     }
 
+    /// The error as the answer to that request.
+    pub(super) fn of(self, id: &RequestId) -> Self {
+        Self { id: Some(id.clone()), ..self }
+    }
+
     /// The error of the router, with the status that the other families give it.
     pub(super) fn refusal(id: Option<RequestId>, error: &Error) -> Self {
         let status = StatusCode::from_u16(error.kind().row().http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

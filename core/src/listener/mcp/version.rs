@@ -41,7 +41,7 @@ impl Form {
         }
         let told =
             params.meta.as_ref().is_some_and(|meta| meta.contains_key("io.modelcontextprotocol/protocolVersion"));
-        if !told && Self::of_headers(headers)? == Self::Session {
+        if !told && Self::of_headers(headers).map_err(|fault| fault.of(id))? == Self::Session {
             return Ok(Self::Session);
         }
         check_single(headers, id, method, params).map(|()| Self::Single)
