@@ -39,7 +39,7 @@ export interface RouterConfig {
   /** Cortensor's routes for agents: delegate, validate and factcheck. */
   agents?: AgentsOptions;
   /** Names of models that stand for several models, which are tried in their order. */
-  model?: ModelOptions[];
+  model?: ModelListOptions[];
   /** Model servers that the router calls. */
   upstream?: UpstreamOptions[];
 }
@@ -447,7 +447,7 @@ export interface AgentsOptions {
 }
 
 /** Names of models that stand for several models, which are tried in their order. */
-export interface ModelOptions {
+export interface ModelListOptions {
   /** The name that clients ask for. The models have it in their list. */
   name: string;
   /** The models that answer, in this order. Each is a name, or a table with it. */

@@ -72,7 +72,8 @@ fn type_of(key: &Key) -> String {
 }
 
 /// Sections whose last word is the name of another type of the package.
-const NAMES: &[(&str, &str)] = &[("prices.model", "ModelPriceOptions"), ("model[].targets", "ModelTargetOptions")];
+const NAMES: &[(&str, &str)] =
+    &[("prices.model", "ModelPriceOptions"), ("model", "ModelListOptions"), ("model[].targets", "ModelTargetOptions")];
 
 /// Names the type of a section: `listen.token` is `TokenOptions`. No two sections end with one word.
 fn name_of(path: &str) -> String {

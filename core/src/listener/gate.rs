@@ -199,7 +199,7 @@ impl Gate {
             return (no_route(family, path), None);
         }
         let (mut known, mut key_life, mut limits) = (None, None, None);
-        if !self.is_public(request.method(), path) {
+        if !self.is_public(path) {
             let now = Timestamp::wall_clock();
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
             let found = self.caller(&visit, connection, now).map_err(|error| Refused { limits: None, error });
@@ -250,7 +250,8 @@ impl Gate {
         (response, busy)
     }
 
-    fn is_public(&self, method: &Method, path: &str) -> bool {
+    /// Whether the path needs no token. A method that it does not have is refused by the route.
+    fn is_public(&self, path: &str) -> bool {
         let config = &self.state.config;
         match path {
             // A miner identifies itself in its first frame.
@@ -262,12 +263,12 @@ impl Gate {
             | "/api/v1/ping"
             | "/.well-known/agent.json"
             | "/.well-known/agent-card.json"
-            | miners::PATH => *method == Method::GET || *method == Method::HEAD,
+            | miners::PATH => true,
             "/api/v1/status" => config.public_status,
             "/metrics" => config.public_metrics,
             "/openapi.json" => config.public_openapi,
             // The trial routes count their callers by address.
-            _ if path.starts_with("/api/v1/trial/") || path.starts_with("/api/v2/trial/") => *method == Method::POST,
+            _ if path.starts_with("/api/v1/trial/") || path.starts_with("/api/v2/trial/") => true,
             _ => false,
         }
     }

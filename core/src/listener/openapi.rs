@@ -90,7 +90,8 @@ impl Modify for Failures {
         ] {
             components.schemas.insert(name.into_owned(), schema);
         }
-        for family in ["CortensorError", "OpenAiError", "AnthropicError"] {
+        let mcp = cfg!(feature = "mcp").then_some("McpMessage");
+        for family in ["CortensorError", "OpenAiError", "AnthropicError"].into_iter().chain(mcp) {
             components.responses.extend(
                 failure_statuses().map(|status| (failure_name(family, status), failure(family, status).into())),
             );
@@ -291,6 +292,17 @@ pub(super) struct AnthropicFailures;
 impl IntoResponses for AnthropicFailures {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         failures("AnthropicError")
+    }
+}
+
+/// Every failure that a route of the Model Context Protocol may answer with.
+#[cfg(feature = "mcp")]
+pub(super) struct McpFailures;
+
+#[cfg(feature = "mcp")]
+impl IntoResponses for McpFailures {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        failures("McpMessage")
     }
 }
 

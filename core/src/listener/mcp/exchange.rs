@@ -27,7 +27,7 @@ use crate::listener::body;
 use crate::listener::cut::is_stream;
 use crate::listener::intake::MCP_SESSION;
 use crate::listener::marks::Marked;
-use crate::listener::openapi::{CortensorFailures, ReadFailures, ServerSentEvent};
+use crate::listener::openapi::{McpFailures, ServerSentEvent};
 use crate::listener::reply::{Failed, Family, Json};
 use crate::listener::state::AppState;
 use crate::model::Scope;
@@ -58,7 +58,7 @@ pub(super) const STABLE_MS: u64 = 3_600_000;
     responses(
         (status = 200, description = "The answer to a request, or its stream.", content((McpMessage = "application/json"), (ServerSentEvent = "text/event-stream"))),
         (status = 202, description = "A notification was taken."),
-        CortensorFailures,
+        McpFailures,
     )
 )]
 pub(super) async fn post(
@@ -89,7 +89,7 @@ pub(super) async fn post(
     path = "/mcp",
     tag = "MCP",
     params(SessionHeader),
-    responses((status = 204, description = "The session is over."), ReadFailures)
+    responses((status = 204, description = "The session is over."), McpFailures)
 )]
 pub(super) async fn end(
     State(state): State<AppState>,
@@ -106,7 +106,7 @@ pub(super) async fn end(
     get,
     path = "/mcp/messages",
     tag = "MCP",
-    responses((status = 200, description = "The endpoint, its versions and its tools.", body = Advertisement), ReadFailures)
+    responses((status = 200, description = "The endpoint, its versions and its tools.", body = Advertisement), McpFailures)
 )]
 pub(super) async fn advertise(Extension(caller): Extension<Caller>) -> Result<Json<Advertisement>, Failed> {
     speaks(&caller)?;

@@ -35,7 +35,9 @@ def impatient(tmp_path: Path) -> Iterator[Router]:
     """A router that waits a second and no longer, for example for more miners than there are."""
     data = tmp_path / "data"
     data.mkdir()
-    with running(data, *("--set", "limits.default_timeout_secs=1"), *("--set", "limits.max_timeout_secs=1")) as started:
+    # The requests make keys of their own, with which the development token would end.
+    settings = ("limits.default_timeout_secs=1", "limits.max_timeout_secs=1", "listen.dev_token=true")
+    with running(data, *(word for setting in settings for word in ("--set", setting))) as started:
         yield started
 
 
