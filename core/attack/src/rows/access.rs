@@ -331,8 +331,9 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
             let pool = json!({"replicas": 1, "session_pool": [victim.session]});
             (json!({"objective": "hi", "consensus": pool}), true)
         }
-        "ResultBody" => (json!({"session_id": victim.session, "task_id": victim.task}), true),
-        "ClaimBody" | "FactBody" => (json!({"claim": "hi", "session_id": victim.session}), true),
+        // Several miners are asked, and the victim's own, which has gone, has another model.
+        "ResultBody" => (json!({"session_id": victim.session, "task_id": victim.task, "model": "served"}), true),
+        "ClaimBody" | "FactBody" => (json!({"claim": "hi", "session_id": victim.session, "model": "served"}), true),
         "ClaimReplicasBody" => {
             (json!({"claim": "hi", "consensus": {"replicas": 1, "session_pool": [victim.session]}}), true)
         }
