@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::LazyLock;
 
+use axum::body::Body;
 use axum::response::Response as Reply;
-use http::StatusCode;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{StatusCode, header};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -186,7 +190,15 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses((status = 200, description = "The OpenAPI document.", body = Object), ReadFailures)
 )]
 async fn document() -> Reply {
-    reply::bytes(StatusCode::OK, openapi_json().into_bytes())
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| openapi_json().into());
+    /// The bytes of a piece.
+    const PIECE: usize = 16 << 10;
+    // It goes out in pieces, so that a reader that is slow holds one of them and not a copy of all.
+    let pieces = (0..TEXT.len()).step_by(PIECE).map(|from| TEXT.slice(from..TEXT.len().min(from + PIECE)));
+    let mut response = reply::bytes(StatusCode::OK, Vec::new());
+    *response.body_mut() = Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
+    response.headers_mut().insert(header::CONTENT_LENGTH, TEXT.len().into());
+    response
 }
 
 /// An event of a stream, as readers of `text/event-stream` take it apart.
