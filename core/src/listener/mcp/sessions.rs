@@ -131,7 +131,7 @@ impl Sessions {
 }
 
 /// The session that gives way to a new one of that caller: the oldest idle session of the caller that has most, if it
-/// has at least two more than the new one's caller, else of the new one's caller. So none can keep all others out.
+/// has at least two more than the new one's caller, else of the new one's caller. No caller can keep all others out.
 fn replaced_by(open: &HashMap<String, Session>, owner: &str) -> Option<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for session in open.values() {
