@@ -43,14 +43,6 @@ fn original<'a>(json: &'a [u8], name: &str) -> Option<Json<'a>> {
     last(std::str::from_utf8(json).ok()?, name)
 }
 
-/// A whole answer of a chat with the server's own beside it.
-pub fn with_original(mut chat: String, answer: &str) -> String {
-    chat.pop();
-    // Writing to a text cannot fail.
-    let _ = write!(chat, r#","{ANSWER}":{answer}}}"#);
-    chat
-}
-
 /// Writes chunks. Texts come as JSON and go out as they came, so that even half of a surrogate pair is kept.
 #[derive(Debug)]
 pub struct Chunks {
@@ -58,6 +50,8 @@ pub struct Chunks {
     head: String,
     /// Whether the head names the answer, and its model.
     named: [bool; 2],
+    /// Whether the server's own words stay beside the chat's.
+    keeps: bool,
     begun: bool,
     ready: Vec<String>,
     /// The chunk with the usage, which comes behind those that are ready.
@@ -68,7 +62,12 @@ impl Chunks {
     /// Chunks of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
         let head = format!(r#""object":"chat.completion.chunk","created":{created}"#);
-        Self { head, named: [false; 2], begun: false, ready: Vec::new(), usage: None }
+        Self { head, named: [false; 2], keeps: false, begun: false, ready: Vec::new(), usage: None }
+    }
+
+    /// Keeps the server's own words beside the chat's, for a caller of the server's API.
+    pub fn keep_originals(&mut self) {
+        self.keeps = true;
     }
 
     /// Names the answer and its model in all further chunks. The first names stay.
@@ -128,14 +127,21 @@ impl Chunks {
         self.usage = Some(format!(r#"{{{},"choices":[],"usage":{usage}}}"#, self.head));
     }
 
-    /// The chunks since the last call.
-    pub fn take(&mut self) -> Vec<String> {
+    /// The chunks since the last call. They stand for the server's `event`.
+    pub fn take(&mut self, event: &str) -> Vec<String> {
+        if self.keeps {
+            self.keep(event);
+        }
+        self.drained()
+    }
+
+    fn drained(&mut self) -> Vec<String> {
         self.ready.extend(self.usage.take());
         std::mem::take(&mut self.ready)
     }
 
     /// Puts the server's own event into the first chunk that is ready, or into one of its own.
-    pub fn keep(&mut self, event: &str) {
+    fn keep(&mut self, event: &str) {
         // A chunk stands on one line.
         let event = event.replace(['\n', '\r'], " ");
         let member = format!(r#","{EVENT}":{event}}}"#);
@@ -148,15 +154,21 @@ impl Chunks {
         }
     }
 
-    /// The whole answer that all chunks since the last call make.
-    pub fn whole(&mut self) -> String {
+    /// The whole answer that all chunks since the last call make. They stand for the server's `answer`.
+    pub fn whole(&mut self, answer: &str) -> String {
         let mut join = Join::new(usize::MAX);
-        for chunk in self.take() {
+        for chunk in self.drained() {
             if let Some(reply) = Reply::of(&chunk) {
                 join.take(&reply);
             }
         }
-        join.into_json("stop")
+        let mut chat = join.into_json("stop");
+        if self.keeps {
+            chat.pop();
+            // Writing to a text cannot fail.
+            let _ = write!(chat, r#","{ANSWER}":{answer}}}"#);
+        }
+        chat
     }
 
     fn delta(&mut self, members: &str) {

@@ -13,8 +13,8 @@ pub fn write_event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
 }
 
 /// Writes one event whose data are JSON on one line.
-pub fn write_raw_event(name: &str, data: &str, out: &mut Vec<u8>) {
-    for part in ["event: ", name, "\ndata: ", data, "\n\n"] {
-        out.extend_from_slice(part.as_bytes());
+pub fn write_raw_event(name: &str, data: impl AsRef<[u8]>, out: &mut Vec<u8>) {
+    for part in [&b"event: "[..], name.as_bytes(), b"\ndata: ", data.as_ref(), b"\n\n"] {
+        out.extend_from_slice(part);
     }
 }

@@ -16,7 +16,7 @@ mod said;
 mod tool;
 mod written;
 
-pub use chunk::{Chunks, Heard, original_answer, original_event, with_original};
+pub use chunk::{Chunks, Heard, original_answer, original_event};
 pub use content::{Content, File, ImageUrl, Part};
 pub use either::TextOr;
 pub use event::{write_event, write_raw_event};

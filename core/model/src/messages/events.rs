@@ -205,9 +205,7 @@ impl Events {
 
     /// Writes an error, after which nothing comes. `body` is the error in the shape of this API.
     pub fn fail(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"event: error\ndata: ");
-        out.extend_from_slice(body);
-        out.extend_from_slice(b"\n\n");
+        write_raw_event("error", body, out);
         self.ended = true;
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::stop::StopReason;
 use crate::Usage;
-use crate::chat::{Chunks, Heard, with_original};
+use crate::chat::{Chunks, Heard};
 use crate::shape::{Json, elements, last, members, number};
 
 /// Reads one answer.
@@ -19,8 +19,6 @@ pub struct Returned {
     calls: BTreeMap<u64, Call>,
     /// Whether the usage was told.
     is_counted: bool,
-    /// Whether the server's own words stay beside the chat's.
-    keeps: bool,
 }
 
 #[derive(Debug)]
@@ -42,19 +40,13 @@ struct Counts {
 impl Returned {
     /// The reader of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
-        Self {
-            chunks: Chunks::new(created),
-            counts: Counts::default(),
-            calls: BTreeMap::new(),
-            is_counted: false,
-            keeps: false,
-        }
+        Self { chunks: Chunks::new(created), counts: Counts::default(), calls: BTreeMap::new(), is_counted: false }
     }
 
     /// Keeps the server's own words beside the chat's, for a caller of this API.
     #[must_use]
     pub fn keeping(mut self) -> Self {
-        self.keeps = true;
+        self.chunks.keep_originals();
         self
     }
 
@@ -87,21 +79,13 @@ impl Returned {
             }
             "message_stop" => {
                 self.count();
-                return Heard::Over(self.taken(json));
+                return Heard::Over(self.chunks.take(json));
             }
             "error" => return Heard::Failed(json.to_owned()),
             // Signs of life, and the words of a newer server.
             _ => {}
         }
-        Heard::Chunks(self.taken(json))
-    }
-
-    /// The chunks of an event.
-    fn taken(&mut self, event: &str) -> Vec<String> {
-        if self.keeps {
-            self.chunks.keep(event);
-        }
-        self.chunks.take()
+        Heard::Chunks(self.chunks.take(json))
     }
 
     /// The chat's answer that stands for a whole message; `None`: the body is no message.
@@ -109,8 +93,7 @@ impl Returned {
         last(json, "content").filter(|content| content.is_list())?;
         self.message(json);
         self.end(json);
-        let chat = self.chunks.whole();
-        Some(if self.keeps { with_original(chat, json) } else { chat })
+        Some(self.chunks.whole(json))
     }
 
     /// Takes a message as far as it is.

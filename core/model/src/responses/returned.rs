@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::chat::{Chunks, Heard, with_original};
+use crate::chat::{Chunks, Heard};
 use crate::shape::{Json, Reply, elements, last, number};
 
 /// Reads one answer.
@@ -17,8 +17,6 @@ pub struct Returned {
     items: BTreeMap<u64, Item>,
     /// The number of calls so far.
     calls: u64,
-    /// Whether the server's own words stay beside the chat's.
-    keeps: bool,
 }
 
 /// The part of an item that was told.
@@ -37,13 +35,13 @@ struct Item {
 impl Returned {
     /// The reader of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
-        Self { chunks: Chunks::new(created), items: BTreeMap::new(), calls: 0, keeps: false }
+        Self { chunks: Chunks::new(created), items: BTreeMap::new(), calls: 0 }
     }
 
     /// Keeps the server's own words beside the chat's, for a caller of this API.
     #[must_use]
     pub fn keeping(mut self) -> Self {
-        self.keeps = true;
+        self.chunks.keep_originals();
         self
     }
 
@@ -68,22 +66,14 @@ impl Returned {
             "response.output_item.done" => self.done(place, member("item")),
             "response.completed" | "response.incomplete" => {
                 self.end(member("response"));
-                return Heard::Over(self.taken(json));
+                return Heard::Over(self.chunks.take(json));
             }
             "response.failed" | "response.cancelled" => return Heard::Failed(failure(member("response"))),
             "error" => return Heard::Failed(json.to_owned()),
             // Signs of life, the words of a server's own tools, and those of a newer server.
             _ => {}
         }
-        Heard::Chunks(self.taken(json))
-    }
-
-    /// The chunks of an event.
-    fn taken(&mut self, event: &str) -> Vec<String> {
-        if self.keeps {
-            self.chunks.keep(event);
-        }
-        self.chunks.take()
+        Heard::Chunks(self.chunks.take(json))
     }
 
     /// The chat's answer that stands for a whole response; `None`: the body is no response that has an answer.
@@ -93,8 +83,7 @@ impl Returned {
         last(json, "output").filter(|output| output.is_list() && is_answer)?;
         self.begin(json);
         self.end(json);
-        let chat = self.chunks.whole();
-        Some(if self.keeps { with_original(chat, json) } else { chat })
+        Some(self.chunks.whole(json))
     }
 
     fn begin(&mut self, response: &str) {

@@ -12,6 +12,7 @@ use super::version::Form;
 use crate::listener::cut::LastEvent;
 use crate::listener::reply::cortensor_error;
 use crate::listener::sse::Layout;
+use crate::model::chat::write_raw_event;
 use crate::model::{Completion, CompletionRecord};
 use crate::{Error, Result, StreamEvent};
 
@@ -66,9 +67,7 @@ impl CallStream {
 
 /// Appends a message as an event.
 fn event(message: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: message\ndata: ");
-    out.extend_from_slice(message);
-    out.extend_from_slice(b"\n\n");
+    write_raw_event("message", message, out);
 }
 
 impl Layout for CallStream {
