@@ -1,8 +1,11 @@
 //! The requests that pass to a model's server as they came, and whose answers are bytes: reranking, audio, images,
 //! moderation.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -72,6 +75,18 @@ impl TaskRequest {
         form.and_then(|form| serde_json::from_str(form.get()).ok()).unwrap_or_default()
     }
 
+    /// Whether the form has a file of the name `file`. The bytes of files are not read for that.
+    fn has_file(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow, default)]
+            name: Cow<'a, str>,
+            filename: Option<IgnoredAny>,
+        }
+        let parts = self.extra(FORM).and_then(|form| serde_json::from_str::<Vec<Named<'_>>>(form.get()).ok());
+        parts.unwrap_or_default().iter().any(|part| part.name == "file" && part.filename.is_some())
+    }
+
     /// The request without the bytes of its files, which nobody needs when the task has ended; `None`: it has no files.
     #[doc(hidden)]
     pub fn without_files(&self) -> Option<Self> {
@@ -107,7 +122,7 @@ impl TaskRequest {
             }
             RequestKind::Transcription => {
                 text("model", self.model.as_deref())?;
-                if !self.form().iter().any(|part| part.name == "file" && part.filename.is_some()) {
+                if !self.has_file() {
                     return Err(Error::invalid("file", "file is missing: give the audio as a file of the form"));
                 }
                 Ok(())

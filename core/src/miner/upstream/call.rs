@@ -110,17 +110,17 @@ async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure> {
     }
     let mut reply = Reading::new(link);
     if route != Route::Embeddings && reply.is_stream(shared, head.is_event_stream).await? {
-        stream(shared, job, reply).await
+        stream(shared, job, tongue, reply).await
     } else {
         let (body, complete) = whole(shared, reply, shared.max_output, Some(job)).await?;
         if !complete {
-            return Ok((cut(shared, job, route, &body)?, None));
+            return Ok((cut(shared, job, (route, tongue), &body)?, None));
         }
         let read = if route == Route::Embeddings { embedded } else { unary };
-        let answer = read_body(&shared.name, as_a_chat(shared, job, body), read)?;
+        let answer = read_body(&shared.name, as_a_chat(tongue, body), read)?;
         match &answer.raw {
             Some(raw) if job.stream() && route != Route::Embeddings => {
-                let pieced = in_pieces(shared, job, raw).await?;
+                let pieced = in_pieces(shared, job, tongue, raw).await?;
                 Ok((pieced.text(answer.text), None))
             }
             _ => Ok((answer, None)),
@@ -157,24 +157,28 @@ pub(super) fn context(info: &JobInfo) -> SmallVec<[(&'static str, &str); 3]> {
 }
 
 /// The form of the answer that a job expects.
-fn wish(shared: &Shared, job: &Job) -> Wish {
+fn wish(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>) -> Wish {
     let request: &TaskRequest = job.request();
     Wish {
         most: shared.max_output,
         usage: ask::wants_usage(request),
         several: ["n", "prompt"].iter().any(|name| request.extra(name).is_some()),
-        whole: !job.stream() || Tongue::of(&shared.config, job).is_some_and(Tongue::passes),
+        whole: !job.stream() || tongue.is_some_and(Tongue::passes),
     }
 }
 
 /// The answer of a body that is too long: its beginning, with the finish reason `length`.
-fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, Failure> {
+fn cut(
+    shared: &Shared,
+    job: &Job,
+    (route, tongue): (Route, Option<Tongue<'_>>),
+    body: &[u8],
+) -> Result<Answer, Failure> {
     let too_large = || too_large(&shared.name, shared.max_output);
     if route == Route::Embeddings {
         return Err(too_large());
     }
-    let answer =
-        read_body(&shared.name, as_a_chat(shared, job, closed(body).into()), unary).map_err(|_| too_large())?;
+    let answer = read_body(&shared.name, as_a_chat(tongue, closed(body).into()), unary).map_err(|_| too_large())?;
     let mut answer = answer.finish_reason(FinishReason::Length).raw(None);
     if job.stream() && job.emit(String::from(std::mem::take(&mut answer.text))) == Emit::Cancelled {
         return Err(cancelled_failure());
@@ -183,16 +187,16 @@ fn cut(shared: &Shared, job: &Job, route: Route, body: &[u8]) -> Result<Answer, 
 }
 
 /// The body of an answer in the words of a chat.
-fn as_a_chat(shared: &Shared, job: &Job, body: Bytes) -> Bytes {
-    match Speech::of(&shared.config, job) {
+fn as_a_chat(tongue: Option<Tongue<'_>>, body: Bytes) -> Bytes {
+    match Speech::of(tongue) {
         None => body,
         Some(speech) => speech.whole(body),
     }
 }
 
 /// Emits a whole answer as the pieces of a stream.
-async fn in_pieces(shared: &Shared, job: &Job, whole: &[u8]) -> Result<Answer, Failure> {
-    let mut assembly = Assembly::new(wish(shared, job));
+async fn in_pieces(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>, whole: &[u8]) -> Result<Answer, Failure> {
+    let mut assembly = Assembly::new(wish(shared, job, tongue));
     for piece in split(std::str::from_utf8(whole).unwrap_or_default(), Words::Unsaid) {
         pass_on(job, assembly.take(&shared.name, piece.into())?).await?;
     }
@@ -232,12 +236,12 @@ impl Reading {
 }
 
 /// Reads a stream and emits its pieces as they come.
-async fn stream(shared: &Shared, job: &Job, reading: Reading) -> Result<Served, Failure> {
+async fn stream(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>, reading: Reading) -> Result<Served, Failure> {
     let Reading { mut link, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
     reader.push(start);
-    let mut assembly = Assembly::new(wish(shared, job));
-    let mut speech = Speech::of(&shared.config, job);
+    let mut assembly = Assembly::new(wish(shared, job, tongue));
+    let mut speech = Speech::of(tongue);
     let mut end = None;
     let mut turn = Turn::default();
     loop {

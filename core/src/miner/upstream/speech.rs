@@ -151,9 +151,9 @@ fn translated(api: UpstreamApi, most_tokens: u64, job: &Job, model: Option<&str>
 }
 
 impl Speech {
-    /// The reader for an upstream's answer to a job; `None`: the answer is a chat's.
-    pub(super) fn of(config: &UpstreamConfig, job: &Job) -> Option<Self> {
-        let tongue = Tongue::of(config, job)?;
+    /// The reader of an answer in that API; `None`: the answer is a chat's.
+    pub(super) fn of(tongue: Option<Tongue<'_>>) -> Option<Self> {
+        let tongue = tongue?;
         let created = Timestamp::wall_clock().as_secs();
         let returned = match tongue.api {
             UpstreamApi::OpenAi => return None,
