@@ -11,7 +11,8 @@ use super::marks::{Marked, Marks};
 use super::reply::Failed;
 use super::state::AppState;
 use super::{access, request_id};
-use crate::router::RepeatKey;
+use crate::model::TaskRequest;
+use crate::router::{Intake, RepeatKey, Wish};
 use crate::task::TraceContext;
 use crate::{Error, Result, Submission};
 
@@ -34,6 +35,23 @@ where
     access::about(&submission);
     let task = request_id::Task::from(&submission);
     Ok(request_id::of_task(&task, answer(submission, form).await))
+}
+
+/// A caller's request by that route, for the session that it wants.
+pub(in crate::listener) fn of<'a>(
+    caller: &'a Caller,
+    session: Wish<'a>,
+    request: TaskRequest,
+    route: &'static str,
+) -> Intake<'a> {
+    Intake {
+        allowed: caller.sessions(),
+        key: Some(caller.shared_id()),
+        models: caller.models(),
+        meter: caller.meter().cloned(),
+        route: Some(route),
+        ..Intake::of(session, caller.tamed(request))
+    }
 }
 
 /// The header that names the session of a request, and of its answer.

@@ -136,8 +136,16 @@ impl Shared {
 
     /// Passes an event of that time to the engine and carries out the effects.
     pub(super) fn step_at(self: &Arc<Self>, event: Event, now: Timestamp) {
+        self.step_if(event, now, |_| true);
+    }
+
+    /// Passes an event of that time to the engine and carries out the effects, if the event `holds` at that moment.
+    pub(super) fn step_if(self: &Arc<Self>, event: Event, now: Timestamp, holds: impl FnOnce(&Core) -> bool) {
         let deeds = {
             let mut core = self.core.lock();
+            if !holds(&core) {
+                return;
+            }
             let effects = core.engine.step(event, now);
             self.apply(&mut core, effects, now)
         };

@@ -79,10 +79,17 @@ pub(crate) struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// An intake of this request for this session, with every default.
+    /// An intake of this request for exactly this session, with every default.
     pub(crate) fn exactly(session: SessionId, request: TaskRequest) -> Self {
+        Self::of(Wish::Exactly(session), request)
+    }
+}
+
+impl<'a> Intake<'a> {
+    /// An intake of this request for the session that is wanted, with every default.
+    pub(crate) fn of(session: Wish<'a>, request: TaskRequest) -> Self {
         Self {
-            session: Wish::Exactly(session),
+            session,
             allowed: &[],
             key: None,
             models: &[],

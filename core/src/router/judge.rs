@@ -154,23 +154,9 @@ impl Shared {
             let miners = live.state.lock().answers.iter().map(|given| &*given.name).collect::<Vec<_>>().join(", ");
             tracing::info!(%gid, session, task, audit, miners, "the answers of miners differ");
         }
-        self.report_verdict(live, standing, agrees);
-    }
-
-    /// Reports a verdict to the engine, unless the task runs again since the comparison began: the answers of that run
-    /// are others.
-    fn report_verdict(self: &Arc<Self>, live: &Arc<Live>, standing: Standing, agrees: Vec<(Fence, bool)>) {
-        let gid = live.spec.gid;
-        let now = self.clock.now();
-        let deeds = {
-            let mut core = self.core.lock();
-            if !core.live.get(&gid).is_some_and(|running| Arc::ptr_eq(running, live)) {
-                return;
-            }
-            let effects = core.engine.step(Event::Verdict { gid, standing, agrees }, now);
-            self.apply(&mut core, effects, now)
-        };
-        self.perform(deeds);
+        // If the task runs again since the comparison began, the answers of that run are others.
+        let is_running = |core: &Core| core.live.get(&gid).is_some_and(|running| Arc::ptr_eq(running, live));
+        self.step_if(Event::Verdict { gid, standing, agrees }, self.clock.now(), is_running);
     }
 
     /// A vector for each answer, from a miner that makes embeddings; `None`: no such miner answered in time.

@@ -239,21 +239,11 @@ pub(in crate::listener) async fn enter(
         given => given,
     };
     let checked = state.router.check(Intake {
-        session,
-        allowed: caller.sessions(),
-        key: Some(caller.shared_id()),
-        models: caller.models(),
-        meter: caller.meter().cloned(),
-        request: caller.tamed(request),
         idempotency,
         detach: later || detach,
-        waits: false,
         any_model: true,
-        patience: None,
         trace: intake::trace(head),
-        route: Some(route),
-        responses: None,
-        original: None,
+        ..intake::of(caller, session, request, route)
     })?;
     let form = match checked.request() {
         _ if later => Form::Later,

@@ -218,22 +218,13 @@ pub(in crate::listener) fn intake_of<'a>(
     mut request: TaskRequest,
     way: &'static str,
 ) -> Result<Intake<'a>> {
+    let session = session_of(head, &mut request)?;
     Ok(Intake {
-        session: session_of(head, &mut request)?,
-        allowed: caller.sessions(),
-        key: Some(caller.shared_id()),
-        models: caller.models(),
-        meter: caller.meter().cloned(),
         idempotency: if head.marks.has(Marks::REPEAT) { intake::repeat_key(head.headers, caller, way)? } else { None },
-        detach: false,
         waits: !request.stream,
-        any_model: false,
         patience: Some(patience(head, request.timeout, &state.router.config().limits)),
         trace: intake::trace(head),
-        route: Some(way),
-        responses: None,
-        original: None,
-        request,
+        ..intake::of(caller, session, request, way)
     })
 }
 

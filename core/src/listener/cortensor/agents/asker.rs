@@ -34,27 +34,12 @@ impl<'a> Asker<'a> {
 
     /// The intake of one task of the order. `replica` tells the tasks of one idempotency key apart.
     pub(super) fn intake<'b>(&'b self, session: Wish<'b>, request: TaskRequest, replica: usize) -> Intake<'b> {
-        let caller = self.caller;
         let idempotency = self.key.clone().map(|mut key| {
             key.scope = format!("{} {replica}", key.scope);
             key
         });
-        Intake {
-            session,
-            allowed: caller.sessions(),
-            key: Some(caller.shared_id()),
-            models: caller.models(),
-            meter: caller.meter().cloned(),
-            request: caller.tamed(request),
-            idempotency,
-            detach: false,
-            waits: true,
-            any_model: true,
-            patience: None,
-            trace: self.trace.clone(),
-            route: Some(self.route),
-            responses: None,
-            original: None,
-        }
+        let trace = self.trace.clone();
+        let intake = intake::of(self.caller, session, request, self.route);
+        Intake { idempotency, waits: true, any_model: true, trace, ..intake }
     }
 }
