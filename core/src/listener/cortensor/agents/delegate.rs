@@ -138,11 +138,24 @@ pub(super) async fn ordered(
     body: Body,
     (route, replicas): (&'static str, bool),
 ) -> Result<Response, Failed> {
+    let begin = async |asker: &Asker<'_>, body: &[u8]| delegate(state, asker, body, replicas).await;
+    worked(state, caller, headers, body, route, begin).await
+}
+
+/// Answers a request to that route by the work that begins with its body.
+pub(super) async fn worked(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+    route: &'static str,
+    begin: impl AsyncFnOnce(&Asker<'_>, &[u8]) -> crate::Result<Work>,
+) -> Result<Response, Failed> {
     let head = Marked::of(headers);
     let taken = async {
         caller.may(Scope::Submit)?;
         let body = body::read(state, Family::Cortensor, head, body).await?;
-        Ok(delegate(state, &Asker::of(caller, head, route)?, &body, replicas).await?)
+        Ok(begin(&Asker::of(caller, head, route)?, &body).await?)
     };
     respond(state, head, route, taken.await).await
 }

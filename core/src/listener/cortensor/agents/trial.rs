@@ -1,17 +1,18 @@
 //! The trial routes: work for callers without a token, with a quota for each address. All else is as under the route
 //! without `/trial`.
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::Response;
 use http::HeaderMap;
+use http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::schema::{ClaimBody, DelegateBody, DelegateCompletion, FactBody, ObjectiveBody, ResultBody};
 use super::validate::Way;
 use super::{delegate, validate};
+use crate::Error;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::PromptRequest;
 use crate::listener::cortensor::completions;
@@ -33,8 +34,17 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(also(routes!(fact), &["/api/v1/trial/fact-check"]))
 }
 
-fn visitor(state: &AppState, connection: &Connection, headers: &HeaderMap) -> Result<Caller, Failed> {
-    Ok(state.trials.caller(connection.peer.ip(), headers, Timestamp::wall_clock())?)
+/// The caller of a trial, whose request is taken from the quota of its address.
+struct Visitor(Caller);
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failed> {
+        let connection = parts.extensions.get::<Connection>();
+        let connection = connection.ok_or_else(|| Error::internal("a request has no connection"))?;
+        Ok(Self(state.trials.caller(connection.peer.ip(), &parts.headers, Timestamp::wall_clock())?))
+    }
 }
 
 /// Text for a prompt, on trial
@@ -55,11 +65,10 @@ fn visitor(state: &AppState, connection: &Connection, headers: &HeaderMap) -> Re
 )]
 async fn complete(
     State(state): State<AppState>,
-    Extension(connection): Extension<Connection>,
+    Visitor(caller): Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    let caller = visitor(&state, &connection, &headers)?;
     completions::submit(&state, &caller, None, &headers, body, false).await
 }
 
@@ -81,11 +90,10 @@ async fn complete(
 )]
 async fn prompted(
     State(state): State<AppState>,
-    Extension(connection): Extension<Connection>,
+    Visitor(caller): Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    let caller = visitor(&state, &connection, &headers)?;
     delegate::prompted(&state, &caller, &headers, body, "/api/v1/trial/delegate").await
 }
 
@@ -103,11 +111,10 @@ async fn prompted(
 )]
 async fn ordered(
     State(state): State<AppState>,
-    Extension(connection): Extension<Connection>,
+    Visitor(caller): Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    let caller = visitor(&state, &connection, &headers)?;
     delegate::ordered(&state, &caller, &headers, body, ("/api/v2/trial/delegate", false)).await
 }
 
@@ -126,11 +133,10 @@ async fn ordered(
 )]
 async fn result(
     State(state): State<AppState>,
-    Extension(connection): Extension<Connection>,
+    Visitor(caller): Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    let caller = visitor(&state, &connection, &headers)?;
     validate::answer(&state, &caller, &headers, body, ("/api/v1/trial/validate", Way::Validation)).await
 }
 
@@ -148,11 +154,10 @@ async fn result(
 )]
 async fn claim(
     State(state): State<AppState>,
-    Extension(connection): Extension<Connection>,
+    Visitor(caller): Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    let caller = visitor(&state, &connection, &headers)?;
     validate::answer(&state, &caller, &headers, body, ("/api/v2/trial/validate", Way::Validation)).await
 }
 
@@ -170,10 +175,9 @@ async fn claim(
 )]
 async fn fact(
     State(state): State<AppState>,
-    Extension(connection): Extension<Connection>,
+    Visitor(caller): Visitor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {
-    let caller = visitor(&state, &connection, &headers)?;
     validate::answer(&state, &caller, &headers, body, ("/api/v1/trial/factcheck", Way::Facts)).await
 }

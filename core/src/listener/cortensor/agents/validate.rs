@@ -9,16 +9,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::asker::Asker;
-use super::delegate::respond;
+use super::delegate::worked;
 use super::outcome::{Form, Validation};
 use super::schema::{ClaimBody, ClaimReplicasBody, FactBody, ResultBody};
 use super::work::Work;
 use crate::listener::auth::Caller;
-use crate::listener::body;
 use crate::listener::cortensor::query;
-use crate::listener::marks::Marked;
 use crate::listener::openapi::{CortensorFailures, IdempotencyKey, also};
-use crate::listener::reply::{Failed, Family};
+use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
 use crate::model::agents::{Claim, Examination, Mode, Order, Stored, Subject, ValidateAnswer, examine, factcheck};
 use crate::model::{Day, Scope, SharedText, TaskState, Timestamp};
@@ -136,13 +134,8 @@ pub(super) async fn answer(
     body: Body,
     (route, way): (&'static str, Way),
 ) -> Result<Response, Failed> {
-    let head = Marked::of(headers);
-    let taken = async {
-        caller.may(Scope::Submit)?;
-        let body = body::read(state, Family::Cortensor, head, body).await?;
-        Ok(validate(state, &Asker::of(caller, head, route)?, &body, way).await?)
-    };
-    respond(state, head, route, taken.await).await
+    let begin = async |asker: &Asker<'_>, body: &[u8]| validate(state, asker, body, way).await;
+    worked(state, caller, headers, body, route, begin).await
 }
 
 /// Begins the work of a validation or of a check of facts.

@@ -58,10 +58,7 @@ impl Work {
             .enumerate()
             .map(|(replica, wish)| state.router.check(asker.intake(wish, order.clone(), replica)))
             .collect::<Result<Vec<_>>>()?;
-        let mut tasks = Vec::with_capacity(checked.len());
-        for one in checked {
-            tasks.push(state.router.enter(one).await);
-        }
+        let tasks = join_all(checked.into_iter().map(|one| state.router.enter(one))).await;
         let Some(first) = tasks.iter().find_map(|task| task.as_ref().ok()) else {
             return Err(tasks.into_iter().find_map(Result::err).unwrap_or_else(|| crate::Error::internal("no task")));
         };
