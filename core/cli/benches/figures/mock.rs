@@ -130,6 +130,7 @@ struct Answers {
     frames: Vec<Bytes>,
     flood: Bytes,
     models: Bytes,
+    health: Bytes,
     /// The answers of each size that was asked for.
     sized: Mutex<BTreeMap<usize, Bytes>>,
     hang_ups: Sender<Instant>,
@@ -228,6 +229,7 @@ impl Answers {
             flood: framed(&chunk(" flood", "null")).repeat(FLOOD_WRITE).into(),
             sized: Mutex::default(),
             models: whole("200 OK", r#"{"object":"list","data":[{"id":"mock","object":"model"}]}"#),
+            health: whole("200 OK", "{}"),
             head,
             burst: burst.into(),
             frames,
@@ -260,6 +262,8 @@ impl Answers {
                 self.answer(&mut socket, mode.unwrap_or(Mode::Mock), stream).await
             } else if wire::find(request, b"/models ").is_some() {
                 socket.write_all(&self.models).await
+            } else if wire::find(request, b"/health ").is_some() {
+                socket.write_all(&self.health).await
             } else {
                 socket.write_all(&whole("404 Not Found", "{}")).await
             };

@@ -28,19 +28,31 @@ struct Peer {
     path: &'static str,
     /// The beginning of its names of the mock's models.
     models: &'static str,
+    /// The number of events that it makes of a stream of the mock.
+    frames: usize,
     /// The least ratio of the product's whole answers a second with 32 callers to this router's.
     least: f64,
 }
 
 const PEERS: [Peer; 3] = [
-    Peer { name: "vllm-router", environment: "vllm-router", start: vllm_router, path: CHAT, models: "", least: 3.0 },
-    Peer { name: "SMG", environment: "smg", start: smg, path: CHAT, models: "", least: 5.0 },
+    Peer {
+        name: "vllm-router",
+        environment: "vllm-router",
+        start: vllm_router,
+        path: CHAT,
+        models: "",
+        frames: FRAMES,
+        least: 3.0,
+    },
+    Peer { name: "SMG", environment: "smg", start: smg, path: CHAT, models: "", frames: FRAMES, least: 5.0 },
     Peer {
         name: "TensorZero",
         environment: "tensorzero",
         start: tensorzero,
         path: "/openai/v1/chat/completions",
         models: "tensorzero::model_name::",
+        // It sends the finish reason in a chunk of its own.
+        frames: FRAMES + 1,
         least: 7.0,
     },
 ];
@@ -100,17 +112,20 @@ fn started(context: &Context, base: &Path, peer: &Peer, mock: SocketAddr) -> Out
     }
     let dir = context.fresh_dir("peer")?;
     let target = (peer.start)(&bin, &dir, mock)?;
-    let target = Target { name: peer.name, path: peer.path, models: peer.models, ..target };
+    let target = Target { name: peer.name, path: peer.path, models: peer.models, frames: peer.frames, ..target };
     target.await_answer(true)?;
     Ok(target)
 }
 
 /// Starts a program of the environment that listens on the port that it is given.
 fn on_port(bin: &Path, program: &str, arguments: &[&str], mock: SocketAddr) -> Outcome<Target> {
-    let address = free_address().map_err(|error| format!("no free port: {error}"))?;
+    let free = || free_address().map_err(|error| format!("no free port: {error}"));
+    let (address, metrics) = (free()?, free()?);
     let mut command = Command::new(bin.join(program));
     command.args(arguments).args(["--worker-urls", &format!("http://{mock}"), "--policy", "round_robin"]);
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
+    // The usual port of their metrics is the same for all of them.
+    command.args(["--prometheus-host", "127.0.0.1", "--prometheus-port", &metrics.port().to_string()]);
     let mut program = Program::start(&mut command)?;
     program.await_port(address)?;
     Ok(Target::new("", address, Some(program)))

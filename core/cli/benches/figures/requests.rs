@@ -135,7 +135,8 @@ pub(crate) fn bodies(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     const FIGURE: &str = "bodies";
     let mock = Mock::start(2)?;
     let targets = targets(context, &mock)?;
-    let prompt = crate::mock::chat_of("mock", Mode::Mock, false, &"words and words, ".repeat(1 << 16));
+    let words = "words and words, ";
+    let prompt = crate::mock::chat_of("mock", Mode::Mock, false, &words.repeat(1_000_000 / words.len()));
     for (what, body, gate) in
         [("answers of 100 KB", Body::Chat(Mode::Sized(100_000)), 0.7), ("prompts of 1 MB", Body::Text(prompt), 0.75)]
     {
