@@ -18,6 +18,8 @@ pub(super) struct Attempt {
     fence: Fence,
     miner: MinerKey,
     state: State,
+    /// Whether it began as a race with another attempt.
+    hedge: bool,
     /// The time at which its timer is due.
     due: Timestamp,
     offered_at: Timestamp,
@@ -31,7 +33,17 @@ impl Attempt {
     /// once. `due` is the time at which its timer is due.
     pub(super) fn offered(fence: Fence, miner: MinerKey, accepted: bool, due: Timestamp, now: Timestamp) -> Self {
         let state = if accepted { State::Running } else { State::Offered };
-        Self { fence, miner, state, due, offered_at: now, first_token_at: None, heard_at: now }
+        Self { fence, miner, state, hedge: false, due, offered_at: now, first_token_at: None, heard_at: now }
+    }
+
+    /// Notes that it races another attempt.
+    pub(super) fn race(&mut self) {
+        self.hedge = true;
+    }
+
+    /// Whether it began as a race with another attempt. It is no try of its own then.
+    pub(super) fn is_hedge(&self) -> bool {
+        self.hedge
     }
 
     pub(super) fn fence(&self) -> Fence {

@@ -122,10 +122,12 @@ pub enum Effect {
         /// The reason.
         reason: StopReason,
     },
-    /// The attempt whose tokens were streamed is lost, and its tokens are void.
+    /// The attempt whose tokens were streamed gives no answer, and its tokens are void.
     Voided {
         /// The task.
         gid: Gid,
+        /// Whether the task waits for a miner again that begins anew.
+        again: bool,
     },
     /// The task goes to another model of its list.
     Rerouted {

@@ -135,4 +135,7 @@ pub enum Event {
     Unwritten(Gid),
     /// Time passed, so that a deadline may be due.
     Tick,
+    /// The router closes: no task goes to a miner from now on. The engine forgets these tasks, which run again at the
+    /// next start, and their miners are told to stop. They get no end. The router cancels all others.
+    Close(Vec<Gid>),
 }

@@ -55,6 +55,8 @@ pub struct Engine {
     window: Vec<(Tag, Gid)>,
     /// The memory of the effects of an earlier step.
     effects: Vec<Effect>,
+    /// Whether the router closes, so that no task goes to a miner any more.
+    closed: bool,
 }
 
 /// The number of effects for which the engine keeps the memory. An event of a task has a few; only the end of a miner with
@@ -79,6 +81,7 @@ impl Engine {
             hedging: Hedging::default(),
             window: Vec::new(),
             effects: Vec::new(),
+            closed: false,
             settings,
         }
     }
@@ -114,7 +117,7 @@ impl Engine {
             Event::Heard(key) => {
                 self.fleet.set_rules(key, |rules| rules.awaited = false);
             }
-            Event::Drain(key) => self.drain_miner(key, &mut step),
+            Event::Drain(key) => self.drain_miner(key),
             Event::MinerGone(key) => self.miner_gone(key, &mut step),
             Event::Accept(fence) => self.accepted(fence, &mut step),
             Event::Reject(fence) => self.attempt_lost(fence, Blame::Nobody, true, &mut step),
@@ -127,6 +130,7 @@ impl Engine {
             Event::Committed(gid) => self.committed(gid, &mut step),
             Event::Unwritten(gid) => self.unwritten(gid, &mut step),
             Event::Tick => self.tick(&mut step),
+            Event::Close(kept) => self.close(kept, &mut step),
         }
         if self.fleet.take_thinned() {
             self.fleet_thinned(&mut step);

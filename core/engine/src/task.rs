@@ -36,6 +36,8 @@ pub(super) struct TaskEntry {
     attempts: SmallVec<[Attempt; 1]>,
     /// The number of attempts that were made, without those that the miner declined.
     tries: u32,
+    /// Whether a miner of a former model of its list has tried it.
+    worked_on: bool,
     trials: Trials,
     retry_at: Option<Timestamp>,
     unservable_at: Option<Timestamp>,
@@ -72,6 +74,7 @@ impl TaskEntry {
             queued: false,
             attempts: SmallVec::new(),
             tries: 0,
+            worked_on: false,
             trials: Trials::default(),
             retry_at: None,
             unservable_at: None,
@@ -140,6 +143,11 @@ impl TaskEntry {
         self.tries
     }
 
+    /// Whether a miner has tried it.
+    pub(super) fn was_worked_on(&self) -> bool {
+        self.worked_on || self.tries > 0
+    }
+
     /// The miners that tried it in vain.
     pub(super) fn trials(&self) -> &Trials {
         &self.trials
@@ -178,6 +186,11 @@ impl TaskEntry {
     /// Whether the attempt's tokens are the ones that are streamed.
     pub(super) fn streams(&self, fence: Fence) -> bool {
         self.primary == Some(fence)
+    }
+
+    /// Whether the attempt whose tokens are streamed has not finished its answer.
+    pub(super) fn breaks_off(&self) -> bool {
+        self.attempts.iter().any(|attempt| self.streams(attempt.fence()) && !attempt.is_done())
     }
 
     /// Whether a client has seen tokens that were not taken back.

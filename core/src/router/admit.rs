@@ -3,6 +3,7 @@
 //! own tasks.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::drive::Deeds;
@@ -68,6 +69,10 @@ impl Shared {
     /// # Errors
     /// The engine's refusal, as the error that callers get.
     pub(super) fn admit(self: &Arc<Self>, core: &mut Core, entrant: Entrant, now: Timestamp) -> Result<Admitted> {
+        // Under the lock, under which the close looks at all tasks: a task is in its view, or is not admitted.
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Self::closed_error());
+        }
         let Entrant { demand, key, request, judged, created_at, retention, trace, origin } = entrant;
         let mut spec = TaskSpec {
             gid: Gid::default(),
@@ -244,6 +249,8 @@ impl Shared {
                     }
                     admitted.deeds
                 }
+                // It stays in the store for the next start.
+                Err(error) if error.kind() == ErrorKind::Closed => return,
                 Err(error) => {
                     tracing::error!(gid = %task.gid, %error, "an unfinished task of the store cannot be read any more");
                     return;
@@ -380,5 +387,26 @@ fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Opti
         })
         .with_code("model_not_found")
         .with_param("model"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use crate::model::{SessionId, TaskRequest};
+    use crate::{Config, ErrorKind, Router, SubmitOptions};
+
+    #[tokio::test]
+    async fn a_task_that_comes_after_the_close_has_looked_at_all_tasks_is_refused() {
+        let router = Router::open(Config::default().echo(true)).await.unwrap();
+        // A caller has seen an open router, and comes to the lock after the close.
+        router.shared.closed.store(true, Ordering::Release);
+        router.shared.end_tasks(false);
+        let request = TaskRequest::completion("hi");
+        let error = router.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert_eq!(router.shared.core.lock().engine.unfinished(), 0);
+        assert!(router.shared.core.lock().live.is_empty());
     }
 }

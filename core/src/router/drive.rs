@@ -184,13 +184,13 @@ impl Shared {
                         state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
                     }
                 }
-                Effect::Voided { gid } => {
+                Effect::Voided { gid, again } => {
                     if let Some(live) = core.live.get(&gid) {
-                        log_debug(&mut deeds, move || {
-                            tracing::debug!(%gid, "a task is queued again, and its tokens are void");
-                        });
-                        live.state.lock().transcript.void();
-                        self.metrics.retried();
+                        log_debug(&mut deeds, move || tracing::debug!(%gid, again, "the tokens of a task are void"));
+                        live.voided();
+                        if again {
+                            self.metrics.retried();
+                        }
                     }
                 }
                 Effect::Rerouted { gid, model } => {

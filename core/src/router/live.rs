@@ -152,6 +152,15 @@ impl Live {
         self.next_waiter.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Gives the callers that wait this error, and takes no further piece. Returns their wakers.
+    pub(super) fn turn_away(&self, closed: Error) -> Option<Wakers> {
+        let mut state = self.state.lock();
+        state.transcript.seal();
+        let accepted = state.accepted == Some(Ok(()));
+        state.end.get_or_insert_with(|| Err(if accepted { self.sign(closed) } else { closed }));
+        state.take_wakers()
+    }
+
     /// Adds the ids of the session and the task to an error.
     pub(super) fn sign(&self, error: Error) -> Error {
         error.with_ids(self.spec.session_id, Some(self.spec.id))
@@ -221,6 +230,14 @@ impl Live {
     pub(super) fn grown(&self, state: &mut LiveState) -> bool {
         let weight = self.weight(state);
         weight <= state.held.bytes() || state.held.set(weight + AHEAD)
+    }
+
+    /// Voids the text so far, and frees its memory.
+    pub(super) fn voided(&self) {
+        let mut state = self.state.lock();
+        state.transcript.void();
+        let weight = self.weight(&state);
+        state.held.set(weight);
     }
 
     /// Frees memory that an ended task does not need. Returns the bytes that it still takes.

@@ -14,7 +14,7 @@ use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
 use super::key_ring::KeyRing;
-use super::live::Live;
+use super::live::{Live, wake};
 use super::memory::Memory;
 use super::meters::{Meters, spent};
 use super::metrics::Metrics;
@@ -300,6 +300,29 @@ impl Shared {
     pub(super) fn closed_error() -> Error {
         Error::new(ErrorKind::Closed, "the router is closed or draining; it takes no new work")
     }
+
+    /// Ends the work on all tasks, because the router closes. A detached task that a durable store holds runs again at
+    /// the next start; all others are cancelled. After a drain, waiting callers get their error at once.
+    pub(super) fn end_tasks(self: &Arc<Self>, drained: bool) {
+        let durable = self.store.durability() != Durability::Memory;
+        let (others, wakers, deeds) = {
+            // One lock, so that no task comes in between the look and the close, and no miner gets one.
+            let mut core = self.core.lock();
+            let live = core.live.values().filter(|live| live.state.lock().outcome.is_none()).cloned();
+            let (kept, others): (Vec<Arc<Live>>, Vec<_>) =
+                live.partition(|live| durable && live.detached.load(Ordering::Acquire));
+            let told = if drained { others.as_slice() } else { &[] };
+            let wakers: Vec<_> = kept.iter().chain(told).map(|live| live.turn_away(Self::closed_error())).collect();
+            let now = self.clock.now();
+            let effects = core.engine.step(Event::Close(kept.iter().map(|live| live.spec.gid).collect()), now);
+            (others, wakers, self.apply(&mut core, effects, now))
+        };
+        self.perform(deeds);
+        wakers.into_iter().for_each(wake);
+        for live in others {
+            self.step(Event::Cancel(live.spec.gid));
+        }
+    }
 }
 
 impl Router {
@@ -354,31 +377,7 @@ impl Router {
             return;
         }
         let drained = self.shared.draining.swap(true, Ordering::AcqRel);
-        let durable = self.shared.store.durability() != Durability::Memory;
-        let unfinished: Vec<Arc<Live>> = {
-            let core = self.shared.core.lock();
-            core.live.values().filter(|live| live.state.lock().outcome.is_none()).cloned().collect()
-        };
-        for live in unfinished {
-            // A detached task that a durable store holds runs again at the next start.
-            let keep = durable && live.detached.load(Ordering::Acquire);
-            // After a drain, waiting callers get their error at once, whether the task is kept or cancelled.
-            if keep || drained {
-                let (attempts, wakers) = {
-                    let mut state = live.state.lock();
-                    state.transcript.seal();
-                    let (accepted, closed) = (state.accepted == Some(Ok(())), Shared::closed_error());
-                    state.end.get_or_insert_with(|| Err(if accepted { live.sign(closed) } else { closed }));
-                    let attempts = if keep { std::mem::take(&mut state.attempts) } else { smallvec::SmallVec::new() };
-                    (attempts, state.take_wakers())
-                };
-                attempts.iter().for_each(|attempt| attempt.cancel());
-                super::live::wake(wakers);
-            }
-            if !keep {
-                self.shared.step(Event::Cancel(live.spec.gid));
-            }
-        }
+        self.shared.end_tasks(drained);
         self.shared.stop.cancel();
         self.shared.background.close();
         // From here, background work ends by itself: pending rows are written, and timers and probes stop.

@@ -5,11 +5,13 @@ use cortensor_router::internals::judge;
 use cortensor_router::model::{Fence, Gid, Outcome, Standing, TaskId, Timestamp, Validation};
 
 use crate::people::right_answer;
+use crate::reader::Reader;
 use crate::world::{Happening, LiveTask, Row, World, Write};
 
 impl World {
     pub(crate) fn act_on(&mut self, effects: Vec<Effect>) -> Result<(), String> {
         self.offered_now = effects.iter().filter_map(offered_to).collect();
+        self.check_closed(&effects)?;
         for effect in effects {
             if self.loud {
                 eprintln!("        -> {effect:?}");
@@ -17,11 +19,9 @@ impl World {
             self.touched.extend(gid_of(&effect));
             match effect {
                 Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { .. } => {}
-                Effect::Voided { gid } => {
-                    self.report.requeues += 1;
-                    if let Some(task) = self.live.get_mut(&gid) {
-                        task.transcript.void();
-                    }
+                Effect::Voided { gid, again } => {
+                    self.report.requeues += u64::from(again);
+                    self.voided(gid, again);
                 }
                 Effect::Rerouted { .. } => self.report.rerouted += 1,
                 Effect::Promoted { gid, fence } => {
@@ -60,6 +60,21 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Takes the text of a task back. A reader that has read a part of it and cannot start over gets an error where the
+    /// task ends with the answer of another miner.
+    fn voided(&mut self, gid: Gid, again: bool) {
+        let Some(task) = self.live.get_mut(&gid) else { return };
+        task.transcript.void();
+        let told = self.told_ids.get(&(task.row.session, task.row.id)) == Some(&gid);
+        let loses = |reader: &mut Reader| reader.has_read() && !reader.resets;
+        if !again && let Some(reader) = task.reader.take_if(|reader| loses(reader)) {
+            self.report.cut_short += 1;
+            if told {
+                self.leaves(gid, reader);
+            }
+        }
     }
 
     fn recheck(&mut self, of: Gid, fence: Fence, gid: Gid) -> Result<(), String> {
@@ -165,11 +180,15 @@ impl World {
         if honest && given.text != right {
             return Err(format!("I4, I11: the answer to task {gid} is {:?} instead of {right:?}", given.text));
         }
-        if Some(given.fence) == task.primary
-            && let Some(reader) = &task.reader
-            && reader.text != given.text
+        // A reader has a whole answer, the result if that was streamed, or nothing: it gets the result with the end.
+        let streamed = of(task.primary).map_or("", |given| given.text.as_str());
+        if let Some(reader) = &task.reader
+            && reader.text != streamed
         {
-            return Err(format!("I4: the reader of task {gid} has {:?}, its result is {:?}", reader.text, given.text));
+            return Err(format!(
+                "I4: the reader of task {gid} has {:?}, {streamed:?} was streamed, and the result is {:?}",
+                reader.text, given.text
+            ));
         }
         Ok(given.text.clone())
     }
@@ -185,7 +204,7 @@ fn gid_of(effect: &Effect) -> Option<Gid> {
     match effect {
         Effect::Offer { gid, .. }
         | Effect::Stop { gid, .. }
-        | Effect::Voided { gid }
+        | Effect::Voided { gid, .. }
         | Effect::Promoted { gid, .. }
         | Effect::Rerouted { gid, .. }
         | Effect::Recheck { gid, .. }

@@ -10,6 +10,7 @@
 mod admission;
 mod answers;
 mod clients;
+mod close;
 mod dial;
 mod door;
 mod effects;

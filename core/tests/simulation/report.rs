@@ -56,6 +56,7 @@ events {
     continued "continued"
     restarts "restart"
     broken "broken off"
+    cut_short "stream that was cut short for the answer of another miner"
     hedges "hedge"
     hedges_won "hedge that won"
     promoted "hedge that was left alone"

@@ -79,7 +79,7 @@ impl Fingerprint {
                     StopReason::Superseded => "superseded",
                 });
             }
-            Effect::Voided { gid } => self.about("voided", *gid),
+            Effect::Voided { gid, .. } => self.about("voided", *gid),
             Effect::Rerouted { gid, .. } => self.about("rerouted", *gid),
             Effect::Promoted { gid, fence } => self.attempt("promoted", *gid, *fence),
             Effect::Judge { gid } => self.about("judge", *gid),

@@ -6,6 +6,7 @@ use cortensor_router::internals::Transcript;
 use cortensor_router::internals::engine::{Demand, Effect, Engine, EngineSettings, Event, MinerKey};
 use cortensor_router::model::{Fence, Gid, Outcome, SessionId, Standing, TaskId, Timestamp};
 
+use crate::close::Close;
 use crate::dial::DialIn;
 pub(crate) use crate::happening::{Act, Happening};
 use crate::invariants::Shares;
@@ -152,12 +153,13 @@ pub(crate) struct World {
     pub(crate) report: WorldReport,
     /// The fingerprint of all effects so far.
     fingerprint: Fingerprint,
+    /// The router's close, once it has begun.
+    pub(crate) closed: Option<Close>,
 }
 
 const SUBMITS: u64 = 40;
 /// The submits of a world whose miners are overloaded. They come within a fifth of the usual time.
 const OVERLOAD: u64 = 75;
-const START: u64 = 1_000_000;
 /// The events after which a world counts as one that never ends.
 const MOST_EVENTS: u64 = 20_000;
 /// The maximum number of tasks that wait.
@@ -169,6 +171,9 @@ const MANY_ENDS: usize = 100;
 pub(crate) const MIN_REPUTATION: f64 = 0.5;
 
 impl World {
+    /// The time at which each world begins.
+    pub(crate) const START: u64 = 1_000_000;
+
     pub(crate) fn new(seed: u64, loud: bool) -> Self {
         let mut random = Random::new(seed);
         let (recheck_ratio, hedges) = (if random.chance(50) { 0.4 } else { 0.0 }, random.chance(80));
@@ -179,8 +184,8 @@ impl World {
         Self {
             random,
             loud,
-            now: START,
-            end: START + 200_000,
+            now: Self::START,
+            end: Self::START + 200_000,
             order: 0,
             left_out: BTreeSet::new(),
             heap: BTreeMap::new(),
@@ -218,6 +223,7 @@ impl World {
             ended_lately: None,
             report: WorldReport::default(),
             fingerprint: Fingerprint::default(),
+            closed: None,
         }
     }
 
@@ -233,7 +239,7 @@ impl World {
     }
 
     /// Plans what comes to the world from outside.
-    fn plan_events(&mut self) {
+    pub(crate) fn plan_events(&mut self) {
         let (submits, within) = if self.overload { (OVERLOAD, 1_000) } else { (SUBMITS, 5_000) };
         for _ in 0..submits {
             let at = self.random.range(0, within);
@@ -256,7 +262,7 @@ impl World {
     pub(crate) fn run(mut self) -> Result<(WorldReport, u64), String> {
         self.plan_events();
         self.start_engine()?;
-        while let Some(((at, _), happening)) = self.heap.pop_first() {
+        while let Some((at, happening)) = self.next_happening() {
             if at > self.end {
                 break;
             }
@@ -264,19 +270,14 @@ impl World {
             self.report.events += 1;
             if self.loud {
                 // The clock may have been set to a time before the start.
-                eprintln!("{:>7} {happening:?}", at as i64 - START as i64);
+                eprintln!("{:>7} {happening:?}", at as i64 - Self::START as i64);
             }
             self.happen(&happening)?;
             self.check()?;
             if self.report.events > MOST_EVENTS {
                 return Err("the world does not come to rest".into());
             }
-            if let Some(next) = self.engine.next_deadline() {
-                let at = next.0.max(self.now);
-                if self.heap.first_key_value().is_none_or(|((first, _), _)| *first > at) {
-                    self.at(at, Happening::Tick);
-                }
-            }
+            self.plan_tick();
         }
         for (gid, row) in &self.disk {
             if row.end.is_none() {
@@ -290,6 +291,21 @@ impl World {
             return Err(format!("I1: {} tasks are left over", self.engine.unfinished()));
         }
         Ok((self.report, self.fingerprint.value()))
+    }
+
+    /// Takes the next event, with its time.
+    pub(crate) fn next_happening(&mut self) -> Option<(u64, Happening)> {
+        self.heap.pop_first().map(|((at, _), happening)| (at, happening))
+    }
+
+    /// Sets the engine's timer, if nothing happens before it is due.
+    pub(crate) fn plan_tick(&mut self) {
+        if let Some(next) = self.engine.next_deadline() {
+            let at = next.0.max(self.now);
+            if self.heap.first_key_value().is_none_or(|((first, _), _)| *first > at) {
+                self.at(at, Happening::Tick);
+            }
+        }
     }
 
     pub(crate) fn after(&mut self, millis: u64, happening: Happening) {
@@ -317,7 +333,7 @@ impl World {
             .collect();
     }
 
-    fn start_engine(&mut self) -> Result<(), String> {
+    pub(crate) fn start_engine(&mut self) -> Result<(), String> {
         let first_gid = self.disk.keys().next_back().map_or(Gid(1), |gid| Gid(gid.0 + 1));
         self.engine = Engine::new(settings(self.epoch, first_gid, self.recheck_ratio, self.hedges, self.strict));
         for (name, reputation) in self.disk_reputations.clone() {

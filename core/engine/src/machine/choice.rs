@@ -39,7 +39,7 @@ impl Engine {
         virtual_time: Tag,
         now: Timestamp,
     ) -> Option<(Gid, MinerKey)> {
-        if self.fleet.free().is_empty() {
+        if self.closed || self.fleet.free().is_empty() {
             return None;
         }
         let limits = match lane.own() {

@@ -13,16 +13,32 @@ use crate::timer::Timer;
 impl Engine {
     /// Ends a task, whatever it is doing. Its end is written before it is shown.
     pub(super) fn end(&mut self, gid: Gid, outcome: Outcome, cause: EndCause, reason: StopReason, step: &mut Step) {
+        let Some(open) = self.begin_end(gid) else { return };
+        step.push(Effect::Finish { gid, outcome, cause });
+        self.stop_all(gid, &open, reason, step);
+    }
+
+    /// Begins the end of a task, whatever it is doing. Returns its attempts that are under way; `None`: it has ended
+    /// already.
+    fn begin_end(&mut self, gid: Gid) -> Option<Vec<Fence>> {
         if self.tasks.get(gid).is_none_or(TaskEntry::is_ending) {
-            return;
+            return None;
         }
         self.dequeue(gid);
         self.tasks.set_continuing(gid, false);
-        let Some(task) = self.tasks.get_mut(gid) else { return };
+        let task = self.tasks.get_mut(gid)?;
         task.end();
-        let open = task.under_way();
-        step.push(Effect::Finish { gid, outcome, cause });
-        self.stop_all(gid, &open, reason, step);
+        Some(task.under_way())
+    }
+
+    /// Gives no task to a miner any more, and forgets the tasks that run again at the next start.
+    pub(super) fn close(&mut self, kept: Vec<Gid>, step: &mut Step) {
+        self.closed = true;
+        for gid in kept {
+            let Some(open) = self.begin_end(gid) else { continue };
+            self.stop_all(gid, &open, StopReason::Cancelled, step);
+            self.over(gid);
+        }
     }
 
     /// Notes that the store has the end of the task.
@@ -30,7 +46,7 @@ impl Engine {
         let Some(task) = self.over(gid) else { return };
         step.push(Effect::State { gid, state: TaskState::Ended });
         step.push(Effect::Ended { gid });
-        if self.settings.recheck_ratio > 0.0 {
+        if self.settings.recheck_ratio > 0.0 && !self.closed {
             self.recheck(gid, *task, step);
         }
     }
@@ -56,6 +72,10 @@ impl Engine {
             && let Some(session) = self.sessions.get_mut(task.session())
         {
             session.task_over();
+            // The session pays for the work of miners alone.
+            if !task.was_worked_on() {
+                session.correct(task.cost(), 0);
+            }
         }
         Some(task)
     }
@@ -133,8 +153,9 @@ impl Engine {
         if task.is_judging() {
             return;
         }
-        let done = task.done();
-        if done == 0 || !task.demand().judged || task.is_ending() || !task.redundant() {
+        // Where answers are not compared, the streamed one is taken once a client has seen a part of it.
+        let settles = task.done() > 0 && task.redundant() && (task.demand().judged || !task.is_shown());
+        if task.is_ending() || !settles {
             self.end(gid, Outcome::Expired, EndCause::Deadline, StopReason::Expired, step);
             return;
         }

@@ -39,7 +39,6 @@ impl Engine {
         }
         self.fleet.reindex(key);
         self.pump_for(key, step);
-        self.settle_continuing(step);
     }
 
     /// Sets the models of a miner.
@@ -51,17 +50,17 @@ impl Engine {
     }
 
     /// Gives a miner no new tasks from now on.
-    pub(super) fn drain_miner(&mut self, key: MinerKey, step: &mut Step) {
+    pub(super) fn drain_miner(&mut self, key: MinerKey) {
         let Some(miner) = self.fleet.get_mut(key) else { return };
         miner.drain();
         self.fleet.thin();
         self.fleet.reindex(key);
-        self.settle_continuing(step);
     }
 
     /// Offers all waiting tasks again after a miner has gone down: other miners may have the tasks that waited for it,
-    /// and some tasks may have no miner left.
+    /// and some tasks may have no miner left, or none that continues their text.
     pub(super) fn fleet_thinned(&mut self, step: &mut Step) {
+        self.settle_continuing(step);
         if self.line.is_empty() {
             return;
         }
@@ -97,6 +96,5 @@ impl Engine {
         {
             self.trust.left(&identity);
         }
-        self.settle_continuing(step);
     }
 }

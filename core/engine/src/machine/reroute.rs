@@ -15,7 +15,7 @@ impl Engine {
     /// list that has one, which is returned then.
     pub(super) fn aimed(&self, task: &mut Demand) -> (LaneKey, Option<Arc<str>>) {
         let lane = self.lane_of(task);
-        if task.targets.is_empty() || self.is_served(&lane) {
+        if task.targets.is_empty() || self.fleet.attends(&lane) {
             return (lane, None);
         }
         let Some((skipped, next)) = self.next_target(&task.targets, &lane, Lack::NoMiner) else { return (lane, None) };
@@ -48,7 +48,7 @@ impl Engine {
         }
         if was_primary {
             task.void();
-            step.push(Effect::Voided { gid });
+            step.push(Effect::Voided { gid, again: true });
         }
         step.extend(lane.model().map(|model| Effect::Rerouted { gid, model: model.clone() }));
         if task.wait_again() {
@@ -62,11 +62,6 @@ impl Engine {
     fn next_target(&self, targets: &[Target], lane: &LaneKey, lack: Lack) -> Option<(usize, LaneKey)> {
         let fitting = targets.iter().enumerate().filter(|(_, target)| target.when.contains(&lack));
         let lanes = fitting.map(|(place, target)| (place, lane.with_model(target.model.clone())));
-        lanes.into_iter().find(|(_, lane)| self.is_served(lane))
-    }
-
-    /// Whether a miner is up that could do the tasks of that lane.
-    fn is_served(&self, lane: &LaneKey) -> bool {
-        self.fleet.of_lane(lane).any(|miner| miner.takes_part() && miner.could_serve(lane))
+        lanes.into_iter().find(|(_, lane)| self.fleet.attends(lane))
     }
 }

@@ -67,12 +67,14 @@ impl Engine {
                     _ => EndCause::Attempts,
                 };
                 self.end(gid, Outcome::Failed, cause, StopReason::Superseded, step);
-            } else if left == done {
-                self.all_in(gid, step);
             } else {
-                self.dequeue(gid);
                 if was_primary {
-                    step.push(Effect::Voided { gid });
+                    step.push(Effect::Voided { gid, again: false });
+                }
+                if left == done {
+                    self.all_in(gid, step);
+                } else {
+                    self.dequeue(gid);
                 }
             }
         }
@@ -123,7 +125,7 @@ impl Engine {
             let Some(task) = self.tasks.get_mut(gid) else { continue };
             if task.demand().on_failure == OnFailure::Restart {
                 task.void();
-                step.push(Effect::Voided { gid });
+                step.push(Effect::Voided { gid, again: true });
                 let lane = task.lane().clone();
                 self.pump(&lane, step);
             } else {
@@ -173,7 +175,7 @@ impl Engine {
             self.tasks.set_continuing(gid, true);
         } else if was_primary {
             task.void();
-            step.push(Effect::Voided { gid });
+            step.push(Effect::Voided { gid, again: true });
         }
         // A free miner that was not tried may have the task at once. If no such miner may have it, the task waits: a
         // miner that declines at once would else get it again and again in the same moment.

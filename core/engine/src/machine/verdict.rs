@@ -12,9 +12,15 @@ use cortensor_router_model::{Fence, Gid, Outcome, Standing, TaskState, Timestamp
 
 impl Engine {
     /// Handles that all answers of a task are in: has them compared, or ends the task if its answers are not compared.
+    /// The caller stops the attempts that are left.
     pub(super) fn all_in(&mut self, gid: Gid, step: &mut Step) {
         self.dequeue(gid);
         let Some(task) = self.tasks.known_mut(gid) else { return };
+        // A part of an answer that does not count must not be taken for the beginning of the one that does.
+        if task.breaks_off() {
+            task.void();
+            step.push(Effect::Voided { gid, again: false });
+        }
         // Even where one answer only is left of several: then too few came.
         if task.demand().judged && task.redundant() {
             task.judge();

@@ -35,6 +35,7 @@ impl TaskEntry {
         self.demand.targets = self.demand.targets.get(skipped + 1..).unwrap_or_default().into();
         self.demand.required = required;
         self.lane = lane;
+        self.worked_on = self.was_worked_on();
         self.tries = 0;
         self.trials = Trials::default();
         self.retry_at.take()
@@ -71,7 +72,7 @@ impl TaskEntry {
     }
 
     /// Adds an attempt in that role at the miner with these rules.
-    pub(crate) fn begin(&mut self, attempt: Attempt, role: Role, miner: &MinerRules) {
+    pub(crate) fn begin(&mut self, mut attempt: Attempt, role: Role, miner: &MinerRules) {
         if self.redundant() {
             self.answerers.add(attempt.fence(), miner);
         }
@@ -79,7 +80,9 @@ impl TaskEntry {
             self.primary = Some(attempt.fence());
             self.continued = role == Role::Continue;
         }
-        if role != Role::Hedge {
+        if role == Role::Hedge {
+            attempt.race();
+        } else {
             self.tries += 1;
         }
         let state = if attempt.is_offered() { TaskState::Assigned } else { TaskState::Acked };
@@ -165,7 +168,7 @@ impl TaskEntry {
             self.primary = None;
         }
         self.trials.note(attempt.miner(), declined);
-        if declined || finally {
+        if (declined || finally) && !attempt.is_hedge() {
             self.tries = self.tries.saturating_sub(1);
         }
         self.answerers.forget(attempt.fence());
