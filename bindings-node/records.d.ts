@@ -612,6 +612,74 @@ export interface UsagePart {
   unpriced_tokens: number;
 }
 
+/** The limits of a key. Each limit is at least 1; a limit that is missing does not bind. */
+export interface KeyLimits {
+  /** Requests in one minute, on any route, also those that only read. */
+  requests_per_minute?: number;
+  /** Tasks that are submitted in one minute. */
+  tasks_per_minute?: number;
+  /** Tokens of prompts and answers in one minute. */
+  tokens_per_minute?: number;
+  /** Tokens of prompts and answers on one day in UTC. */
+  tokens_per_day?: number;
+  /** Tokens of prompts and answers in one month in UTC. */
+  tokens_per_month?: number;
+  /** Tasks that have not ended. */
+  concurrent_tasks?: number;
+  /** Answers that are being streamed. */
+  concurrent_streams?: number;
+}
+
+/** A token's record. The secret is never kept, only its hash. */
+export interface ApiKey {
+  /** The public part of the token: `ctr_<id>_<secret>`. */
+  id: string;
+  /** A name for people. */
+  name: string;
+  /** SHA-256 of the secret, hexadecimal. */
+  hash: string;
+  /** The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. */
+  scopes: ('submit' | 'read' | 'admin' | 'miner' | 'enrol')[];
+  /** The only sessions that the key may use; empty: all sessions. */
+  sessions: number[];
+  /** When the key was made, in Unix seconds. */
+  created_at: number;
+  /** The time from which on the key is refused, in Unix seconds; 0: never. */
+  expires_at: number;
+  /** The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models. */
+  models: string[];
+  /** For a miner's key: the person or company that runs the miner. */
+  owner: string;
+  /** The key's limits. */
+  limits: KeyLimits;
+}
+
+/** A key that was just created, with its token, which is never shown again. */
+export interface NewKey {
+  /** The public part of the token: `ctr_<id>_<secret>`. */
+  id: string;
+  /** A name for people. */
+  name: string;
+  /** SHA-256 of the secret, hexadecimal. */
+  hash: string;
+  /** The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. */
+  scopes: ('submit' | 'read' | 'admin' | 'miner' | 'enrol')[];
+  /** The only sessions that the key may use; empty: all sessions. */
+  sessions: number[];
+  /** When the key was made, in Unix seconds. */
+  created_at: number;
+  /** The time from which on the key is refused, in Unix seconds; 0: never. */
+  expires_at: number;
+  /** The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models. */
+  models: string[];
+  /** For a miner's key: the person or company that runs the miner. */
+  owner: string;
+  /** The key's limits. */
+  limits: KeyLimits;
+  /** The token: `ctr_<id>_<secret>`. */
+  token: string;
+}
+
 /** Usage, by parts. */
 export interface UsageReport {
   /** The parts by which usage is told apart: `day`, `key`, `model`, `session` or `miner`. */
@@ -982,6 +1050,24 @@ export interface PieceParts {
   reasoning?: string;
   /** Pieces of the tools that the model calls. */
   toolCalls?: ToolCallPiece[];
+}
+
+/** A key to be made: the body of `POST /api/v1/keys` and the flags of `key create`. */
+export interface KeyOptions {
+  /** A name for people, 1 to 128 bytes. */
+  name: string;
+  /** The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`. */
+  scopes?: ('submit' | 'read' | 'admin' | 'miner' | 'enrol')[];
+  /** The only sessions that the key may use; empty: all sessions. */
+  sessions?: number[];
+  /** The seconds until the key expires; 0: never, except after one day for the scope `enrol`. */
+  ttlSecs?: number;
+  /** The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models. */
+  models?: string[];
+  /** For a key of miners: the person or company that runs the miner. */
+  owner?: string;
+  /** The key's limits. */
+  limits?: object;
 }
 
 /** The part of a list that a caller wants. */

@@ -11,7 +11,7 @@ class Handler {
   #start;
   #hold;
   #native;
-  #served;
+  #routes;
 
   constructor(start, hold) {
     this.#start = start;
@@ -75,7 +75,7 @@ class Handler {
   async #answer(request, response, next, basePath) {
     const handler = await this.#ready();
     const target = below(basePath, request.url);
-    if (next && !(await this.#serves(handler, target))) {
+    if (next && !this.#serves(handler, target)) {
       next();
       return;
     }
@@ -103,23 +103,14 @@ class Handler {
   }
 
   /** Whether the router has a route for that path. Other paths belong to the program's own routes. */
-  async #serves(handler, target) {
-    this.#served ??= this.#routes(handler);
-    const path = target.split('?', 1)[0];
-    return (await this.#served).some((route) => route.test(path));
-  }
-
-  /** The routes, from the router's own description. */
-  async #routes(handler) {
-    const asked = { method: 'GET', target: '/openapi.json', headers: [], peer: '127.0.0.1', body: new Uint8Array() };
-    const answer = await this.#handle(handler, asked).response;
-    const pieces = [];
-    for await (const piece of piecesOf(answer, this.#hold)) pieces.push(piece);
-    const described = Object.keys(JSON.parse(Buffer.concat(pieces).toString()).paths);
-    return ['/openapi.json', ...described].map((path) => {
+  #serves(handler, target) {
+    // The page at the root is the program's own.
+    this.#routes ??= handler.paths.filter((path) => path !== '/').map((path) => {
       const pattern = path.replace(/[.]/g, '\\.').replace(/\{[^}]*\}/g, '[^/]+');
       return new RegExp(`^${pattern}/?$`);
     });
+    const path = target.split('?', 1)[0];
+    return this.#routes.some((route) => route.test(path));
   }
 }
 
@@ -151,19 +142,6 @@ async function bodyOf(request, most) {
   if (typeof body === 'string' || body instanceof Uint8Array) return Buffer.from(body);
   if (typeof body === 'object' && request.complete) return Buffer.from(JSON.stringify(body));
   return unread();
-}
-
-/** The pieces of a response's body. */
-async function* piecesOf(answer, hold) {
-  try {
-    for (;;) {
-      const piece = await ask(hold, (call) => answer.nextPiece(call));
-      if (!piece) return;
-      yield piece;
-    }
-  } finally {
-    answer.release();
-  }
 }
 
 function respond(answer, hold, signal) {

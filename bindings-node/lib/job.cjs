@@ -9,6 +9,8 @@ const native = require('./native.cjs').load();
 const [TAKEN, FULL] = [0, 1];
 /** The native part adds this to its answer if the piece has put messages into the queue. */
 const FILLED = 4;
+/** The most pieces that are given together. */
+const TOGETHER = 64;
 /** The codes that a failure can have. */
 const CODES = new Set(native.failCodes());
 
@@ -19,6 +21,10 @@ class Job {
   #controller;
   #cancelled;
   #wasCancelled = false;
+  /** The pieces of text that wait to be given together, their lengths, and their number. */
+  #kept = '';
+  #lengths;
+  #count = 0;
   /** Whether the job was answered, or is no longer wanted. */
   answered = false;
   /** Called once the work is no longer wanted. */
@@ -119,8 +125,37 @@ class Job {
     return said === TAKEN;
   }
 
+  /** Keeps a piece of text, so that it is given together with those that follow at once: each call of the native part costs. */
+  keep(text) {
+    if (this.answered) return undefined;
+    this.#lengths ??= new Uint32Array(TOGETHER);
+    this.#kept += text;
+    this.#lengths[this.#count] = text.length;
+    this.#count += 1;
+    return this.#count === TOGETHER ? this.flush() : TAKEN;
+  }
+
+  /** Whether pieces wait. */
+  get keeps() {
+    return this.#count > 0;
+  }
+
+  /** Gives the pieces that wait. */
+  flush() {
+    if (this.#count === 0) return TAKEN;
+    const [texts, lengths] = [this.#kept, this.#lengths.subarray(0, this.#count)];
+    [this.#kept, this.#count] = ['', 0];
+    return this.answered ? undefined : heard(this.#native.emitTexts(texts, lengths));
+  }
+
   push(piece) {
     if (this.answered) return undefined;
+    const before = this.flush();
+    // The stricter answer has the larger number.
+    return Math.max(before, this.#give(piece));
+  }
+
+  #give(piece) {
     if (typeof piece === 'string') return heard(this.#native.emitText(piece));
     if (piece instanceof Uint8Array) return heard(attempt(() => this.#native.emitBytes(piece)));
     if (isRecord(piece)) return heard(attempt(() => this.#native.emitParts(JSON.stringify(shallow(piece)))));
@@ -161,6 +196,7 @@ class Job {
 
   /** Releases the job without an answer. */
   drop() {
+    this.flush();
     this.#settle();
   }
 
@@ -174,6 +210,7 @@ class Job {
   }
 
   #mayAnswer() {
+    this.flush();
     return !this.answered && !this.#native.isCancelled;
   }
 

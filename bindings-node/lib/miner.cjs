@@ -7,8 +7,8 @@ const { capacity, json } = require('./names.cjs');
 
 /** The milliseconds for which a generator that never waits may occupy the event loop. */
 const TURN_MS = 10;
-/** The number of pieces after which the clock is read. */
-const LOOK = 32;
+/** The milliseconds within which a generator gives a piece if it need not wait for it. */
+const AT_ONCE_MS = 0.1;
 
 /** Works on every job that comes under a number. */
 function jobs(work) {
@@ -106,25 +106,40 @@ function iterator(given) {
   return given[Symbol.asyncIterator]?.() ?? given[Symbol.iterator]?.();
 }
 
-/** Passes on the pieces of a generator, as fast as the reader takes them. */
+/**
+ * Passes on the pieces of a generator, as fast as the reader takes them.
+ *
+ * Texts that come at once are given together. The first piece after a pause is given alone, so that a generator whose
+ * pieces take time delays none of them.
+ */
 async function pump(job, pieces) {
   job.onCancel = () => void stop(pieces);
   let turn = performance.now();
-  for (let count = 1; ; count++) {
+  let last = turn;
+  for (;;) {
     let step = pieces.next();
-    if (typeof step?.then === 'function') step = await step;
+    const waits = typeof step?.then === 'function';
+    if (waits) step = await step;
     if (step.done) {
       // A generator without pieces gave an empty text; a function without a result forgot to return one.
       job.finish(step.value ?? '');
       return;
     }
-    const said = job.push(step.value);
+    const now = performance.now();
+    const isAtOnce = typeof step.value === 'string' && now - last < AT_ONCE_MS;
+    last = now;
+    // A generator that waits for its next piece does so in a later turn of the event loop.
+    if (isAtOnce && waits && !job.keeps) setImmediate(() => job.flush());
+    let said = isAtOnce ? job.keep(step.value) : job.push(step.value);
     let wanted = said === TAKEN;
+    if (wanted && now - turn > TURN_MS) {
+      said = job.flush();
+      wanted = said === TAKEN;
+      if (wanted) await new Promise(setImmediate);
+      turn = performance.now();
+    }
     if (said === FULL) {
       wanted = await job.writable();
-      turn = performance.now();
-    } else if (count % LOOK === 0 && performance.now() - turn > TURN_MS) {
-      await new Promise(setImmediate);
       turn = performance.now();
     }
     if (!wanted) {

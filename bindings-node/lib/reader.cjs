@@ -3,6 +3,7 @@
 const { expect, forget } = require('./bridge.cjs');
 const { RouterError, fromNative } = require('./error.cjs');
 
+const NONE = new Uint32Array(0);
 const DONE = Object.freeze({ value: undefined, done: true });
 
 const restarted = () =>
@@ -25,6 +26,11 @@ class Reader {
   #seq;
   #ready = [];
   #at = 0;
+  /** The texts of several tokens in one, their lengths, the number of the next one, and its place. */
+  #run = '';
+  #lengths = NONE;
+  #next = 0;
+  #from = 0;
   #waiters = [];
   #signal = 0;
   #failure;
@@ -42,10 +48,9 @@ class Reader {
   }
 
   next() {
-    const event = this.#ready[this.#at];
-    if (typeof event === 'string' && this.#waiters.length === 0 && !this.#options.token) {
-      this.#at += 1;
-      return Promise.resolve({ value: event, done: false });
+    if (this.#waiters.length === 0 && !this.#options.token) {
+      const value = this.#text();
+      if (value !== undefined) return Promise.resolve({ value, done: false });
     }
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
@@ -53,14 +58,40 @@ class Reader {
     });
   }
 
+  /** The text of the next token, if a token is the next event. */
+  #text() {
+    if (this.#next < this.#lengths.length) {
+      const from = this.#from;
+      this.#from += this.#lengths[this.#next];
+      this.#next += 1;
+      return this.#run.slice(from, this.#from);
+    }
+    const event = this.#ready[this.#at];
+    if (typeof event === 'string') {
+      this.#at += 1;
+      return event;
+    }
+    if (!(event instanceof Uint32Array)) return undefined;
+    this.#lengths = event;
+    this.#run = this.#ready[this.#at + 1];
+    this.#at += 2;
+    [this.#next, this.#from] = [0, 0];
+    return this.#text();
+  }
+
   /** Resolves waiting reads, as far as there are events. */
   #serve() {
+    const { token } = this.#options;
     while (this.#waiters.length > 0) {
+      let text;
       if (this.#failure) {
         this.#waiters.shift().reject(this.#failure.error);
         this.#failure = undefined;
       } else if (this.over) {
         this.#waiters.shift().resolve(DONE);
+      } else if ((text = this.#text()) !== undefined) {
+        this.#seq += 1;
+        this.#waiters.shift().resolve({ value: token ? token(this.#seq, text) : text, done: false });
       } else if (this.#at < this.#ready.length) {
         this.#give(this.#ready[this.#at++]);
       } else if (!this.#fetch()) {
@@ -71,10 +102,7 @@ class Reader {
 
   #give(event) {
     const { token } = this.#options;
-    if (typeof event === 'string') {
-      this.#seq += 1;
-      this.#waiters.shift().resolve({ value: token ? token(this.#seq, event) : event, done: false });
-    } else if (typeof event === 'number') {
+    if (typeof event === 'number') {
       this.#seq = event;
       if (token) this.#waiters.shift().resolve({ value: { type: 'restart', seq: event }, done: false });
       else this.fail(restarted());
@@ -130,6 +158,7 @@ class Reader {
     if (this.over) return;
     this.over = true;
     this.#ready = [];
+    this.#lengths = NONE;
     forget(this.#signal);
     this.#signal = 0;
     this.#stream.release();

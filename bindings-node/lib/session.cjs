@@ -85,6 +85,8 @@ function request(input, given = undefined) {
   if (extra !== undefined && extra !== null && !isRecord(extra)) {
     throw invalid('extra', 'extra must be an object with fields for the miner');
   }
+  const known = Object.keys(extra ?? {}).find((name) => REQUEST.known.has(name));
+  if (known) throw invalid('extra', `extra: ${known} is an option of a request: give it beside extra`);
   // Fields for the miner alone keep the names that the program gave them.
   const names = (record) => ({ ...extra, ...options(REQUEST, record) });
   return { signal, sessionId, detach: fields.detach === true, text: json('request', own, names) };

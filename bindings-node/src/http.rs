@@ -26,6 +26,12 @@ impl NativeHandler {
         self.handler.max_body_bytes() as i64
     }
 
+    /// The paths of all routes, as in the OpenAPI document.
+    #[napi(getter)]
+    pub fn paths(&self) -> Vec<&'static str> {
+        HttpHandler::paths()
+    }
+
     /// Answers with a response. `headers` is a flat list of names and values, `peer` an IP address or empty.
     #[napi(catch_unwind)]
     pub fn handle(

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use cortensor_router::embed::{Emit, ErrorKind, Job};
-use napi::bindgen_prelude::Uint8Array;
+use napi::bindgen_prelude::{Uint8Array, Uint32Array};
 use napi_derive::napi;
 
 use crate::bridge::{Bridge, Id, Queue};
-use crate::error::{Result, released, throw, thrown};
-use crate::near;
+use crate::error::{Result, throw, thrown};
+use crate::{near, run};
 
 /// One attempt at a task.
 #[napi]
 pub struct NativeJob {
-    job: Option<Job>,
+    job: Job,
     queue: Arc<Queue>,
 }
 
@@ -27,17 +27,13 @@ const FILLED: u32 = 4;
 
 impl NativeJob {
     pub(crate) fn new(job: Job, queue: Arc<Queue>) -> Self {
-        Self { job: Some(job), queue }
+        Self { job, queue }
     }
 
     /// Makes a call that answers the job. Gives whether JavaScript must empty the queue in its next turn.
     fn answered(&self, answer: impl FnOnce(&Job) -> cortensor_router::embed::Result<()>) -> Result<bool> {
-        let answered = near::during(&self.queue, || answer(self.job()?).map_err(throw));
+        let answered = near::during(&self.queue, || answer(&self.job).map_err(throw));
         answered.map(|((), filled)| filled)
-    }
-
-    fn job(&self) -> Result<&Job> {
-        self.job.as_ref().ok_or_else(|| released("job"))
     }
 
     fn emit(&self, piece: &[u8]) -> Result<u32> {
@@ -45,8 +41,7 @@ impl NativeJob {
     }
 
     fn told(&self, emit: impl FnOnce(&Job) -> cortensor_router::embed::Result<Emit>) -> Result<u32> {
-        let Some(job) = &self.job else { return Ok(ANSWERED) };
-        let emitted = near::during(&self.queue, || match emit(job) {
+        let emitted = near::during(&self.queue, || match emit(&self.job) {
             Ok(Emit::Full) => Ok(FULL),
             Ok(Emit::Cancelled) => Ok(CANCELLED),
             // Every other answer means that the router has the piece.
@@ -63,19 +58,25 @@ impl NativeJob {
     /// The job's record as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
-        self.job()?.info().map_err(throw)
+        self.job.info().map_err(throw)
     }
 
     /// The whole text that the model is to read.
     #[napi(catch_unwind)]
     pub fn prompt(&self) -> Result<String> {
-        Ok(self.job()?.prompt())
+        Ok(self.job.prompt())
     }
 
     /// Gives a piece of the answer as text.
     #[napi(catch_unwind)]
     pub fn emit_text(&self, piece: String) -> Result<u32> {
         self.emit(piece.as_bytes())
+    }
+
+    /// Gives several pieces of text: all of them in one, and the length of each in code units of UTF-16.
+    #[napi(catch_unwind)]
+    pub fn emit_texts(&self, texts: String, lengths: Uint32Array) -> Result<u32> {
+        self.told(|job| job.emit_each(run::pieces(&texts, &lengths)))
     }
 
     /// Gives the next piece as UTF-8, which may end in the middle of a character.
@@ -108,29 +109,29 @@ impl NativeJob {
         self.answered(|job| job.reject(&reason))
     }
 
-    /// Releases the job. If it was not answered, it counts as failed.
+    /// Releases the job. If it was not answered, it counts as failed. Its record and its prompt stay.
     #[napi(catch_unwind)]
-    pub fn release(&mut self) {
-        self.job = None;
+    pub fn release(&self) {
+        self.job.release();
     }
 
     /// Whether the work is no longer wanted, or was answered.
     #[napi(getter)]
     pub fn is_cancelled(&self) -> bool {
-        self.job.as_ref().is_none_or(Job::is_cancelled)
+        self.job.is_cancelled()
     }
 
     /// Signals once the work is no longer wanted; never if it is answered first.
     #[napi(catch_unwind)]
     pub fn on_cancelled(&self, bridge: &Bridge, id: Id) -> Result<()> {
-        self.job()?.on_cancelled(bridge.queue.signal(id));
+        self.job.on_cancelled(bridge.queue.signal(id));
         Ok(())
     }
 
     /// Signals once the reader has caught up, or the work is no longer wanted.
     #[napi(catch_unwind)]
     pub fn on_writable(&self, bridge: &Bridge, id: Id) -> Result<()> {
-        self.job()?.on_writable(bridge.queue.signal(id));
+        self.job.on_writable(bridge.queue.signal(id));
         Ok(())
     }
 }

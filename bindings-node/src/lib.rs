@@ -16,6 +16,7 @@ mod miner;
 mod near;
 mod payload;
 mod router;
+mod run;
 mod task;
 
 use cortensor_router::embed;
@@ -71,5 +72,12 @@ pub fn fail_codes() -> Vec<&'static str> {
 /// installs a logger, so the process must do nothing else.
 #[napi(catch_unwind)]
 pub fn command(arguments: Vec<String>) -> u8 {
+    // Node.js handles these signals in its event loop, which does not run meanwhile. A command that has no handler of
+    // its own ends by them, as any program does.
+    #[cfg(unix)]
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the default action is no function that could be called at a wrong time.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     cortensor_router_cli::run(arguments.into_iter().map(Into::into))
 }

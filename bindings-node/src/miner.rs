@@ -34,14 +34,14 @@ pub struct NativeMiner {
 impl NativeMiner {
     /// Stops new tasks for the miner, which finishes those that it has.
     #[napi(catch_unwind)]
-    pub fn drain(&self) {
-        self.miner.drain();
+    pub fn drain(&self) -> Result<()> {
+        self.miner.drain().map_err(throw)
     }
 
     /// Sets how many tasks the miner takes at a time from now on.
     #[napi(catch_unwind)]
-    pub fn set_capacity(&self, tasks: u32) {
-        self.miner.set_capacity(tasks);
+    pub fn set_capacity(&self, tasks: u32) -> Result<()> {
+        self.miner.set_capacity(tasks).map_err(throw)
     }
 
     /// Ends the miner. Its callback only adds to a queue, so there is no wait.

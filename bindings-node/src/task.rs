@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use cortensor_router::embed::{Canceller, Event, Stream, Task};
-use napi::bindgen_prelude::{Array, Env};
+use napi::bindgen_prelude::{Array, Env, ToNapiValue, Uint32Array};
 use napi_derive::napi;
 
 use crate::bridge::{Id, Queue};
 use crate::error::{Result, released, throw};
-use crate::near;
 use crate::payload::Payload;
+use crate::{near, run};
+
+/// The least number of texts that cross the border as one.
+const FEW: usize = 4;
 
 /// A submitted task. It is held until it ends or is released, because the time of garbage collection must not decide
 /// whether a task is cancelled.
@@ -66,7 +70,8 @@ impl NativeTask {
     #[napi(catch_unwind)]
     pub fn stream(&self, after: i64) -> Result<NativeStream> {
         let after = after.max(0) as u64;
-        Ok(NativeStream { stream: Some(self.task()?.stream(after)), queue: self.queue.clone(), last: after.into() })
+        let stream = self.task()?.stream(after).map_err(throw)?;
+        Ok(NativeStream { stream: Some(stream), queue: self.queue.clone(), last: after.into() })
     }
 
     /// Cancels the task, even if other callers wait for it.
@@ -78,8 +83,7 @@ impl NativeTask {
     /// Detaches the task: from now on, no caller that leaves cancels it.
     #[napi(catch_unwind)]
     pub fn detach(&self) -> Result<()> {
-        self.task()?.detach();
-        Ok(())
+        self.task()?.detach().map_err(throw)
     }
 
     /// Releases the task. This cancels it if no other caller holds it and it is not detached.
@@ -102,7 +106,8 @@ pub struct NativeStream {
 #[napi]
 impl NativeStream {
     /// Takes the events that are ready: a text for a token, whose number is one more than that of the event before it
-    /// unless `[number]` comes first, a number for a restart, `[whether it succeeded, JSON]` for the end.
+    /// unless `[number]` comes first, a number for a restart, `[whether it succeeded, JSON]` for the end. The texts of
+    /// several tokens may come as one, after a `Uint32Array` of their lengths.
     /// Gives an empty list after the end, and null if no event is ready; `id` is signalled once one is.
     #[napi(catch_unwind)]
     pub fn take<'env>(&self, env: &'env Env, id: Id) -> Result<Option<Array<'env>>> {
@@ -112,38 +117,63 @@ impl NativeStream {
             stream.notify(self.queue.signal(id)).map_err(throw)?;
             return Ok(None);
         }
-        let mut told = env.create_array(events.len() as u32)?;
-        let mut at = 0;
+        let mut told = Told { list: env.create_array(0)?, texts: Vec::new() };
         for event in events {
             match event {
                 Event::Token { seq, text } => {
                     if self.last.swap(seq, Ordering::Relaxed) + 1 != seq {
                         let mut number = env.create_array(1)?;
                         number.set(0, seq as i64)?;
-                        told.set(at, number)?;
-                        at += 1;
+                        told.put(number)?;
                     }
-                    told.set(at, String::from_utf8_lossy(&text).as_ref())?;
+                    told.texts.push(text);
                 }
                 Event::Restart { seq } => {
                     self.last.store(seq, Ordering::Relaxed);
-                    told.set(at, seq as i64)?;
+                    told.put(seq as i64)?;
                 }
                 Event::End(end) => {
                     let mut pair = env.create_array(2)?;
                     pair.set(0, end.is_ok())?;
                     pair.set(1, end.unwrap_or_else(|error| cortensor_router::embed::error_json(&error)))?;
-                    told.set(at, pair)?;
+                    told.put(pair)?;
                 }
             }
-            at += 1;
         }
-        Ok(Some(told))
+        told.texts()?;
+        Ok(Some(told.list))
     }
 
     /// Stops reading.
     #[napi(catch_unwind)]
     pub fn release(&mut self) {
         self.stream = None;
+    }
+}
+
+/// The events for JavaScript.
+struct Told<'env> {
+    list: Array<'env>,
+    /// The texts of the last tokens, which are not in the list yet.
+    texts: Vec<Bytes>,
+}
+
+impl Told<'_> {
+    /// Puts an event after all texts before it.
+    fn put(&mut self, event: impl ToNapiValue) -> Result<()> {
+        self.texts()?;
+        self.list.insert(event)
+    }
+
+    fn texts(&mut self) -> Result<()> {
+        let texts = std::mem::take(&mut self.texts);
+        if texts.len() < FEW {
+            return texts.iter().try_for_each(|text| self.list.insert(String::from_utf8_lossy(text).as_ref()));
+        }
+        // Pieces are whole characters.
+        let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
+        let lengths: Vec<u32> = texts.iter().map(|text| run::units(text) as u32).collect();
+        self.list.insert(Uint32Array::new(lengths))?;
+        self.list.insert(texts.concat())
     }
 }

@@ -184,3 +184,16 @@ test('closing the router ends every stream with an error', async () => {
   assert.throws(() => router.status(), (error) => error.kind === 'closed');
   await router.close();
 });
+
+test('a job can be read after its end', async () => {
+  const seen = [];
+  router.miner('reads', { models: ['reads'] }, async (job, { signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    seen.push(job.prompt, job.taskId, job.model, job.info.gid, job.cancelled);
+  });
+  const task = await router.submit('hello', { model: 'reads' });
+  await until(() => router.status().running_tasks === 1);
+  task.cancel();
+  await until(() => seen.length > 0);
+  assert.deepEqual(seen, ['hello', task.taskId, 'reads', task.gid, true]);
+});

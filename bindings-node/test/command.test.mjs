@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { version } from '../index.mjs';
+import { until } from './support/until.mjs';
 
 const command = fileURLToPath(new URL('../bin/cortensor-router.cjs', import.meta.url));
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(API|ROUTER|LLM|CORTENSOR)_/.test(name)));
@@ -42,5 +44,17 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     const [code, by] = await exited;
     assert.deepEqual([code, by], [0, null], said);
     await rm(data, { recursive: true });
+  });
+}
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
+  test(`a command that waits for its input ends by ${signal}`, { timeout: 120_000 }, async () => {
+    const child = spawn(process.execPath, [command, 'submit', '-'], { env, stdio: ['pipe', 'ignore', 'ignore'] });
+    const exited = once(child, 'exit');
+    // The command runs once the addon is loaded.
+    const maps = `/proc/${child.pid}/maps`;
+    if (existsSync(maps)) await until(() => readFileSync(maps, 'utf8').includes('.node'));
+    child.kill(signal);
+    assert.deepEqual(await exited, [null, signal]);
   });
 }

@@ -151,6 +151,26 @@ test('Express: the API beside routes of the program’s own, with a body that wa
   });
 });
 
+test('the API beside other routes needs no public description of itself', async () => {
+  const open = new Router();
+  const app = express();
+  app.use(open.middleware());
+  app.get('/', (_, response) => response.send('mine'));
+  const secret = new Router({ listen: { publicOpenapi: false } });
+  app.use('/secret', secret.middleware());
+  app.get('/secret/own', (_, response) => response.send('own'));
+  try {
+    await served(app, async (url) => {
+      assert.equal(await (await fetch(`${url}/`)).text(), 'mine');
+      assert.equal(await (await fetch(`${url}/secret/own`)).text(), 'own');
+      assert.equal((await fetch(`${url}/secret/healthz`)).status, 200);
+      assert.equal((await fetch(`${url}/secret/openapi.json`)).status, 401);
+    });
+  } finally {
+    await Promise.all([open.close(), secret.close()]);
+  }
+});
+
 test('a router that is closed answers 503 and hangs nobody up', async () => {
   const closed = new Router();
   const middleware = closed.middleware();

@@ -147,6 +147,61 @@ test('a miner that rejects its job passes it on', async () => {
   assert.deepEqual(router.miners().miners.map((miner) => miner.id), ['free']);
 });
 
+for (const [name, work] of Object.entries({
+  'a generator': (pieces) => function* () { yield* pieces; },
+  'an async generator': (pieces) => async function* () { yield* pieces; },
+})) {
+  test(`${name} that gives pieces at once gives each of them, in order`, async () => {
+    const marks = ['', 'a', '\u{e9}', '\u{1f600}', 'tok ', 'x'.repeat(300), '\u{20ac}\n'];
+    const pieces = Array.from({ length: 1_000 }, (_, n) => marks[n % marks.length] + n);
+    router.miner('m', {}, work(pieces));
+    const seen = [];
+    for await (const event of (await router.submit('x')).events()) if (event.type === 'token') seen.push(event);
+    assert.deepEqual(seen.map(({ text }) => text), pieces);
+    assert.deepEqual(seen.map(({ seq }) => seq - seen[0].seq), pieces.map((_, n) => n));
+    assert.deepEqual(await tokens(await router.submit('x')), pieces);
+  });
+}
+
+test('pieces of all forms keep their order', async () => {
+  router.miner('m', {}, async function* (job) {
+    yield 'a';
+    yield 'b';
+    await job.emit('c');
+    yield 'd';
+    yield Buffer.from('e');
+    yield { text: 'f' };
+    yield 'g';
+    yield 'h';
+    void job.emit('i');
+    yield 'j';
+  });
+  assert.equal((await (await router.submit('x')).result()).text, 'abcdefghij');
+});
+
+test('halves of a character that come one after the other are one character', async () => {
+  router.miner('m', {}, function* () {
+    for (const half of ['a', 'b', '\ud83d', '\ude00', 'c']) yield half;
+  });
+  assert.match((await (await router.submit('x')).result()).text, /^ab(\u{1f600}|\ufffd\ufffd)c$/u);
+});
+
+test('a generator that waits has given all pieces before', async () => {
+  let read;
+  const wasRead = new Promise((resolve) => { read = resolve; });
+  router.miner('m', {}, async function* () {
+    yield* ['a', 'b', 'c', 'd', 'e'];
+    await wasRead;
+    yield 'f';
+  });
+  const seen = [];
+  for await (const text of await router.submit('x')) {
+    seen.push(text);
+    if (text === 'e') read();
+  }
+  assert.deepEqual(seen, ['a', 'b', 'c', 'd', 'e', 'f']);
+});
+
 test('a slow reader slows its miner', async () => {
   await router.close();
   router = new Router({ limits: { streamWindowBytes: 1_024 } });

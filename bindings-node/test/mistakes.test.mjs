@@ -37,6 +37,7 @@ for (const [mistake, call, code, param, message] of [
   ['the same in snake_case', () => router.complete('x', { max_token: 5 }), 'invalid_argument', 'max_token', /did you mean maxTokens\?/],
   ['the same in a request', () => router.complete({ prompt: 'x', temprature: 1 }), 'invalid_argument', 'temprature', /did you mean temperature\?/],
   ['a field for the miner', () => router.complete('x', { grammar: 'g' }), 'invalid_argument', 'grammar', /^grammar is no option of a request: what is only for the miner goes into extra/],
+  ['an option inside extra', () => router.submit('x', { extra: { detach: true } }), 'invalid_argument', 'extra', /^extra: detach is an option of a request: give it beside extra/],
   ['extra that is no object', () => router.complete('x', { extra: 5 }), 'invalid_argument', 'extra', /extra must be an object/],
   ['a mistyped option of a session', () => router.createSession({ name: 's', modle: 'tiny' }), 'invalid_argument', 'modle', /did you mean model\?/],
   ['a mistyped change of a session', () => router.updateSession(0, { prioritty: 5 }), 'invalid_argument', 'prioritty', /did you mean `priority`\?/],

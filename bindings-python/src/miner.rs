@@ -79,17 +79,13 @@ pub(crate) struct Miner {
 #[pymethods]
 impl Miner {
     /// Stops new tasks for the miner.
-    fn drain(&self) {
-        if self.miner.is_here() {
-            self.miner.drain();
-        }
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        self.miner.here(py)?.drain().map_err(|error| to_py(py, &error))
     }
 
     /// Sets how many tasks the miner takes at a time from now on.
-    fn set_capacity(&self, tasks: u32) {
-        if self.miner.is_here() {
-            self.miner.set_capacity(tasks);
-        }
+    fn set_capacity(&self, py: Python<'_>, tasks: u32) -> PyResult<()> {
+        self.miner.here(py)?.set_capacity(tasks).map_err(|error| to_py(py, &error))
     }
 
     /// Ends the miner. Its callback only passes jobs on, so this never waits for Python.

@@ -53,16 +53,14 @@ impl Task {
 
     /// The task's tokens after that number.
     fn stream(&self, py: Python<'_>, after: u64) -> PyResult<Stream> {
-        Ok(Stream::of(self.task.here(py)?.stream(after)))
+        self.task.here(py)?.stream(after).map(Stream::of).map_err(|error| to_py(py, &error))
     }
 
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         near::during(py, || self.task.cancel()).map_err(|error| to_py(py, &error))
     }
 
-    fn detach(&self) {
-        if self.task.is_here() {
-            self.task.detach();
-        }
+    fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        self.task.here(py)?.detach().map_err(|error| to_py(py, &error))
     }
 }

@@ -68,6 +68,15 @@ def test_a_mistyped_option_of_a_request(router: SyncRouter, wrong: dict[str, Any
     assert router.complete("x", extra=wrong).text == "x"
 
 
+def test_an_option_of_a_request_inside_extra(router: SyncRouter) -> None:
+    with pytest.raises(InvalidArgumentError) as told:
+        router.submit("x", extra={"detach": True})
+    assert (told.value.param, str(told.value)) == (
+        "extra",
+        "extra: detach is an option of a request: give it beside extra",
+    )
+
+
 def test_a_mistyped_option_of_a_session_or_a_miner(router: SyncRouter) -> None:
     wrong: dict[str, Any] = {"prioriti": 3}
     session = router.create_session("chat")

@@ -25,6 +25,7 @@ from support import SOON, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from cortensor_router import Job
 
@@ -165,3 +166,41 @@ def test_both_routers_have_the_same_names() -> None:
     assert names(SyncRouter) <= names(Router)
     assert names(Session) == names(SyncSession)
     assert names(Task) == names(SyncTask)
+
+
+def test_a_miner_with_more_capacity_takes_more_at_once() -> None:
+    release = threading.Event()
+    with SyncRouter() as router:
+
+        def block(job: SyncJob) -> str:
+            if job.prompt == "first":
+                release.wait(SOON)
+            return job.prompt
+
+        miner = router.add_miner("block", block)
+        first = router.submit("first")
+        eventually(lambda: router.status().running_tasks == 1)
+        second = router.submit("second")
+        miner.set_capacity(2)
+        assert second.result(SOON).text == "second"
+        release.set()
+        assert first.result(SOON).text == "first"
+
+
+def test_a_miner_that_is_removed_by_its_name_leaves_no_thread() -> None:
+    with SyncRouter() as router:
+        for _ in range(3):
+            router.add_miner("swapped", lambda job: job.prompt)
+            assert router.complete("x").text == "x"
+            router.remove_miner("swapped")
+        eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("swapped")])
+
+
+def test_a_router_that_was_closed_lets_its_directory_go(tmp_path: Path) -> None:
+    config = {"storage": {"data_dir": str(tmp_path)}}
+    for _ in range(2):
+        router = SyncRouter(config)
+        with router:
+            router.add_miner("words", lambda job: job.prompt)
+            for _ in range(200):
+                router.submit("x", detach=True)

@@ -20,7 +20,7 @@ from cortensor_router import Job, Router, SyncJob, SyncRouter
 from support import SOON
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, MutableMapping
 
 TOKEN = "default-dev-token"  # noqa: S105 - the product's own, for loopback only
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -175,3 +175,29 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
             assert read <= 9
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_scope_with_lists_in_the_place_of_pairs() -> None:
+    async def main() -> None:
+        async with Router() as router:
+            sent: list[dict[str, Any]] = []
+
+            async def receive() -> dict[str, Any]:
+                if sent:
+                    await asyncio.sleep(SOON)
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            async def send(message: MutableMapping[str, Any]) -> None:
+                sent.append(dict(message))
+
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": "/v1/models",
+                "headers": [[b"authorization", f"Bearer {TOKEN}".encode()]],
+                "client": ["127.0.0.1", 4711],
+            }
+            await router.asgi()(scope, receive, send)
+            assert sent[0]["status"] == 200
+
+    asyncio.run(main())

@@ -4,7 +4,7 @@
 pub use crate::config::client_tls;
 #[cfg(feature = "miner-client")]
 pub use crate::config::distrust;
-pub use crate::miner::{Received, Recorded, chain, listed_models, received, recorded, retry_after_ms};
+pub use crate::miner::{Received, Recorded, chain, received, recorded, retry_after_ms};
 pub use crate::model::visible;
 pub use crate::router::spans::{Span, SpanKind, SpanSink, SpanValue};
 pub use crate::router::transcript::{Place, Push, Transcript};

@@ -47,7 +47,10 @@ class AsgiApp:
         body = await _body(receive, handler.max_body_bytes)
         if body is None:
             return
-        call = handler.handle(scope["method"], _target(scope), list(scope["headers"]), scope.get("client"), body)
+        # ASGI allows any iterable for each of these pairs.
+        client = scope.get("client")
+        headers = [tuple(line) for line in scope["headers"]]
+        call = handler.handle(scope["method"], _target(scope), headers, client and tuple(client), body)
         answering = asyncio.ensure_future(self._answer(loop, call, send))
         leaving = asyncio.ensure_future(_gone(receive))
         try:

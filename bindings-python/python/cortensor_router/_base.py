@@ -94,7 +94,9 @@ class RouterBase:
     def remove_miner(self, name: str) -> None:
         """Removes a miner of any kind by its name. Its tasks go to other miners."""
         self._handle.remove_miner(name)
-        self._work.pop(name, None)
+        work = self._work.pop(name, None)
+        if work is not None:
+            work.forget()
 
     def _told_unfinished(self, names: list[str]) -> None:
         if names:

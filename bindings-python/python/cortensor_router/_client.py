@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import signal
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _bridge, _native
 from ._base import CLOSE_SECONDS
+from ._errors import RouterTimeoutError
 from ._json import fields_of
 from ._loop_thread import LoopThread
 from ._miners import LoopWork, ThreadWork, runs_in_loop
@@ -199,9 +201,17 @@ def run_miner(
         for one in before:
             signal.signal(one, tell)
     try:
-        with SyncMinerClient(function, routers, name=name, capacity=capacity, **settings) as client:
+        client = SyncMinerClient(function, routers, name=name, capacity=capacity, **settings)
+        try:
             told.get()
             client.drain(drain_timeout)
-            return client.stats()
+        except BaseException:
+            # It was told to end at once: what the function still does is not waited for.
+            with contextlib.suppress(RouterTimeoutError):
+                client.close(0)
+            raise
+        stats = client.stats()
+        client.close()
+        return stats
     finally:
         restore()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from . import _native
 from ._base import CLOSE_SECONDS
 from ._errors import RouterTimeoutError
-from ._miners import LoopWork, ThreadWork
+from ._miners import ThreadWork
 
 if TYPE_CHECKING:
     from ._base import RouterBase
+    from ._miners import LoopWork
     from ._sync import SyncRouter
 
 
@@ -44,8 +45,7 @@ class MinerBase:
     def _removed(self, *, ended: bool) -> None:
         if not ended:
             raise RouterTimeoutError(f"the miner {self.name} works on although it was told to stop", code="miner_busy")
-        if isinstance(self._work, LoopWork):
-            self._work.forget()
+        self._work.forget()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

@@ -210,7 +210,14 @@ class ThreadWork:
 
     def set_capacity(self, capacity: int) -> None:
         """Sets how many threads there may be from now on."""
-        self._capacity = capacity
+        with self._lock:
+            self._capacity = capacity
+            # Threads start when one takes a job. A job that waits now would find all of them at work.
+            if self._threads and self._idle == 0 and len(self._threads) < capacity:
+                self._add()
+
+    def forget(self) -> None:
+        """Handles the end of the miner: its threads end by themselves, with the queue of its jobs."""
 
     def _add(self) -> None:
         """Starts a thread. The caller must hold the lock."""

@@ -331,3 +331,20 @@ class PieceParts(TypedDict, total=False):
     """A piece of the model's reasoning."""
     tool_calls: Sequence[Mapping[str, Any]]
     """Pieces of the tools that the model calls."""
+
+
+class KeyOptions(TypedDict, total=False):
+    """A key to be made: the body of `POST /api/v1/keys` and the flags of `key create`."""
+
+    scopes: Sequence[str]
+    """The scopes: `submit`, `read`, `admin`, `miner`, `enrol`. Empty: `submit` and `read`."""
+    sessions: Sequence[int]
+    """The only sessions that the key may use; empty: all sessions."""
+    ttl_secs: int
+    """The seconds until the key expires; 0: never, except after one day for the scope `enrol`."""
+    models: Sequence[str]
+    """The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models."""
+    owner: str
+    """For a key of miners: the person or company that runs the miner."""
+    limits: Mapping[str, Any]
+    """The key's limits."""

@@ -607,3 +607,76 @@ class UsagePart(Record):
     """
     unpriced_tokens: int
     """The tokens of models without a price, which `cost` does not contain."""
+
+
+class KeyLimits(TypedDict, total=False):
+    """The limits of a key. Each limit is at least 1; a limit that is missing does not bind."""
+
+    requests_per_minute: int
+    """Requests in one minute, on any route, also those that only read."""
+    tasks_per_minute: int
+    """Tasks that are submitted in one minute."""
+    tokens_per_minute: int
+    """Tokens of prompts and answers in one minute."""
+    tokens_per_day: int
+    """Tokens of prompts and answers on one day in UTC."""
+    tokens_per_month: int
+    """Tokens of prompts and answers in one month in UTC."""
+    concurrent_tasks: int
+    """Tasks that have not ended."""
+    concurrent_streams: int
+    """Answers that are being streamed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiKey(Record):
+    """A token's record. The secret is never kept, only its hash."""
+
+    id: str
+    """The public part of the token: `ctr_<id>_<secret>`."""
+    name: str
+    """A name for people."""
+    hash: str = ""
+    """SHA-256 of the secret, hexadecimal."""
+    scopes: list[str]
+    """The scopes: `submit`, `read`, `admin`, `miner`, `enrol`."""
+    sessions: list[int]
+    """The only sessions that the key may use; empty: all sessions."""
+    created_at: int
+    """When the key was made, in Unix seconds."""
+    expires_at: int
+    """The time from which on the key is refused, in Unix seconds; 0: never."""
+    models: list[str] = field(default_factory=list[str])
+    """The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models."""
+    owner: str = ""
+    """For a miner's key: the person or company that runs the miner."""
+    limits: KeyLimits
+    """The key's limits."""
+
+
+@dataclass(slots=True, kw_only=True)
+class NewKey(Record):
+    """A key that was just created, with its token, which is never shown again."""
+
+    id: str
+    """The public part of the token: `ctr_<id>_<secret>`."""
+    name: str
+    """A name for people."""
+    hash: str = ""
+    """SHA-256 of the secret, hexadecimal."""
+    scopes: list[str]
+    """The scopes: `submit`, `read`, `admin`, `miner`, `enrol`."""
+    sessions: list[int]
+    """The only sessions that the key may use; empty: all sessions."""
+    created_at: int
+    """When the key was made, in Unix seconds."""
+    expires_at: int
+    """The time from which on the key is refused, in Unix seconds; 0: never."""
+    models: list[str] = field(default_factory=list[str])
+    """The only models that tasks of the key may use, or that a miner with the key may serve; empty: all models."""
+    owner: str = ""
+    """For a miner's key: the person or company that runs the miner."""
+    limits: KeyLimits
+    """The key's limits."""
+    token: str
+    """The token: `ctr_<id>_<secret>`."""

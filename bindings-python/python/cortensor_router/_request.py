@@ -81,7 +81,13 @@ def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> 
     """The request as JSON."""
     _check_names("request", options, _REQUEST, "what is only for the miner goes into extra={...}")
     fields: dict[str, Any] = {"stream": stream, **options}
-    fields.update(fields.pop("extra", None) or {})
+    extra = fields.pop("extra", None) or {}
+    known = next((name for name in extra if name in _REQUEST), None)
+    if known is not None:
+        raise InvalidArgumentError(
+            f"extra: {known} is an option of a request: give it beside extra", param="extra"
+        )
+    fields.update(extra)
     if prompt is not None:
         _check_prompt(prompt)
         fields["prompt"] = prompt

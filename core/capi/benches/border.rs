@@ -95,7 +95,7 @@ impl Rust {
         for _ in 0..TASKS {
             let task = self.router.submit(0, REQUEST).wait().unwrap();
             let job = self.jobs.recv().unwrap();
-            let stream = task.stream(0);
+            let stream = task.stream(0).unwrap();
             job.emit(PIECE).unwrap();
             job.finish("").unwrap();
             while let embed::Next::Event(event) = stream.next(None).unwrap() {
@@ -107,7 +107,7 @@ impl Rust {
     fn tokens(&self) -> f64 {
         let task = self.router.submit(0, REQUEST).wait().unwrap();
         let job = self.jobs.recv().unwrap();
-        let stream = task.stream(0);
+        let stream = task.stream(0).unwrap();
         let spent = each(BATCH * BATCHES, || {
             for _ in 0..BATCHES {
                 for _ in 0..BATCH {

@@ -16,9 +16,6 @@ use crate::text::{bytes, text};
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
 
-/// The maximum number of header lines, which is also the listener's.
-const MAX_HEADER_LINES: usize = 100;
-
 /// Answers HTTP requests of the host's own server like the listener, with equal routes, tokens and limits. Any thread
 /// may use the handler.
 #[derive(Debug)]
@@ -125,9 +122,9 @@ impl Exchange {
 }
 
 /// Parses a request.
-fn request(head: &[u8], body: &[u8], peer: &str) -> Result<HttpRequest> {
+fn request(head: &[u8], body: &[u8], peer: &str, max_headers: usize) -> Result<HttpRequest> {
     let invalid = |message: String| embed::Error::invalid("head", message);
-    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADER_LINES];
+    let mut lines = vec![httparse::EMPTY_HEADER; max_headers];
     let mut parsed = httparse::Request::new(&mut lines);
     match parsed.parse(head).map_err(|error| invalid(format!("head is no head of an HTTP/1.1 request: {error}")))? {
         Parsed::Complete(read) if read == head.len() => {}
@@ -213,7 +210,8 @@ pub unsafe extern "C" fn cortensor_http_handler_handle(
         let body = unsafe { bytes(body, body_len, "body") }?;
         // SAFETY: the caller promises the length.
         let peer = unsafe { text(peer, peer_len, "peer") }?;
-        let mut call = of(handler, "handler")?.0.handle(request(head, body, peer)?);
+        let handler = &of(handler, "handler")?.0;
+        let mut call = handler.handle(request(head, body, peer, handler.max_headers())?);
         // Errors in the form of the request are known at once.
         Ok(match call.wait_for(Some(Duration::ZERO)) {
             None => Exchange::Waiting(call),

@@ -143,10 +143,7 @@ pub unsafe extern "C" fn cortensor_router_remove_miner(
 /// Drains the miner: it gets no new jobs and finishes its present ones.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_miner_drain(miner: Option<&Miner>, err: Option<&mut MaybeUninit<*mut Error>>) -> Status {
-    done(err, || {
-        of(miner, "miner")?.0.drain();
-        Ok(())
-    })
+    done(err, || of(miner, "miner")?.0.drain())
 }
 
 /// Sets the maximum number of concurrent jobs of the miner.
@@ -156,10 +153,7 @@ pub extern "C" fn cortensor_miner_set_capacity(
     capacity: u32,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    done(err, || {
-        of(miner, "miner")?.0.set_capacity(capacity);
-        Ok(())
-    })
+    done(err, || of(miner, "miner")?.0.set_capacity(capacity))
 }
 
 /// Removes the miner. Other miners take over its tasks, and no further call of `on_job` starts. Waits for the running

@@ -134,7 +134,7 @@ pub extern "C" fn cortensor_task_stream(
     out: Option<&mut MaybeUninit<*mut Stream>>,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    give(out, err, || Ok(of(task, "task")?.0.stream(seq)))
+    give(out, err, || of(task, "task")?.0.stream(seq))
 }
 
 /// Waits for the next event, at most for `timeout_ms`; a negative time is no limit. Blocks. `event->struct_size` must

@@ -89,8 +89,8 @@ pub extern "C" fn cortensor_router_task(
 }
 
 /// A page of a session's tasks, as `{"count","tasks":[...],"corrupt":[ids]}`. `query` is
-/// `{"state","limit","offset","order"}`, each optional. Without `offset` and `order`, the page has the newest tasks,
-/// oldest first. `offset` or `order: "asc"` counts from the oldest task, `order: "desc"` from the newest one back.
+/// `{"state","key","limit","offset","order"}`, each optional. Without `offset` and `order`, the page has the newest
+/// tasks, oldest first. `offset` or `order: "asc"` counts from the oldest task, `order: "desc"` from the newest one back.
 /// Blocks while the store is read.
 ///
 /// # Safety
@@ -190,10 +190,7 @@ pub extern "C" fn cortensor_task_cancel(task: Option<&Task>, err: Option<&mut Ma
 /// Detaches the task: from now on, it continues even if all of its handles are freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_task_detach(task: Option<&Task>, err: Option<&mut MaybeUninit<*mut Error>>) -> Status {
-    done(err, || {
-        of(task, "task")?.0.detach();
-        Ok(())
-    })
+    done(err, || of(task, "task")?.0.detach())
 }
 
 /// Frees a handle of a task.

@@ -54,39 +54,20 @@ impl Remote {
 }
 
 /// The advice for the two most frequent failures.
-#[derive(Clone, Copy)]
-struct Hints {
-    advice: Advice,
-    refused: &'static str,
-}
-
-const ROUTER: Hints = Hints {
-    advice: Advice {
-        absent: "start one with `cortensor-router serve`, or name another with --url",
-        trust: "--ca-file or CORTENSOR_CA_FILE",
-    },
-    refused: "give a valid token with --token or CORTENSOR_TOKEN",
+const ADVICE: Advice = Advice {
+    absent: "start one with `cortensor-router serve`, or name another with --url",
+    trust: "--ca-file or CORTENSOR_CA_FILE",
 };
-
-const UPSTREAM: Hints = Hints {
-    advice: Advice { absent: "is it running, and is its url right?", trust: "the upstream's ca_file" },
-    refused: "name the variable with its key in api_key_env",
-};
+const REFUSED: &str = "give a valid token with --token or CORTENSOR_TOKEN";
 
 /// A client of one router.
 pub(crate) struct Client {
     base: String,
-    hints: Hints,
     token: Option<header::HeaderValue>,
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Client {
-    /// Makes a client for an upstream, with exactly that key.
-    pub(crate) fn for_upstream(url: &str, key: &str, ca_file: Option<&Path>) -> Done<Self> {
-        Self::with_token(url, |_| Some(key.to_owned()).filter(|key| !key.is_empty()), ca_file, UPSTREAM)
-    }
-
     /// Makes a client for that address. Its token is the given one or, on this machine, the development token. The
     /// client trusts the authorities of that file, or the public ones.
     pub(crate) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
@@ -95,16 +76,10 @@ impl Client {
             without_api(url),
             |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())),
             ca_file,
-            ROUTER,
         )
     }
 
-    fn with_token(
-        url: &str,
-        token: impl FnOnce(&str) -> Option<String>,
-        ca_file: Option<&Path>,
-        hints: Hints,
-    ) -> Done<Self> {
+    fn with_token(url: &str, token: impl FnOnce(&str) -> Option<String>, ca_file: Option<&Path>) -> Done<Self> {
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let uri: Uri = url
             .parse()
@@ -121,7 +96,6 @@ impl Client {
                 value
             });
         Ok(Self {
-            hints,
             base: url.trim_end_matches('/').to_owned(),
             token,
             http: legacy::Client::builder(TokioExecutor::new()).build(connector(ca_file)?),
@@ -195,7 +169,7 @@ impl Client {
         if let Some(token) = &self.token {
             request.headers_mut().insert(header::AUTHORIZATION, token.clone());
         }
-        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), self.hints.advice))
+        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), ADVICE))
     }
 
     async fn answer(&self, response: Response<Incoming>) -> Done<Value> {
@@ -226,7 +200,7 @@ impl Client {
             Err(exit) => return exit,
         };
         let exit = Exit::from(refused(status, &bytes)).with_code(code(&bytes));
-        if status == StatusCode::UNAUTHORIZED { exit.with_hint(self.hints.refused) } else { exit }
+        if status == StatusCode::UNAUTHORIZED { exit.with_hint(REFUSED) } else { exit }
     }
 }
 

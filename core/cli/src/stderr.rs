@@ -48,7 +48,7 @@ impl Form {
         let words: Vec<_> = arguments.iter().take_while(own).map(|argument| argument.to_string_lossy()).collect();
         let lines = words.iter().any(|word| word == "--log-format=json")
             || words.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json");
-        let logs = words.get(1).is_some_and(|command| command == "serve" || command == "miner");
+        let logs = words.get(1).is_some_and(|command| matches!(&**command, "serve" | "miner" | "mcp"));
         let by_environment = std::env::var_os("CORTENSOR_LOG_FORMAT").is_some_and(|form| form == "json");
         let asked = words.iter().any(|word| word.starts_with("--log-format"));
         match () {

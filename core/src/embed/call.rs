@@ -28,6 +28,8 @@ pub struct Call<T> {
     runtime: Option<Handle>,
     /// Ends the operation when the call is dropped; `None`: the operation continues.
     abort: Option<Abort>,
+    /// The answer if the router ended first.
+    gone: fn() -> Result<T>,
 }
 
 /// An operation that can be ended.
@@ -66,7 +68,7 @@ impl<T: Send + 'static> Call<T> {
             // The call may have been dropped.
             let _ = tell.send(work.await);
         });
-        Self { answer, runtime: Some(runtime.clone()), abort: None }
+        Self { answer, runtime: Some(runtime.clone()), abort: None, gone: given_up }
     }
 
     /// Starts an operation that ends when the call is dropped.
@@ -75,7 +77,18 @@ impl<T: Send + 'static> Call<T> {
         let watching = runtime.spawn(async move {
             let _ = tell.send(work.await);
         });
-        Self { answer, runtime: Some(runtime.clone()), abort: Some(Abort::Task(watching.abort_handle())) }
+        Self {
+            answer,
+            runtime: Some(runtime.clone()),
+            abort: Some(Abort::Task(watching.abort_handle())),
+            gone: given_up,
+        }
+    }
+
+    /// The call, with this answer if the router ends first.
+    pub(super) fn or(mut self, gone: fn() -> Result<T>) -> Self {
+        self.gone = gone;
+        self
     }
 
     /// A handle that ends this call, for callers that pass the call itself to [`then`](Self::then).
@@ -95,7 +108,7 @@ impl<T: Send + 'static> Call<T> {
             // The call may have been dropped.
             let _ = tell.send(work.await);
         });
-        Self { answer, runtime: Some(runtime.clone()), abort: None }
+        Self { answer, runtime: Some(runtime.clone()), abort: None, gone: given_up }
     }
 
     /// Starts an operation like [`visit`](Self::visit) that ends when the call is dropped. If its answer is already
@@ -109,13 +122,13 @@ impl<T: Send + 'static> Call<T> {
         let work = Work::start(runtime, log, async move {
             let _ = tell.send(work.await);
         });
-        Self { answer, runtime: Some(runtime.clone()), abort: Some(Abort::Work(work)) }
+        Self { answer, runtime: Some(runtime.clone()), abort: Some(Abort::Work(work)), gone: given_up }
     }
 
     pub(super) fn ready(result: Result<T>) -> Self {
         let (tell, answer) = oneshot::channel();
         let _ = tell.send(result);
-        Self { answer, runtime: None, abort: None }
+        Self { answer, runtime: None, abort: None, gone: given_up }
     }
 
     /// Blocks until the answer is there.
@@ -124,7 +137,7 @@ impl<T: Send + 'static> Call<T> {
     /// The operation's own errors; `WouldDeadlock` on one of the router's worker threads; `Closed` if the router was
     /// closed before the operation ended.
     pub fn wait(mut self) -> Result<T> {
-        self.wait_for(None).unwrap_or_else(|| Err(gone()))
+        self.wait_for(None).unwrap_or_else(given_up)
     }
 
     /// Blocks at most for `timeout`. `None`: the answer is not there yet, and the operation continues.
@@ -155,15 +168,17 @@ pub(super) fn may_block(runtime: Option<&Handle>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn gone() -> Error {
-    Error::new(ErrorKind::Closed, "the router was closed, or the call was given up, before the operation ended")
+fn given_up<T>() -> Result<T> {
+    let why = "the router was closed, or the call was given up, before the operation ended";
+    Err(Error::new(ErrorKind::Closed, why))
 }
 
 impl<T> Future for Call<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(gone())))
+        let gone = self.gone;
+        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or_else(|_| gone()))
     }
 }
 

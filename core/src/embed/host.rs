@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
@@ -14,6 +15,7 @@ use tracing::Dispatch;
 use super::Call;
 use super::callback::{self, Callback};
 use super::log::LogWorker;
+use super::park;
 use super::process::{Bound, Origin};
 use crate::config::RuntimeConfig;
 use crate::{Error, ErrorKind, Result};
@@ -31,8 +33,12 @@ pub(super) struct Host {
 #[derive(Default)]
 struct Open {
     closed: bool,
+    /// Tells when the router's own work has ended; `None`: no shutdown has begun.
+    closing: Option<watch::Receiver<bool>>,
     next: u64,
     callbacks: BTreeMap<u64, Arc<dyn Quiesce>>,
+    /// The miners among the callbacks, by their names.
+    miners: BTreeMap<Arc<str>, u64>,
     listeners: Vec<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -174,9 +180,30 @@ impl Host {
         Ok(id)
     }
 
+    /// Notes that the callback with that number is the miner of that name.
+    pub(super) fn named(&self, name: &str, id: u64) {
+        self.open.lock().miners.insert(Arc::from(name), id);
+    }
+
+    /// Releases the callback of the miner of that name, which the router has removed. A callback that still runs stays
+    /// registered, so that a shutdown waits for it.
+    pub(super) fn retire(&self, name: &str) {
+        let found = {
+            let mut open = self.open.lock();
+            open.miners.remove(name).and_then(|id| Some((id, open.callbacks.get(&id)?.clone())))
+        };
+        if let Some((id, callback)) = found
+            && callback.close(Some(Duration::ZERO))
+        {
+            self.forget(id);
+        }
+    }
+
     /// Removes the registration of a callback that has ended.
     pub(super) fn forget(&self, id: u64) {
-        self.open.lock().callbacks.remove(&id);
+        let mut open = self.open.lock();
+        open.callbacks.remove(&id);
+        open.miners.retain(|_, miner| *miner != id);
     }
 
     /// Registers a running listener that a shutdown must stop.
@@ -191,6 +218,33 @@ impl Host {
         Ok(())
     }
 
+    /// Begins to close the router and its listeners, once. Every shutdown waits for this one end.
+    fn begin_closing(&self) -> watch::Receiver<bool> {
+        let mut open = self.open.lock();
+        open.closed = true;
+        if let Some(closing) = &open.closing {
+            return closing.clone();
+        }
+        let listeners = std::mem::take(&mut open.listeners);
+        let (tell, closing) = watch::channel(false);
+        open.closing = Some(closing.clone());
+        drop(open);
+        let router = self.router.clone();
+        self.handle.spawn(async move {
+            for (stop, _) in &listeners {
+                stop.cancel();
+            }
+            // Running tasks are cancelled first, so that the listeners' streams end and the listeners need not wait.
+            router.close().await;
+            for (_, serving) in listeners {
+                let _ = serving.await;
+            }
+            // Nobody may wait any more.
+            let _ = tell.send(true);
+        });
+        closing
+    }
+
     /// Ends the router, its listeners, its callbacks and its runtime. See
     /// [`Router::shutdown`](super::Router::shutdown).
     pub(super) fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
@@ -202,26 +256,9 @@ impl Host {
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let listeners = {
-            let mut open = self.open.lock();
-            open.closed = true;
-            std::mem::take(&mut open.listeners)
-        };
-        let router = self.router.clone();
-        let closing = async move {
-            for (stop, _) in &listeners {
-                stop.cancel();
-            }
-            // Running tasks are cancelled first, so that the listeners' streams end and the listeners need not wait.
-            router.close().await;
-            for (_, serving) in listeners {
-                let _ = serving.await;
-            }
-            Ok(())
-        };
-        if let Some(result) = Call::spawn(&self.handle, closing).wait_for(left()) {
-            result?;
-        } else {
+        let mut closing = self.begin_closing();
+        // The end is told even if the work panics, since that drops the sender.
+        if park::wait(left(), closing.wait_for(|ended| *ended)).is_none() {
             return Err(unfinished("the router's own work"));
         }
         // A callback that has not ended stays registered, so that the next try waits for it.

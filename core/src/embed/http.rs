@@ -44,6 +44,7 @@ impl std::fmt::Debug for HttpRequest {
 /// Answers requests like the listener, with equal routes, tokens and limits.
 pub struct HttpHandler {
     host: Arc<Host>,
+    max_headers: usize,
     handler: Bound<Handler>,
 }
 
@@ -61,8 +62,9 @@ impl HttpHandler {
         };
         let keeper = host.clone();
         host.call(move |router| async move {
+            let max_headers = settings.max_headers;
             let handler = Handler::new(router, settings)?;
-            Ok(Self { host: keeper, handler: Bound::new(handler) })
+            Ok(Self { host: keeper, max_headers, handler: Bound::new(handler) })
         })
     }
 
@@ -73,6 +75,17 @@ impl HttpHandler {
             let limits = &router.config().limits;
             limits.max_request_bytes.max(limits.max_upload_bytes)
         })
+    }
+
+    /// The maximum number of header lines of a request (`listen.max_headers`).
+    pub fn max_headers(&self) -> usize {
+        self.max_headers
+    }
+
+    /// The paths of all routes, as in the OpenAPI document: `/api/v1/sessions/{id}`. A host with routes of its own
+    /// gives the router the requests whose paths these are.
+    pub fn paths() -> Vec<&'static str> {
+        crate::listener::endpoints()
     }
 
     /// Answers a request. The call is ready when the head of the response is; the body follows. Dropping the call or

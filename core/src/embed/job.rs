@@ -39,6 +39,21 @@ struct State {
     calls: Vec<u64>,
 }
 
+impl State {
+    fn emit(&mut self, piece: &[u8]) -> Result<Emit> {
+        let Some(job) = &self.job else { return Err(used_up()) };
+        self.begun = true;
+        if self.partial.is_empty() {
+            let text = whole_characters(piece, &mut self.partial)?;
+            return Ok(job.emit(text));
+        }
+        let mut joined = std::mem::take(&mut self.partial);
+        joined.extend_from_slice(piece);
+        let text = whole_characters(&joined, &mut self.partial)?;
+        Ok(job.emit(text))
+    }
+}
+
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Job").field("gid", &self.info.gid).finish_non_exhaustive()
@@ -105,22 +120,25 @@ impl Job {
     /// # Errors
     /// `InvalidArgument` if the piece is not UTF-8; `Closed` if the job was answered already.
     pub fn emit(&self, piece: &[u8]) -> Result<Emit> {
+        self.state.check()?;
         visit::during(|| self.emit_here(piece))
     }
 
+    /// Gives several pieces of text, which the miner had at once. The router takes all of them, even if the reader is
+    /// slow, and gives the strictest of its answers.
+    ///
+    /// # Errors
+    /// Those of [`emit`](Self::emit).
+    pub fn emit_each<'a>(&self, pieces: impl IntoIterator<Item = &'a str>) -> Result<Emit> {
+        self.state.check()?;
+        visit::during(|| {
+            let mut state = self.state.lock();
+            pieces.into_iter().try_fold(Emit::Ok, |said, piece| Ok(worse(said, state.emit(piece.as_bytes())?)))
+        })
+    }
+
     fn emit_here(&self, piece: &[u8]) -> Result<Emit> {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        let Some(job) = &state.job else { return Err(used_up()) };
-        state.begun = true;
-        if state.partial.is_empty() {
-            let text = whole_characters(piece, &mut state.partial)?;
-            return Ok(job.emit(text));
-        }
-        let mut joined = std::mem::take(&mut state.partial);
-        joined.extend_from_slice(piece);
-        let text = whole_characters(&joined, &mut state.partial)?;
-        Ok(job.emit(text))
+        self.state.lock().emit(piece)
     }
 
     /// Gives the next piece of the answer with its other parts: `{"text","reasoning","tool_calls"}`, each optional.
@@ -130,6 +148,7 @@ impl Job {
     /// # Errors
     /// `InvalidArgument` names the field; `Closed` if the job was answered already.
     pub fn emit_parts(&self, parts: &str) -> Result<Emit> {
+        self.state.check()?;
         let pieces = answer::Pieces::parse(parts)?;
         visit::during(|| self.emit_pieces(pieces))
     }
@@ -174,6 +193,7 @@ impl Job {
     /// `InvalidArgument` names the field; the job can still be answered. `InvalidArgument` with the code `no_answer` if
     /// there was no content; the job has failed with this message. `Closed` if the job was answered already.
     pub fn finish(&self, answer: &str) -> Result<()> {
+        self.state.check()?;
         let finish = answer::Finish::parse(answer)?;
         visit::during(|| self.finish_with(finish))
     }
@@ -208,6 +228,7 @@ impl Job {
     /// # Errors
     /// `InvalidArgument` if there is no such code; `Closed` if the job was answered already.
     pub fn fail(&self, code: &str, message: &str) -> Result<()> {
+        self.state.check()?;
         let class: FailClass = code.parse()?;
         visit::during(|| {
             self.take()?.fail(Failure::new(class, message));
@@ -220,10 +241,19 @@ impl Job {
     /// # Errors
     /// `Closed` if the job was answered already.
     pub fn reject(&self, reason: &str) -> Result<()> {
+        self.state.check()?;
         visit::during(|| {
             self.take()?.reject(reason);
             Ok(())
         })
+    }
+
+    /// Releases the job: it can be answered no more, and counts as failed if it was not answered. Its record stays.
+    pub fn release(&self) {
+        if self.state.check().is_ok() {
+            // It may have been answered.
+            visit::during(|| drop(self.take()));
+        }
     }
 
     fn take(&self) -> Result<miner::Job> {
@@ -232,19 +262,25 @@ impl Job {
         Ok(job)
     }
 
+    /// The job as the router knows it; `None`: it was answered, or belongs to the parent of this process.
+    fn under_way(&self) -> Option<parking_lot::MappedMutexGuard<'_, miner::Job>> {
+        self.state.check().ok()?;
+        parking_lot::MutexGuard::try_map(self.state.lock(), |state| state.job.as_mut()).ok()
+    }
+
     /// Whether the job was cancelled or answered.
     pub fn is_cancelled(&self) -> bool {
-        self.state.lock().job.as_ref().is_none_or(miner::Job::is_cancelled)
+        self.under_way().is_none_or(|job| job.is_cancelled())
     }
 
     /// Whether the job was answered.
     pub fn is_answered(&self) -> bool {
-        self.state.lock().job.is_none()
+        self.under_way().is_none()
     }
 
     /// Resolves when the job is cancelled (`true`) or answered (`false`).
     pub fn cancelled(&self) -> impl Future<Output = bool> + Send + use<> {
-        let cancelled = self.state.lock().job.as_ref().map(miner::Job::cancelled);
+        let cancelled = self.under_way().map(|job| job.cancelled());
         let answered = self.answered.clone();
         async move {
             let Some(cancelled) = cancelled else { return false };
@@ -269,7 +305,7 @@ impl Job {
 
     /// Resolves when a slow reader ([`Emit::Full`]) has caught up, or when the job is cancelled or answered.
     pub fn writable(&self) -> impl Future<Output = ()> + Send + use<> {
-        let writable = self.state.lock().job.as_ref().map(miner::Job::writable);
+        let writable = self.under_way().map(|job| job.writable());
         let answered = self.answered.clone();
         async move {
             let Some(writable) = writable else { return };
@@ -293,8 +329,9 @@ impl Job {
     /// Blocks until the reader has caught up, or until the job is cancelled or answered. `false`: `timeout` has passed.
     ///
     /// # Errors
-    /// `WouldDeadlock` on one of the router's worker threads.
+    /// `WouldDeadlock` on one of the router's worker threads; `Closed` after a fork.
     pub fn wait_writable(&self, timeout: Option<Duration>) -> Result<bool> {
+        self.state.check()?;
         may_block(Some(&self.runtime))?;
         Ok(park::wait(timeout, self.writable()).is_some())
     }
@@ -302,8 +339,9 @@ impl Job {
     /// Blocks until the job is cancelled (`true`). `false`: `timeout` has passed, or the job was answered.
     ///
     /// # Errors
-    /// `WouldDeadlock` on one of the router's worker threads.
+    /// `WouldDeadlock` on one of the router's worker threads; `Closed` after a fork.
     pub fn wait_cancelled(&self, timeout: Option<Duration>) -> Result<bool> {
+        self.state.check()?;
         may_block(Some(&self.runtime))?;
         Ok(park::wait(timeout, self.cancelled()).unwrap_or(false))
     }
@@ -311,7 +349,9 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        visit::during(|| self.answered.cancel());
+        if self.state.check().is_ok() {
+            visit::during(|| self.answered.cancel());
+        }
     }
 }
 

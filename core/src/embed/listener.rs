@@ -74,20 +74,24 @@ impl Listener {
     /// dialled in here finish what they have within that time and are told to go.
     pub fn stop(&self) -> Call<()> {
         self.stop.cancel();
-        let mut ended = self.ended.lock().clone();
-        self.host.call(move |_| async move {
-            let _ = ended.wait_for(|ended| *ended).await;
-            Ok(())
-        })
+        self.ended()
     }
 
     /// Resolves when the listener has ended for any reason. [`Call::wait`] blocks a thread until then.
     pub fn ended(&self) -> Call<()> {
+        if let Err(error) = self.host.check_process() {
+            return Call::ready(Err(error));
+        }
         let mut ended = self.ended.lock().clone();
-        self.host.call(move |_| async move {
+        if *ended.borrow() {
+            return Call::ready(Ok(()));
+        }
+        let wait = async move {
             let _ = ended.wait_for(|ended| *ended).await;
             Ok(())
-        })
+        };
+        // A router that was closed has ended its listeners.
+        Call::watch(self.host.runtime(), wait).or(|| Ok(()))
     }
 
     /// Stops the listener and blocks until it has ended, at most for `timeout`: a short form of [`stop`](Self::stop).

@@ -9,8 +9,9 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
@@ -44,6 +45,32 @@ type Sink = dyn Fn(&LogRecord) + Send + Sync;
 pub(super) struct LogWorker {
     dispatch: Dispatch,
     callback: Arc<Callback<Sink>>,
+    progress: Arc<Progress>,
+}
+
+/// The records that were put into the queue, and those that the sink has got.
+#[derive(Default)]
+struct Progress {
+    put: AtomicU64,
+    given: Mutex<u64>,
+    /// Notified when `given` grows.
+    grown: Condvar,
+}
+
+impl Progress {
+    /// Waits until the sink has got all records that are in the queue now. `false`: it has not within `timeout`.
+    fn caught_up(&self, timeout: Option<Duration>) -> bool {
+        let put = self.put.load(Ordering::Acquire);
+        let mut given = self.given.lock();
+        let behind = |given: &mut u64| *given < put;
+        match timeout {
+            None => {
+                self.grown.wait_while(&mut given, behind);
+                true
+            }
+            Some(timeout) => !self.grown.wait_while_for(&mut given, behind, timeout).timed_out(),
+        }
+    }
 }
 
 impl LogWorker {
@@ -53,29 +80,48 @@ impl LogWorker {
         let (records, queue) = sync_channel(config.log_queue);
         let callback = Callback::<Sink>::new(Arc::from(sink));
         let target = callback.clone();
+        let progress = Arc::<Progress>::default();
+        let counted = progress.clone();
         std::thread::Builder::new()
             .name("cortensor-router-log".into())
-            .spawn(move || deliver(&queue, &target))
+            .spawn(move || deliver(&queue, &target, &counted))
             .map_err(|error| Error::internal(format!("the system gives no thread for the log: {error}")))?;
-        let dispatch = Dispatch::new(Collector { level, records, dropped: AtomicU64::new(0) });
-        Ok(Some(Self { dispatch, callback }))
+        let dispatch =
+            Dispatch::new(Collector { level, records, dropped: AtomicU64::new(0), progress: progress.clone() });
+        Ok(Some(Self { dispatch, callback, progress }))
     }
 
     pub(super) fn dispatch(&self) -> &Dispatch {
         &self.dispatch
     }
 
-    /// Delivers no further record and waits for the running call. `false`: it did not end within `timeout`.
+    /// Delivers the records that wait and no further one. `false`: the sink was too slow for that within `timeout`, and
+    /// goes on.
     pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
-        self.callback.close(timeout)
+        let begun = Instant::now();
+        self.progress.caught_up(timeout)
+            && self.callback.close(timeout.map(|timeout| timeout.saturating_sub(begun.elapsed())))
     }
 }
 
-fn deliver(queue: &Receiver<LogRecord>, sink: &Callback<Sink>) {
+fn deliver(queue: &Receiver<LogRecord>, sink: &Callback<Sink>, progress: &Progress) {
+    let _last = Last(progress);
     while let Ok(record) = queue.recv() {
         if !sink.call(|sink| sink(&record)) {
             return;
         }
+        *progress.given.lock() += 1;
+        progress.grown.notify_all();
+    }
+}
+
+/// The end of the sink's thread, also after a panic of the sink: nothing more is given, and nobody may wait for it.
+struct Last<'a>(&'a Progress);
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        *self.0.given.lock() = u64::MAX;
+        self.0.grown.notify_all();
     }
 }
 
@@ -94,6 +140,7 @@ struct Collector {
     level: Level,
     records: SyncSender<LogRecord>,
     dropped: AtomicU64,
+    progress: Arc<Progress>,
 }
 
 impl Subscriber for Collector {
@@ -130,8 +177,11 @@ impl Subscriber for Collector {
             target: event.metadata().target(),
             message: visible(&(text.message + &text.fields)).into_owned(),
         };
-        if let Err(TrySendError::Full(_)) = self.records.try_send(record) {
-            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        match self.records.try_send(record) {
+            Ok(()) => drop(self.progress.put.fetch_add(1, Ordering::Release)),
+            Err(TrySendError::Full(_)) => drop(self.dropped.fetch_add(dropped + 1, Ordering::Relaxed)),
+            // The sink is gone.
+            Err(TrySendError::Disconnected(_)) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use super::Job;
 use super::callback::{self, Callback};
 use super::host::Host;
+use crate::model::MinerSpec;
 use crate::router::MinerHandle;
 use crate::{Result, miner};
 
@@ -71,13 +72,17 @@ impl std::fmt::Debug for Miner {
 
 impl Miner {
     pub(super) fn add(host: &Arc<Host>, spec: &str, miner: impl HostMiner) -> Result<Self> {
-        let spec = super::json::parse("miner", spec)?;
+        let spec: MinerSpec = super::json::parse("miner", spec)?;
         let router = host.router()?;
         let port = Port::new(miner, host.runtime().clone());
         let callback = port.callback.clone();
         let id = host.keep(callback.clone())?;
+        let name = spec.name.clone();
         match router.add_miner(spec, port) {
-            Ok(handle) => Ok(Self { host: host.clone(), handle, callback, id }),
+            Ok(handle) => {
+                host.named(&name, id);
+                Ok(Self { host: host.clone(), handle, callback, id })
+            }
             Err(error) => {
                 callback.retire();
                 host.forget(id);
@@ -87,13 +92,23 @@ impl Miner {
     }
 
     /// Drains the miner: it gets no new tasks and finishes its present ones.
-    pub fn drain(&self) {
+    ///
+    /// # Errors
+    /// `Closed` after a fork.
+    pub fn drain(&self) -> Result<()> {
+        self.host.check_process()?;
         self.handle.drain();
+        Ok(())
     }
 
     /// Sets the maximum number of concurrent tasks.
-    pub fn set_capacity(&self, tasks: u32) {
+    ///
+    /// # Errors
+    /// `Closed` after a fork.
+    pub fn set_capacity(&self, tasks: u32) -> Result<()> {
+        self.host.check_process()?;
         self.handle.set_credits(tasks);
+        Ok(())
     }
 
     /// Removes the miner: other miners take over its tasks, and no further call of it starts. Waits for the running

@@ -22,7 +22,7 @@
 //!     let _ = job.finish("");
 //! })?;
 //! let task = router.submit(0, r#"{"prompt": "hello"}"#).wait()?;
-//! let stream = task.stream(0);
+//! let stream = task.stream(0)?;
 //! while let Next::Event(event) = stream.next(None)? {
 //!     if let Event::Token { text, .. } = event {
 //!         assert_eq!(&text[..], b"HELLO");

@@ -109,7 +109,13 @@ pub(super) fn checked(options: &str) -> Result<String> {
             return Err(Error::invalid(name, message));
         }
         match (name.as_str(), value) {
-            ("extra", Value::Object(extra)) => out.extend(extra),
+            ("extra", Value::Object(extra)) => {
+                if let Some(name) = extra.keys().find(|name| REQUEST.contains(&name.as_str())) {
+                    let message = format!("extra: {name} is an option of a request: give it beside extra");
+                    return Err(Error::invalid("extra", message));
+                }
+                out.extend(extra);
+            }
             ("extra", Value::Null) => {}
             ("extra", _) => return Err(Error::invalid("extra", "extra must be an object with fields for the miner")),
             (_, value) => {

@@ -66,6 +66,11 @@ impl<T> Bound<T> {
     pub(super) fn new(value: T) -> Self {
         Self { origin: Origin::here(), value: Some(value) }
     }
+
+    /// Refuses use in a child of `fork`.
+    pub(super) fn check(&self) -> Result<()> {
+        self.origin.check()
+    }
 }
 
 impl<T> Deref for Bound<T> {

@@ -271,12 +271,15 @@ impl Router {
         self.host.router()?.add_upstream(json::parse("upstream", upstream)?)
     }
 
-    /// Removes the miner of this name, of any kind. Other miners take over its tasks.
+    /// Removes the miner of this name, of any kind. Other miners take over its tasks. The code of a host's miner is
+    /// released when its running calls have ended; [`Miner::remove`] waits for that.
     ///
     /// # Errors
     /// `NotFound`, `Closed`.
     pub fn remove_miner(&self, name: &str) -> Result<()> {
-        self.host.router()?.remove_miner(name)
+        self.host.router()?.remove_miner(name)?;
+        self.host.retire(name);
+        Ok(())
     }
 
     /// Starts an HTTP listener. `config` is the `listen` section as JSON; a blank text means the router's own settings.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
+use tokio_util::sync::CancellationToken;
 
 use super::call::may_block;
 use super::callback::Callback;
@@ -172,10 +173,12 @@ impl Stream {
         let pushed = Arc::new(Pushed { callback: callback.clone(), over: Mutex::new(false), ended: Condvar::new() });
         let id = self.host.keep(pushed.clone())?;
         let host = self.host.clone();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let pump = async move {
             // The guard is dropped at the end of the pump, even if the runtime drops the pump.
             let pushing = Pushing(pushed);
-            while let Ok(batch) = self.next_batch().await {
+            while let Some(Ok(batch)) = stopped.run_until_cancelled(self.next_batch()).await {
                 let last = batch.iter().any(|event| matches!(event, Event::End(_)));
                 let target = pushing.0.callback.clone();
                 let given = self.host.runtime().spawn_blocking(move || {
@@ -188,7 +191,7 @@ impl Stream {
             self.host.forget(id);
         };
         host.runtime().spawn(pump);
-        Ok(Subscription { callback })
+        Ok(Subscription { host, callback, stop })
     }
 }
 
@@ -245,7 +248,10 @@ impl<F: Fn(Event) + Send + Sync + 'static> Subscriber for F {
 
 /// A handle of a subscription. Dropping it changes nothing; [`close`](Self::close) ends the subscription.
 pub struct Subscription {
+    host: Arc<Host>,
     callback: Arc<Callback<dyn Subscriber>>,
+    /// Ends the pump, whose stream is a handle of the task.
+    stop: CancellationToken,
 }
 
 impl std::fmt::Debug for Subscription {
@@ -255,12 +261,15 @@ impl std::fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    /// Pushes no further event, and waits for the running call. `false`: it did not end within `timeout`.
+    /// Pushes no further event, releases the stream, and waits for the running call. `false`: it did not end within
+    /// `timeout`.
     ///
     /// # Errors
-    /// `WouldDeadlock` inside a callback.
+    /// `WouldDeadlock` inside a callback; `Closed` after a fork.
     pub fn close(&self, timeout: Option<Duration>) -> Result<bool> {
+        self.host.check_process()?;
         super::callback::outside("close")?;
+        self.stop.cancel();
         Ok(self.callback.close(timeout))
     }
 }

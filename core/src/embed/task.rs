@@ -70,8 +70,12 @@ impl Task {
     }
 
     /// A stream of the task's tokens after the one with number `seq`; 0: from the first on.
-    pub fn stream(&self, seq: u64) -> Stream {
-        Stream::new(self.host.clone(), self.submission.stream_after(seq))
+    ///
+    /// # Errors
+    /// `Closed` after a fork.
+    pub fn stream(&self, seq: u64) -> Result<Stream> {
+        self.host.check_process()?;
+        Ok(Stream::new(self.host.clone(), self.submission.stream_after(seq)))
     }
 
     /// Cancels the task, even if other callers wait for it.
@@ -85,7 +89,12 @@ impl Task {
     }
 
     /// Detaches the task: from now on, it continues even if all of its handles are dropped.
-    pub fn detach(&self) {
+    ///
+    /// # Errors
+    /// `Closed` after a fork.
+    pub fn detach(&self) -> Result<()> {
+        self.host.check_process()?;
         self.submission.detach();
+        Ok(())
     }
 }

@@ -74,6 +74,8 @@ pub use native::{Judged, judge};
 #[cfg(feature = "embed")]
 pub(crate) use openai::EmbeddingCounts;
 #[doc(hidden)]
+#[cfg(feature = "embed")]
+pub(crate) use openapi::endpoints;
 pub use openapi::openapi_file;
 pub use openapi::openapi_json;
 pub use server::Listener;

@@ -173,7 +173,7 @@ pub fn openapi_file() -> String {
 }
 
 /// Every path, for `GET /api/v1/about`.
-pub(super) fn endpoints() -> Vec<&'static str> {
+pub(crate) fn endpoints() -> Vec<&'static str> {
     DOCUMENT.paths.paths.keys().map(String::as_str).collect()
 }
 

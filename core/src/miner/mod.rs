@@ -29,7 +29,7 @@ pub(crate) use turn::Turn;
 #[cfg(feature = "listener")]
 pub(crate) use upstream::ROUTE_NOT_SERVED;
 #[doc(hidden)]
-pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe, listed_models};
+pub use upstream::{CreditWindow, ProbeReport, UpstreamMiner, UpstreamProbe};
 #[doc(hidden)]
 pub use upstream::{Received, Recorded, chain, received, recorded, retry_after_ms};
 

@@ -118,7 +118,7 @@ impl Stage {
             "result" => record(self.task(step).result().wait()),
             "cancel_task" => nothing(self.task(step).cancel()),
             "detach" => {
-                self.task(step).detach();
+                self.task(step).detach().unwrap();
                 nothing(Ok(()))
             }
             "release" => {
@@ -172,7 +172,7 @@ impl Stage {
 }
 
 fn read(task: &Task, step: &Value) -> Outcome {
-    let stream = task.stream(step["after"].as_u64().unwrap_or(0));
+    let stream = task.stream(step["after"].as_u64().unwrap_or(0)).unwrap();
     let take = step["take"].as_u64().unwrap_or(u64::MAX);
     let (mut tokens, mut text, mut restarts, mut end) = (Vec::new(), String::new(), 0, Value::Null);
     while (tokens.len() as u64) < take {

@@ -89,7 +89,7 @@ fn a_task_runs_from_submit_to_result() {
     let id = session["id"].as_u64().unwrap();
     assert_eq!(cortensor_router::embed::record_id(&session.to_string()).unwrap(), id);
     let task = router.submit(id, r#"{"prompt": "one two three", "max_tokens": 9}"#).wait().unwrap();
-    let stream = task.stream(0);
+    let stream = task.stream(0).unwrap();
     let mut text = String::new();
     let end = loop {
         match stream.next(SOON).unwrap() {
@@ -123,7 +123,8 @@ fn events_can_be_pushed_and_a_job_answered_later() {
     let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
     let (told, heard) = mpsc::channel();
     let told = Mutex::new(told);
-    let _subscription = task.stream(0).subscribe(move |event| told.lock().unwrap().send(event).unwrap()).unwrap();
+    let _subscription =
+        task.stream(0).unwrap().subscribe(move |event| told.lock().unwrap().send(event).unwrap()).unwrap();
     let job = jobs.recv_timeout(Duration::from_secs(10)).unwrap();
     // A character that is divided between two pieces arrives whole.
     assert_eq!(job.emit(b"\xc3").unwrap(), Emit::Ok);
@@ -175,7 +176,7 @@ fn shutdown_waits_for_the_callback_under_way_and_ends_every_stream() {
         .unwrap();
     drop(host);
     let task = router.submit(0, r#"{"prompt": "x"}"#).wait().unwrap();
-    let stream = task.stream(0);
+    let stream = task.stream(0).unwrap();
     inside.recv_timeout(Duration::from_secs(10)).unwrap();
     router.shutdown(SOON).unwrap();
     assert!(dropped.upgrade().is_none(), "the host's code is let go before the shutdown returns");
@@ -194,6 +195,7 @@ fn a_shutdown_gives_a_slow_subscriber_its_end() {
     let (go_on, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
     task.stream(0)
+        .unwrap()
         .subscribe(move |event| {
             told.lock().unwrap().send(event).unwrap();
             // Only the first call waits here: the sender is gone afterwards.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 mod conformance;
+mod ends;
 mod facade;
 mod matching;
 mod miners;

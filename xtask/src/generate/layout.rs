@@ -85,6 +85,23 @@ pub(super) const RECORDS: &[Given] = &[
     Given { name: "NodeStatus", schema: "NodeStatus", ..RECORD },
     Given { name: "MinerClientStats", schema: "MinerClientStats", ..RECORD },
     Given { name: "UsagePart", schema: "UsagePart", ..RECORD },
+    Given {
+        name: "KeyLimits",
+        schema: "KeyLimits",
+        absent: &[
+            "requests_per_minute",
+            "tasks_per_minute",
+            "tokens_per_minute",
+            "tokens_per_day",
+            "tokens_per_month",
+            "concurrent_tasks",
+            "concurrent_streams",
+        ],
+        plain: true,
+        ..RECORD
+    },
+    Given { name: "ApiKey", schema: "ApiKey", ..RECORD },
+    Given { name: "NewKey", schema: "NewKey", ..RECORD },
     // Python has the parts alone, as a page.
     Given { name: "UsageReport", schema: "UsageReport", in_python: false, ..RECORD },
 ];
@@ -152,6 +169,7 @@ pub(super) const OPTIONS: &[Taken] = &[
     },
     Taken { name: "Answer", schema: "Answer", typed_in_typescript: &[("embedding", "Vector | Vector[]")], ..OPTION },
     Taken { name: "PieceParts", schema: "PieceParts", ..OPTION },
+    Taken { name: "KeyOptions", schema: "KeySpec", elsewhere: &["name"], required_in_typescript: &["name"], ..OPTION },
     Taken { name: "PageQuery", schema: "PageQuery", in_python: false, ..OPTION },
     Taken { name: "TaskQuery", schema: "TaskQuery", in_python: false, ..OPTION },
     Taken { name: "UsageQuery", schema: "UsageQuery", in_python: false, ..OPTION },

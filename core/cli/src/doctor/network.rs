@@ -6,15 +6,16 @@ use std::time::Duration;
 use cortensor_router::Config;
 use cortensor_router::config::UpstreamConfig;
 
+use cortensor_router::miner::{ProbeReport, UpstreamMiner};
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::Findings;
 use crate::client::Client;
 use crate::output::text;
-use cortensor_router::internals::listed_models;
 use cortensor_router::internals::store::holder;
 
-/// The time that an upstream may take to answer.
+/// The time that the program at the port may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn port(config: &Config, findings: &mut Findings) {
@@ -66,41 +67,35 @@ pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
         );
     }
     for upstream in &config.upstreams {
-        match models(upstream).await {
-            Ok(models) if models.is_empty() => {
-                findings.warn("upstream", format!("{} answers and lists no model", upstream.miner_name()));
+        let name = upstream.miner_name();
+        match probed(upstream, config).await {
+            Err(wrong) => findings.fail("upstream", format!("{name}: {wrong}")),
+            Ok(ProbeReport { reason: Some(reason), .. }) => {
+                findings.fail("upstream", format!("{name}: {reason}: is it running, and is its url right?"));
             }
-            Ok(models) => findings.ok("upstream", format!("{} serves {}", upstream.miner_name(), models.join(", "))),
-            Err(wrong) => findings.fail("upstream", format!("{}: {wrong}", upstream.miner_name())),
+            Ok(ProbeReport { warning: Some(warning), .. }) => {
+                findings.warn("upstream", format!("{name} answers: {warning}"));
+            }
+            Ok(ProbeReport { models, .. }) if models.is_empty() => {
+                findings.warn("upstream", format!("{name} answers and lists no model"));
+            }
+            Ok(ProbeReport { models, .. }) => {
+                findings.ok("upstream", format!("{name} serves {}", models.join(", ")));
+            }
         }
     }
 }
 
-async fn models(upstream: &UpstreamConfig) -> Result<Vec<String>, String> {
-    let key = upstream.key().unwrap_or_default();
-    let client = Client::for_upstream(&with_version(&upstream.url), &key, upstream.ca_file.as_deref())
-        .map_err(|e| e.message().to_owned())?;
-    let answer = tokio::time::timeout(PATIENCE, client.get("/models"))
-        .await
-        .map_err(|_| format!("does not answer within {} s: is it running?", PATIENCE.as_secs()))?
-        .map_err(|e| e.message().to_owned())?;
-    Ok(listed_models(answer.to_string().as_bytes()))
-}
-
-/// Completes the URL as the router does: a URL without a path gets `/v1`.
-fn with_version(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    let path = url.split_once("://").map_or(url, |(_, rest)| rest).contains('/');
-    if path { url.to_owned() } else { format!("{url}/v1") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_upstream_without_a_path_is_asked_under_v1() {
-        assert_eq!(with_version("http://a:1/"), "http://a:1/v1");
-        assert_eq!(with_version("http://a:1/openai/v1"), "http://a:1/openai/v1");
+/// Asks the upstream for its models as a router does, once.
+async fn probed(upstream: &UpstreamConfig, config: &Config) -> Result<ProbeReport, String> {
+    let miner = UpstreamMiner::new(upstream.clone(), &config.limits).map_err(|error| error.message().to_owned())?;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let probe = miner.probe().run(move |report| {
+        // Only the first report is waited for.
+        let _ = tell.send(report);
+    });
+    tokio::select! {
+        () = probe => Err("the probe ended".to_owned()),
+        report = told.recv() => report.ok_or_else(|| "the probe gave no report".to_owned()),
     }
 }

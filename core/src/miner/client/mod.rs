@@ -38,7 +38,6 @@ pub use surroundings::Surroundings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +60,8 @@ pub struct MinerClient {
     miner_id: String,
     desk: Arc<Desk>,
     stop: CancellationToken,
-    running: parking_lot::Mutex<Option<JoinHandle<()>>>,
+    /// Cancelled when the miner's task has ended.
+    ended: CancellationToken,
 }
 
 impl std::fmt::Debug for MinerClient {
@@ -99,8 +99,13 @@ impl MinerClient {
         let desk = Desk::new(Arc::new(miner), config.capacity, config.models.clone());
         let stop = CancellationToken::new();
         let work = run(config, targets, dialler, Arc::clone(&desk), stop.clone());
-        let running = parking_lot::Mutex::new(Some(tokio::spawn(work)));
-        Ok(Self { miner_id, desk, stop, running })
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        tokio::spawn(async move {
+            work.await;
+            drop(end);
+        });
+        Ok(Self { miner_id, desk, stop, ended })
     }
 
     /// The miner's counts and the state of its connection.
@@ -136,16 +141,13 @@ impl MinerClient {
         done
     }
 
-    /// Ends the connection and cancels the work.
+    /// Ends the connection, cancels the work, and waits for the end. A second call waits, too.
     pub async fn close(&self) {
         self.desk.stop_all();
         self.desk.say_bye("the miner is shutting down");
         self.stop.cancel();
-        let running = self.running.lock().take();
-        if let Some(running) = running {
-            // The task ends by itself now. If it panicked, the panic hook has reported that.
-            let _ = tokio::time::timeout(Duration::from_secs(5), running).await;
-        }
+        // The task ends by itself now. If it panicked, the panic hook has reported that.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.ended.cancelled()).await;
     }
 }
 

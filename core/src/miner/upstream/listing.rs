@@ -68,11 +68,6 @@ impl Listing {
     }
 }
 
-/// The models in the body of a server's answer to `/models`, in any of the known forms.
-pub fn listed_models(body: &[u8]) -> Vec<String> {
-    Listing::of(body).unwrap_or_default().models
-}
-
 /// The names of the models, each with its entry; `None`: the value is not a list of models.
 fn entries(value: &Value, depth: usize) -> Option<Vec<(&str, &Value)>> {
     match value {

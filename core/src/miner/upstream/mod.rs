@@ -52,7 +52,6 @@ mod tests;
 
 pub use chain::chain;
 pub use credit::CreditWindow;
-pub use listing::listed_models;
 #[cfg(feature = "listener")]
 pub(crate) use passed::ROUTE_NOT_SERVED;
 pub use probe::{ProbeReport, UpstreamProbe};
