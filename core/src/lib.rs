@@ -30,7 +30,6 @@ pub mod embed;
 mod id_map;
 #[doc(hidden)]
 pub mod internals;
-mod json;
 #[cfg(feature = "listener")]
 pub mod listener;
 pub mod miner;

@@ -1,6 +1,7 @@
 //! Functions of the records that the router's other crates need and users do not. They are no part of the public
 //! interface.
 
+pub use crate::compact::{write as write_compact, write_text};
 pub use crate::depth::is_deeper;
 pub use crate::fields::{FIELDS, Field, Goes, Params};
 pub use crate::hex::{hex, push_hex};

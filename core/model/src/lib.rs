@@ -13,6 +13,7 @@ mod audit;
 mod change;
 #[doc(hidden)]
 pub mod chat;
+mod compact;
 mod completion;
 mod completion_record;
 mod day;

@@ -10,6 +10,7 @@ use super::access;
 #[cfg(feature = "mcp")]
 use super::mcp;
 use super::openai::failure;
+use crate::model::write_compact;
 use crate::{Error, ErrorKind};
 
 /// A family of routes, which determines the shape of errors.
@@ -223,7 +224,17 @@ pub(in crate::listener) fn bytes(status: StatusCode, body: Vec<u8>) -> Response 
     response
 }
 
+/// A value as compact JSON, in a buffer in which a short answer has room.
+///
+/// # Errors
+/// When the value has no JSON form, which no record of an answer lacks.
+pub(in crate::listener) fn written(value: &impl Serialize) -> crate::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(1 << 10);
+    write_compact(&mut out, value).map_err(Error::internal)?;
+    Ok(out)
+}
+
 /// A value as compact JSON.
 pub(in crate::listener) fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Failed> {
-    Ok(bytes(status, serde_json::to_vec(value).map_err(Error::internal)?))
+    Ok(bytes(status, written(value)?))
 }

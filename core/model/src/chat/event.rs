@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
+use crate::compact;
+
 /// Writes one event.
 pub fn write_event(name: &str, data: &impl Serialize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
     // Texts and numbers alone: there is nothing that has no JSON form.
-    let _ = serde_json::to_writer(&mut *out, data);
+    let _ = compact::write(out, data);
     out.extend_from_slice(b"\n\n");
 }
 

@@ -32,7 +32,7 @@ pub use outline::{Outline, Outlined};
 pub use quoted::{Quoted, Said};
 pub use repair::{repaired, utf8};
 pub use reply::{Body, Choice, Reply, Sole, is_end, number};
-pub use scan::Cursor;
+pub use scan::{Cursor, has_escapes};
 pub use split::{Words, split};
 pub use text::Joint;
 pub use value::Json;

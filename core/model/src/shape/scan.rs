@@ -239,6 +239,11 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Whether a JSON string of this text has escapes.
+pub fn has_escapes(text: &str) -> bool {
+    plain(text.as_bytes()) < text.len()
+}
+
 /// The number of bytes before the first one that means something in a string: a quote, a backslash or a control
 /// character. Eight bytes are looked at together: below the first such byte no bit of `special` is set.
 #[inline]

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::json;
 use crate::model::shape::{Body, Cursor, Outline, is_end};
+use crate::model::{write_compact, write_text};
 
 /// The facts about an upstream's chunk that the router needs. Everything else passes unread.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl ChunkOutline {
 
 /// Writes a JSON string.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
-    write_json(out, text);
+    write_text(out, text);
 }
 
 /// A JSON string.
@@ -106,7 +106,7 @@ pub(super) fn quoted(text: &str) -> Vec<u8> {
 /// Writes a value as compact JSON.
 pub(super) fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // Writing to a vector never fails, and no shape of the router has a map with keys that are not text.
-    let _ = json::write(out, value);
+    let _ = write_compact(out, value);
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use super::super::end::StoredEnd;
 use super::super::{ApiKey, MinerRecord, damaged_thing};
 use super::sum::{AcceptColumns, EndColumns, bytes_of, of_row};
 use super::unusable;
-use crate::json;
-use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent};
+use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent, write_compact};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
@@ -88,7 +87,7 @@ pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a [u8], end
 /// Encodes a value as JSON text. The bytes are always UTF-8.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(ROOM);
-    match json::write(&mut out, value) {
+    match write_compact(&mut out, value) {
         Ok(()) => Ok(out),
         Err(error) => Err(Error::internal(format!("the store cannot keep this: {error}"))),
     }

@@ -1,8 +1,9 @@
-//! Compact JSON for records that are written for every task.
+//! Compact JSON for records that are written for every task and every event.
 //!
 //! `serde_json` searches the name of each field for characters that need an escape. The names of fields never have
 //! one, and a whole answer and its row in a store have forty of them, so this writer copies names as they are: that
-//! saves 5,000 of 190,000 instructions of a task. `serde_json` writes everything else, and the bytes are its own.
+//! saves 5,000 of 190,000 instructions of a task. It looks for escapes in eight bytes of a text at a time and copies a
+//! text that has none. `serde_json` writes everything else, and the bytes are its own.
 
 use std::fmt::Display;
 
@@ -12,12 +13,27 @@ use serde::ser::{
 };
 use serde_json::{Error, Result};
 
+use crate::shape::has_escapes;
+
 /// Writes a value at the end of `out`.
 ///
 /// # Errors
 /// As [`serde_json::to_writer`]: when a map has keys that are no text, or the value refuses to be written.
-pub(crate) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<()> {
+pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<()> {
     value.serialize(Writer(out))
+}
+
+/// Writes a text at the end of `out`.
+pub fn write_text(out: &mut Vec<u8>, text: &str) {
+    if has_escapes(text) {
+        // Writing to a vector never fails.
+        let _ = serde_json::to_writer(out, text);
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 /// The name by which `serde_json` knows a value that is JSON already.
@@ -129,9 +145,13 @@ impl<'a> Serializer for Writer<'a> {
         serialize_f32: f32,
         serialize_f64: f64,
         serialize_char: char,
-        serialize_str: &str,
         serialize_bytes: &[u8],
         serialize_unit_struct: &'static str,
+    }
+
+    fn serialize_str(self, text: &str) -> Result<()> {
+        write_text(self.0, text);
+        Ok(())
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<()> {
@@ -151,7 +171,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.plain(variant)
+        self.serialize_str(variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<()> {
