@@ -19,7 +19,6 @@ use super::fast_path::FastPath;
 use super::limits::Limits;
 use super::locality::Visit;
 use super::marks::{Marked, Marks};
-use super::openai::{self, route_of};
 use super::peer::Connection;
 use super::reply::{self, Failed, Family};
 use super::state::AppState;
@@ -149,8 +148,8 @@ impl Gate {
             }
         });
         let (mut response, busy) = Line::during(line.as_deref(), answer).await;
-        if let Some(FastPath(kind)) = busy {
-            self.state.traffic.count_busy(kind, response.status());
+        if let Some(busy) = busy {
+            self.state.traffic.count_busy(busy, response.status());
         } else {
             let route = response.extensions_mut().remove::<MatchedPath>();
             self.state.traffic.count(&method, route.as_ref().map(MatchedPath::as_str), response.status());
@@ -218,15 +217,15 @@ impl Gate {
             }
         }
         let busy = FastPath::of(&request);
-        if let Some(FastPath(kind)) = busy {
-            access::on_fixed(route_of(kind));
+        if let Some(busy) = busy {
+            access::on_fixed(busy.path());
         }
         let answer = pin!(async {
             let caller = match (known, busy) {
-                (Some(caller), Some(FastPath(kind))) => {
+                (Some(caller), Some(busy)) => {
                     let (head, body) = request.into_parts();
                     let head = Marked { headers: &head.headers, marks };
-                    return openai::submit(&self.state, &caller, head, body, kind).await.into_response();
+                    return busy.submit(&self.state, &caller, head, body).await.into_response();
                 }
                 (other, _) => other,
             };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use super::auth::Caller;
 use super::marks::{Marked, Marks};
@@ -64,16 +64,7 @@ pub(in crate::listener) const MCP_SESSION: HeaderName = HeaderName::from_static(
 
 /// The header that names the types of the tools that only the servers of an API run: a model behind a server that
 /// speaks chats alone was not offered them.
-const LEFT_OUT: HeaderName = HeaderName::from_static("x-cortensor-left-out-tools");
-
-/// Names the tools that only such servers run.
-pub(in crate::listener) fn tell_left_out(kinds: &[String], headers: &mut HeaderMap) {
-    if !kinds.is_empty()
-        && let Ok(kinds) = HeaderValue::try_from(kinds.join(", "))
-    {
-        headers.insert(LEFT_OUT, kinds);
-    }
-}
+pub(in crate::listener) const LEFT_OUT: HeaderName = HeaderName::from_static("x-cortensor-left-out-tools");
 
 /// The header of the W3C trace context.
 pub(in crate::listener) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");

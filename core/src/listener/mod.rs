@@ -12,6 +12,7 @@
 
 mod access;
 mod alarm;
+mod answer;
 mod audit;
 mod auth;
 mod bodies;

@@ -3,6 +3,7 @@
 //! All events that are ready go out in one frame, and none is held back. Dropping the body drops the stream and the
 //! caller's attachment to the task, which cancels the task unless it is detached.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -43,9 +44,8 @@ pub(in crate::listener) trait Layout: Send + Unpin + 'static {
 }
 
 /// The events of a task on their way to a client.
-pub(in crate::listener) struct Events<L> {
+pub(in crate::listener) struct Events<L: ?Sized> {
     tokens: TokenStream,
-    layout: L,
     /// Events that were taken from the stream already.
     ready: Option<Vec<StreamEvent>>,
     /// Goes off when the client has heard nothing for too long.
@@ -55,6 +55,7 @@ pub(in crate::listener) struct Events<L> {
     /// Whether the stream's turn is over and the next poll gives way to others.
     yields: bool,
     _submission: Submission,
+    layout: L,
 }
 
 impl<L: Layout> Events<L> {
@@ -68,9 +69,11 @@ impl<L: Layout> Events<L> {
     ) -> Self {
         let idle = Alarm::after(keepalive);
         let turn = Turn::default();
-        Self { tokens, layout, ready, idle, every: keepalive, turn, yields: false, _submission: submission }
+        Self { tokens, ready, idle, every: keepalive, turn, yields: false, _submission: submission, layout }
     }
+}
 
+impl<L: Layout + ?Sized> Events<L> {
     /// Appends the events that are ready to `out`, or a comment if the client has heard nothing for too long. `false`:
     /// the stream is over, and nothing was appended.
     pub(in crate::listener) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<bool> {
@@ -108,9 +111,9 @@ impl<L: Layout> Events<L> {
     }
 }
 
-impl<L: Layout> http_body::Body for Events<L> {
+impl<L: Layout + ?Sized> http_body::Body for Events<L> {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut out = Vec::new();
@@ -161,7 +164,9 @@ pub(in crate::listener) const HEADERS: [(HeaderName, &str); 3] = [
 ];
 
 /// Makes a response of events.
-pub(in crate::listener) fn respond<L: Layout>(events: Events<L>) -> Response {
+pub(in crate::listener) fn respond(
+    events: impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+) -> Response {
     let mut response = Response::new(Body::new(events));
     let headers = HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
     response.headers_mut().extend(headers);

@@ -5,15 +5,14 @@ use std::sync::OnceLock;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::openai::route_of;
-use crate::model::RequestKind;
+use super::fast_path::FastPath;
 use crate::router::{Metrics, RequestLabels};
 
 /// Counts of requests by method, route template and class of status.
 pub(in crate::listener) struct Traffic {
     requests: Family<RequestLabels, Counter>,
-    /// The counts of the busy routes, by the kind of their requests and by class of status. Each is looked up once.
-    busy: [[OnceLock<Counter>; STATUSES.len()]; 3],
+    /// The counts of the busy routes, by class of status. Each is looked up once.
+    busy: [[OnceLock<Counter>; STATUSES.len()]; FastPath::ALL.len()],
 }
 
 /// The classes of status.
@@ -34,17 +33,10 @@ impl Traffic {
     }
 
     /// Counts a request to a busy route.
-    pub(in crate::listener) fn count_busy(&self, kind: RequestKind, status: http::StatusCode) {
+    pub(in crate::listener) fn count_busy(&self, route: FastPath, status: http::StatusCode) {
         let class = class_of(status);
-        let place = match kind {
-            RequestKind::Chat => 0,
-            RequestKind::Completion => 1,
-            RequestKind::Embedding => 2,
-            // No other kind has a fast path.
-            _ => return,
-        };
-        let counter = self.busy[place][class].get_or_init(|| {
-            let labels = RequestLabels { method: "POST", route: route_of(kind).to_owned(), status: STATUSES[class] };
+        let counter = self.busy[route as usize][class].get_or_init(|| {
+            let labels = RequestLabels { method: "POST", route: route.path().to_owned(), status: STATUSES[class] };
             self.requests.get_or_create(&labels).clone()
         });
         counter.inc();

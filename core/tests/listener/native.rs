@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::native_requests::{Script, scripts};
+use super::native_requests::{BUSY, Script, scripts};
 
 /// The number of generated requests.
 const REQUESTS: usize = 10_000;
@@ -163,7 +163,8 @@ fn masked(text: &str) -> String {
     let mut out = String::new();
     for line in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
         let word = line.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let is_id = word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_digits = |part: &str| part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_id = word.split('_').any(is_digits);
         let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         let follows = |name: &str| out.ends_with(name);
         if is_id || is_number && (follows("x-cortensor-task: ") || follows("\"task_id\":")) || follows("req-#-") {
@@ -197,6 +198,13 @@ async fn both_ways_answer_the_known_requests_alike() {
         r#"{"model":"tiny","prompt":"one two","echo":true}"#,
         r#"{"model":"tiny","prompt":"one two","stream":true}"#,
         r#"{"model":"vectors","input":"one"}"#,
+        r#"{"model":"tiny","max_tokens":9,"messages":[{"role":"user","content":"one two three"}]}"#,
+        r#"{"model":"tiny","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"one two"}]}"#,
+        r#"{"model":"tiny","input":"one two"}"#,
+        r#"{"model":"tiny","input":"one two","stream":true}"#,
+        r#"{"model":"tiny","input":"one two","background":true,"store":false}"#,
+        r#"{"model":"tiny","input":"one","previous_response_id":"resp_0"}"#,
+        r#"{"model":"tiny","input":"one","tools":[{"type":"web_search"},{"type":"function","name":"f"}]}"#,
         r#"{"model":"absent","messages":[{"role":"user","content":"x"}]}"#,
         r#"{"model":"session-7","messages":[{"role":"user","content":"x"}]}"#,
         r#"{"model":"tiny","stream":"yes","messages":[{"role":"user","content":"x"}]}"#,
@@ -221,7 +229,7 @@ async fn both_ways_answer_the_known_requests_alike() {
         format!("{DEV}Origin: http://evil.example\r\n"),
         format!("{DEV}traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"),
     ];
-    for path in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/chat/completions/", "/v1/nothing"] {
+    for path in BUSY.into_iter().chain(["/v1/chat/completions/", "/v1/messages/count_tokens", "/v1/nothing"]) {
         for headers in &heads {
             for body in bodies {
                 ways.compare(&post(path, headers, body)).await;
@@ -243,10 +251,16 @@ async fn both_ways_answer_the_requests_of_the_scenarios_alike() {
         let scenarios: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let steps = scenarios.as_array().unwrap().iter().flat_map(|scenario| scenario["steps"].as_array().unwrap());
         for request in steps.map(|step| &step["request"]).filter(|request| request.is_object()) {
-            for path in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] {
+            for path in BUSY {
                 for stream in [false, true] {
                     let mut body = request.clone();
                     body["model"] = json!("tiny");
+                    if path == "/v1/responses" && body["messages"].is_array() {
+                        body["input"] = body["messages"].take();
+                    }
+                    if path == "/v1/messages" && body["max_tokens"].is_null() {
+                        body["max_tokens"] = json!(9);
+                    }
                     body["stream"] = json!(stream);
                     ways.compare(&post(path, DEV, &body.to_string())).await;
                     count += 1;

@@ -3,6 +3,10 @@
 use cortensor_router_testkit::random::Random;
 use cortensor_router_testkit::server::DEV;
 
+/// The routes that are served by both ways.
+pub(crate) const BUSY: [&str; 5] =
+    ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages", "/v1/responses"];
+
 /// The bytes that a client sends on one connection.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -57,7 +61,7 @@ fn rarely<'a>(random: &mut Random, percent: u64, usual: &'a str, rare: &[&'a str
 /// A request. `is_last`: the connection must end after it.
 fn request(random: &mut Random, is_last: bool) -> Vec<u8> {
     let method = rarely(random, 4, "POST", &["GET", "OPTIONS", "PATCH", "PUT", "post"]);
-    let usual = pick(random, &["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]);
+    let usual = pick(random, &BUSY);
     let target = rarely(
         random,
         8,
@@ -70,6 +74,9 @@ fn request(random: &mut Random, is_last: bool) -> Vec<u8> {
             "/v1/completions?x=1",
             "/v1/%63ompletions",
             "/v1/models",
+            "/v1/messages/count_tokens",
+            "/v1/responses/",
+            "/v1/responses/resp_0",
             "/healthz",
             "*",
             "",
@@ -216,15 +223,18 @@ fn body(random: &mut Random) -> String {
         &[
             ",\"temperature\":0.5",
             ",\"max_tokens\":0",
+            ",\"max_output_tokens\":9,\"store\":false",
+            ",\"background\":true",
             ",\"n\":2",
             ",\"user\":\"u\"",
             ",\"tools\":[]",
             ",\"x\":{\"y\":[1]}",
         ],
     );
-    let input = match random.below(4) {
+    let input = match random.below(6) {
         0 => format!("\"prompt\":\"{words}\""),
-        1 => format!("\"input\":\"{words}\""),
+        1 | 2 => format!("\"input\":\"{words}\""),
+        3 => format!("\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\"{words}\"}}]"),
         _ => format!("\"messages\":[{{\"role\":\"user\",\"content\":\"{words}\"}}]"),
     };
     let whole = format!("{{{stream}\"model\":\"{model}\",{input}{rest}}}");

@@ -3,24 +3,24 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
+use serde_json::value::RawValue;
 
 use super::schema::MessagesBody;
 use super::stream::MessageStream;
 use crate::config::UpstreamApi;
+use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
+use crate::listener::fast_path::FastPath;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{AnthropicFailures, ServerSentEvent, TaskHeaders};
-use crate::listener::reply::{self, Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{body, intake, openai, request_id, sse};
-use crate::model::Scope;
+use crate::listener::{openai, reply, request_id, sse};
 use crate::model::messages::{Events, Message, MessagesRequest, Wishes, passed, to_chat};
 use crate::{Result, Submission};
 
 /// The route, as spans and idempotency keys name it.
-const ROUTE: &str = "/v1/messages";
+pub(in crate::listener) const ROUTE: &str = "/v1/messages";
 
 /// The next message of a conversation, in Anthropic's form
 ///
@@ -45,71 +45,72 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
-    let head = Marked::of(&headers);
-    let taken = take_in(&state, &caller, head, body).await;
-    let answer = async |submission, mut form: Form| {
-        let left_out = std::mem::take(&mut form.left_out);
-        let mut response = respond(&state, submission, form).await.map_err(failed)?;
-        intake::tell_left_out(&left_out, response.headers_mut());
-        Ok(response)
-    };
-    intake::answered(&state, ROUTE, head, taken, answer).await
+) -> Answer {
+    FastPath::Messages.submit(&state, &caller, Marked::of(&headers), body).await
+}
+
+/// A request that was read from its body.
+pub(in crate::listener) struct Order {
+    request: MessagesRequest,
+    /// The body itself, for an upstream that speaks this API.
+    original: Option<Box<RawValue>>,
 }
 
 /// The form in which the caller reads the answer.
-struct Form {
+pub(in crate::listener) struct Form {
     stream: bool,
     wishes: Wishes,
     /// The types of the tools that the model is not offered.
     left_out: Vec<String>,
 }
 
-fn failed(error: crate::Error) -> Failed {
-    Failed::new(Family::Anthropic, error)
+impl Order {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    pub(in crate::listener) fn read(state: &AppState, body: &[u8]) -> Result<Self> {
+        Ok(Self { request: to_chat(body)?, original: state.router.original(UpstreamApi::Anthropic, body) })
+    }
+
+    /// Submits the request.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(in crate::listener) async fn enter(
+        self,
+        state: &AppState,
+        caller: &Caller,
+        head: Marked<'_>,
+    ) -> Result<(Submission, Form)> {
+        let MessagesRequest { chat, wishes, left_out } = self.request;
+        let form = Form { stream: chat.stream, wishes, left_out };
+        let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
+        intake.original = self.original;
+        let checked = state.router.check(intake)?;
+        Ok((state.router.enter(checked).await?, form))
+    }
 }
 
-/// Reads a body and submits it.
-async fn take_in(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    body: Body,
-) -> Result<(Submission, Form), Failed> {
-    caller.may(Scope::Submit).map_err(failed)?;
-    let body = body::read(state, Family::Anthropic, head, body).await?;
-    let MessagesRequest { chat, wishes, left_out } = to_chat(&body).map_err(failed)?;
-    let original = state.router.original(UpstreamApi::Anthropic, &body);
-    drop(body);
-    let form = Form { stream: chat.stream, wishes, left_out };
-    let mut intake = openai::intake_of(state, caller, head, chat, ROUTE).map_err(failed)?;
-    intake.original = original;
-    let checked = state.router.check(intake).map_err(failed)?;
-    let submission = state.router.enter(checked).await.map_err(failed)?;
-    Ok((submission, form))
-}
-
-async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Response> {
+/// Answers a submitted request, whole or streamed.
+///
+/// # Errors
+/// The task's error, if it fails before its first token.
+pub(in crate::listener) async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Answer> {
     let id = format!("msg_{}", request_id::digits(&request_id::Task::from(&submission)));
-    if form.stream {
-        return stream(state, submission, form.wishes, id).await;
+    let Form { stream, wishes, left_out } = form;
+    let named = Named::from(&submission).leaving_out(&left_out);
+    if stream {
+        let layout =
+            |submission: &Submission| MessageStream::new(Events::new(id, submission.answering_model(), wishes));
+        return Ok(Answer::events(named, sse::begin(submission, &state.config, layout).await?));
     }
     let completion = submission.shared_result().await?;
     let body = if let Some(message) = passed(&completion, &id) {
-        serde_json::to_vec(&message)
+        reply::written(&message)
     } else {
         let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
-        serde_json::to_vec(&Message::of(&completion, &id, model, &form.wishes))
+        reply::written(&Message::of(&completion, &id, model, &wishes))
     };
-    let mut response = reply::bytes(StatusCode::OK, body.map_err(crate::Error::internal)?);
-    openai::Named::from(&submission).tell(response.headers_mut());
-    Ok(response)
-}
-
-async fn stream(state: &AppState, submission: Submission, wishes: Wishes, id: String) -> Result<Response> {
-    let named = openai::Named::from(&submission);
-    let layout = |submission: &Submission| MessageStream::new(Events::new(id, submission.answering_model(), wishes));
-    let mut response = sse::respond(sse::begin(submission, &state.config, layout).await?);
-    named.tell(response.headers_mut());
-    Ok(response)
+    Ok(Answer::Whole(named, body?))
 }

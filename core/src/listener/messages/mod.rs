@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::listener::state::AppState;
 
+pub(in crate::listener) use create::{Order, ROUTE, respond};
 pub(in crate::listener) use models::{Model, Models};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {

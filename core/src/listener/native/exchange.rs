@@ -13,17 +13,18 @@ use super::reply::{self, Ending, Part, Reply};
 use super::talk::Talk;
 use crate::Error;
 use crate::listener::access::{self, Line};
+use crate::listener::answer::Named;
 use crate::listener::body;
 use crate::listener::cut::{Ends, cut_off};
+use crate::listener::fast_path::{FastPath, Order};
 use crate::listener::gate::{Admitted, Gate, Refused};
 use crate::listener::limits::Limits;
-use crate::listener::openai::{self, ChunkWriter, Named, may_submit, parse, route_of};
 use crate::listener::peer::Connection;
-use crate::listener::reply::{Failed, Family};
+use crate::listener::reply::{ANTHROPIC_ID, Failed, Family};
 use crate::listener::request_id;
-use crate::listener::sse::Events;
+use crate::listener::sse::{Events, Layout};
 use crate::listener::wire::Socket;
-use crate::model::{RequestKind, TaskRequest, Timestamp};
+use crate::model::Timestamp;
 
 /// The most bytes of a whole answer that go out in one write with its head, and of the events of one write.
 const ONE_WRITE: usize = 64 << 10;
@@ -39,14 +40,14 @@ struct Outcome {
     limits: Option<Limits>,
     /// The causes that end a stream early.
     ends: Option<Ends>,
-    /// The kind of the request, if the request got as far as its route.
-    kind: Option<RequestKind>,
+    /// Whether the request got as far as its route.
+    is_routed: bool,
 }
 
 impl Outcome {
     /// The answer to a request that did not get as far as its route.
-    fn refused(limits: Option<Limits>, error: Error) -> Self {
-        Self { reply: Failed::new(Family::OpenAi, error).into(), limits, ends: None, kind: None }
+    fn refused(family: Family, limits: Option<Limits>, error: Error) -> Self {
+        Self { reply: Failed::new(family, error).into(), limits, ends: None, is_routed: false }
     }
 }
 
@@ -59,7 +60,7 @@ impl<S: Socket> Talk<'_, S> {
         let Self { gate, on, stop, client, known: last, unread, .. } = self;
         let Some(known) = last.as_deref_mut() else { return Ok(false) };
         client.asked(lengths.head);
-        let closes = known.closes();
+        let (route, closes) = (known.route(), known.closes());
         let id = known.id().cloned();
         let line = Line::begin(&Method::POST, id.as_ref(), on, &gate.state().router.config().log);
         let mut left = lengths.body;
@@ -71,7 +72,7 @@ impl<S: Socket> Talk<'_, S> {
             *last = None;
         }
         let ends_after = |client_wants: bool| client_wants || stop.graceful.is_cancelled();
-        let sending = Sending { gate, client, id, line, closes: ends_after(closes) };
+        let sending = Sending { gate, client, route, id, line, closes: ends_after(closes) };
         sending.send(outcome).await?;
         *unread = client.skip(left);
         Ok(*unread <= UNREAD && !ends_after(closes))
@@ -89,43 +90,44 @@ async fn answer<S: Socket>(
     known: &mut Known,
     left: &mut u64,
 ) -> io::Result<Outcome> {
+    let (route, family) = (known.route(), known.route().family());
     let now = Timestamp::wall_clock();
     let found = known.caller(gate, on, now).map_err(|error| Refused { limits: None, error });
     let (caller, limits, key_life) = match found.and_then(|caller| gate.admit(caller, now)) {
         Ok(Admitted { caller, limits, key_life }) => (caller, limits, key_life),
-        Err(Refused { limits, error }) => return Ok(Outcome::refused(limits, error)),
+        Err(Refused { limits, error }) => return Ok(Outcome::refused(family, limits, error)),
     };
-    let (state, kind, head) = (gate.state(), known.kind(), known.marked());
-    access::on_fixed(route_of(kind));
+    let (state, head) = (gate.state(), known.marked());
+    access::on_fixed(route.path());
     let mut ends = Ends { closing: on.closing.clone(), key_life };
-    let request: Result<TaskRequest, Failed> = match may_submit(&caller) {
+    let order: Result<Order, Failed> = match route.admit(&caller) {
         Err(refusal) => Err(refusal),
         Ok(()) if client.came().len() as u64 >= *left => {
             // The body came with its head, as it does in the usual case.
             let length = usize::try_from(*left).unwrap_or(usize::MAX);
             let body = &client.came()[..length];
-            let request = body::check(state, Family::OpenAi, head, body).and_then(|()| parse(body, kind));
+            let order = body::check(state, family, head, body).and_then(|()| route.read(state, body));
             client.take(length);
             *left = 0;
-            request
+            order
         }
         Ok(()) => {
             let body = Incoming { client: &mut *client, left: &mut *left };
             // The future is boxed, so that connections reserve no memory for it.
             let read = Box::pin(async {
-                let body = body::read(state, Family::OpenAi, head, body).await?;
-                parse(&body, kind)
+                let body = body::read(state, family, head, body).await?;
+                route.read(state, &body)
             });
             match ends.hold(pin!(read)).await {
-                Ok(request) => request,
-                Err(error) => return Ok(Outcome::refused(limits, error)),
+                Ok(order) => order,
+                Err(error) => return Ok(Outcome::refused(family, limits, error)),
             }
         }
     };
-    let answer = match request {
-        Err(refusal) => openai::refused(state, head, kind, refusal),
-        Ok(request) => {
-            let mut answer = pin!(openai::perform(state, &caller, head, request));
+    let answer = match order {
+        Err(refusal) => route.refuse(state, head, refusal),
+        Ok(order) => {
+            let mut answer = pin!(route.perform(state, &caller, head, order));
             let answer = poll_fn(|cx| {
                 if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                     return Poll::Ready(Ok(Ok(answer)));
@@ -137,17 +139,18 @@ async fn answer<S: Socket>(
             });
             match answer.await? {
                 Ok(answer) => answer,
-                Err(error) => return Ok(Outcome::refused(limits, error)),
+                Err(error) => return Ok(Outcome::refused(family, limits, error)),
             }
         }
     };
-    Ok(Outcome { reply: answer.into(), limits, ends: Some(ends), kind: Some(kind) })
+    Ok(Outcome { reply: answer.into(), limits, ends: Some(ends), is_routed: true })
 }
 
 /// The way of an answer to its client.
 struct Sending<'a, S> {
     gate: &'a Gate,
     client: &'a mut Client<S>,
+    route: FastPath,
     /// The request's id that its caller gave.
     id: Option<HeaderValue>,
     line: Option<Box<Line>>,
@@ -161,14 +164,16 @@ impl<S: Socket> Sending<'_, S> {
     /// # Errors
     /// When the client does not take it.
     async fn send(mut self, outcome: Outcome) -> io::Result<()> {
-        let Outcome { reply, limits, ends, kind } = outcome;
+        let Outcome { reply, limits, ends, is_routed } = outcome;
         let status = match &reply {
             Reply::Said(status, ..) => *status,
             Reply::Whole(..) | Reply::Events(..) => StatusCode::OK,
         };
-        match kind {
-            Some(kind) => self.gate.state().traffic.count_busy(kind, status),
-            None => self.gate.state().traffic.count(&Method::POST, None, status),
+        let traffic = &self.gate.state().traffic;
+        if is_routed {
+            traffic.count_busy(self.route, status);
+        } else {
+            traffic.count(&Method::POST, None, status);
         }
         let mut more = HeaderMap::new();
         if let Some(limits) = limits {
@@ -183,12 +188,17 @@ impl<S: Socket> Sending<'_, S> {
             Reply::Events(named, events) => {
                 let mut head = Vec::with_capacity(512);
                 self.begin(&named, &more, None, &mut head);
-                let Self { client, line, .. } = self;
-                stream(client, head, events, ends, line).await
+                let Self { client, route, line, .. } = self;
+                stream(client, head, events, ends.map(|ends| (ends, route.family())), line).await
             }
             Reply::Said(status, mut headers, body) => {
                 headers.extend(more);
                 self.gate.name(&mut headers, self.id.take());
+                if self.route.family() == Family::Anthropic
+                    && let Some(id) = headers.get(request_id::HEADER).cloned()
+                {
+                    headers.insert(ANTHROPIC_ID, id);
+                }
                 if let Some(line) = &mut self.line {
                     line.answered(status, headers.get(request_id::HEADER));
                 }
@@ -205,7 +215,8 @@ impl<S: Socket> Sending<'_, S> {
             let own = || HeaderValue::try_from(named.id.id()).ok();
             line.answered(StatusCode::OK, self.id.clone().or_else(own).as_ref());
         }
-        reply::task_head(named, self.id.as_ref(), more, Ending { body, closes: self.closes }, out);
+        let ending = Ending { body, closes: self.closes };
+        reply::task_head(named, self.route.family(), self.id.as_ref(), more, ending, out);
     }
 
     /// Writes an answer whose body is complete.
@@ -231,8 +242,8 @@ impl<S: Socket> Sending<'_, S> {
 async fn stream<S: Socket>(
     client: &mut Client<S>,
     mut head: Vec<u8>,
-    events: Box<Events<ChunkWriter>>,
-    mut ends: Option<Ends>,
+    events: Box<Events<dyn Layout>>,
+    mut ends: Option<(Ends, Family)>,
     mut line: Option<Box<Line>>,
 ) -> io::Result<()> {
     // The events are dropped at their end, and with them the caller's attachment to the task.
@@ -246,8 +257,10 @@ async fn stream<S: Socket>(
                 let mut part = Part::begin(scratch(), &head);
                 let mut is_last = false;
                 while part.len() < ONE_WRITE && !waits && !is_last {
-                    if let Some(error) = ends.as_mut().and_then(|ends| ends.due(cx)) {
-                        cut_off(Family::OpenAi, &error, part.data());
+                    if let Some((ends, family)) = &mut ends
+                        && let Some(error) = ends.due(cx)
+                    {
+                        cut_off(*family, &error, part.data());
                         is_last = true;
                         break;
                     }

@@ -13,12 +13,11 @@ use crate::listener::fast_path::FastPath;
 use crate::listener::gate::Gate;
 use crate::listener::locality::Visit;
 use crate::listener::marks::{Marked, Marks};
-use crate::listener::openai::route_of;
 use crate::listener::peer::Connection;
 use crate::listener::recall::is_same_secret;
 use crate::listener::refusal::is_host;
 use crate::listener::request_id;
-use crate::model::{RequestKind, Timestamp};
+use crate::model::Timestamp;
 use crate::{Error, Result};
 
 /// The most header lines of a head that is served here.
@@ -60,7 +59,7 @@ pub(super) struct Known {
     raw: Bytes,
     /// The place of the value of `Content-Length`.
     length: Range<usize>,
-    kind: RequestKind,
+    route: FastPath,
     headers: HeaderMap,
     marks: Marks,
     id: Option<HeaderValue>,
@@ -71,10 +70,8 @@ pub(super) struct Known {
 }
 
 /// The targets of the busy routes.
-static TARGETS: LazyLock<[(RequestKind, Uri); 3]> = LazyLock::new(|| {
-    [RequestKind::Chat, RequestKind::Completion, RequestKind::Embedding]
-        .map(|kind| (kind, Uri::from_static(route_of(kind))))
-});
+static TARGETS: LazyLock<[Uri; FastPath::ALL.len()]> =
+    LazyLock::new(|| FastPath::ALL.map(|route| Uri::from_static(route.path())));
 
 impl Known {
     /// Looks at the bytes of a request. `known` is the connection's last head; it becomes this one if the request is
@@ -116,7 +113,7 @@ impl Known {
         if head.method != Some("POST") || head.version != Some(1) {
             return None;
         }
-        let FastPath(kind) = FastPath::at(head.path?)?;
+        let route = FastPath::at(head.path?)?;
         // The bound counts a blank and two bytes of a line's end that need not be there.
         if input.len() + 2 * head.headers.len() > bounds.bytes {
             return None;
@@ -157,11 +154,11 @@ impl Known {
         let marks = Marks::of(&headers);
         let id = if marks.has(Marks::REQUEST_ID) { request_id::given(&headers) } else { None };
         let closes = closes.unwrap_or(false);
-        Some((Self { raw, length, kind, headers, marks, id, closes, caller: None }, body))
+        Some((Self { raw, length, route, headers, marks, id, closes, caller: None }, body))
     }
 
-    pub(super) fn kind(&self) -> RequestKind {
-        self.kind
+    pub(super) fn route(&self) -> FastPath {
+        self.route
     }
 
     pub(super) fn marked(&self) -> Marked<'_> {
@@ -190,8 +187,7 @@ impl Known {
         {
             return Ok(caller.clone());
         }
-        let targets = &*TARGETS;
-        let (_, uri) = targets.iter().find(|(kind, _)| *kind == self.kind).unwrap_or(&targets[0]);
+        let uri = &TARGETS[self.route as usize];
         let visit = Visit { peer: connection.peer.ip(), uri, headers: &self.headers };
         let caller = gate.caller(&visit, connection, now)?;
         self.caller = Some((caller.clone(), changes));
@@ -280,6 +276,8 @@ mod tests {
             ("X-A: b", "X-A: b\r\nx-a: c"),
             ("/v1/completions", "/v1/chat/completions"),
             ("/v1/completions", "/v1/embeddings"),
+            ("/v1/completions", "/v1/messages"),
+            ("/v1/completions", "/v1/responses"),
         ] {
             let text = PLAIN.replace(from, to);
             assert!(matches!(seen(&text), Judged::Served { head, .. } if head == text.len()), "{text:?}");
@@ -288,6 +286,7 @@ mod tests {
             ("POST", "GET"),
             ("HTTP/1.1", "HTTP/1.0"),
             ("/v1/completions", "/v1/completions/"),
+            ("/v1/completions", "/v1/messages/count_tokens"),
             ("/v1/completions", "/v1/completions?x=1"),
             ("/v1/completions", "http://localhost/v1/completions"),
             ("/v1/completions", "/api/v1/completions"),

@@ -1,4 +1,5 @@
-//! The busy routes without hyper: `POST` to `/v1/chat/completions`, `/v1/completions` and `/v1/embeddings`.
+//! The busy routes without hyper: `POST` to `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/messages`
+//! and `/v1/responses`.
 //!
 //! A connection begins here. It reads a head, and if the head asks a busy route in the usual form, the request is
 //! checked, answered and counted as the gate does it, with the same code. The first request that is anything else goes

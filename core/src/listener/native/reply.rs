@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::listener::openai::{Answer, ChunkWriter, Named};
-use crate::listener::reply::Failed;
-use crate::listener::sse::Events;
+use crate::listener::answer::{Answer, Named};
+use crate::listener::intake::LEFT_OUT;
+use crate::listener::reply::{Failed, Family};
+use crate::listener::sse::{Events, Layout};
 
 /// The most bytes that stand before the data of a frame: its length and the end of that line.
 const BEFORE: usize = 16 + 2;
@@ -21,7 +22,7 @@ const LAST: &[u8] = b"0\r\n\r\n";
 /// An answer, ready to be written.
 pub(super) enum Reply {
     Whole(Named, Vec<u8>),
-    Events(Named, Box<Events<ChunkWriter>>),
+    Events(Named, Box<Events<dyn Layout>>),
     /// An error, or whatever else has headers of its own.
     Said(StatusCode, HeaderMap, Vec<u8>),
 }
@@ -59,7 +60,14 @@ pub(super) struct Ending {
 }
 
 /// Writes the head of an answer about a task. `id`: the request's id that its caller gave; `more`: further headers.
-pub(super) fn task_head(named: &Named, id: Option<&HeaderValue>, more: &HeaderMap, ending: Ending, out: &mut Vec<u8>) {
+pub(super) fn task_head(
+    named: &Named,
+    family: Family,
+    id: Option<&HeaderValue>,
+    more: &HeaderMap,
+    ending: Ending,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(match ending.body {
         Some(_) => b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-cortensor-session: ",
         // These are the headers of `sse::HEADERS`.
@@ -72,11 +80,20 @@ pub(super) fn task_head(named: &Named, id: Option<&HeaderValue>, more: &HeaderMa
     out.extend_from_slice(b"\r\nx-cortensor-task: ");
     push_number(named.task.0, out);
     out.extend_from_slice(b"\r\nx-request-id: ");
-    match id {
+    let push_id = |out: &mut Vec<u8>| match id {
         Some(id) => out.extend_from_slice(id.as_bytes()),
         None => named.id.push_id(out),
+    };
+    push_id(out);
+    if family == Family::Anthropic {
+        // This is the header `reply::ANTHROPIC_ID`.
+        out.extend_from_slice(b"\r\nrequest-id: ");
+        push_id(out);
     }
     out.extend_from_slice(b"\r\n");
+    if let Some(kinds) = &named.left_out {
+        push_header(&LEFT_OUT, kinds, out);
+    }
     push_headers(more, out);
     push_ending(ending, out);
 }
@@ -94,10 +111,13 @@ pub(super) fn head(status: StatusCode, headers: &HeaderMap, ending: Ending, out:
 
 fn push_headers(headers: &HeaderMap, out: &mut Vec<u8>) {
     for (name, value) in headers {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        push_header(name, value, out);
+    }
+}
+
+fn push_header(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
+    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 
@@ -207,7 +227,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::listener::sse;
+    use crate::listener::reply::ANTHROPIC_ID;
+    use crate::listener::{request_id, sse};
 
     fn part(head: &[u8], data: &[u8], is_last: bool) -> String {
         let mut part = Part::begin(Vec::new(), head);
@@ -226,14 +247,18 @@ mod tests {
 
     #[test]
     fn the_head_of_a_stream_has_the_headers_of_a_stream() {
-        let named = Named::of_test();
+        let named = Named::of_test().leaving_out(&["web_search".to_owned(), "mcp".to_owned()]);
         let mut out = Vec::new();
-        task_head(&named, None, &HeaderMap::new(), Ending { body: None, closes: true }, &mut out);
+        let ending = Ending { body: None, closes: true };
+        task_head(&named, Family::Anthropic, None, &HeaderMap::new(), ending, &mut out);
         let out = String::from_utf8(out).unwrap();
         for (name, value) in sse::HEADERS {
             assert!(out.contains(&format!("\r\n{name}: {value}\r\n")), "{out}");
         }
-        assert!(out.contains(&format!("\r\nx-request-id: {}\r\n", named.id.id())), "{out}");
+        for name in [request_id::HEADER, ANTHROPIC_ID] {
+            assert!(out.contains(&format!("\r\n{name}: {}\r\n", named.id.id())), "{out}");
+        }
+        assert!(out.contains(&format!("\r\n{LEFT_OUT}: web_search, mcp\r\n")), "{out}");
         assert!(out.contains("\r\nconnection: close\r\ntransfer-encoding: chunked\r\ndate: "), "{out}");
     }
 

@@ -5,14 +5,14 @@ use axum::body::Body;
 use axum::extract::State;
 use http::HeaderMap;
 
-use super::run::{self, Answer};
 use super::schema::ChatCompletion;
+use crate::listener::answer::Answer;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::ChatCompletionRequest;
+use crate::listener::fast_path::FastPath;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::state::AppState;
-use crate::model::RequestKind;
 
 /// The next message of a conversation
 ///
@@ -35,5 +35,5 @@ pub(in crate::listener) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Chat).await
+    FastPath::Chat.submit(&state, &caller, Marked::of(&headers), body).await
 }

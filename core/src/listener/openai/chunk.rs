@@ -30,7 +30,7 @@ pub(super) struct StreamSpec {
 }
 
 /// Writes one stream.
-pub(in crate::listener) struct ChunkWriter {
+pub(super) struct ChunkWriter {
     id: String,
     /// The id as it stands in an upstream's chunks.
     id_json: Vec<u8>,

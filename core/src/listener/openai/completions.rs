@@ -5,14 +5,14 @@ use axum::body::Body;
 use axum::extract::State;
 use http::HeaderMap;
 
-use super::run::{self, Answer};
 use super::schema::TextCompletion;
+use crate::listener::answer::Answer;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::CompletionRequest;
+use crate::listener::fast_path::FastPath;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::state::AppState;
-use crate::model::RequestKind;
 
 /// Text that continues a prompt
 ///
@@ -35,5 +35,5 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Completion).await
+    FastPath::Completion.submit(&state, &caller, Marked::of(&headers), body).await
 }

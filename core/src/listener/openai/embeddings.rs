@@ -8,14 +8,14 @@ use axum::body::Body;
 use axum::extract::State;
 use http::HeaderMap;
 
-use super::run::{self, Answer};
 use super::schema::EmbeddingList;
+use crate::listener::answer::Answer;
 use crate::listener::auth::Caller;
 use crate::listener::bodies::EmbeddingRequest;
+use crate::listener::fast_path::FastPath;
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{OpenAiFailures, TaskHeaders};
 use crate::listener::state::AppState;
-use crate::model::RequestKind;
 
 /// Vectors of texts
 #[utoipa::path(
@@ -35,5 +35,5 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    run::submit(&state, &caller, Marked::of(&headers), body, RequestKind::Embedding).await
+    FastPath::Embedding.submit(&state, &caller, Marked::of(&headers), body).await
 }

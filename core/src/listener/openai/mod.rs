@@ -24,12 +24,9 @@ mod splice;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(in crate::listener) use chunk::ChunkWriter;
 #[cfg(feature = "embed")]
 pub(crate) use counts::EmbeddingCounts;
-pub(in crate::listener) use run::{
-    Answer, Named, Reading, chat as answer_chat, intake_of, may_submit, parse, perform, refused, route_of, submit,
-};
+pub(in crate::listener) use run::{Reading, chat as answer_chat, enter, intake_of, parse, respond, route_of};
 
 use crate::listener::state::AppState;
 

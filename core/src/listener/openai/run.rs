@@ -1,113 +1,24 @@
 //! The way from a body to an answer, which all routes that make tasks share.
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::HeaderName;
 
 use super::chunk::{ChunkWriter, StreamSpec};
 use super::{answer, request};
 use crate::config::LimitsConfig;
+use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
 use crate::listener::marks::{Marked, Marks};
-use crate::listener::reply::{self, Failed, Family};
-use crate::listener::sse::{self, Events};
+use crate::listener::reply::{Failed, Family};
 use crate::listener::state::AppState;
-use crate::listener::{access, body, intake, request_id};
-use crate::model::{RequestKind, Scope, SessionId, TaskId, TaskRequest};
+use crate::listener::{body, intake, sse};
+use crate::model::{RequestKind, TaskRequest};
 use crate::router::{Checked, Intake, Wish};
-use crate::{Error, Result, Submission};
+use crate::{Result, Submission};
 
 /// Headers in which OpenAI's SDKs send their own timeout, in seconds.
 static SDK_TIMEOUTS: [HeaderName; 2] =
     [HeaderName::from_static("x-stainless-timeout"), HeaderName::from_static("x-stainless-read-timeout")];
-
-/// The answer to a request that makes a task.
-pub(in crate::listener) enum Answer {
-    /// The whole answer, as JSON.
-    Whole(Named, Vec<u8>),
-    /// The stream of the answer.
-    Events(Named, Box<Events<ChunkWriter>>),
-    /// An error. It has the id of its task if there is one.
-    Failed(Option<request_id::Task>, Failed),
-}
-
-/// The names of an answer's task.
-#[derive(Clone, Copy)]
-pub(in crate::listener) struct Named {
-    pub(in crate::listener) session: SessionId,
-    pub(in crate::listener) task: TaskId,
-    pub(in crate::listener) id: request_id::Task,
-}
-
-impl From<&Submission> for Named {
-    fn from(submission: &Submission) -> Self {
-        Self { session: submission.session_id(), task: submission.task_id(), id: submission.into() }
-    }
-}
-
-impl Named {
-    /// The names of some task.
-    #[cfg(test)]
-    pub(in crate::listener) fn of_test() -> Self {
-        Self { session: SessionId(2), task: TaskId(3), id: request_id::Task::of_test() }
-    }
-
-    /// Names the task in headers, because OpenAI's bodies have no member for it.
-    pub(in crate::listener) fn tell(&self, headers: &mut HeaderMap) {
-        // Most programs use the first sessions alone.
-        const FIRST: [&str; 4] = ["0", "1", "2", "3"];
-        let known = usize::try_from(self.session.0).ok().and_then(|session| FIRST.get(session));
-        let session = known.map_or_else(|| HeaderValue::from(self.session.0), |text| HeaderValue::from_static(text));
-        headers.insert(intake::SESSION, session);
-        headers.insert(intake::TASK, HeaderValue::from(self.task.0));
-        self.id.name(headers);
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let (named, mut response) = match self {
-            Self::Whole(named, body) => (named, reply::bytes(StatusCode::OK, body)),
-            Self::Events(named, events) => (named, sse::respond(*events)),
-            Self::Failed(task, failed) => {
-                let mut response = failed.into_response();
-                if let Some(task) = task {
-                    task.name(response.headers_mut());
-                }
-                return response;
-            }
-        };
-        named.tell(response.headers_mut());
-        response
-    }
-}
-
-/// Reads a body, submits it, and answers with the result or the stream.
-pub(in crate::listener) async fn submit(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    body: Body,
-    kind: RequestKind,
-) -> Answer {
-    let read = async {
-        may_submit(caller)?;
-        let body = body::read(state, Family::OpenAi, head, body).await?;
-        parse(&body, kind)
-    };
-    match read.await {
-        Ok(request) => perform(state, caller, head, request).await,
-        Err(refusal) => refused(state, head, kind, refusal),
-    }
-}
-
-/// Refuses a caller that may make no tasks.
-///
-/// # Errors
-/// The refusal.
-pub(in crate::listener) fn may_submit(caller: &Caller) -> Result<(), Failed> {
-    caller.may(Scope::Submit).map_err(failed)
-}
 
 /// Reads a request from its body.
 ///
@@ -121,33 +32,6 @@ pub(in crate::listener) fn parse(body: &[u8], kind: RequestKind) -> Result<TaskR
         request.prompt_type = 1;
     }
     Ok(request)
-}
-
-/// The answer to a request that made no task.
-pub(in crate::listener) fn refused(state: &AppState, head: Marked<'_>, kind: RequestKind, refusal: Failed) -> Answer {
-    state.router.refused_at(route_of(kind), refusal.error(), || intake::trace(head));
-    Answer::Failed(None, refusal)
-}
-
-/// Submits a request, and answers with the result or the stream.
-pub(in crate::listener) async fn perform(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    request: TaskRequest,
-) -> Answer {
-    let kind = request.kind;
-    let (submission, reading) = match enter(state, caller, head, request).await {
-        Ok(entered) => entered,
-        Err(error) => return refused(state, head, kind, failed(error)),
-    };
-    access::about(&submission);
-    let task = request_id::Task::from(&submission);
-    respond(state, submission, reading).await.unwrap_or_else(|error| Answer::Failed(Some(task), failed(error)))
-}
-
-fn failed(error: Error) -> Failed {
-    Failed::new(Family::OpenAi, error)
 }
 
 /// The route of that kind of requests.
@@ -195,7 +79,10 @@ impl Reading {
 }
 
 /// Submits a request to its session. Gives the submission and the way in which the caller reads its answer.
-async fn enter(
+///
+/// # Errors
+/// The refusal.
+pub(in crate::listener) async fn enter(
     state: &AppState,
     caller: &Caller,
     head: Marked<'_>,
@@ -236,7 +123,11 @@ pub(in crate::listener) async fn chat(state: &AppState, submission: Submission, 
     Ok(respond(state, submission, reading).await?.into_response())
 }
 
-async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Answer> {
+/// Answers a submitted request in OpenAI's shape, whole or streamed.
+///
+/// # Errors
+/// The task's error, if it fails before its first token.
+pub(in crate::listener) async fn respond(state: &AppState, submission: Submission, reading: Reading) -> Result<Answer> {
     // The stream's future is boxed, so that a whole answer does not reserve memory for it.
     if reading.stream { Box::pin(stream(state, submission, reading)).await } else { unary(submission, reading).await }
 }
@@ -291,5 +182,5 @@ async fn stream(state: &AppState, submission: Submission, reading: Reading) -> R
             echo: request.prompt.clone().filter(|_| answer::echoes(request)),
         })
     };
-    Ok(Answer::Events(named, Box::new(sse::begin(submission, &state.config, layout).await?)))
+    Ok(Answer::events(named, sse::begin(submission, &state.config, layout).await?))
 }

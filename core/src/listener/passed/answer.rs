@@ -4,13 +4,14 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::listener::answer::Named;
 use crate::listener::auth::Caller;
 use crate::listener::marks::Marked;
 use crate::listener::reply::{Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, form, intake, openai};
 use crate::miner::ROUTE_NOT_SERVED;
-use crate::model::{Completion, MinerKind, RequestKind, TaskRequest};
+use crate::model::{Completion, MinerKind, RequestKind, Scope, TaskRequest};
 use crate::{Error, ErrorKind, Result, Router, Submission};
 
 /// The header that keeps browsers from guessing another type than the answer's own.
@@ -42,7 +43,7 @@ async fn take_in(
     body: Body,
     kind: RequestKind,
 ) -> Result<Submission, Failed> {
-    openai::may_submit(caller)?;
+    caller.may(Scope::Submit).map_err(failed)?;
     let request = if kind == RequestKind::Transcription {
         let boundary = form::boundary(head.headers);
         let body = body::read_form(state, head, body, boundary.as_ref().err()).await?;
@@ -81,7 +82,7 @@ fn respond(submission: &Submission, completion: &Completion) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     headers.insert(NO_SNIFFING, HeaderValue::from_static("nosniff"));
-    openai::Named::from(submission).tell(headers);
+    Named::from(submission).tell(headers);
     response
 }
 

@@ -3,29 +3,29 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
-use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use http::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::found::{self, Found};
 use super::schema::ResponsesBody;
 use super::stream;
 use crate::config::UpstreamApi;
+use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
+use crate::listener::fast_path::FastPath;
 use crate::listener::marks::{Marked, Marks};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
-use crate::listener::reply::{self, Failed, Family};
+use crate::listener::reply::{Failed, Family, written};
 use crate::listener::state::AppState;
-use crate::listener::{body, intake, openai, request_id};
+use crate::listener::{openai, request_id};
 use crate::model::chat::{Content, Message, Piece, Role, Said, into_raw};
-use crate::model::responses::{Asked, Ended, Named, Resource, ResponsesRequest, passed, to_chat};
-use crate::model::{Answer, Function, Scope, ToolCall};
+use crate::model::responses::{Asked, Ended, Named as Names, Resource, ResponsesRequest, passed, to_chat};
+use crate::model::{self, Function, ToolCall};
 use crate::router::Wish;
 use crate::{Error, Result, Submission};
 
 /// The route, as spans and idempotency keys name it.
-const ROUTE: &str = "/v1/responses";
+pub(in crate::listener) const ROUTE: &str = "/v1/responses";
 
 /// The next turn of a conversation
 ///
@@ -49,20 +49,19 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failed> {
-    let head = Marked::of(&headers);
-    let taken = take_in(&state, &caller, head, body).await;
-    let answer = async |submission, mut form: Form| {
-        let left_out = std::mem::take(&mut form.left_out);
-        let mut response = respond(&state, submission, form).await.map_err(failed)?;
-        intake::tell_left_out(&left_out, response.headers_mut());
-        Ok(response)
-    };
-    intake::answered(&state, ROUTE, head, taken, answer).await
+) -> Answer {
+    FastPath::Responses.submit(&state, &caller, Marked::of(&headers), body).await
+}
+
+/// A request that was read from its body.
+pub(in crate::listener) struct Order {
+    request: ResponsesRequest,
+    /// The body itself, for an upstream that speaks this API.
+    original: Option<Box<RawValue>>,
 }
 
 /// The form in which the caller reads the answer.
-struct Form {
+pub(in crate::listener) struct Form {
     stream: bool,
     asked: Asked,
     /// The types of the tools that the model is not offered.
@@ -73,53 +72,53 @@ pub(super) fn failed(error: Error) -> Failed {
     Failed::new(Family::OpenAi, error)
 }
 
-/// Reads a body and submits it.
-async fn take_in(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    body: Body,
-) -> Result<(Submission, Form), Failed> {
-    caller.may(Scope::Submit).map_err(failed)?;
-    let body = body::read(state, Family::OpenAi, head, body).await?;
-    let request = to_chat(&body).map_err(failed)?;
-    // A server of this API does not know the router's responses.
-    let is_continued = request.asked.previous_response_id.is_some();
-    let original = state.router.original(UpstreamApi::Responses, &body).filter(|_| !is_continued);
-    drop(body);
-    enter(state, caller, head, request, original).await.map_err(failed)
-}
-
-async fn enter(
-    state: &AppState,
-    caller: &Caller,
-    head: Marked<'_>,
-    request: ResponsesRequest,
-    original: Option<Box<RawValue>>,
-) -> Result<(Submission, Form)> {
-    let ResponsesRequest { mut chat, messages, asked, left_out } = request;
-    let before = match &asked.previous_response_id {
-        Some(id) => Some(found::find(state, caller, id, "previous_response_id").await?),
-        None => None,
-    };
-    let messages = match &before {
-        Some(before) => continued(before, messages).await?,
-        None => messages,
-    };
-    chat.messages = Some(into_raw(&messages)?);
-    let form = Form { stream: chat.stream, asked, left_out };
-    let kept: Box<RawValue> = into_raw(&form.asked)?;
-    let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
-    if let Some(before) = before.filter(|_| !head.marks.has(Marks::SESSION)) {
-        // A conversation stays in its session.
-        intake.session = Wish::Exactly(before.submission.session_id());
+impl Order {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    pub(in crate::listener) fn read(state: &AppState, body: &[u8]) -> Result<Self> {
+        let request = to_chat(body)?;
+        // A server of this API does not know the router's responses.
+        let is_continued = request.asked.previous_response_id.is_some();
+        let original = if is_continued { None } else { state.router.original(UpstreamApi::Responses, body) };
+        Ok(Self { request, original })
     }
-    (intake.responses, intake.original) = (Some(kept), original);
-    intake.detach = form.asked.background;
-    // The caller learns the id of the task at once, or with the first event.
-    intake.waits &= !form.asked.background;
-    let checked = state.router.check(intake)?;
-    Ok((state.router.enter(checked).await?, form))
+
+    /// Submits the request.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(in crate::listener) async fn enter(
+        self,
+        state: &AppState,
+        caller: &Caller,
+        head: Marked<'_>,
+    ) -> Result<(Submission, Form)> {
+        let ResponsesRequest { mut chat, messages, asked, left_out } = self.request;
+        let before = match &asked.previous_response_id {
+            Some(id) => Some(found::find(state, caller, id, "previous_response_id").await?),
+            None => None,
+        };
+        let messages = match &before {
+            Some(before) => continued(before, messages).await?,
+            None => messages,
+        };
+        chat.messages = Some(into_raw(&messages)?);
+        let form = Form { stream: chat.stream, asked, left_out };
+        let kept: Box<RawValue> = into_raw(&form.asked)?;
+        let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
+        if let Some(before) = before.filter(|_| !head.marks.has(Marks::SESSION)) {
+            // A conversation stays in its session.
+            intake.session = Wish::Exactly(before.submission.session_id());
+        }
+        (intake.responses, intake.original) = (Some(kept), self.original);
+        intake.detach = form.asked.background;
+        // The caller learns the id of the task at once, or with the first event.
+        intake.waits &= !form.asked.background;
+        let checked = state.router.check(intake)?;
+        Ok((state.router.enter(checked).await?, form))
+    }
 }
 
 /// The messages of a conversation: those of the response before and its answer, then the new ones. The rules of the
@@ -142,7 +141,7 @@ async fn continued(before: &Found, new: Vec<Message>) -> Result<Vec<Message>> {
 }
 
 /// An answer as the model's message.
-fn said(answer: &Answer) -> Option<Message> {
+fn said(answer: &model::Answer) -> Option<Message> {
     let mut message = Message::new(Role::Assistant, None);
     for piece in Said::default().answer(answer) {
         match piece {
@@ -161,51 +160,43 @@ fn said(answer: &Answer) -> Option<Message> {
     (!message.is_silent()).then_some(message)
 }
 
-async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Response> {
-    if form.stream {
-        return stream::respond(state, submission, form.asked, None).await;
+/// Answers a submitted request: with the whole response, its stream, or, in the background, with its names alone.
+///
+/// # Errors
+/// The task's error, if it fails before its first token.
+pub(in crate::listener) async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Answer> {
+    let Form { stream, asked, left_out } = form;
+    let names = Named::from(&submission).leaving_out(&left_out);
+    if stream {
+        return Ok(Answer::events(names, stream::events(state, submission, asked, None).await?));
     }
-    if form.asked.background {
+    if asked.background {
         submission.accepted().await?;
         let named = named(&submission);
-        return resource(&submission, &Resource::of(&named, &form.asked, Ended::Queued, None));
+        return Ok(Answer::Whole(names, written(&Resource::of(&named, &asked, Ended::Queued, None))?));
     }
     let completion = submission.shared_result().await?;
     let mut named = named(&submission);
     if let Some(model) = &completion.answer.model {
         named.model.clone_from(model);
     }
-    let ended_at = submission.state().ended_at.map(crate::model::Timestamp::as_secs);
-    answered(&submission, &named, &form.asked, &completion.answer, ended_at)
+    let ended_at = submission.state().ended_at.map(model::Timestamp::as_secs);
+    Ok(Answer::Whole(names, answered(&named, &asked, &completion.answer, ended_at)?))
 }
 
 /// A response that has its answer, as the body of an answer.
-pub(super) fn answered(
-    submission: &Submission,
-    named: &Named,
-    asked: &Asked,
-    answer: &Answer,
-    ended_at: Option<u64>,
-) -> Result<Response> {
+pub(super) fn answered(named: &Names, asked: &Asked, answer: &model::Answer, ended_at: Option<u64>) -> Result<Vec<u8>> {
     match passed(named, answer) {
-        Some(response) => resource(submission, &response),
-        None => resource(submission, &Resource::of(named, asked, Ended::Answered(answer), ended_at)),
+        Some(response) => written(&response),
+        None => written(&Resource::of(named, asked, Ended::Answered(answer), ended_at)),
     }
 }
 
 /// The names of the response that a task is.
-pub(super) fn named(submission: &Submission) -> Named {
-    Named {
+pub(super) fn named(submission: &Submission) -> Names {
+    Names {
         digits: request_id::digits(&request_id::Task::from(submission)),
         model: submission.answering_model(),
         created_at: submission.created(),
     }
-}
-
-/// A response as the body of an answer.
-pub(super) fn resource(submission: &Submission, resource: &impl Serialize) -> Result<Response> {
-    let body = serde_json::to_vec(resource).map_err(Error::internal)?;
-    let mut response = reply::bytes(StatusCode::OK, body);
-    openai::Named::from(submission).tell(response.headers_mut());
-    Ok(response)
 }

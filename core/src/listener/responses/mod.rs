@@ -15,6 +15,8 @@ use utoipa_axum::routes;
 
 use crate::listener::state::AppState;
 
+pub(in crate::listener) use create::{Order, ROUTE, respond};
+
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create::create))

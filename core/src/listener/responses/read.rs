@@ -2,19 +2,20 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::create::{answered, failed, named, resource};
+use super::create::{answered, failed, named};
 use super::found::{Found, find};
 use super::schema::{Deleted, InputItems, InputQuery, ResponsePath, ShowQuery};
 use super::stream;
+use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
 use crate::listener::cortensor::query;
 use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent};
-use crate::listener::reply::{self, Failed};
+use crate::listener::reply::{self, Failed, written};
 use crate::listener::state::AppState;
 use crate::listener::{access, request_id};
 use crate::model::responses::{Ended, Resource};
@@ -54,12 +55,14 @@ pub(super) async fn show(
         "true" => {
             let permit = caller.meter().map(Meter::stream).transpose().map_err(failed)?;
             found.submission.hold(permit);
-            stream::respond(&state, found.submission, found.asked, after).await
+            let named = Named::from(&found.submission);
+            let events = stream::events(&state, found.submission, found.asked, after).await;
+            events.map(|events| Answer::events(named, events))
         }
         "" | "false" => show_whole(&found).await,
         _ => Err(Error::invalid("stream", "stream must be true or false")),
     };
-    Ok(request_id::of_task(&task, answer.map_err(failed)))
+    Ok(answer.unwrap_or_else(|error| Answer::Failed(Some(task), failed(error))).into_response())
 }
 
 /// Cancels a response
@@ -85,7 +88,7 @@ pub(super) async fn cancel(
         Err(error) if error.kind() == ErrorKind::Conflict => {}
         Err(error) => return Err(failed(error)),
     }
-    show_whole(&found).await.map_err(failed)
+    Ok(show_whole(&found).await.map_err(failed)?.into_response())
 }
 
 /// Deletes a response
@@ -136,27 +139,28 @@ fn may_read(caller: &Caller) -> Result<()> {
 }
 
 /// The response as it is now.
-async fn show_whole(found: &Found) -> Result<Response> {
+async fn show_whole(found: &Found) -> Result<Answer> {
     let Found { submission, asked } = found;
-    let mut named = named(submission);
+    let (names, mut named) = (Named::from(submission), named(submission));
     let task = submission.state();
     let ended_at = task.ended_at.map(Timestamp::as_secs);
     if task.state != TaskState::Ended {
         let ended = if task.state == TaskState::Queued { Ended::Queued } else { Ended::InProgress };
-        return resource(submission, &Resource::of(&named, asked, ended, None));
+        return Ok(Answer::Whole(names, written(&Resource::of(&named, asked, ended, None))?));
     }
-    match submission.shared_result().await {
+    let body = match submission.shared_result().await {
         Ok(completion) => {
             if let Some(model) = &completion.answer.model {
                 named.model.clone_from(model);
             }
-            answered(submission, &named, asked, &completion.answer, ended_at)
+            answered(&named, asked, &completion.answer, ended_at)
         }
         Err(_) if task.outcome == Some(Outcome::Cancelled) => {
-            resource(submission, &Resource::of(&named, asked, Ended::Cancelled, ended_at))
+            written(&Resource::of(&named, asked, Ended::Cancelled, ended_at))
         }
-        Err(error) => resource(submission, &Resource::of(&named, asked, Ended::Failed(&error), ended_at)),
-    }
+        Err(error) => written(&Resource::of(&named, asked, Ended::Failed(&error), ended_at)),
+    };
+    Ok(Answer::Whole(names, body?))
 }
 
 /// A page of the input's items, each with an id.

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use axum::response::Response;
-
 use super::create::named;
-use crate::listener::sse::Layout;
+use crate::listener::sse::{self, Layout};
 use crate::listener::state::AppState;
-use crate::listener::{openai, sse};
 use crate::model::Timestamp;
 use crate::model::responses::{Asked, Events};
 use crate::{Result, StreamEvent, Submission};
@@ -19,33 +16,29 @@ struct ResponseStream {
     ended_at: Option<u64>,
 }
 
-/// Streams a task's response to a reader that has the events up to number `after`.
+/// The events of a task's response for a reader that has those up to number `after`.
 ///
 /// # Errors
 /// The task's error, if it fails before its first token.
-pub(super) async fn respond(
+pub(super) async fn events(
     state: &AppState,
     submission: Submission,
     asked: Asked,
     after: Option<u64>,
-) -> Result<Response> {
-    let names = openai::Named::from(&submission);
+) -> Result<sse::Events<impl Layout>> {
     let layout = |submission: &Submission| {
         let events = Events::new(named(submission), asked, after);
         let events = if submission.is_in_one_piece() { events.of_whole() } else { events };
         ResponseStream { events, ended_at: submission.state().ended_at.map(Timestamp::as_secs) }
     };
-    let events = if after.is_none() {
-        sse::begin(submission, &state.config, layout).await?
-    } else {
-        // A reader that comes back learns of a failure by an event, as it would have before.
-        submission.accepted().await?;
-        let (tokens, layout) = (submission.stream(), layout(&submission));
-        sse::Events::new(submission, tokens, None, layout, Duration::from_millis(state.config.keepalive_ms))
-    };
-    let mut response = sse::respond(events);
-    names.tell(response.headers_mut());
-    Ok(response)
+    if after.is_none() {
+        return sse::begin(submission, &state.config, layout).await;
+    }
+    // A reader that comes back learns of a failure by an event, as it would have before.
+    submission.accepted().await?;
+    let (tokens, layout) = (submission.stream(), layout(&submission));
+    let keepalive = Duration::from_millis(state.config.keepalive_ms);
+    Ok(sse::Events::new(submission, tokens, None, layout, keepalive))
 }
 
 impl Layout for ResponseStream {
