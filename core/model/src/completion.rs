@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::parts::MessageParts;
-use super::shape::Outlined;
+use super::shape::{Outline, Outlined};
 use super::{FinishReason, Gid, Parts, SessionId, SharedText, TaskId, Usage, Vectors, Verdict, vectors_of};
 
 /// The answer of one miner to one attempt.
@@ -36,6 +36,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether the reader of the answer found text in it and nothing else.
+    pub(crate) fn is_text(&self) -> bool {
+        self.raw.as_deref().and_then(|raw| self.outline.get(raw)).is_some_and(Outline::is_text)
+    }
+
     /// The parts of the answer other than its text, in one form for all kinds of miners.
     pub fn said(&self) -> Parts {
         match (&self.parts, &self.raw) {

@@ -177,6 +177,13 @@ impl Submission {
         self.live.state.lock().rejoined
     }
 
+    /// The time at which the task ended, if it has. The whole record costs much more.
+    #[cfg(feature = "listener")]
+    pub(crate) fn ended_at(&self) -> Option<crate::model::Timestamp> {
+        let state = self.live.state.lock();
+        state.closed.as_ref().map_or(state.ended_at, |end| end.row.ended_at)
+    }
+
     /// The present record of the task.
     pub fn state(&self) -> Task {
         self.shared.task_of(&self.live)

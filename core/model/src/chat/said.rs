@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::shape::{Body, Choice, Joint, Json, Reply, elements, last, members};
+use crate::shape::{Body, Choice, Envelope, Joint, Json, Reply, elements, last, members};
 use crate::{Answer, FunctionDelta, Parts, ToolDelta};
 
 /// A piece of the first choice of an answer.
@@ -25,6 +25,8 @@ pub enum Piece {
 pub struct Said {
     reasoning: Joint,
     refusal: Joint,
+    /// The last chunk around its words, if it had nothing else to say.
+    words: Envelope,
     /// Whether the answer calls tools.
     pub calls: bool,
     /// Whether the answer has a reason for not answering.
@@ -34,19 +36,26 @@ pub struct Said {
 }
 
 impl Said {
+    /// Whether a chunk says no more than its text, because there is no chunk of the model's server, or it differs from the
+    /// last one in its words alone. It need not be read then.
+    pub fn repeats(&self, raw: Option<&[u8]>) -> bool {
+        raw.is_none_or(|raw| self.words.words(raw).is_some())
+    }
+
     /// Reads one chunk of a stream. `text` is its text, `raw` the chunk of the model's server.
     pub fn chunk(&mut self, text: &str, raw: Option<&[u8]>) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let raw = raw.and_then(|raw| std::str::from_utf8(raw).ok());
         let reply = raw.and_then(Reply::of).unwrap_or_default();
+        let words = reply.sole_words().filter(|sole| sole.index == 0 && sole.name == "content");
+        let json = raw.unwrap_or_default().as_bytes();
+        self.words.keep(json, words.and_then(|sole| sole.words.place_in(json)));
         let choice = reply.choices.iter().flatten().find(|choice| choice.index == 0);
         let piece = choice.and_then(|choice| choice.piece());
         if let Some(piece) = piece {
             self.thought(piece, &mut pieces);
         }
-        if !text.is_empty() {
-            pieces.push(Piece::Text(text.to_owned()));
-        }
+        pieces.extend(self::text(text));
         if let Some(piece) = piece {
             self.rest(piece, &mut pieces);
         }
@@ -58,6 +67,9 @@ impl Said {
 
     /// Reads a whole answer.
     pub fn answer(&mut self, answer: &Answer) -> Vec<Piece> {
+        if answer.is_text() {
+            return text(&answer.text).into_iter().collect();
+        }
         let raw = answer.raw.as_deref().and_then(|raw| std::str::from_utf8(raw).ok());
         let Some(reply) = raw.and_then(Reply::of) else {
             return self.parts(&answer.text, answer.said());
@@ -68,9 +80,7 @@ impl Said {
         if let Some(message) = message {
             self.thought(message, &mut pieces);
         }
-        if !answer.text.is_empty() {
-            pieces.push(Piece::Text(answer.text.as_str().to_owned()));
-        }
+        pieces.extend(text(&answer.text));
         if let Some(message) = message {
             self.rest(message, &mut pieces);
         }
@@ -121,6 +131,11 @@ impl Said {
             self.stop_sequence = Some(reason.text().into_owned());
         }
     }
+}
+
+/// The piece that is this text, unless there is none.
+fn text(text: &str) -> Option<Piece> {
+    (!text.is_empty()).then(|| Piece::Text(text.to_owned()))
 }
 
 /// A call, or a piece of one. A call without a number has the one of its place.

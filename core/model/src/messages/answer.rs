@@ -105,6 +105,9 @@ impl From<Usage> for Counts {
 
 /// The message of a server that speaks this API, as it came but for its id; `None`: the answer came from another one.
 pub fn passed(completion: &Completion, id: &str) -> Option<Value> {
+    if completion.answer.is_text() {
+        return None;
+    }
     let message = original_answer(completion.answer.raw.as_deref()?)?;
     let mut message: Value = serde_json::from_str(message.get()).ok()?;
     message["content"].as_array()?;

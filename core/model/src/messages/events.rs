@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{Counts, Message, Wishes, call_id};
 use super::stop::StopReason;
 use crate::chat::{Piece, Said, original_event, write_event, write_raw_event};
 use crate::shape::{Json, last, number};
-use crate::{Completion, Error, ToolDelta};
+use crate::{Completion, Error, ToolDelta, compact};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Messages API out.
 #[derive(Debug)]
@@ -47,29 +47,55 @@ enum Kind {
 /// The last event.
 const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
-/// A change of a block.
+/// The data of the events that are not written piece by piece.
 #[derive(Serialize)]
-#[serde(tag = "type")]
-enum Change<'a> {
-    #[serde(rename = "thinking_delta")]
-    Thinking { thinking: &'a str },
-    #[serde(rename = "text_delta")]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Data<'a> {
+    MessageStart { message: Message<'a> },
+    ContentBlockStart { index: u64, content_block: Empty<'a> },
+    ContentBlockStop { index: u64 },
+    MessageDelta { delta: End<'a>, usage: Counts },
+    Ping,
+}
+
+/// A block as it begins.
+#[derive(Clone, Copy, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Empty<'a> {
+    Thinking { thinking: &'a str, signature: &'a str },
     Text { text: &'a str },
-    #[serde(rename = "input_json_delta")]
-    Input { partial_json: &'a str },
+    ToolUse { id: &'a str, name: &'a str, input: NoInput },
 }
 
+#[derive(Clone, Copy, Serialize)]
+struct NoInput {}
+
+/// The end of a message.
 #[derive(Serialize)]
-struct Start<'a> {
-    r#type: &'static str,
-    message: Message<'a>,
+struct End<'a> {
+    stop_reason: StopReason,
+    stop_sequence: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct BlockDelta<'a> {
-    r#type: &'static str,
-    index: u64,
-    delta: Change<'a>,
+/// A change of a block: the type of the change, and the member with its text. A stream has one for each piece, and they
+/// differ from one another in two values, so that their bytes are written here.
+#[derive(Clone, Copy)]
+struct Change(&'static str);
+
+const THINKING: Change = Change(r#""thinking_delta","thinking":"#);
+const TEXT: Change = Change(r#""text_delta","text":"#);
+const INPUT: Change = Change(r#""input_json_delta","partial_json":"#);
+
+impl Change {
+    fn write(self, index: u64, text: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+        // Writing to a vector never fails.
+        let _ = compact::write(out, &index);
+        out.extend_from_slice(b",\"delta\":{\"type\":");
+        out.extend_from_slice(self.0.as_bytes());
+        compact::write_text(out, text);
+        out.extend_from_slice(b"}}\n\n");
+    }
 }
 
 impl Events {
@@ -99,12 +125,25 @@ impl Events {
 
     /// Writes a piece: its text, and the chunk of the model's server.
     pub fn piece(&mut self, text: &str, raw: Option<&[u8]>, out: &mut Vec<u8>) {
+        if self.said.repeats(raw) {
+            self.start(out);
+            return self.text(text, out);
+        }
         if let Some(event) = raw.and_then(original_event) {
             return self.pass(event.get(), out);
         }
         self.start(out);
         for piece in self.said.chunk(text, raw) {
             self.take(&piece, out);
+        }
+    }
+
+    /// Writes a piece of the answer's text.
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !text.is_empty() {
+            self.spoke = true;
+            let index = self.block(Kind::Text, Empty::Text { text: "" }, out);
+            TEXT.write(index, text, out);
         }
     }
 
@@ -155,7 +194,7 @@ impl Events {
     /// A sign of life.
     pub fn ping(&mut self, out: &mut Vec<u8>) {
         self.start(out);
-        write_event("ping", &json!({"type": "ping"}), out);
+        write_event("ping", &Data::Ping, out);
     }
 
     /// Begins again: another miner answers from the start. That is possible as long as nothing is out.
@@ -193,12 +232,8 @@ impl Events {
         let stopped = self.wishes.stopped_at(&self.said);
         let reason = &completion.answer.finish_reason;
         let reason = StopReason::of_chat(reason, self.said.calls, stopped.is_some(), self.said.refused);
-        let delta = json!({
-            "type": "message_delta",
-            "delta": {"stop_reason": reason, "stop_sequence": stopped},
-            "usage": Counts::from(completion.answer.usage),
-        });
-        write_event("message_delta", &delta, out);
+        let delta = End { stop_reason: reason, stop_sequence: stopped };
+        write_event("message_delta", &Data::MessageDelta { delta, usage: completion.answer.usage.into() }, out);
         out.extend_from_slice(STOP);
         self.ended = true;
     }
@@ -223,7 +258,7 @@ impl Events {
             stop_sequence: None,
             usage: Counts::default(),
         };
-        write_event("message_start", &Start { r#type: "message_start", message }, out);
+        write_event("message_start", &Data::MessageStart { message }, out);
     }
 
     fn take(&mut self, piece: &Piece, out: &mut Vec<u8>) {
@@ -231,15 +266,13 @@ impl Events {
             Piece::Reasoning(_) if !self.wishes.thinking => self.told = true,
             Piece::Reasoning(thinking) => {
                 self.told = true;
-                let index =
-                    self.block(Kind::Thinking, &json!({"type": "thinking", "thinking": "", "signature": ""}), out);
-                change(index, Change::Thinking { thinking }, out);
+                let index = self.block(Kind::Thinking, Empty::Thinking { thinking: "", signature: "" }, out);
+                THINKING.write(index, thinking, out);
             }
-            Piece::Text(text) | Piece::Refusal(text) => {
-                self.spoke = true;
-                self.told |= matches!(piece, Piece::Refusal(_));
-                let index = self.block(Kind::Text, &json!({"type": "text", "text": ""}), out);
-                change(index, Change::Text { text }, out);
+            Piece::Text(text) => self.text(text, out),
+            Piece::Refusal(text) => {
+                self.told = true;
+                self.text(text, out);
             }
             Piece::Call(call) => self.call(call, out),
         }
@@ -255,17 +288,17 @@ impl Events {
             let index = self.blocks;
             let id = call_id(call.id.as_deref(), &self.id, call.index);
             let name = call.function.name.as_deref().unwrap_or_default();
-            self.begin(Kind::Call, &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
+            self.begin(Kind::Call, Empty::ToolUse { id: &id, name, input: NoInput {} }, out);
             self.calls.insert(call.index, index);
             index
         };
         if let Some(partial_json) = call.function.arguments.as_deref().filter(|arguments| !arguments.is_empty()) {
-            change(index, Change::Input { partial_json }, out);
+            INPUT.write(index, partial_json, out);
         }
     }
 
     /// The place of the open block of that kind, which begins if another is open.
-    fn block(&mut self, kind: Kind, empty: &Value, out: &mut Vec<u8>) -> u64 {
+    fn block(&mut self, kind: Kind, empty: Empty<'_>, out: &mut Vec<u8>) -> u64 {
         match self.open {
             Some((index, open)) if open == kind => index,
             _ => {
@@ -275,22 +308,17 @@ impl Events {
         }
     }
 
-    fn begin(&mut self, kind: Kind, empty: &Value, out: &mut Vec<u8>) -> u64 {
+    fn begin(&mut self, kind: Kind, content_block: Empty<'_>, out: &mut Vec<u8>) -> u64 {
         let index = self.blocks;
         self.blocks += 1;
         self.open = Some((index, kind));
-        let start = json!({"type": "content_block_start", "index": index, "content_block": empty});
-        write_event("content_block_start", &start, out);
+        write_event("content_block_start", &Data::ContentBlockStart { index, content_block }, out);
         index
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
         if let Some((index, _)) = self.open.take() {
-            write_event("content_block_stop", &json!({"type": "content_block_stop", "index": index}), out);
+            write_event("content_block_stop", &Data::ContentBlockStop { index }, out);
         }
     }
-}
-
-fn change(index: u64, delta: Change<'_>, out: &mut Vec<u8>) {
-    write_event("content_block_delta", &BlockDelta { r#type: "content_block_delta", index, delta }, out);
 }

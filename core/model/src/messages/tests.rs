@@ -372,6 +372,25 @@ fn arguments_that_are_no_object_are_kept_as_text() {
 }
 
 #[test]
+fn chunks_that_differ_in_their_words_alone_make_the_events_that_others_make() {
+    let words = ["a \"b\"", "", "original_event", "\u{1f600}\n"];
+    let completion = completion(Answer::default().text(words.concat()));
+    let [alike, differing] = [false, true].map(|differs| {
+        let mut events = Events::new("msg_1".into(), "m".into(), Wishes::default());
+        let mut out = Vec::new();
+        for (number, text) in words.iter().enumerate() {
+            let beside = if differs { json!(number) } else { Value::Null };
+            let raw = json!({"choices": [{"index": 0, "delta": {"content": text}, "logprobs": beside}]}).to_string();
+            events.piece(text, Some(raw.as_bytes()), &mut out);
+        }
+        events.end(&completion, &mut out);
+        String::from_utf8(out).unwrap()
+    });
+    assert_eq!(alike, differing);
+    assert_eq!(alike.matches("event: content_block_delta\n").count(), 3);
+}
+
+#[test]
 fn a_stream_begins_again_only_while_nothing_is_out() {
     let mut events = Events::new("msg_1".into(), "m".into(), Wishes::default());
     let mut out = Vec::new();

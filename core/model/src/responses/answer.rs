@@ -1,13 +1,18 @@
 //! A response: the answer to a request of the Responses API.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::asked::Asked;
-use super::output::{Item, Status, add};
+use super::frame;
+use super::output::{Item, add};
+use super::shown::Output;
 use crate::chat::{Said, original_answer};
 use crate::shape::last;
-use crate::{Answer, Error, ErrorKind, FinishReason, Usage};
+use crate::{Answer, Error, ErrorKind, FinishReason, Usage, compact};
 
 /// The names and times of a response.
 #[derive(Debug, Clone, Default)]
@@ -68,17 +73,22 @@ pub struct Resource<'a> {
     #[cfg_attr(feature = "schema", schema(value_type = Option<Value>))]
     pub instructions: Option<&'a Value>,
     /// The items of the answer: reasoning, messages, calls of tools.
-    pub output: Vec<Value>,
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Value>))]
+    pub output: Output<'a>,
     /// The tools.
     pub tools: &'a [Value],
     /// The rule for which tools are called.
-    pub tool_choice: Value,
+    #[serde(serialize_with = "choice")]
+    #[cfg_attr(feature = "schema", schema(value_type = Value))]
+    pub tool_choice: Option<&'a Value>,
     /// Whether the model may call several tools at once.
     pub parallel_tool_calls: bool,
     /// How an input that is too long is cut; the router cuts none.
     pub truncation: &'a str,
     /// The form of the text.
-    pub text: Value,
+    #[serde(serialize_with = "form")]
+    #[cfg_attr(feature = "schema", schema(value_type = Value))]
+    pub text: Option<&'a Value>,
     /// How the model reasons.
     #[cfg_attr(feature = "schema", schema(value_type = Option<Value>))]
     pub reasoning: Option<&'a Value>,
@@ -105,13 +115,18 @@ pub struct Resource<'a> {
     /// The class of service.
     pub service_tier: &'a str,
     /// The caller's own notes.
-    pub metadata: Value,
+    #[serde(serialize_with = "notes")]
+    #[cfg_attr(feature = "schema", schema(value_type = Value))]
+    pub metadata: Option<&'a Value>,
     /// The caller's user.
     pub user: Option<&'a str>,
     /// The caller's user, under its newer name.
     pub safety_identifier: Option<&'a str>,
     /// The caller's name for prompts with one beginning.
     pub prompt_cache_key: Option<&'a str>,
+    /// Whether the request has none of the members that a response repeats, but for `max_output_tokens`.
+    #[serde(skip)]
+    is_plain: bool,
 }
 
 /// Token counts in the words of the Responses API.
@@ -161,6 +176,9 @@ impl From<Usage> for Counts {
 
 /// The response of a server that speaks this API, as it came but for its id; `None`: the answer came from another one.
 pub fn passed(named: &Named, answer: &Answer) -> Option<Value> {
+    if answer.is_text() {
+        return None;
+    }
     let original = original_answer(answer.raw.as_deref()?)?;
     let response = last(original.get(), "response").unwrap_or(original);
     let mut response: Value = serde_json::from_str(response.get()).ok()?;
@@ -183,7 +201,7 @@ impl<'a> Resource<'a> {
                 for piece in Said::default().answer(answer) {
                     add(&mut items, &piece, |name| asked.called(name));
                 }
-                resource.end(named, asked, &items, answer, ended_at);
+                resource.end(named, asked, items.into(), answer, ended_at);
             }
         }
         resource
@@ -202,12 +220,12 @@ impl<'a> Resource<'a> {
             model: &named.model,
             previous_response_id: asked.previous_response_id.as_deref(),
             instructions: asked.instructions.as_ref(),
-            output: Vec::new(),
+            output: Output::default(),
             tools: &asked.tools,
-            tool_choice: asked.tool_choice.clone().unwrap_or_else(|| json!("auto")),
+            tool_choice: asked.tool_choice.as_ref(),
             parallel_tool_calls: asked.parallel_tool_calls.unwrap_or(true),
             truncation: asked.truncation.as_deref().unwrap_or("disabled"),
-            text: asked.text.clone().unwrap_or_else(|| json!({"format": {"type": "text"}})),
+            text: asked.text.as_ref(),
             reasoning: asked.reasoning.as_ref(),
             temperature: asked.temperature.unwrap_or(1.0),
             top_p: asked.top_p.unwrap_or(1.0),
@@ -220,20 +238,36 @@ impl<'a> Resource<'a> {
             store: asked.is_stored(),
             background: asked.background,
             service_tier: asked.service_tier.as_deref().unwrap_or("default"),
-            metadata: asked.metadata.clone().unwrap_or_else(|| json!({})),
+            metadata: asked.metadata.as_ref(),
             user: asked.user.as_deref(),
             safety_identifier: asked.safety_identifier.as_deref(),
             prompt_cache_key: asked.prompt_cache_key.as_deref(),
+            is_plain: asked.is_plain(),
         }
     }
 
+    /// Writes the response as JSON.
+    ///
+    /// # Errors
+    /// When it has no JSON form, which no response lacks.
+    pub fn write(&self, out: &mut Vec<u8>) -> crate::Result<()> {
+        let written = if self.is_plain { frame::write(self, out) } else { compact::write(out, self) };
+        written.map_err(Error::internal)
+    }
+
     /// Sets the end: these items, and how the answer ended.
-    pub(super) fn end(&mut self, named: &Named, asked: &Asked, items: &[Item], answer: &Answer, ended_at: Option<u64>) {
+    pub(super) fn end(
+        &mut self,
+        named: &'a Named,
+        asked: &Asked,
+        items: Cow<'a, [Item]>,
+        answer: &Answer,
+        ended_at: Option<u64>,
+    ) {
         let cut = cut_by(&answer.finish_reason);
-        let status = |place: usize| if cut.is_some() && place + 1 == items.len() { Status::Cut } else { Status::Done };
-        let json =
-            |(place, item): (usize, &Item)| item.json(&named.digits, place, status(place), asked.wants_summary());
-        self.output = items.iter().enumerate().map(json).collect();
+        // Only the last item of an answer can be cut off.
+        let last = items.len().checked_sub(1).filter(|_| cut.is_some());
+        self.output = Output::new(items, &named.digits, last.into_iter().collect(), asked.wants_summary());
         self.usage = Some(answer.usage.into());
         self.status = if cut.is_some() { "incomplete" } else { "completed" };
         self.completed_at = ended_at.filter(|_| cut.is_none());
@@ -245,6 +279,41 @@ impl<'a> Resource<'a> {
         self.status = "failed";
         let said = error.details().upstream.as_ref().and_then(|said| said.message.as_deref());
         self.error = Some(json!({"code": code(error), "message": said.unwrap_or(error.message())}));
+    }
+}
+
+/// Writes the rule for which tools are called.
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
+fn choice<S: Serializer>(given: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    match given {
+        Some(choice) => choice.serialize(serializer),
+        None => serializer.serialize_str("auto"),
+    }
+}
+
+/// Writes the form of the text.
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
+fn form<S: Serializer>(given: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Form {
+        format: Format,
+    }
+    #[derive(Serialize)]
+    struct Format {
+        r#type: &'static str,
+    }
+    match given {
+        Some(form) => form.serialize(serializer),
+        None => Form { format: Format { r#type: "text" } }.serialize(serializer),
+    }
+}
+
+/// Writes the caller's own notes.
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
+fn notes<S: Serializer>(given: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    match given {
+        Some(notes) => notes.serialize(serializer),
+        None => serializer.serialize_map(Some(0))?.end(),
     }
 }
 

@@ -1,14 +1,17 @@
 //! The stream of the Responses API.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::answer::{Named, Resource, cut_by, passed};
 use super::asked::Asked;
+use super::change::{Change, ShownPart, begin, snapshot, tell};
 use super::output::{Item, Part, Place, Status, add};
+use super::shown::{Output, Shown, Thought};
 use super::tools::Kind;
 use crate::chat::{Piece, Said, original_event, write_event};
-use crate::{Answer, Error};
+use crate::{Answer, Error, compact};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Responses API out.
 #[derive(Debug)]
@@ -19,6 +22,9 @@ pub struct Events {
     items: Vec<Item>,
     /// The places of the items that may still grow.
     open: Vec<usize>,
+    /// The last item, while its last part is text: its place, and the bytes of its events between their numbers and
+    /// their words.
+    growing: Option<(usize, Vec<u8>)>,
     /// The number of the next event.
     number: u64,
     /// The number of the last event that the reader has; `None`: it has none.
@@ -37,21 +43,8 @@ pub struct Events {
     ended: bool,
 }
 
-/// A change of an item.
-#[derive(Serialize)]
-struct Change<'a> {
-    r#type: &'static str,
-    sequence_number: u64,
-    item_id: &'a str,
-    output_index: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary_index: Option<usize>,
-    delta: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<[(); 0]>,
-}
+/// The event of a piece of text.
+const TEXT: &str = "response.output_text.delta";
 
 impl Events {
     /// A stream of that response, for a reader that has the events up to number `after`.
@@ -63,6 +56,7 @@ impl Events {
             said: Said::default(),
             items: Vec::new(),
             open: Vec::new(),
+            growing: None,
             number: 0,
             after,
             anew: false,
@@ -92,6 +86,10 @@ impl Events {
     pub fn piece(&mut self, text: &str, raw: Option<&[u8]>, out: &mut Vec<u8>) {
         if self.whole {
             return;
+        }
+        if self.said.repeats(raw) {
+            self.start(out);
+            return self.text(text, out);
         }
         if let Some(event) = raw.and_then(original_event) {
             return self.pass(event.get(), out);
@@ -134,7 +132,7 @@ impl Events {
             let words = "the miner was lost after its first words, and a stream of this API cannot begin again";
             return Err(Error::new(crate::ErrorKind::MinerFailed, words));
         }
-        (self.said, self.items, self.open) = (Said::default(), Vec::new(), Vec::new());
+        (self.said, self.items, self.open, self.growing) = (Said::default(), Vec::new(), Vec::new(), None);
         self.passes = false;
         Ok(())
     }
@@ -142,8 +140,11 @@ impl Events {
     /// Writes the end.
     pub fn end(&mut self, answer: &Answer, ended_at: Option<u64>, out: &mut Vec<u8>) {
         self.start(out);
-        if let Some(response) = passed(&self.named, answer) {
-            return self.end_passed(&response, out);
+        // A server's own response has not come in the pieces of a chat.
+        if self.passes || !self.spoke && !self.told {
+            if let Some(response) = passed(&self.named, answer) {
+                return self.end_passed(&response, out);
+            }
         }
         if self.passes {
             // The server's own end did not come.
@@ -164,9 +165,9 @@ impl Events {
         self.close(if cut.is_some() { Status::Cut } else { Status::Done }, out);
         let (last, number) = self.last();
         let mut response = Resource::begun(&self.named, &self.asked);
-        response.end(&self.named, &self.asked, &self.items, answer, ended_at);
+        response.end(&self.named, &self.asked, Cow::Borrowed(&self.items), answer, ended_at);
         let name = if cut.is_some() { "response.incomplete" } else { "response.completed" };
-        snapshot(name, number, &response, out);
+        snapshot(name, number, out, |out| _ = response.write(out));
         self.done(last, out);
     }
 
@@ -207,9 +208,10 @@ impl Events {
         self.start(out);
         let (last, number) = self.last();
         let mut response = Resource::begun(&self.named, &self.asked);
-        response.output = (0..self.items.len()).map(|place| self.item(place, Status::Cut)).collect();
+        let (items, cut) = (Cow::Borrowed(&self.items[..]), (0..self.items.len()).collect());
+        response.output = Output::new(items, &self.named.digits, cut, self.asked.wants_summary());
         response.fail(error);
-        snapshot("response.failed", number, &response, out);
+        snapshot("response.failed", number, out, |out| _ = response.write(out));
         self.done(last, out);
     }
 
@@ -227,10 +229,42 @@ impl Events {
             return;
         }
         let numbers = [self.next(), self.next()];
-        let response = Resource::begun(&self.named, &self.asked);
-        for (name, number) in ["response.created", "response.in_progress"].into_iter().zip(numbers) {
-            snapshot(name, number, &response, out);
+        if numbers == [None, None] {
+            return;
         }
+        // Both show the same.
+        let mut response = Vec::with_capacity(1 << 10);
+        // Texts and numbers alone: there is nothing that has no JSON form.
+        let _ = Resource::begun(&self.named, &self.asked).write(&mut response);
+        for (name, number) in ["response.created", "response.in_progress"].into_iter().zip(numbers) {
+            snapshot(name, number, out, |out| out.extend_from_slice(&response));
+        }
+    }
+
+    /// Writes a piece of the answer's text.
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        let parts = self.growing.as_ref().and_then(|(place, _)| self.items.get_mut(*place));
+        if let Some(Item::Message(parts)) = parts
+            && let Some(Part::Text(so_far)) = parts.last_mut()
+        {
+            so_far.push_str(text);
+            self.grow(text, out);
+        } else {
+            self.take(&Piece::Text(text.to_owned()), out);
+        }
+    }
+
+    /// Writes the event of a piece that the growing text has taken.
+    fn grow(&mut self, text: &str, out: &mut Vec<u8>) {
+        let number = self.next();
+        let (Some(number), Some((_, middle))) = (number, &self.growing) else { return };
+        begin(TEXT, number, out);
+        out.extend_from_slice(middle);
+        compact::write_text(out, text);
+        out.extend_from_slice(b",\"logprobs\":[]}\n\n");
     }
 
     fn take(&mut self, piece: &Piece, out: &mut Vec<u8>) {
@@ -249,11 +283,18 @@ impl Events {
                 self.close_up_to(before, Status::Done, out);
             }
             self.open.push(place.item);
-            let item = self.item(place.item, Status::Begun);
-            self.event("response.output_item.added", json!({"output_index": place.item, "item": item}), out);
+            let number = self.next();
+            if let Some(item) = self.items.get(place.item) {
+                let item = Some(self.shown(item, place.item, Status::Begun));
+                let change = Change { output_index: place.item, item, ..Change::default() };
+                tell("response.output_item.added", number, change, out);
+            }
         }
-        if place.is_new_part {
-            self.part("response.content_part.added", place, true, out);
+        if place.is_new_part && !matches!(piece, Piece::Call(_)) {
+            let number = self.next();
+            if let Some(item) = self.items.get(place.item) {
+                self.part("added", number, (item, place.item, place.part), out);
+            }
         }
         self.change(place, piece, out);
     }
@@ -264,9 +305,14 @@ impl Events {
         let id = item.id(&self.named.digits, place.item);
         let summary = self.asked.wants_summary();
         let (name, delta) = match (piece, item) {
+            (Piece::Text(text), _) => {
+                let (item, part) = (place.item, place.part);
+                let middle = format!(r#","item_id":"{id}","output_index":{item},"content_index":{part},"delta":"#);
+                self.growing = Some((item, middle.into_bytes()));
+                return self.grow(text, out);
+            }
             (Piece::Reasoning(text), _) if summary => ("response.reasoning_summary_text.delta", text.as_str()),
             (Piece::Reasoning(text), _) => ("response.reasoning_text.delta", text.as_str()),
-            (Piece::Text(text), _) => ("response.output_text.delta", text.as_str()),
             (Piece::Refusal(text), _) => ("response.refusal.delta", text.as_str()),
             // The text of a tool that takes one is known when its JSON is whole; a search has no events of its own.
             (Piece::Call(_), Item::Call(call)) if call.tool.kind != Kind::Function => return,
@@ -274,48 +320,41 @@ impl Events {
                 ("response.function_call_arguments.delta", call.function.arguments.as_deref().unwrap_or_default())
             }
         };
+        self.growing = None;
         if delta.is_empty() {
             return;
         }
         let is_summary = matches!(piece, Piece::Reasoning(_)) && summary;
         let has_content = !matches!(piece, Piece::Call(_)) && !is_summary;
         let (content_index, summary_index) = (has_content.then_some(place.part), is_summary.then_some(0));
-        let logprobs = matches!(piece, Piece::Text(_)).then_some([]);
-        let Some(sequence_number) = self.next() else { return };
-        let output_index = place.item;
-        let delta = Change {
-            r#type: name,
-            sequence_number,
-            item_id: &id,
-            output_index,
-            content_index,
-            summary_index,
-            delta,
-            logprobs,
-        };
-        write_event(name, &delta, out);
+        let about = Change { output_index: place.item, content_index, summary_index, ..Change::default() };
+        let number = self.next();
+        tell(name, number, Change { item_id: Some(&id), delta: Some(delta), ..about }, out);
     }
 
-    /// Writes that a part of an item begins or is whole.
-    fn part(&mut self, name: &str, place: Place, is_begun: bool, out: &mut Vec<u8>) {
-        let Some(item) = self.items.get(place.item) else { return };
-        let id = item.id(&self.named.digits, place.item);
+    /// Writes that a part of an item begins (`added`) or is whole (`done`).
+    fn part(&self, change: &str, number: Option<u64>, (item, place, index): (&Item, usize, usize), out: &mut Vec<u8>) {
+        let is_begun = change == "added";
         let (part, summary) = match item {
             Item::Message(parts) => {
-                let Some(part) = parts.get(place.part) else { return };
-                (if is_begun { part.empty() } else { part.json() }, false)
+                let Some(part) = parts.get(index) else { return };
+                (if is_begun { ShownPart::Begun(part.empty()) } else { ShownPart::Words(part) }, false)
             }
             Item::Reasoning(text) => {
-                let text = if is_begun { "" } else { text.as_str() };
                 let summary = self.asked.wants_summary();
-                (json!({"type": if summary { "summary_text" } else { "reasoning_text" }, "text": text}), summary)
+                (ShownPart::Thought(Thought::new(if is_begun { "" } else { text }, summary)), summary)
             }
             Item::Call(_) => return,
         };
-        let mut data = json!({"item_id": id, "output_index": place.item, "part": part});
-        data[if summary { "summary_index" } else { "content_index" }] = place.part.into();
-        let name = if summary { name.replace("content_part", "reasoning_summary_part") } else { name.to_owned() };
-        self.event(&name, data, out);
+        let id = item.id(&self.named.digits, place);
+        let about = Change { item_id: Some(&id), output_index: place, part: Some(part), ..Change::default() };
+        if summary {
+            let name = format!("response.reasoning_summary_part.{change}");
+            tell(&name, number, Change { summary_index: Some(index), ..about }, out);
+        } else {
+            let name = format!("response.content_part.{change}");
+            tell(&name, number, Change { content_index: Some(index), ..about }, out);
+        }
     }
 
     fn close(&mut self, status: Status, out: &mut Vec<u8>) {
@@ -325,59 +364,73 @@ impl Events {
 
     /// Closes the open items before that place. Only the last item of an answer can be cut off.
     fn close_up_to(&mut self, end: usize, status: Status, out: &mut Vec<u8>) {
+        self.growing = None;
+        // The items stand aside, while the events that show them are numbered.
+        let items = std::mem::take(&mut self.items);
         for place in std::mem::take(&mut self.open) {
             let status = if place + 1 == end { status } else { Status::Done };
-            let Some(item) = self.items.get(place).cloned() else { continue };
-            let id = item.id(&self.named.digits, place);
-            match &item {
-                Item::Message(parts) => {
-                    for (index, part) in parts.iter().enumerate() {
-                        let (name, member, text) = match part {
-                            Part::Text(text) => ("response.output_text.done", "text", text),
-                            Part::Refusal(text) => ("response.refusal.done", "refusal", text),
-                        };
-                        let mut data =
-                            json!({"item_id": id, "output_index": place, "content_index": index, member: text});
-                        if member == "text" {
-                            data["logprobs"] = json!([]);
-                        }
-                        self.event(name, data, out);
-                        let at = Place { item: place, is_new: false, part: index, is_new_part: false };
-                        self.part("response.content_part.done", at, false, out);
-                    }
-                }
-                Item::Reasoning(text) => {
-                    let (name, index) = if self.asked.wants_summary() {
-                        ("response.reasoning_summary_text.done", "summary_index")
-                    } else {
-                        ("response.reasoning_text.done", "content_index")
-                    };
-                    self.event(name, json!({"item_id": id, "output_index": place, index: 0, "text": text}), out);
-                    let at = Place { item: place, is_new: false, part: 0, is_new_part: false };
-                    self.part("response.content_part.done", at, false, out);
-                }
-                Item::Call(call) if call.tool.kind == Kind::Search => {}
-                Item::Call(call) if call.tool.kind == Kind::Custom => {
-                    let (input, at) = (call.input(), json!({"item_id": id, "output_index": place}));
-                    for (name, member) in [("delta", "delta"), ("done", "input")] {
-                        let mut data = at.clone();
-                        data[member] = input.as_ref().into();
-                        self.event(&format!("response.custom_tool_call_input.{name}"), data, out);
-                    }
-                }
-                Item::Call(call) => {
-                    let data = json!({"item_id": id, "output_index": place, "name": call.tool.name, "arguments": call.arguments()});
-                    self.event("response.function_call_arguments.done", data, out);
-                }
+            if let Some(item) = items.get(place) {
+                self.close_one(item, place, status, out);
             }
-            let item = self.item(place, status);
-            self.event("response.output_item.done", json!({"output_index": place, "item": item}), out);
         }
+        self.items = items;
     }
 
-    fn item(&self, place: usize, status: Status) -> Value {
-        let summary = self.asked.wants_summary();
-        self.items.get(place).map_or(Value::Null, |item| item.json(&self.named.digits, place, status, summary))
+    /// Writes that an item is whole, and all of its parts before it.
+    fn close_one(&mut self, item: &Item, place: usize, status: Status, out: &mut Vec<u8>) {
+        let id = item.id(&self.named.digits, place);
+        let about = || Change { item_id: Some(&id), output_index: place, ..Change::default() };
+        match item {
+            Item::Message(parts) => {
+                for (index, part) in parts.iter().enumerate() {
+                    let about = Change { content_index: Some(index), ..about() };
+                    let number = self.next();
+                    match part {
+                        Part::Text(text) => {
+                            let whole = Change { text: Some(text), logprobs: Some([]), ..about };
+                            tell("response.output_text.done", number, whole, out);
+                        }
+                        Part::Refusal(text) => {
+                            tell("response.refusal.done", number, Change { refusal: Some(text), ..about }, out);
+                        }
+                    }
+                    let number = self.next();
+                    self.part("done", number, (item, place, index), out);
+                }
+            }
+            Item::Reasoning(text) => {
+                let (number, whole) = (self.next(), Change { text: Some(text), ..about() });
+                if self.asked.wants_summary() {
+                    let whole = Change { summary_index: Some(0), ..whole };
+                    tell("response.reasoning_summary_text.done", number, whole, out);
+                } else {
+                    let whole = Change { content_index: Some(0), ..whole };
+                    tell("response.reasoning_text.done", number, whole, out);
+                }
+                let number = self.next();
+                self.part("done", number, (item, place, 0), out);
+            }
+            Item::Call(call) if call.tool.kind == Kind::Search => {}
+            Item::Call(call) if call.tool.kind == Kind::Custom => {
+                let input = call.input();
+                let (piece, whole) =
+                    (Change { delta: Some(&input), ..about() }, Change { input: Some(&input), ..about() });
+                tell("response.custom_tool_call_input.delta", self.next(), piece, out);
+                tell("response.custom_tool_call_input.done", self.next(), whole, out);
+            }
+            Item::Call(call) => {
+                let arguments = Some(call.arguments());
+                let whole = Change { name: Some(&call.tool.name), arguments, ..about() };
+                tell("response.function_call_arguments.done", self.next(), whole, out);
+            }
+        }
+        let number = self.next();
+        let change = Change { output_index: place, item: Some(self.shown(item, place, status)), ..Change::default() };
+        tell("response.output_item.done", number, change, out);
+    }
+
+    fn shown<'a>(&'a self, item: &'a Item, place: usize, status: Status) -> Shown<'a> {
+        Shown { item, digits: &self.named.digits, place, status, summary: self.asked.wants_summary() }
     }
 
     /// The number of the next event; `None`: the reader has the event.
@@ -387,24 +440,12 @@ impl Events {
         (!self.anew && self.after.is_none_or(|after| number > after)).then_some(number)
     }
 
+    /// Writes an event of a server's own.
     fn event(&mut self, name: &str, mut data: Value, out: &mut Vec<u8>) {
         if let Some(number) = self.next() {
             data["type"] = name.into();
             data["sequence_number"] = number.into();
             write_event(name, &data, out);
         }
-    }
-}
-
-/// Writes an event that shows the response, unless the reader has it.
-fn snapshot(name: &str, number: Option<u64>, response: &Resource<'_>, out: &mut Vec<u8>) {
-    #[derive(Serialize)]
-    struct Snapshot<'a> {
-        r#type: &'a str,
-        sequence_number: u64,
-        response: &'a Resource<'a>,
-    }
-    if let Some(sequence_number) = number {
-        write_event(name, &Snapshot { r#type: name, sequence_number, response }, out);
     }
 }

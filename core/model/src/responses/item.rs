@@ -1,16 +1,17 @@
 //! The items of an input, and the chat's messages that stand for them.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::tools::{SEARCH, function_name, function_names};
-use crate::chat::{Content, File, Message, Part, Role, TextOr, fault_in, missing, unsupported};
+use crate::chat::{Content, File, Message, Part, Role, TextOr, fault_in, member, missing, unsupported};
 use crate::{Error, Result, ToolCall};
 
 /// An item as it comes. `type` says which of the other members counts; a message needs none.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Item {
+pub(super) struct Item {
     r#type: Option<String>,
     role: Option<String>,
     content: Option<Words>,
@@ -23,7 +24,7 @@ struct Item {
     input: Option<String>,
     output: Option<Words>,
     /// Of the answer of a search for tools.
-    tools: Value,
+    tools: Option<Box<RawValue>>,
     /// Of the model's reasoning.
     summary: Vec<ContentPart>,
 }
@@ -50,18 +51,37 @@ struct ContentPart {
 ///
 /// # Errors
 /// `InvalidArgument` names the item.
-pub(super) fn add(name: &str, items: &[Value], out: &mut Vec<Message>) -> Result<()> {
+pub(super) fn add(name: &str, items: Vec<Item>, out: &mut Vec<Message>) -> Result<()> {
     // Whether the last message is the model's and may grow.
     let mut grows = false;
-    for (index, item) in items.iter().enumerate() {
-        let at = format!("{name}[{index}]");
-        let item = Item::deserialize(item).map_err(|_| fault_in::<Item, _>(&at, item))?;
-        grows = item.add(&at, grows, out)?;
+    for (index, item) in items.into_iter().enumerate() {
+        grows = item.add(&format!("{name}[{index}]"), grows, out)?;
     }
     Ok(())
 }
 
 impl Item {
+    /// Reads the items of the member with this name.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the item.
+    pub(super) fn list(name: &str, items: &[Box<RawValue>]) -> Result<Vec<Self>> {
+        let read = |(index, item): (usize, &Box<RawValue>)| {
+            let again = || serde_json::Deserializer::from_str(item.get());
+            let fault = |_| fault_in::<Self, _>(&format!("{name}[{index}]"), &mut again());
+            serde_json::from_str(item.get()).map_err(fault)
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+
+    /// The tools that the item brings; `None`: it is of another kind.
+    pub(super) fn brought_tools(&self) -> Option<&RawValue> {
+        match self.r#type.as_deref() {
+            Some("additional_tools" | "tool_search_output") => self.tools.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Answers whether the next item of the model's belongs to the last message.
     fn add(self, at: &str, grows: bool, out: &mut Vec<Message>) -> Result<bool> {
         let kind = self.r#type.as_deref().unwrap_or("message");
@@ -106,7 +126,8 @@ impl Item {
                 Ok(true)
             }
             "tool_search_output" => {
-                let found = json!({"tools": function_names(&self.tools)}).to_string();
+                let tools = self.tools.map(|tools| member(&format!("{at}.tools"), &tools)).transpose()?.flatten();
+                let found = json!({"tools": function_names(&tools.unwrap_or_default())}).to_string();
                 out.push(Message::tool(self.call_id.unwrap_or_default(), Content::Text(found)));
                 Ok(false)
             }

@@ -6,12 +6,15 @@
 
 mod answer;
 mod asked;
+mod change;
 mod events;
+mod frame;
 mod item;
 mod onward;
 mod output;
 mod request;
 mod returned;
+mod shown;
 mod tools;
 
 pub use answer::{Ended, Named, Resource, passed};

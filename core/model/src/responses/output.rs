@@ -135,32 +135,11 @@ impl Item {
         };
         format!("{head}_{digits}_{place}")
     }
-
-    /// The item in JSON. A summary shows the reasoning to callers that asked for one.
-    pub(super) fn json(&self, digits: &str, place: usize, status: Status, summary: bool) -> Value {
-        let id = self.id(digits, place);
-        let is_begun = status == Status::Begun;
-        match self {
-            Self::Reasoning(_) if is_begun => json!({"type": "reasoning", "id": id, "summary": []}),
-            Self::Reasoning(text) if summary => {
-                json!({"type": "reasoning", "id": id, "summary": [{"type": "summary_text", "text": text}]})
-            }
-            Self::Reasoning(text) => {
-                let content = [json!({"type": "reasoning_text", "text": text})];
-                json!({"type": "reasoning", "id": id, "summary": [], "content": content})
-            }
-            Self::Message(parts) => {
-                let parts = if is_begun { &[][..] } else { parts };
-                let content: Vec<Value> = parts.iter().map(Part::json).collect();
-                json!({"type": "message", "id": id, "status": status.word(), "role": "assistant", "content": content})
-            }
-            Self::Call(call) => call.json(&id, &call.id(digits, place), status),
-        }
-    }
 }
 
 impl Call {
-    fn json(&self, id: &str, call_id: &str, status: Status) -> Value {
+    /// The item in JSON.
+    pub(super) fn json(&self, id: &str, call_id: &str, status: Status) -> Value {
         let (is_begun, status) = (status == Status::Begun, status.word());
         let Called { kind, namespace, name } = &self.tool;
         let mut item = match kind {
@@ -185,7 +164,7 @@ impl Call {
     }
 
     /// The id by which the tool's answer names the call: the model's server's own, or one made from the answer's.
-    fn id(&self, digits: &str, place: usize) -> String {
+    pub(super) fn id(&self, digits: &str, place: usize) -> String {
         self.given_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))
     }
 
@@ -210,18 +189,11 @@ impl Call {
 }
 
 impl Part {
-    pub(super) fn json(&self) -> Value {
-        match self {
-            Self::Text(text) => json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}),
-            Self::Refusal(text) => json!({"type": "refusal", "refusal": text}),
-        }
-    }
-
     /// The part without its text, as it begins.
-    pub(super) fn empty(&self) -> Value {
+    pub(super) fn empty(&self) -> Self {
         match self {
-            Self::Text(_) => Self::Text(String::new()).json(),
-            Self::Refusal(_) => Self::Refusal(String::new()).json(),
+            Self::Text(_) => Self::Text(String::new()),
+            Self::Refusal(_) => Self::Refusal(String::new()),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
-use super::item;
+use super::item::{self, Item};
 use super::tools::{Tools, choice_of};
 use crate::chat::{JsonSchema, Members, Message, ResponseFormat, Role, into_raw, member, with_members};
 use crate::json::from_json;
@@ -86,14 +86,11 @@ impl Reading {
             "stream" => chat.stream = member(&name, &value)?.unwrap_or_default(),
             "input" => {
                 self.has_input = true;
-                asked.input = match member::<Value>(&name, &value)? {
-                    None => Vec::new(),
-                    Some(Value::String(text)) => {
-                        let part = json!({"type": "input_text", "text": text});
-                        vec![json!({"type": "message", "role": "user", "content": [part]})]
-                    }
-                    Some(Value::Array(items)) => items,
-                    Some(_) => return Err(Error::invalid("input", "input must be a text or a list of items")),
+                asked.input = match value.get().as_bytes().first() {
+                    Some(b'n') => Vec::new(),
+                    Some(b'"') => vec![user_said(&value)?],
+                    Some(b'[') => member(&name, &value)?.unwrap_or_default(),
+                    _ => return Err(Error::invalid("input", "input must be a text or a list of items")),
                 };
             }
             "instructions" => asked.instructions = member(&name, &value)?,
@@ -193,7 +190,8 @@ impl Reading {
     }
 
     fn into_request(mut self) -> Result<ResponsesRequest> {
-        self.tools.take_items(&self.asked.input)?;
+        let items = Item::list("input", &self.asked.input)?;
+        self.tools.take_items(&items)?;
         let Tools { functions, shown, left_out, .. } = self.tools;
         let left_out = left_out.beside(!functions.is_empty())?;
         if !functions.is_empty() {
@@ -210,17 +208,26 @@ impl Reading {
         if let Some(word) = asked.truncation.as_deref().filter(|word| !matches!(*word, "auto" | "disabled")) {
             return Err(Error::invalid("truncation", format!("truncation must be auto or disabled, not {word}")));
         }
-        let mut messages = Vec::with_capacity(asked.input.len() + 1);
+        let mut messages = Vec::with_capacity(items.len() + 1);
         match &asked.instructions {
             None => {}
             Some(Value::String(text)) if text.is_empty() => {}
             Some(Value::String(text)) => messages.push(Message::text(Role::System, text.clone())),
-            Some(Value::Array(items)) => item::add("instructions", items, &mut messages)?,
+            Some(Value::Array(items)) => {
+                let items = items.iter().map(|item| into_raw(item)).collect::<Result<Vec<_>>>()?;
+                item::add("instructions", Item::list("instructions", &items)?, &mut messages)?;
+            }
             Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),
         }
-        item::add("input", &asked.input, &mut messages)?;
+        item::add("input", items, &mut messages)?;
         Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked, left_out })
     }
+}
+
+/// A text of the user as an item.
+fn user_said(text: &RawValue) -> Result<Box<RawValue>> {
+    let (before, after) = (r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"#, "}]}");
+    RawValue::from_string([before, text.get(), after].concat()).map_err(Error::internal)
 }
 
 /// The form of the text as the response shows it, with all of its members.

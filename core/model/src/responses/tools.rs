@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::item::Item;
 use crate::chat::{LeftOut, Tool, ToolFunction, into_raw, is_hosted, member, missing, not_run};
 use crate::{Error, Result};
 
@@ -74,10 +75,10 @@ impl Tools {
     ///
     /// # Errors
     /// `InvalidArgument` names the tool.
-    pub(super) fn take_items(&mut self, items: &[Value]) -> Result<()> {
+    pub(super) fn take_items(&mut self, items: &[Item]) -> Result<()> {
         for (index, item) in items.iter().enumerate() {
-            if matches!(item["type"].as_str(), Some("additional_tools" | "tool_search_output")) {
-                self.take(&format!("input[{index}].tools"), &into_raw(&item["tools"])?)?;
+            if let Some(tools) = item.brought_tools() {
+                self.take(&format!("input[{index}].tools"), tools)?;
             }
         }
         Ok(())

@@ -24,6 +24,8 @@ pub struct Outline {
     has_head: bool,
     /// Whether the body is a `chat.completion`.
     is_chat: bool,
+    /// Whether the reader of the body found one message in it that is text alone.
+    is_text: bool,
 }
 
 impl Outline {
@@ -75,6 +77,16 @@ impl Outline {
     /// Whether the body is a whole chat completion.
     pub fn is_chat(&self) -> bool {
         self.is_chat
+    }
+
+    /// Notes that the body has one message, which is text alone.
+    pub fn note_text(&mut self) {
+        self.is_text = true;
+    }
+
+    /// Whether the body is known to have one message, which is text alone.
+    pub fn is_text(&self) -> bool {
+        self.is_text
     }
 
     /// The bytes between the braces of a body.

@@ -149,6 +149,14 @@ impl<'a> Reply<'a> {
         counts_once.then_some(Sole { index: choice.index, name, words })
     }
 
+    /// Whether it has one choice, which has a text and says nothing beside it, and no member that an answer does not
+    /// usually have.
+    pub fn is_text(&self) -> bool {
+        let Some([choice]) = self.choices.as_deref().filter(|_| !self.has_unusual) else { return false };
+        let words = choice.whole().and_then(Body::sole_words);
+        words.is_some_and(|(name, _)| name == "content") && choice.others.iter().all(|(_, value)| value.is_null())
+    }
+
     /// The token counts; what is missing or no number counts 0.
     pub fn usage(&self) -> Option<Usage> {
         self.counts

@@ -173,14 +173,14 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
     if asked.background {
         submission.accepted().await?;
         let named = named(&submission);
-        return Ok(Answer::Whole(names, written(&Resource::of(&named, &asked, Ended::Queued, None))?));
+        return Ok(Answer::Whole(names, shown(&Resource::of(&named, &asked, Ended::Queued, None))?));
     }
     let completion = submission.shared_result().await?;
     let mut named = named(&submission);
     if let Some(model) = &completion.answer.model {
         named.model.clone_from(model);
     }
-    let ended_at = submission.state().ended_at.map(model::Timestamp::as_secs);
+    let ended_at = submission.ended_at().map(model::Timestamp::as_secs);
     Ok(Answer::Whole(names, answered(&named, &asked, &completion.answer, ended_at)?))
 }
 
@@ -188,8 +188,15 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
 pub(super) fn answered(named: &Names, asked: &Asked, answer: &model::Answer, ended_at: Option<u64>) -> Result<Vec<u8>> {
     match passed(named, answer) {
         Some(response) => written(&response),
-        None => written(&Resource::of(named, asked, Ended::Answered(answer), ended_at)),
+        None => shown(&Resource::of(named, asked, Ended::Answered(answer), ended_at)),
     }
+}
+
+/// A response as the body of an answer.
+pub(super) fn shown(response: &Resource<'_>) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(1 << 10);
+    response.write(&mut out)?;
+    Ok(out)
 }
 
 /// The names of the response that a task is.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::create::{answered, failed, named};
+use super::create::{answered, failed, named, shown};
 use super::found::{Found, find};
 use super::schema::{Deleted, InputItems, InputQuery, ResponsePath, ShowQuery};
 use super::stream;
@@ -15,7 +15,7 @@ use crate::listener::auth::Caller;
 use crate::listener::cortensor::query;
 use crate::listener::extract::{InPath, InQuery};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent};
-use crate::listener::reply::{self, Failed, written};
+use crate::listener::reply::{self, Failed};
 use crate::listener::state::AppState;
 use crate::listener::{access, request_id};
 use crate::model::responses::{Ended, Resource};
@@ -146,7 +146,7 @@ async fn show_whole(found: &Found) -> Result<Answer> {
     let ended_at = task.ended_at.map(Timestamp::as_secs);
     if task.state != TaskState::Ended {
         let ended = if task.state == TaskState::Queued { Ended::Queued } else { Ended::InProgress };
-        return Ok(Answer::Whole(names, written(&Resource::of(&named, asked, ended, None))?));
+        return Ok(Answer::Whole(names, shown(&Resource::of(&named, asked, ended, None))?));
     }
     let body = match submission.shared_result().await {
         Ok(completion) => {
@@ -156,9 +156,9 @@ async fn show_whole(found: &Found) -> Result<Answer> {
             answered(&named, asked, &completion.answer, ended_at)
         }
         Err(_) if task.outcome == Some(Outcome::Cancelled) => {
-            written(&Resource::of(&named, asked, Ended::Cancelled, ended_at))
+            shown(&Resource::of(&named, asked, Ended::Cancelled, ended_at))
         }
-        Err(error) => written(&Resource::of(&named, asked, Ended::Failed(&error), ended_at)),
+        Err(error) => shown(&Resource::of(&named, asked, Ended::Failed(&error), ended_at)),
     };
     Ok(Answer::Whole(names, body?))
 }
@@ -172,7 +172,7 @@ fn page(found: &Found, asked: &InputQuery) -> Result<InputItems> {
     }
     let mut items: Vec<(String, Value)> = Vec::with_capacity(found.asked.input.len());
     for (index, item) in found.asked.input.iter().enumerate() {
-        let mut item = item.clone();
+        let mut item: Value = serde_json::from_str(item.get()).map_err(Error::internal)?;
         if item.get("type").is_none() {
             item["type"] = "message".into();
         }

@@ -29,7 +29,7 @@ pub(super) async fn events(
     let layout = |submission: &Submission| {
         let events = Events::new(named(submission), asked, after);
         let events = if submission.is_in_one_piece() { events.of_whole() } else { events };
-        ResponseStream { events, ended_at: submission.state().ended_at.map(Timestamp::as_secs) }
+        ResponseStream { events, ended_at: submission.ended_at().map(Timestamp::as_secs) }
     };
     if after.is_none() {
         return sse::begin(submission, &state.config, layout).await;

@@ -435,7 +435,11 @@ fn unary(name: &str, body: &Bytes, reply: &Reply<'_>) -> Result<Answer, Failure>
 
 /// The answer with the outline of its JSON, which the listener would otherwise make by a scan of its own.
 fn outlined(mut answer: Answer, body: &Bytes, reply: &Reply<'_>) -> Answer {
-    answer.outline = Outlined::new(body.clone(), reply.outline.clone());
+    let mut outline = reply.outline.clone();
+    if reply.is_text() {
+        outline.note_text();
+    }
+    answer.outline = Outlined::new(body.clone(), outline);
     answer
 }
 
