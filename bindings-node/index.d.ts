@@ -13,6 +13,7 @@ import type { Readable } from 'node:stream';
 import type { ListenOptions, RouterConfig, UpstreamOptions } from './config.js';
 import type {
   Answer,
+  ApiKey,
   CompletionRecord,
   EmbeddingsRecord,
   ErrorDetails,
@@ -20,11 +21,13 @@ import type {
   FailCode,
   JobInfo,
   JobRequest,
+  KeyOptions,
   MinerClientSettings,
   MinerClientStats,
   MinerInfo,
   MinerOptions,
   ModelInfo,
+  NewKey,
   NodeInfo,
   NodeStatus,
   PageQuery,
@@ -359,6 +362,13 @@ export class Router implements AsyncDisposable {
 
   /** The usage, by day, key, model, session or miner: the record of `GET /api/v1/usage`. */
   usage(query?: UsageQuery): Promise<UsageReport>;
+
+  /** Makes an API key for listeners. Its token cannot be read again later. */
+  createKey(options: KeyOptions): Promise<NewKey>;
+  /** The API keys, without their tokens. */
+  keys(): Promise<{ count: number; keys: ApiKey[] }>;
+  /** Revokes an API key: listeners refuse it from now on and end its open requests. */
+  deleteKey(keyId: string): Promise<void>;
 
   createSession(options: SessionOptions): Promise<Session>;
   /** An existing session. Throws `not_found`. */

@@ -1067,7 +1067,7 @@ export interface KeyOptions {
   /** For a key of miners: the person or company that runs the miner. */
   owner?: string;
   /** The key's limits. */
-  limits?: object;
+  limits?: KeyLimits;
 }
 
 /** The part of a list that a caller wants. */

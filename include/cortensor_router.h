@@ -577,8 +577,8 @@ cortensor_status cortensor_router_task(const struct cortensor_router *router,
 
 /**
  * A page of a session's tasks, as `{"count","tasks":[...],"corrupt":[ids]}`. `query` is
- * `{"state","limit","offset","order"}`, each optional. Without `offset` and `order`, the page has the newest tasks,
- * oldest first. `offset` or `order: "asc"` counts from the oldest task, `order: "desc"` from the newest one back.
+ * `{"state","key","limit","offset","order"}`, each optional. Without `offset` and `order`, the page has the newest
+ * tasks, oldest first. `offset` or `order: "asc"` counts from the oldest task, `order: "desc"` from the newest one back.
  * Blocks while the store is read.
  *
  * `query` has `query_len` bytes.

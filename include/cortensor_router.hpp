@@ -774,6 +774,23 @@ public:
         return detail::text([&](auto out, auto err) { return cortensor_router_sessions(raw(), query.data(), query.size(), out, err); });
     }
 
+    /// The usage, as the answer of `GET /api/v1/usage`.
+    Result<std::string> usage(std::string_view query = {}) const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_usage(raw(), query.data(), query.size(), out, err); });
+    }
+    /// Makes an API key for listeners. Its token, in the JSON, cannot be read again later. The spec is JSON; only `name` is required.
+    Result<std::string> create_key(std::string_view spec) const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_create_key(raw(), spec.data(), spec.size(), out, err); });
+    }
+    /// The API keys, as JSON.
+    Result<std::string> keys() const {
+        return detail::text([&](auto out, auto err) { return cortensor_router_keys(raw(), out, err); });
+    }
+    /// Revokes an API key by its id.
+    Result<void> delete_key(std::string_view id) const {
+        return detail::done([&](auto err) { return cortensor_router_delete_key(raw(), id.data(), id.size(), err); });
+    }
+
     /// Opens a session. The spec is JSON, for example `{"name": "chat"}`.
     Result<Session> create_session(std::string_view spec) const {
         cortensor_error *error = nullptr;

@@ -93,6 +93,19 @@ class Router {
     return this.#ask('usage', json('query', query, shallow));
   }
 
+  async createKey(spec) {
+    return this.#ask('createKey', json('key', spec));
+  }
+
+  async keys() {
+    return this.#ask('keys');
+  }
+
+  async deleteKey(keyId) {
+    if (typeof keyId !== 'string') throw invalid('id', `a key's id is a string, not ${typeof keyId}`);
+    await ask(this.#hold, (call) => this.#native.deleteKey(call, keyId));
+  }
+
   async createSession(spec) {
     if (typeof spec === 'string') throw invalid('session', `a session's options are an object: { name: ${JSON.stringify(spec)} }`);
     return new Session(this, await this.#ask('createSession', json('session', spec, (given) => options(SESSION, given))));

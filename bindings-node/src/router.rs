@@ -98,6 +98,24 @@ impl NativeRouter {
         self.text(id, self.router.usage(&query));
     }
 
+    /// Answers with the new key and its token.
+    #[napi(catch_unwind)]
+    pub fn create_key(&self, id: Id, spec: String) {
+        self.text(id, self.router.create_key(&spec));
+    }
+
+    /// Answers with the API keys.
+    #[napi(catch_unwind)]
+    pub fn keys(&self, id: Id) {
+        self.text(id, self.router.keys());
+    }
+
+    /// Answers once the API key is revoked.
+    #[napi(catch_unwind)]
+    pub fn delete_key(&self, id: Id, key: String) {
+        self.queue.answer(id, self.router.delete_key(&key), |()| Payload::Nothing);
+    }
+
     /// A page of sessions.
     #[napi(catch_unwind)]
     pub fn sessions(&self, query: String) -> Result<String> {

@@ -194,3 +194,17 @@ test('draining lets tasks end', async () => {
   await assert.rejects(router.submit('y'), { kind: 'closed' });
   await router.close();
 });
+
+test('keys are made, listed and revoked', async () => {
+  const router = new Router();
+  const made = await router.createKey({ name: 'ci', scopes: ['read'], limits: { requestsPerMinute: 5 }, ttlSecs: 60 });
+  assert.match(made.token, new RegExp(`^ctr_${made.id}_`));
+  assert.deepEqual(made.limits, { requests_per_minute: 5 });
+  const { count, keys } = await router.keys();
+  assert.deepEqual([count, keys[0].id, keys[0].name, 'token' in keys[0]], [1, made.id, 'ci', false]);
+  await router.deleteKey(made.id);
+  assert.equal((await router.keys()).count, 0);
+  await assert.rejects(router.deleteKey(made.id), (error) => error.kind === 'not_found');
+  await assert.rejects(router.createKey({ name: 'ci', scope: 'read' }), (error) => error.details.param === 'scope');
+  await router.close();
+});

@@ -88,6 +88,18 @@ impl Router {
         Call::of(self.router.usage(query))
     }
 
+    fn create_key(&self, spec: &str) -> Call {
+        Call::of(self.router.create_key(spec))
+    }
+
+    fn keys(&self) -> Call {
+        Call::of(self.router.keys())
+    }
+
+    fn delete_key(&self, id: &str) -> Call {
+        Call::of(self.router.delete_key(id))
+    }
+
     fn create_session(&self, spec: &str) -> Call {
         Call::of(self.router.create_session(spec))
     }

@@ -11,6 +11,7 @@ import pytest
 from cortensor_router import (
     ClosedError,
     InvalidArgumentError,
+    NotFoundError,
     Router,
     RouterTimeoutError,
     Session,
@@ -204,3 +205,19 @@ def test_a_router_that_was_closed_lets_its_directory_go(tmp_path: Path) -> None:
             router.add_miner("words", lambda job: job.prompt)
             for _ in range(200):
                 router.submit("x", detach=True)
+
+
+def test_keys_are_made_listed_and_revoked() -> None:
+    with SyncRouter() as router:
+        made = router.create_key("ci", scopes=["read"], limits={"requests_per_minute": 5})
+        assert made.token.startswith(f"ctr_{made.id}_")
+        assert made.limits == {"requests_per_minute": 5}
+        (listed,) = router.keys()
+        assert (listed.id, listed.name, listed.scopes) == (made.id, "ci", ["read"])
+        router.delete_key(made.id)
+        assert router.keys().count == 0
+        with pytest.raises(NotFoundError):
+            router.delete_key(made.id)
+        with pytest.raises(InvalidArgumentError) as told:
+            router.create_key("ci", scope="read")  # type: ignore[call-arg]
+        assert told.value.param == "scope"

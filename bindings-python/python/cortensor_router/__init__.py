@@ -35,6 +35,7 @@ from ._native import VERSION as __version__  # noqa: N811 - its name in Python
 from ._options import (
     Answer,
     FailCode,
+    KeyOptions,
     MinerClientSettings,
     MinerOptions,
     PieceParts,
@@ -44,14 +45,17 @@ from ._options import (
 )
 from ._record import Page, Record
 from ._records import (
+    ApiKey,
     Choice,
     Embedding,
     Hardware,
+    KeyLimits,
     MinerClientStats,
     MinerInfo,
     MinerVerdict,
     ModelDetails,
     ModelInfo,
+    NewKey,
     NodeInfo,
     NodeStats,
     NodeStatus,
@@ -69,6 +73,7 @@ from ._task import SyncTask, SyncTokenStream, Task, TokenStream
 
 __all__ = [
     "Answer",
+    "ApiKey",
     "AsgiApp",
     "Choice",
     "ClosedError",
@@ -85,6 +90,8 @@ __all__ = [
     "InvalidArgumentError",
     "Job",
     "JobError",
+    "KeyLimits",
+    "KeyOptions",
     "Listener",
     "Miner",
     "MinerClient",
@@ -96,6 +103,7 @@ __all__ = [
     "MinerVerdict",
     "ModelDetails",
     "ModelInfo",
+    "NewKey",
     "NodeInfo",
     "NodeStats",
     "NodeStatus",

@@ -8,12 +8,13 @@ from typing import Any
 
 from ._errors import InvalidArgumentError
 from ._json import fields_of
-from ._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
+from ._options import KeyOptions, MinerOptions, RequestOptions, SessionChanges, SessionOptions
 
 _REQUEST = frozenset(RequestOptions.__annotations__)
 _SESSION = frozenset(SessionOptions.__annotations__)
 _CHANGES = frozenset(SessionChanges.__annotations__)
 _MINER = frozenset(MinerOptions.__annotations__)
+_KEY = frozenset(KeyOptions.__annotations__)
 
 
 def _check_names(what: str, given: Iterable[str], known: frozenset[str], hint: str) -> None:
@@ -41,6 +42,12 @@ def session_of(name: str, options: SessionOptions) -> str:
     """The session as JSON."""
     _check_names("session", options, _SESSION, "SessionOptions lists all of them")
     return fields_of("session", {"name": name, **options})
+
+
+def key_of(name: str, options: KeyOptions) -> str:
+    """The key to be made as JSON."""
+    _check_names("key", options, _KEY, "KeyOptions lists all of them")
+    return fields_of("key", {"name": name, **options})
 
 
 def changes_of(changes: SessionChanges) -> str:

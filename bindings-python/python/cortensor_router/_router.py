@@ -15,10 +15,10 @@ from ._json import config_of, fields_of
 from ._listener import Listener
 from ._miner import Miner
 from ._miners import LoopWork, ThreadWork, runs_in_loop
-from ._options import MinerOptions, RequestOptions, SessionOptions
+from ._options import KeyOptions, MinerOptions, RequestOptions, SessionOptions
 from ._record import Page, page_of
-from ._records import SessionRecord, TaskRecord, UsagePart
-from ._request import check_name, embedding_of, miner_of, request_of, session_of
+from ._records import ApiKey, NewKey, SessionRecord, TaskRecord, UsagePart
+from ._request import check_name, embedding_of, key_of, miner_of, request_of, session_of
 from ._session import Session
 from ._task import Task
 from ._work import AsyncMinerFunction, SyncMinerFunction
@@ -160,6 +160,18 @@ class Router(RouterBase):
             work.start(queue)
         self._work[name] = work
         return Miner(self, name, native, work)
+
+    async def create_key(self, name: str, **options: Unpack[KeyOptions]) -> NewKey:
+        """Makes an API key for listeners. Its token cannot be read again later."""
+        return NewKey._parse(await _bridge.answer(self._handle.create_key(key_of(name, options))))
+
+    async def keys(self) -> Page[ApiKey]:
+        """The API keys, without their tokens."""
+        return page_of(ApiKey, "keys", await _bridge.answer(self._handle.keys()))
+
+    async def delete_key(self, key_id: str) -> None:
+        """Revokes an API key: listeners refuse it from now on and end its open requests."""
+        await _bridge.answer(self._handle.delete_key(key_id))
 
     async def create_session(self, name: str, **options: Unpack[SessionOptions]) -> Session:
         """Opens a session: tasks of one session share its model, limits and weight."""

@@ -16,10 +16,10 @@ from ._listener import SyncListener
 from ._loop_thread import LoopThread
 from ._miner import SyncMiner
 from ._miners import LoopWork, ThreadWork, runs_in_loop
-from ._options import MinerOptions, RequestOptions, SessionOptions
+from ._options import KeyOptions, MinerOptions, RequestOptions, SessionOptions
 from ._record import Page, page_of
-from ._records import SessionRecord, TaskRecord, UsagePart
-from ._request import check_name, embedding_of, miner_of, request_of, session_of
+from ._records import ApiKey, NewKey, SessionRecord, TaskRecord, UsagePart
+from ._request import check_name, embedding_of, key_of, miner_of, request_of, session_of
 from ._session import SyncSession
 from ._task import SyncTask
 from ._work import AsyncMinerFunction, SyncMinerFunction
@@ -162,6 +162,18 @@ class SyncRouter(RouterBase):
             work.start(queue)
         self._work[name] = work
         return SyncMiner(self, name, native, work)
+
+    def create_key(self, name: str, **options: Unpack[KeyOptions]) -> NewKey:
+        """Makes an API key for listeners. Its token cannot be read again later."""
+        return NewKey._parse(self._handle.create_key(key_of(name, options)).wait())
+
+    def keys(self) -> Page[ApiKey]:
+        """The API keys, without their tokens."""
+        return page_of(ApiKey, "keys", self._handle.keys().wait())
+
+    def delete_key(self, key_id: str) -> None:
+        """Revokes an API key: listeners refuse it from now on and end its open requests."""
+        self._handle.delete_key(key_id).wait()
 
     def create_session(self, name: str, **options: Unpack[SessionOptions]) -> SyncSession:
         """Opens a session: tasks of one session share its model, limits and weight."""

@@ -169,7 +169,14 @@ pub(super) const OPTIONS: &[Taken] = &[
     },
     Taken { name: "Answer", schema: "Answer", typed_in_typescript: &[("embedding", "Vector | Vector[]")], ..OPTION },
     Taken { name: "PieceParts", schema: "PieceParts", ..OPTION },
-    Taken { name: "KeyOptions", schema: "KeySpec", elsewhere: &["name"], required_in_typescript: &["name"], ..OPTION },
+    Taken {
+        name: "KeyOptions",
+        schema: "KeySpec",
+        elsewhere: &["name"],
+        required_in_typescript: &["name"],
+        typed_in_typescript: &[("limits", "KeyLimits")],
+        ..OPTION
+    },
     Taken { name: "PageQuery", schema: "PageQuery", in_python: false, ..OPTION },
     Taken { name: "TaskQuery", schema: "TaskQuery", in_python: false, ..OPTION },
     Taken { name: "UsageQuery", schema: "UsageQuery", in_python: false, ..OPTION },

@@ -47,6 +47,15 @@ int without_exceptions() {
     if (refused || refused.error().status() != CORTENSOR_STATUS_INVALID_ARGUMENT) {
         return __LINE__;
     }
+    auto made = router->create_key(R"({"name": "ci"})");
+    auto keys = router->keys();
+    if (!made || made->find("ctr_") == std::string::npos || !keys || keys->find("\"ci\"") == std::string::npos) {
+        return __LINE__;
+    }
+    auto revoked = router->delete_key("none");
+    if (revoked || revoked.error().status() != CORTENSOR_STATUS_NOT_FOUND || !router->usage(R"({"by": "key"})")) {
+        return __LINE__;
+    }
     auto handler = router->http_handler();
     if (!handler) {
         return __LINE__;
