@@ -46,8 +46,14 @@ export interface RouterConfig {
 
 /** Where tasks are kept. */
 export interface StorageOptions {
-  /** The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory. */
+  /** The directory of the SQLite file. Without it and `url` tasks are kept in memory; `serve` uses the platform's data directory. */
   dataDir?: string;
+  /** The PostgreSQL database that keeps the tasks, instead of a file: `postgres://USER:PASSWORD@HOST:5432/DATABASE`. Connections are encrypted and verified, but to this machine, or with `?sslmode=disable`. It needs a program that was built with the feature `postgres`, which all packages have. */
+  url?: string;
+  /** The schema of the tables in the database of `url`; it is created if it does not exist. Default `cortensor`. */
+  schema?: string;
+  /** A file of certificates (PEM): the authorities to believe for the database's TLS, instead of the public ones. */
+  caFile?: string;
   /** The events that an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or `memory` (nothing). Default `full`. */
   durability?: 'full' | 'relaxed' | 'memory';
   /** Writes that may wait for the disk; a new task beyond it is refused with 429 `store_overloaded`, the end of a task only beyond four times as many. Default 32768. */
@@ -68,6 +74,14 @@ export interface StorageOptions {
   busyTimeoutMs?: number;
   /** Bytes to which the file of the write-ahead log is cut when the log starts over. Default 64 MiB. */
   maxLogBytes?: number;
+  /** Milliseconds for which a router may use the database of `url` without renewing its lease; another start takes the database over after that. At least 1000. Default 10000. */
+  leaseMs?: number;
+  /** Milliseconds that a new task waits for a database that is away, before it is refused with 503; also those that one answer of the database may take. Default 2000. */
+  maxWriteWaitMs?: number;
+  /** Milliseconds that the end of a task waits for a database that is away. After that its callers get a 503, and the router writes the end later. Default 60000. */
+  maxEndWaitMs?: number;
+  /** Bytes of writes that wait for a database that is away; further ones are refused with 503. Default 64 MiB. */
+  maxWaitingBytes?: number;
 }
 
 /** How long ended tasks are kept. */

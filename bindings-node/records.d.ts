@@ -536,8 +536,8 @@ export interface NodeStatus {
   running_tasks: number;
   /** `full`, `relaxed` or `memory`. */
   durability: 'full' | 'relaxed' | 'memory';
-  /** `sqlite` or `memory`. */
-  store: 'sqlite' | 'memory';
+  /** `sqlite`, `postgres` or `memory`. */
+  store: 'sqlite' | 'postgres' | 'memory';
   /** Always 0: there is no chain. */
   block_height: number;
 }

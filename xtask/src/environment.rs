@@ -167,6 +167,19 @@ pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
     steps.run(&format!("install {names}"), &mut install)
 }
 
+/// Finds the servers of the tests of PostgreSQL, or installs them where that is possible.
+///
+/// # Errors
+/// When they cannot be installed; the message says how to install them.
+pub(crate) fn postgres(steps: &mut Steps) -> Outcome {
+    let has_server = |version: fs::DirEntry| version.path().join("bin/postgres").exists();
+    let server = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut found| found.any(|dir| dir.is_ok_and(has_server)));
+    if server && Path::new("/usr/sbin/pgbouncer").exists() {
+        return Ok(());
+    }
+    apt_install(steps, &["postgresql", "pgbouncer"])
+}
+
 /// Reads the text of a file.
 ///
 /// # Errors

@@ -66,6 +66,11 @@ fn rust(steps: &mut Steps) -> Outcome {
     if let Some(model) = if model::is_required() { Some(model::installed(steps)?) } else { model::present()? } {
         tests.envs(model.environment());
     }
+    // Without the servers their tests say that they were left out.
+    match environment::postgres(steps) {
+        Ok(()) => drop(tests.env("CORTENSOR_REQUIRE_POSTGRES", "1")),
+        Err(why) => steps.skip("tests of PostgreSQL", &why),
+    }
     // A snapshot that was not reviewed is a failure, and must not become a file that the next run trusts.
     let tests = steps.run("Rust tests", tests.env("INSTA_UPDATE", "no"));
     let docs = steps.run("Rust documentation tests", &mut environment::cargo(&["test", "--workspace", "--doc"]));

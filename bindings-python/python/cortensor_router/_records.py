@@ -524,7 +524,7 @@ class NodeStatus(Record):
     durability: str
     """`full`, `relaxed` or `memory`."""
     store: str
-    """`sqlite` or `memory`."""
+    """`sqlite`, `postgres` or `memory`."""
     block_height: int
     """Always 0: there is no chain."""
 

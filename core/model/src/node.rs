@@ -51,6 +51,8 @@ words! {
     StoreKind in "store" {
         /// In a file of SQLite.
         Sqlite = "sqlite",
+        /// In a PostgreSQL database.
+        Postgres = "postgres",
         /// In its memory.
         #[default]
         Memory = "memory",
@@ -130,7 +132,7 @@ pub struct NodeStatus {
     pub running_tasks: u64,
     /// `full`, `relaxed` or `memory`.
     pub durability: Durability,
-    /// `sqlite` or `memory`.
+    /// `sqlite`, `postgres` or `memory`.
     pub store: StoreKind,
     /// Always 0: there is no chain.
     pub block_height: u64,

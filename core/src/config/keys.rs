@@ -203,7 +203,11 @@ mod tests {
             .concurrent_tasks(one)
             .concurrent_streams(one);
         let config = Config {
-            storage: StorageConfig { data_dir: Some("/d".into()), ..StorageConfig::default() },
+            storage: StorageConfig {
+                data_dir: Some("/d".into()),
+                ca_file: Some("/p".into()),
+                ..StorageConfig::default()
+            },
             listen: ListenConfig {
                 tokens: vec![TokenConfig::default().quota(limited)],
                 tls: TlsConfig { cert: Some("/c".into()), key: Some("/k".into()), client_ca: Some("/a".into()) },
@@ -236,7 +240,7 @@ mod tests {
         known.sort();
         assert_eq!(written, known);
         let secrets: Vec<_> = keys().iter().filter(|key| key.secret).map(|key| key.path.as_str()).collect();
-        assert_eq!(secrets, ["listen.token[].value", "otel.headers", "upstream[].api_key"]);
+        assert_eq!(secrets, ["storage.url", "listen.token[].value", "otel.headers", "upstream[].api_key"]);
     }
 
     #[test]

@@ -49,6 +49,9 @@ fn every_plain_key_can_be_set_by_its_variable() {
             "otel.endpoint" | "otel.traces_endpoint" => "http://collector:4318".to_owned(),
             "otel.headers" => "api-key=x".to_owned(),
             "otel.ca_file" => "x".to_owned(),
+            "storage.url" | "storage.ca_file" if !cfg!(feature = "postgres") => continue,
+            "storage.url" => "postgres://h/d".to_owned(),
+            "storage.ca_file" => "x".to_owned(),
             "completion_sessions" => "1,2".to_owned(),
             "listen.cors.origins" => "http://a,http://b".to_owned(),
             "listen.dev_token" => "true".to_owned(),
@@ -57,7 +60,11 @@ fn every_plain_key_can_be_set_by_its_variable() {
         };
         // These three go together.
         let tls = [("CORTENSOR_LISTEN_TLS_CERT", "x"), ("CORTENSOR_LISTEN_TLS_KEY", "x")];
-        let mut environment = if key.path.starts_with("listen.tls.") { tls.to_vec() } else { Vec::new() };
+        let mut environment = match key.path.as_str() {
+            path if path.starts_with("listen.tls.") => tls.to_vec(),
+            "storage.ca_file" => vec![("CORTENSOR_STORAGE_URL", "postgres://h/d")],
+            _ => Vec::new(),
+        };
         environment.push((&key.env, &text));
         let loaded = from_env(&environment).unwrap_or_else(|e| panic!("{}={text}: {e}", key.env));
         assert_eq!(loaded.source(&key.path), Source::Environment(key.env.clone()));

@@ -6,15 +6,27 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Durability;
+use crate::secrecy::shown_url;
 use crate::{Error, Result};
 
 documented! {
 /// Where tasks are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageConfig {
-    /// The directory of the SQLite file. Without it tasks are kept in memory; `serve` uses the platform's data directory.
+    /// The directory of the SQLite file. Without it and `url` tasks are kept in memory; `serve` uses the platform's data
+    /// directory.
     pub data_dir: Option<PathBuf>,
+    /// The PostgreSQL database that keeps the tasks, instead of a file: `postgres://USER:PASSWORD@HOST:5432/DATABASE`.
+    /// Connections are encrypted and verified, but to this machine, or with `?sslmode=disable`. It needs a program that
+    /// was built with the feature `postgres`, which all packages have.
+    #[serde(skip_serializing)]
+    #[serde(deserialize_with = "crate::model::absent::text::deserialize")]
+    pub url: Option<String>,
+    /// The schema of the tables in the database of `url`; it is created if it does not exist. Default `cortensor`.
+    pub schema: String,
+    /// A file of certificates (PEM): the authorities to believe for the database's TLS, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
     /// The events that an acknowledged task survives: `full` (power loss), `relaxed` (the end of the process) or
     /// `memory` (nothing). Default `full`.
     pub durability: Durability,
@@ -39,6 +51,17 @@ pub struct StorageConfig {
     pub busy_timeout_ms: u64,
     /// Bytes to which the file of the write-ahead log is cut when the log starts over. Default 64 MiB.
     pub max_log_bytes: u64,
+    /// Milliseconds for which a router may use the database of `url` without renewing its lease; another start takes the
+    /// database over after that. At least 1000. Default 10000.
+    pub lease_ms: u64,
+    /// Milliseconds that a new task waits for a database that is away, before it is refused with 503; also those that one
+    /// answer of the database may take. Default 2000.
+    pub max_write_wait_ms: u64,
+    /// Milliseconds that the end of a task waits for a database that is away. After that its callers get a 503, and the
+    /// router writes the end later. Default 60000.
+    pub max_end_wait_ms: u64,
+    /// Bytes of writes that wait for a database that is away; further ones are refused with 503. Default 64 MiB.
+    pub max_waiting_bytes: u64,
 }
 }
 
@@ -46,6 +69,9 @@ impl Default for StorageConfig {
     fn default() -> Self {
         Self {
             data_dir: None,
+            url: None,
+            schema: "cortensor".into(),
+            ca_file: None,
             durability: Durability::Full,
             max_waiting_writes: 32_768,
             max_waiting_reads: 8_192,
@@ -56,17 +82,74 @@ impl Default for StorageConfig {
             check_interval_ms: 1_000,
             busy_timeout_ms: 1_000,
             max_log_bytes: 64 << 20,
+            lease_ms: 10_000,
+            max_write_wait_ms: 2_000,
+            max_end_wait_ms: 60_000,
+            max_waiting_bytes: 64 << 20,
         }
     }
 }
 
+/// Shows nothing of the URL that may be secret.
+impl std::fmt::Debug for StorageConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StorageConfig")
+            .field("data_dir", &self.data_dir)
+            .field("url", &self.url.as_deref().map(shown_url))
+            .field("schema", &self.schema)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
 impl StorageConfig {
-    /// The durability in force: without a data directory it is `memory`.
+    /// The durability in force: without a data directory and a database it is `memory`.
     pub fn effective_durability(&self) -> Durability {
-        if self.data_dir.is_none() { Durability::Memory } else { self.durability }
+        if self.data_dir.is_none() && self.url.is_none() { Durability::Memory } else { self.durability }
+    }
+
+    /// Checks the settings of a database.
+    fn validate_database(&self) -> Result<()> {
+        let name = self.schema.as_bytes();
+        let is_name = name.len() <= 63
+            && name.first().is_some_and(|first| first.is_ascii_lowercase() || *first == b'_')
+            && name.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
+            && !self.schema.starts_with("pg_");
+        if !is_name {
+            return Err(Error::invalid(
+                "storage.schema",
+                "storage.schema must be a name of lower-case letters, digits and _, which does not begin with a digit or \
+                 pg_: cortensor",
+            ));
+        }
+        let Some(url) = &self.url else {
+            return match &self.ca_file {
+                Some(_) => Err(Error::invalid("storage.ca_file", "storage.ca_file needs storage.url")),
+                None => Ok(()),
+            };
+        };
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            let words = "storage.url must begin with postgres://, as in postgres://USER:PASSWORD@HOST:5432/DATABASE";
+            return Err(Error::invalid("storage.url", words));
+        }
+        if self.data_dir.is_some() {
+            let words = "storage.url and storage.data_dir exclude each other: tasks are in one place";
+            return Err(Error::invalid("storage.url", words));
+        }
+        if self.durability == Durability::Memory {
+            let words = "storage.durability must be full or relaxed with storage.url; for memory leave storage.url out";
+            return Err(Error::invalid("storage.durability", words));
+        }
+        if !cfg!(feature = "postgres") {
+            let words = "this program cannot use PostgreSQL: use one that was built with the feature postgres, or remove \
+                         storage.url";
+            return Err(Error::invalid("storage.url", words));
+        }
+        Ok(())
     }
 
     pub(super) fn validate(&self) -> Result<()> {
+        self.validate_database()?;
         for (key, value, most) in [
             ("max_waiting_writes", self.max_waiting_writes as u64, u64::MAX),
             ("max_waiting_reads", self.max_waiting_reads as u64, u64::MAX),
@@ -77,11 +160,18 @@ impl StorageConfig {
             ("check_interval_ms", self.check_interval_ms, u64::MAX),
             ("busy_timeout_ms", self.busy_timeout_ms, 60_000),
             ("max_log_bytes", self.max_log_bytes, i64::MAX.cast_unsigned()),
+            ("lease_ms", self.lease_ms, 600_000),
+            ("max_write_wait_ms", self.max_write_wait_ms, 600_000),
+            ("max_end_wait_ms", self.max_end_wait_ms, 3_600_000),
+            ("max_waiting_bytes", self.max_waiting_bytes, u64::MAX),
         ] {
             if value == 0 || value > most {
                 let range = if most == u64::MAX { "at least 1".to_owned() } else { format!("1 to {most}") };
                 return Err(Error::invalid(format!("storage.{key}"), format!("storage.{key} must be {range}")));
             }
+        }
+        if self.lease_ms < 1_000 {
+            return Err(Error::invalid("storage.lease_ms", "storage.lease_ms must be 1000 to 600000"));
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ use crate::id_map::IdMap;
 use crate::miner::{EchoMiner, Miner, Network};
 use crate::model::{Day, Gid, MinerSpec, Session, TaskId};
 use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
+#[cfg(feature = "postgres")]
+use crate::store::{PostgresOptions, PostgresStore};
 use crate::{Error, ErrorKind, Result};
 
 /// Opens a router step by step.
@@ -210,6 +212,10 @@ impl RouterBuilder {
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let durability = config.storage.effective_durability();
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &config.storage.url {
+        return open_database(config, url.clone(), durability).await;
+    }
     match &config.storage.data_dir {
         Some(dir) if durability != Durability::Memory => {
             let options = SqliteOptions {
@@ -229,6 +235,20 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
             Ok(Arc::new(MemoryStore::with_rows(bytes, retention.max_usage_rows, retention.max_audit_rows)))
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+async fn open_database(config: &Config, url: String, durability: Durability) -> Result<Arc<dyn Store>> {
+    let options = PostgresOptions {
+        name: config.name.clone(),
+        usage_rows: config.retention.max_usage_rows,
+        audit_rows: config.retention.max_audit_rows,
+        ..PostgresOptions::from(&config.storage)
+    };
+    let store = tokio::task::spawn_blocking(move || PostgresStore::open(&url, durability, options))
+        .await
+        .map_err(|e| Error::internal(format!("opening the store panicked: {e}")))??;
+    Ok(Arc::new(store))
 }
 
 /// The parts that tests and the command give the router beside its configuration.

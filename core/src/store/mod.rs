@@ -5,11 +5,17 @@
 //! shows the row to no client.
 
 mod audit;
+mod columns;
 #[cfg(test)]
 mod conformance;
 mod end;
+mod front;
 mod memory;
+mod op;
 mod pending;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod queue;
 mod record;
 mod refusal;
 #[cfg(test)]
@@ -18,6 +24,7 @@ mod row_tests;
 mod samples;
 pub mod sqlite;
 mod usage;
+mod want;
 mod wanted;
 mod weight;
 
@@ -27,6 +34,8 @@ pub(crate) use audit::HOST;
 pub use audit::{Act, AuditEntry, AuditPage, AuditQuery, COMMAND};
 pub use memory::MemoryStore;
 pub use pending::{Pending, Resolver};
+#[cfg(feature = "postgres")]
+pub use postgres::{DatabaseReport, PostgresOptions, PostgresStore, survey};
 pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 

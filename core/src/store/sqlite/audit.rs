@@ -3,9 +3,10 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement, params};
 
+use super::super::columns::{int, json, parse};
 use super::super::{Act, ActKind, AuditEntry, AuditPage, AuditQuery};
 use super::connection::Failure;
-use super::row::{RowError, check_whole, int, json, parse, uint, write_row};
+use super::row::{RowError, check_whole, uint, write_row};
 use crate::model::Timestamp;
 
 /// The columns of an entry before its checksum, in the order of [`entry`].
@@ -69,7 +70,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<AuditEntry, RowError> {
             act,
             subject: row.get(3)?,
             key_id: row.get(4)?,
-            detail: parse("detail", &row.get::<_, String>(5)?)?,
+            detail: parse("detail", row.get::<_, String>(5)?.as_bytes())?,
         },
     })
 }

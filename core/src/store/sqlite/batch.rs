@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
+use super::super::columns::{AcceptColumns, EndColumns, end_columns, ending, int, json};
 use super::super::weight::weight;
 use super::super::{
     Accepted, Act, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UsageCounts, UsageGroup, id_in_use,
@@ -16,10 +17,10 @@ use super::super::{
 };
 use super::connection::Failure;
 use super::meta::Meta;
-use super::row::{RowError, end_columns, ending, int, json, text, uint, write_row};
+use super::row::{RowError, text, uint, write_row};
 use super::schema::BLOCK;
 use super::statements::Statements;
-use super::sum::{AcceptColumns, EndColumns, UPPER, bytes_of, of_row};
+use super::sum::{UPPER, bytes_of, of_row};
 use super::{audit, recovery, unusable};
 use crate::Result as Answer;
 use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, TaskId, Timestamp};
@@ -115,14 +116,7 @@ impl<'a, 'db> Batch<'a, 'db> {
         let inserted = match end {
             None => {
                 let request = json(&*new.request)?;
-                let open = EndColumns {
-                    created_at: int(new.created_at.0),
-                    deadline: int(new.deadline.0),
-                    key_id: new.key.as_deref().map(str::as_bytes),
-                    request: &request,
-                    ..EndColumns::default()
-                };
-                self.statements.accept(new, &open, false)
+                self.statements.accept(new, &EndColumns::open(new, &request), false)
             }
             Some(task) => {
                 let (request, ending, bytes) = (json(&*task.request)?, ending(task)?, weight(task));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::super::op::{Op, Reply};
 use super::super::{Accepted, Durability};
 use super::batch::Batch;
 use super::connection::{Failure, set_sync};
 use super::meta::Meta;
-use super::op::{Op, Reply};
 use super::statements::Statements;
 use crate::id_map::IdMap;
 use crate::model::Task;

@@ -6,8 +6,9 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement};
 
+use super::super::columns::int;
 use super::super::damaged_thing;
-use super::row::{int, uint};
+use super::row::uint;
 use super::sum::of_row;
 use super::unusable;
 use crate::Result;

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
-use super::super::{
-    Accepted, ApiKey, AuditPage, AuditQuery, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage,
-    UsageQuery, Wanted,
-};
+use super::super::columns::int;
+use super::super::queue::{Queue, Taken};
+use super::super::want::{Read, Want};
+use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
 use super::audit;
 use super::batch::find;
 use super::connection;
 use super::files::Files;
-use super::queue::{Progress, Queue, Taken};
-use super::row::{self, COLUMNS, RowError, int};
+use super::progress::Progress;
+use super::row::{self, COLUMNS, RowError};
 use super::schema::BLOCK;
 use super::sum::bytes_of;
 use super::usage;
@@ -26,27 +26,6 @@ use crate::model::{Gid, SessionId, Task, TaskId};
 
 /// The time after which an unused connection is closed, so that an idle router is small.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// The kinds of reads.
-#[derive(Debug)]
-pub(super) enum Want {
-    Task(SessionId, TaskId, Resolver<Option<Task>>),
-    ByGid(Gid, Resolver<Option<Task>>),
-    Key(Idempotency, Resolver<Option<Accepted>>),
-    Unfinished(Resolver<Vec<Gid>>),
-    Page(TaskQuery, Resolver<TaskPage>),
-    Keys(Resolver<Vec<ApiKey>>),
-    Miners(Resolver<Vec<MinerRecord>>),
-    Usage(Box<UsageQuery>, Resolver<UsagePage>),
-    Audit(AuditQuery, Resolver<AuditPage>),
-}
-
-/// A read, and the number of writes that must be settled before it.
-#[derive(Debug)]
-pub(super) struct Read {
-    pub(super) want: Want,
-    pub(super) after: u64,
-}
 
 /// The state of a reader, which stays on its thread.
 pub(super) struct Reader {

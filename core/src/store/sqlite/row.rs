@@ -1,18 +1,16 @@
 //! Converts a task to a row, and a row to a task.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, Statement};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::end::StoredEnd;
+use super::super::columns::{self, AcceptColumns, Damage, EndColumns, parse};
 use super::super::{ApiKey, MinerRecord, damaged_thing};
-use super::sum::{AcceptColumns, EndColumns, bytes_of, of_row};
+use super::sum::{bytes_of, of_row};
 use super::unusable;
-use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp, absent, write_compact};
+use crate::model::{Session, SessionId, Task, TaskId, absent};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
@@ -29,68 +27,9 @@ pub(super) const KEY: &str = "id, body";
 /// The columns of a miner before its checksum, in the order of [`miner`].
 pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
 
-/// Bytes of JSON for which there is room at once: the end of a common task.
-const ROOM: usize = 256;
-
-/// Stores an unsigned integer in a column, with its 64 bits unchanged.
-pub(super) fn int(value: u64) -> i64 {
-    value.cast_signed()
-}
-
 /// Reads an unsigned integer from a column.
 pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
-}
-
-/// The columns of a task's end that need encoding.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
-    pub(super) assigned_miners: Option<Vec<u8>>,
-    pub(super) end: Vec<u8>,
-    pub(super) raw: Option<Vec<u8>>,
-}
-
-/// Encodes the values that do not fit a column as they are.
-pub(super) fn ending(task: &Task) -> Result<Ending> {
-    let (end, raw) = StoredEnd::of(task);
-    Ok(Ending {
-        assigned_miners: (!task.assigned_miners.is_empty()).then(|| json(&task.assigned_miners)).transpose()?,
-        end: json(&end)?,
-        raw,
-    })
-}
-
-/// The columns of a task's end that its checksum covers.
-pub(super) fn end_columns<'a>(task: &'a Task, bytes: u64, request: &'a [u8], ending: &'a Ending) -> EndColumns<'a> {
-    // In these columns 0 stands for a time that never came.
-    let at = |time: Option<Timestamp>| int(time.map_or(0, |time| time.0));
-    EndColumns {
-        bytes: int(bytes),
-        attempts: i64::from(task.attempts),
-        fence: int(task.fence.0),
-        created_at: int(task.created_at.0),
-        started_at: at(task.started_at),
-        first_token_at: at(task.first_token_at),
-        precommitted_at: at(task.precommitted_at),
-        committed_at: at(task.committed_at),
-        ended_at: Some(at(task.ended_at)),
-        deadline: int(task.deadline.0),
-        key_id: task.key_id.as_deref().map(str::as_bytes),
-        assigned_miners: ending.assigned_miners.as_deref(),
-        request,
-        end: Some(&ending.end),
-        text: Some(task.text.as_bytes()),
-        raw: ending.raw.as_deref(),
-    }
-}
-
-/// Encodes a value as JSON text. The bytes are always UTF-8.
-pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(ROOM);
-    match write_compact(&mut out, value) {
-        Ok(()) => Ok(out),
-        Err(error) => Err(Error::internal(format!("the store cannot keep this: {error}"))),
-    }
 }
 
 /// Executes a statement with these values and their checksum.
@@ -134,6 +73,12 @@ impl From<rusqlite::Error> for RowError {
     }
 }
 
+impl From<Damage> for RowError {
+    fn from(Damage(column, why): Damage) -> Self {
+        Self::Column(column, why)
+    }
+}
+
 impl RowError {
     /// The error of a read that was for that task, or for many.
     pub(super) fn told(self, ids: Option<(SessionId, TaskId)>) -> Error {
@@ -154,10 +99,6 @@ impl RowError {
     }
 }
 
-pub(super) fn parse<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T, RowError> {
-    serde_json::from_str(text).map_err(|e| RowError::Column(column, e.to_string()))
-}
-
 /// Reads a row of [`SESSION`] and its checksum.
 pub(super) fn session(row: &Row<'_>) -> Result<Session, RowError> {
     check_whole(row, 2)?;
@@ -172,7 +113,7 @@ pub(super) fn key(row: &Row<'_>) -> Result<ApiKey, RowError> {
 
 /// Reads the second column as JSON.
 fn body<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
-    parse("body", row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)
+    Ok(parse("body", row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?.as_bytes())?)
 }
 
 /// Reads a row of [`MINER`] and its checksum.
@@ -187,7 +128,7 @@ pub(super) fn miner(row: &Row<'_>) -> Result<MinerRecord, RowError> {
         public_key: some_text(2)?,
         kind: some_text(3)?.map(|kind| kind.parse()).transpose().map_err(wrong_kind)?,
         owner: some_text(4)?,
-        models: parse("models", &row.get::<_, String>(5)?)?,
+        models: parse("models", row.get::<_, String>(5)?.as_bytes())?,
         reputation: row.get(6)?,
         created_at: uint(row, 7)?,
         last_seen: NonZeroU64::new(uint(row, 8)?),
@@ -197,41 +138,11 @@ pub(super) fn miner(row: &Row<'_>) -> Result<MinerRecord, RowError> {
 
 /// Reads a row of [`COLUMNS`] into a task and its band, if its checksum is right.
 pub(super) fn task(row: &Row<'_>) -> Result<(Task, u8), RowError> {
-    check(row)?;
-    let time = |column| uint(row, column).map(Timestamp);
-    let some_time = |column| time(column).map(|at| Some(at).filter(|at| at.0 != 0));
-    let text_of = |column| -> rusqlite::Result<Option<&str>> { Ok(row.get_ref(column)?.as_str_or_null()?) };
-    let ended_at = row.get::<_, Option<i64>>(12)?;
-    let mut task = Task::default()
-        .gid(Gid(uint(row, 0)?))
-        .session_id(SessionId(uint(row, 1)?))
-        .id(TaskId(uint(row, 2)?))
-        .request(Arc::new(parse("request", text_of(19)?.unwrap_or_default())?))
-        .state(if ended_at.is_some() { TaskState::Ended } else { TaskState::Queued })
-        .created_at(time(7)?)
-        .started_at(some_time(8)?)
-        .first_token_at(some_time(9)?)
-        .precommitted_at(some_time(10)?)
-        .committed_at(some_time(11)?)
-        .ended_at(ended_at.map(|at| Timestamp(at.cast_unsigned())))
-        .deadline(time(13)?)
-        .assigned_miners(text_of(18)?.map(|miners| parse("assigned_miners", miners)).transpose()?.unwrap_or_default())
-        .text(text_of(21)?.unwrap_or_default().into())
-        .key_id(text_of(23)?.map(Arc::from))
-        .attempts(row.get(5)?)
-        .fence(Fence(uint(row, 6)?));
-    if let Some(end) = text_of(20)? {
-        let end: StoredEnd<'_> = serde_json::from_str(end).map_err(|e| RowError::Column("end", e.to_string()))?;
-        let raw = bytes_of(row.get_ref(22)?);
-        end.put_into(&mut task, raw).map_err(|e| RowError::Column("end", e))?;
+    let (accept, end) = columns_of(row, bytes_of(row.get_ref(20)?), bytes_of(row.get_ref(23)?))?;
+    if row.get::<_, Option<i64>>(14)? != Some(accept.half() | end.half(accept.gid)) {
+        return Err(RowError::Sum);
     }
-    Ok((task, row.get(3)?))
-}
-
-/// Whether the checksum of a row of [`COLUMNS`] is right.
-fn check(row: &Row<'_>) -> Result<(), RowError> {
-    let written = row.get::<_, Option<i64>>(14)?;
-    if written == Some(sum_of(row, bytes_of(row.get_ref(20)?))?) { Ok(()) } else { Err(RowError::Sum) }
+    Ok(columns::task(&accept, &end)?)
 }
 
 /// Whether the checksum in that column, which covers all columns before it, is right.
@@ -240,14 +151,19 @@ pub(super) fn check_whole(row: &Row<'_>, sum: usize) -> Result<(), RowError> {
     if row.get_ref(sum)? == ValueRef::Integer(of_row(values)) { Ok(()) } else { Err(RowError::Sum) }
 }
 
-/// The checksum of a row of [`COLUMNS`] that has this end.
-pub(super) fn sum_of(row: &Row<'_>, end: Option<&[u8]>) -> rusqlite::Result<i64> {
-    sum_with(row, end, bytes_of(row.get_ref(23)?))
+/// The checksum of a row of [`COLUMNS`] that has this end and this key.
+pub(super) fn sum_with(row: &Row<'_>, end: Option<&[u8]>, key_id: Option<&[u8]>) -> rusqlite::Result<i64> {
+    let (accept, end) = columns_of(row, end, key_id)?;
+    Ok(accept.half() | end.half(accept.gid))
 }
 
-/// The checksum of a row of [`COLUMNS`] that has this end and this key. The key's column is not read, because older
-/// versions have none.
-pub(super) fn sum_with(row: &Row<'_>, end: Option<&[u8]>, key_id: Option<&[u8]>) -> rusqlite::Result<i64> {
+/// The columns of a row of [`COLUMNS`] that has this end and this key. Those two are not read, because older versions do
+/// not have them.
+fn columns_of<'a>(
+    row: &'a Row<'_>,
+    end: Option<&'a [u8]>,
+    key_id: Option<&'a [u8]>,
+) -> rusqlite::Result<(AcceptColumns<'a>, EndColumns<'a>)> {
     let int = |column| row.get::<_, i64>(column);
     let bytes = |column| row.get_ref(column).map(bytes_of);
     let accept = AcceptColumns {
@@ -277,5 +193,5 @@ pub(super) fn sum_with(row: &Row<'_>, end: Option<&[u8]>, key_id: Option<&[u8]>)
         text: bytes(21)?,
         raw: bytes(22)?,
     };
-    Ok(accept.half() | end.half(accept.gid))
+    Ok((accept, end))
 }

@@ -4,11 +4,12 @@
 use rusqlite::{Connection, Statement};
 
 use super::super::TaskSpec;
+use super::super::columns::{AcceptColumns, EndColumns, int};
 use super::audit::AuditTable;
 use super::meta::Meta;
 use super::options::SqliteOptions;
-use super::row::{int, text};
-use super::sum::{AcceptColumns, EndColumns, UPPER};
+use super::row::text;
+use super::sum::UPPER;
 use super::usage::UsageTable;
 use crate::model::Task;
 
@@ -74,7 +75,7 @@ impl<'db> Statements<'db> {
 
     /// Writes a new task, with its end if `ended` is set. Gives the number of written rows.
     pub(super) fn accept(&mut self, new: &TaskSpec, end: &EndColumns<'_>, ended: bool) -> rusqlite::Result<usize> {
-        let accept = accept_columns(new);
+        let accept = AcceptColumns::of(new);
         let statement = if ended { &mut self.accept_ended } else { &mut self.accept };
         let sum = accept.half() | end.half(accept.gid);
         numbers(statement, 1, [accept.gid, accept.session_id, accept.id, accept.band, sum])?;
@@ -105,20 +106,6 @@ fn done(statement: &mut Statement<'_>) -> rusqlite::Result<usize> {
     let count = statement.raw_execute();
     statement.clear_bindings();
     count
-}
-
-/// The columns of an accepted task that its checksum covers.
-fn accept_columns(new: &TaskSpec) -> AcceptColumns<'_> {
-    let key = new.idempotency.as_ref();
-    AcceptColumns {
-        gid: int(new.gid.0),
-        session_id: int(new.session_id.0),
-        id: int(new.id.0),
-        band: i64::from(new.band),
-        idem_scope: key.map(|key| key.scope.as_bytes()),
-        idem_key: key.map(|key| key.key.as_bytes()),
-        idem_fp: key.map(|key| &key.fingerprint[..]),
-    }
 }
 
 /// Binds the three columns that a task has before its end, from that parameter on.

@@ -7,39 +7,7 @@
 use crc32fast::Hasher;
 use rusqlite::types::ValueRef;
 
-/// The columns that only the accept writes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AcceptColumns<'a> {
-    pub(super) gid: i64,
-    pub(super) session_id: i64,
-    pub(super) id: i64,
-    pub(super) band: i64,
-    pub(super) idem_scope: Option<&'a [u8]>,
-    pub(super) idem_key: Option<&'a [u8]>,
-    pub(super) idem_fp: Option<&'a [u8]>,
-}
-
-/// The columns that the end may write too, and the key, which stays. In a task that has not ended they are 0 or `NULL`,
-/// except its times, its key and its request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct EndColumns<'a> {
-    pub(super) bytes: i64,
-    pub(super) attempts: i64,
-    pub(super) fence: i64,
-    pub(super) created_at: i64,
-    pub(super) started_at: i64,
-    pub(super) first_token_at: i64,
-    pub(super) precommitted_at: i64,
-    pub(super) committed_at: i64,
-    pub(super) ended_at: Option<i64>,
-    pub(super) deadline: i64,
-    pub(super) key_id: Option<&'a [u8]>,
-    pub(super) assigned_miners: Option<&'a [u8]>,
-    pub(super) request: &'a [u8],
-    pub(super) end: Option<&'a [u8]>,
-    pub(super) text: Option<&'a [u8]>,
-    pub(super) raw: Option<&'a [u8]>,
-}
+use super::super::columns::{AcceptColumns, EndColumns};
 
 impl AcceptColumns<'_> {
     /// The upper half of the sum, shifted into place.

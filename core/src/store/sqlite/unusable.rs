@@ -89,8 +89,9 @@ mod tests {
 
     use rusqlite::ffi;
 
-    use super::super::{Durability, SqliteStore, Store};
+    use super::super::{Durability, SqliteStore};
     use super::*;
+    use crate::store::Store as _;
     use crate::store::samples::new_task;
     use crate::store::sqlite::place::FILE;
 

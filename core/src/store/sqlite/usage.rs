@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, Statement, params};
 
+use super::super::columns::int;
 use super::super::usage::{COUNTS, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, count_in, name_of};
-use super::row::{RowError, check_whole, int, uint};
+use super::row::{RowError, check_whole, uint};
 use crate::model::{Day, MAX_JSON_INTEGER, UsageBy};
 
 /// The number of days for which the writer remembers how many rows they have.

@@ -13,14 +13,16 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::super::Durability;
+use super::super::front::Refusing;
+use super::super::op::{Op, Reply};
+use super::super::queue::{Queue, Taken};
 use super::commit::transact;
 use super::files::Files;
 use super::lock::Lock;
 use super::log::{Log, checkpoint};
 use super::meta::Meta;
-use super::op::{Op, Reply};
 use super::options::SqliteOptions;
-use super::queue::{Progress, Queue, Taken};
+use super::progress::Progress;
 use super::statements::Statements;
 use crate::{Error, Result};
 
@@ -30,9 +32,6 @@ const IDLE: Duration = Duration::from_millis(500);
 /// The time for which a check of the files is valid. Within it, files are not checked before a batch. This is how long
 /// a relaxed store may take to notice that a file was removed or replaced.
 const LOOKED: Duration = Duration::from_millis(50);
-
-/// The reason why the store refuses writes now; `None` while it accepts them.
-pub(super) type Refusing = Arc<Mutex<Option<Error>>>;
 
 /// Opens the connection that writes.
 pub(super) type Connect = Box<dyn Fn() -> rusqlite::Result<Connection> + Send>;

@@ -1,7 +1,11 @@
-//! The bounded queue of a thread of the store, and the count of the writes that the writer has settled.
+//! The bounded queue of a thread of a store.
 
 use std::collections::VecDeque;
+#[cfg(feature = "postgres")]
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "postgres")]
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -14,6 +18,8 @@ pub(super) enum Refused {
 }
 
 /// A queue, first in and first out. Taking waits for items; putting never waits.
+///
+/// A thread waits in [`take`](Queue::take). A task waits in [`filled`](Queue::filled) and takes without patience.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -26,6 +32,19 @@ pub(super) struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     closed: bool,
+    /// The task that waits for items.
+    #[cfg(feature = "postgres")]
+    waiter: Option<Waker>,
+}
+
+impl<T> State<T> {
+    /// Wakes the task that waits.
+    fn wake(&mut self) {
+        #[cfg(feature = "postgres")]
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
+    }
 }
 
 /// The result of waiting for items.
@@ -40,7 +59,12 @@ pub(super) enum Taken<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        let state = State { items: VecDeque::new(), closed: false };
+        let state = State {
+            items: VecDeque::new(),
+            closed: false,
+            #[cfg(feature = "postgres")]
+            waiter: None,
+        };
         Self { state: Mutex::new(state), filled: Condvar::new(), put: AtomicU64::new(0) }
     }
 
@@ -63,8 +87,8 @@ impl<T> Queue<T> {
         if state.closed {
             return Err(Refused::Closed);
         }
-        self.push(&mut state, item);
         state.closed = true;
+        self.push(&mut state, item);
         drop(state);
         self.filled.notify_all();
         Ok(())
@@ -75,11 +99,15 @@ impl<T> Queue<T> {
         // The count grows under the lock, so that it is never ahead of the queue.
         self.put.fetch_add(1, Ordering::Release);
         self.filled.notify_one();
+        state.wake();
     }
 
     /// Closes the queue. Items inside can still be taken.
     pub(super) fn close(&self) {
-        self.state.lock().closed = true;
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.wake();
+        drop(state);
         self.filled.notify_all();
     }
 
@@ -88,10 +116,25 @@ impl<T> Queue<T> {
         let items = {
             let mut state = self.state.lock();
             state.closed = true;
+            state.wake();
             std::mem::take(&mut state.items)
         };
         self.filled.notify_all();
         drop(items);
+    }
+
+    /// Waits until there are items, or the queue is closed.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn filled(&self) {
+        poll_fn(|context| {
+            let mut state = self.state.lock();
+            if state.closed || !state.items.is_empty() {
+                return Poll::Ready(());
+            }
+            state.waiter = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// The number of items that were ever put in.
@@ -127,43 +170,6 @@ impl<T> Queue<T> {
     }
 }
 
-/// The number of operations that the writer has settled, for readers that must not overtake it.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    settled: AtomicU64,
-    waiting: Mutex<()>,
-    moved: Condvar,
-}
-
-impl Progress {
-    /// Counts further operations as settled.
-    pub(super) fn add(&self, count: u64) {
-        let guard = self.waiting.lock();
-        self.settled.fetch_add(count, Ordering::Release);
-        drop(guard);
-        self.moved.notify_all();
-    }
-
-    /// Marks the writer as ended, so that no reader waits for it.
-    pub(super) fn end(&self) {
-        let guard = self.waiting.lock();
-        self.settled.store(u64::MAX, Ordering::Release);
-        drop(guard);
-        self.moved.notify_all();
-    }
-
-    /// Waits until `count` operations are settled.
-    pub(super) fn wait(&self, count: u64) {
-        if self.settled.load(Ordering::Acquire) >= count {
-            return;
-        }
-        let mut guard = self.waiting.lock();
-        while self.settled.load(Ordering::Acquire) < count {
-            self.moved.wait(&mut guard);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,20 +193,5 @@ mod tests {
     fn an_empty_queue_is_idle_after_a_while() {
         let queue = Queue::<u8>::new();
         assert!(matches!(queue.take(Some(Duration::from_millis(1)), |_, _| true), Taken::Idle));
-    }
-
-    #[test]
-    fn a_reader_waits_for_the_writer() {
-        let progress = std::sync::Arc::new(Progress::default());
-        let other = std::sync::Arc::clone(&progress);
-        let reader = std::thread::spawn(move || {
-            other.wait(3);
-            other.settled.load(Ordering::Acquire)
-        });
-        progress.add(2);
-        progress.add(1);
-        assert_eq!(reader.join().unwrap(), 3);
-        progress.end();
-        progress.wait(u64::MAX);
     }
 }

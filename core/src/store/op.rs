@@ -1,9 +1,9 @@
-//! The operations of the writer, and the answers that it holds back until they are durable.
+//! The operations of a store's writer, and the answers that it holds back until they are durable.
 
 use std::sync::Arc;
 
-use super::super::weight::{request_weight, weight};
-use super::super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
+use super::weight::{request_weight, weight};
+use super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
 use crate::model::{Day, Gid, Session, SessionId, Task, Timestamp};
 use crate::{Error, Result};
 

@@ -1,0 +1,178 @@
+//! Tasks in a PostgreSQL database: one schema, with group commit.
+//!
+//! ```text
+//! calls ── queue ──▶ writer ── BEGIN, lock the seat, up to 512 operations ──▶ sums, COMMIT ──▶ answers
+//!       └─ queue ──▶ reader, a connection of its own, behind the writes that were asked for before
+//! ```
+//!
+//! Both are tasks of one thread, whose runtime is the store's own. The store keeps no state in a session of the server:
+//! no prepared statement, no setting, no lock that outlives a transaction, and no search path. Connections may therefore
+//! go through a pooler that lends them for one transaction.
+//!
+//! One router at a time may write. It has a seat: a row with a lease, which each transaction locks and renews.
+
+mod answer;
+mod batch;
+mod flight;
+mod link;
+mod options;
+mod page;
+mod process;
+mod reader;
+mod records;
+mod recovery;
+mod row;
+mod rows;
+mod schema;
+mod seat;
+mod server;
+mod sql;
+mod stage;
+mod sums;
+mod target;
+mod tls;
+mod unusable;
+mod usage;
+mod writer;
+
+#[cfg(test)]
+mod faults;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::watch;
+
+pub use self::options::PostgresOptions;
+pub use self::server::{DatabaseReport, survey};
+
+use self::batch::Ground;
+use self::link::Link;
+use self::reader::Reader;
+use self::seat::Seat;
+use self::sql::Sql;
+use self::sums::UsageRows;
+use self::target::Target;
+use self::writer::Writer;
+use super::front::{Front, Fronted};
+use super::{Durability, StoreKind};
+use crate::{Error, Result};
+
+/// A store in a database. Only one router at a time can use a schema.
+///
+/// Dropping the store writes what is outstanding and blocks for that long; [`close`](super::Store::close) does not
+/// block.
+#[derive(Debug)]
+pub struct PostgresStore {
+    front: Front,
+    durability: Durability,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl PostgresStore {
+    /// Connects to the database, creates or migrates the schema if needed, and takes the seat. Blocks.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a wrong URL and for [`Durability::Memory`]; `Conflict` if another router has the schema, or
+    /// a newer version of the router or another program made it; `Unavailable` if the database cannot be used.
+    pub fn open(url: &str, durability: Durability, options: PostgresOptions) -> Result<Self> {
+        if durability == Durability::Memory {
+            return Err(Error::invalid(
+                "storage.durability",
+                "a store in a database is `full` or `relaxed`; for `memory` leave storage.url out",
+            ));
+        }
+        let target = Target::of(url, options.ca_file.as_deref(), options.patience)?;
+        let front = Front::new(options.max_waiting_writes, options.max_waiting_reads, "database");
+        let ground = Arc::new(Ground {
+            sql: Sql::of(&options.schema),
+            schema: options.schema.clone(),
+            durability,
+            audit_rows: options.audit_rows,
+            lease: options.lease,
+            patience: options.patience,
+        });
+        let (settled, settling) = watch::channel(0);
+        let reader = Reader {
+            target: target.clone(),
+            ground: Arc::clone(&ground),
+            queue: Arc::clone(&front.reads),
+            refusing: Arc::clone(&front.refusing),
+            settled: settling,
+            patience: options.end_patience,
+        };
+        let (queue, refusing) = (Arc::clone(&front.writes), Arc::clone(&front.refusing));
+        let (opened, opening) = mpsc::channel();
+        let work = async move {
+            let (link, seat) = match take_seat(&target, &ground, &options.name).await {
+                Ok(taken) => taken,
+                Err(error) => return drop(opened.send(Err(error))),
+            };
+            let writer = Writer {
+                usage: UsageRows::new(options.usage_rows),
+                options,
+                target,
+                ground,
+                queue,
+                refusing,
+                settled,
+                seat,
+                number: 0,
+                flights: VecDeque::new(),
+                closing: None,
+            };
+            if opened.send(Ok(())).is_ok() {
+                tokio::join!(writer.run(link), reader.run());
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Error::store(format!("its runtime cannot be started: {e}")))?;
+        let thread = thread::Builder::new()
+            .name("router-store-p".to_owned())
+            .spawn(move || runtime.block_on(work))
+            .map_err(|e| Error::store(format!("a thread cannot be started: {e}")))?;
+        match opening.recv() {
+            Ok(Ok(())) => Ok(Self { front, durability, thread: Some(thread) }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::internal("opening the store panicked")),
+        }
+    }
+}
+
+/// Makes sure that the database can be used, and takes the seat.
+async fn take_seat(target: &Target, ground: &Ground, name: &str) -> Result<(Link, Seat)> {
+    let link = target.connect().await?;
+    server::check(&link, target).await?;
+    schema::migrate(&link, &ground.schema).await?;
+    let seat = Seat::take(&link, ground, name).await?;
+    Ok((link, seat))
+}
+
+impl Fronted for PostgresStore {
+    const KIND: StoreKind = StoreKind::Postgres;
+
+    fn front(&self) -> &Front {
+        &self.front
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn announce(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        drop(self.front.close());
+        if let Some(thread) = self.thread.take() {
+            // The panic hook has reported a panic of that thread.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The task that reads, on a connection of its own, so that a long page never delays a commit.
+//!
+//! A read waits until every write that was requested before it is settled, so a caller sees its own writes.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::batch::{Ground, find};
+use super::link::{Link, Lost};
+use super::page;
+use super::row::{self, RowError};
+use super::schema::quoted;
+use super::sql::TASK;
+use super::target::Target;
+use super::unusable;
+use crate::model::{Gid, SessionId, Task, TaskId};
+use crate::store::Resolver;
+use crate::store::columns::int;
+use crate::store::front::Refusing;
+use crate::store::queue::{Queue, Taken};
+use crate::store::want::{Read, Want};
+use crate::{Error, Result};
+
+/// The state of the reader.
+pub(super) struct Reader {
+    pub(super) target: Target,
+    pub(super) ground: Arc<Ground>,
+    pub(super) queue: Arc<Queue<Read>>,
+    pub(super) refusing: Refusing,
+    /// The number of writes that are settled.
+    pub(super) settled: watch::Receiver<u64>,
+    /// The time that one read may take.
+    pub(super) patience: Duration,
+}
+
+/// The reason why a read has no answer.
+enum Failed {
+    /// The connection may be the cause.
+    Lost(Lost),
+    /// The row is the cause.
+    Row(RowError),
+    /// There is no connection, or the store cannot settle the writes before.
+    Unready(Error),
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
+impl From<RowError> for Failed {
+    fn from(error: RowError) -> Self {
+        Self::Row(error)
+    }
+}
+
+impl Reader {
+    /// Reads until the queue is closed.
+    pub(super) async fn run(mut self) {
+        let mut link = None;
+        loop {
+            match self.queue.take(Some(Duration::ZERO), |_, _| false) {
+                Taken::Idle => self.queue.filled().await,
+                Taken::Closed => break,
+                Taken::Items(reads) => {
+                    for read in reads {
+                        link = self.read(link, read).await;
+                    }
+                }
+            }
+        }
+        if let Some(link) = link {
+            link.end().await;
+        }
+    }
+
+    /// Answers a read. Gives the connection, unless it may be the cause of a failure.
+    async fn read(&mut self, link: Option<Link>, read: Read) -> Option<Link> {
+        let ready = self.wait_for(read.after).await;
+        let connected = match (ready, link) {
+            (Err(error), link) => {
+                self.answer(Err(Failed::Unready(error)), read.want).await;
+                return link;
+            }
+            (Ok(()), Some(link)) => Ok(link),
+            (Ok(()), None) => self.target.connect().await,
+        };
+        let link = match connected {
+            Ok(link) => link,
+            Err(error) => {
+                self.answer(Err(Failed::Unready(error)), read.want).await;
+                return None;
+            }
+        };
+        if self.answer(Ok(&link), read.want).await {
+            return Some(link);
+        }
+        link.cut();
+        None
+    }
+
+    /// Waits until that many writes are settled. While the database is away the wait is short.
+    async fn wait_for(&mut self, count: u64) -> Result<()> {
+        let refusing = Arc::clone(&self.refusing);
+        loop {
+            match tokio::time::timeout(self.ground.patience, self.settled.wait_for(|settled| *settled >= count)).await {
+                // A writer that has ended settles nothing more.
+                Ok(_) => return Ok(()),
+                Err(_) => refusing.lock().clone().map_or(Ok(()), Err)?,
+            }
+        }
+    }
+
+    /// Answers a read. Gives `false` if the connection may be the cause of a failure.
+    async fn answer(&self, connected: Result<&Link, Failed>, want: Want) -> bool {
+        let ground = &*self.ground;
+        match want {
+            Want::Task(session, id, to) => {
+                let read = async { by_id(connected?, ground, session, id).await };
+                send(to, self.bounded(read).await, Some((session, id)))
+            }
+            Want::ByGid(gid, to) => send(to, self.bounded(async { by_gid(connected?, ground, gid).await }).await, None),
+            Want::Key(key, to) => {
+                let read = async { Ok::<_, Failed>(find(connected?, &ground.sql, &key).await?) };
+                match self.bounded(read).await {
+                    Ok(found) => {
+                        // The caller may have gone.
+                        let _ = to.send(found.transpose());
+                        true
+                    }
+                    Err(error) => send(to, Err(error), None),
+                }
+            }
+            Want::Unfinished(to) => send(to, self.bounded(async { unfinished(connected?, ground).await }).await, None),
+            Want::Page(query, to) => {
+                let read = async { page::of_tasks(connected?, ground, &query).await.map_err(Failed::from) };
+                send(to, self.bounded(read).await, None)
+            }
+            Want::Keys(to) => {
+                let sql = format!("SELECT id, body FROM {}.api_token ORDER BY id", quoted(&ground.schema));
+                send(to, self.bounded(async { all(connected?, &sql, row::body, "key").await }).await, None)
+            }
+            Want::Miners(to) => {
+                let sql = format!("SELECT {} FROM {}.miner ORDER BY id", row::MINER, quoted(&ground.schema));
+                send(to, self.bounded(async { all(connected?, &sql, row::miner, "miner").await }).await, None)
+            }
+            Want::Usage(query, to) => {
+                let read = async { page::of_usage(connected?, ground, &query).await.map_err(Failed::from) };
+                send(to, self.bounded(read).await, None)
+            }
+            Want::Audit(query, to) => {
+                let read = async { page::of_audit(connected?, ground, query).await.map_err(Failed::from) };
+                send(to, self.bounded(read).await, None)
+            }
+        }
+    }
+
+    /// Waits for an answer of the server, but not for ever.
+    async fn bounded<T>(&self, read: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+        match tokio::time::timeout(self.patience, read).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failed::Lost(Lost::Late(self.patience))),
+        }
+    }
+}
+
+/// Sends the answer to a read. `ids` name the task that the read was for; `None` if it was for many. Gives `false` if the
+/// connection may be the cause of a failure.
+fn send<T>(to: Resolver<T>, answer: Result<T, Failed>, ids: Option<(SessionId, TaskId)>) -> bool {
+    let is_sound = !matches!(answer, Err(Failed::Lost(_)));
+    let answer = answer.map_err(|failed| match failed {
+        Failed::Lost(error) => unusable::lost(&error),
+        Failed::Row(error) => error.told(ids),
+        Failed::Unready(error) => error,
+    });
+    // The caller may have gone.
+    let _ = to.send(answer);
+    is_sound
+}
+
+async fn by_id(link: &Link, ground: &Ground, session: SessionId, id: TaskId) -> Result<Option<Task>, Failed> {
+    let sql = format!("SELECT {TASK} FROM {}.task WHERE session_id = $1 AND id = $2", quoted(&ground.schema));
+    let rows = link.query(&sql, &[(&int(session.0), Type::INT8), (&int(id.0), Type::INT8)]).await?;
+    Ok(rows.first().map(row::task).transpose()?.map(|(task, _)| task))
+}
+
+async fn by_gid(link: &Link, ground: &Ground, gid: Gid) -> Result<Option<Task>, Failed> {
+    let sql = format!("SELECT {TASK} FROM {}.task WHERE gid = $1", quoted(&ground.schema));
+    let rows = link.query(&sql, &[(&int(gid.0), Type::INT8)]).await?;
+    Ok(rows.first().map(row::task).transpose()?.map(|(task, _)| task))
+}
+
+async fn unfinished(link: &Link, ground: &Ground) -> Result<Vec<Gid>, Failed> {
+    let sql = format!("SELECT gid FROM {}.task WHERE ended_at IS NULL ORDER BY gid", quoted(&ground.schema));
+    Ok(link.query(&sql, &[]).await?.iter().map(|found| Gid(row::uint(found, 0))).collect())
+}
+
+/// Reads all rows that can be read. A damaged row is logged and left out, so that its key or miner is refused.
+async fn all<T>(link: &Link, sql: &str, read: fn(&Row) -> Result<T, RowError>, kind: &str) -> Result<Vec<T>, Failed> {
+    let mut out = Vec::new();
+    for found in link.query(sql, &[]).await? {
+        match read(&found) {
+            Ok(value) => out.push(value),
+            Err(error) => {
+                let id: &str = found.get(0);
+                tracing::error!(id, %error, "a {kind} of the store cannot be read and is refused");
+            }
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,190 @@
+//! Sessions, keys and miners, the audit log, and deletions: operations that are done one by one.
+
+use std::num::NonZeroU64;
+
+use tokio_postgres::types::Type;
+
+use super::batch::{Batch, Failed};
+use super::link::Params;
+use super::rows::Utf8;
+use super::schema::quoted;
+use crate::Result;
+use crate::model::{Day, Gid, NodeKind, Session, SessionId, Timestamp};
+use crate::store::columns::{int, json};
+use crate::store::op::Audited;
+use crate::store::{Act, ApiKey, MinerRecord, Purge};
+
+/// The result of an operation whose record may not be encodable.
+type Encoded<T> = Result<Result<T>, Failed>;
+
+/// Encodes a record, or ends the function with the error as the operation's answer.
+macro_rules! encoded {
+    ($json:expr) => {
+        match $json {
+            Ok(json) => json,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
+impl Batch<'_> {
+    fn sql(&self, text: &str) -> String {
+        text.replace("$s", &quoted(&self.ground.schema))
+    }
+
+    /// Writes an act into the audit log, if there is one, and deletes the entry for which there is no room any more.
+    async fn record(&self, act: Option<&Act>) -> Encoded<()> {
+        let Some(act) = act else { return Ok(Ok(())) };
+        let (detail, at) = (encoded!(json(&act.detail)), int(act.at.0));
+        let insert = self.sql(
+            "WITH next AS (UPDATE $s.meta SET last_audit = last_audit + 1 RETURNING last_audit)
+             INSERT INTO $s.audit(number, at, act, subject, key_id, detail)
+             SELECT last_audit, $1, $2, $3, $4, $5 FROM next",
+        );
+        let params: Params<'_> = &[
+            (&at, Type::INT8),
+            (&act.act.as_str(), Type::TEXT),
+            (&act.subject, Type::TEXT),
+            (&act.key_id, Type::TEXT),
+            (&Utf8(&detail), Type::TEXT),
+        ];
+        let most = int(self.ground.audit_rows);
+        let room = self.sql("DELETE FROM $s.audit WHERE number <= (SELECT last_audit FROM $s.meta) - $1");
+        self.link.query(&insert, params).await?;
+        self.link.query(&room, &[(&most, Type::INT8)]).await?;
+        Ok(Ok(()))
+    }
+
+    /// Deletes a row by its id, and records the act if there was one.
+    async fn delete(&self, table: &str, audited: &Audited<String>) -> Encoded<bool> {
+        let (id, act) = &**audited;
+        let sql = self.sql(&format!("DELETE FROM $s.{table} WHERE id = $1 RETURNING 1"));
+        let found = !self.link.query(&sql, &[(id, Type::TEXT)]).await?.is_empty();
+        encoded!(self.record(act.as_ref().filter(|_| found)).await?);
+        Ok(Ok(found))
+    }
+}
+
+pub(super) async fn put_session(batch: &Batch<'_>, audited: &Audited<Session>) -> Encoded<()> {
+    let (session, act) = &**audited;
+    let (id, body) = (int(session.id.0), encoded!(json(session)));
+    let put =
+        batch.sql("INSERT INTO $s.session(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body");
+    let next = batch.sql("UPDATE $s.meta SET next_session = $1 + 1 WHERE next_session <= $1");
+    batch.link.query(&put, &[(&id, Type::INT8), (&Utf8(&body), Type::TEXT)]).await?;
+    batch.link.query(&next, &[(&id, Type::INT8)]).await?;
+    batch.record(act.as_ref()).await
+}
+
+/// Deletes a session that has no tasks, with its counts. Gives `false` if it has some.
+pub(super) async fn delete_session(batch: &Batch<'_>, id: SessionId) -> Result<bool, Failed> {
+    let id = int(id.0);
+    let any = batch.sql("SELECT 1 FROM $s.task WHERE session_id = $1 LIMIT 1");
+    if !batch.link.query(&any, &[(&id, Type::INT8)]).await?.is_empty() {
+        return Ok(false);
+    }
+    for (table, column) in [("session", "id"), ("session_ids", "session_id"), ("session_count", "session_id")] {
+        let delete = batch.sql(&format!("DELETE FROM $s.{table} WHERE {column} = $1"));
+        batch.link.query(&delete, &[(&id, Type::INT8)]).await?;
+    }
+    Ok(true)
+}
+
+pub(super) async fn put_key(batch: &Batch<'_>, audited: &Audited<ApiKey>) -> Encoded<()> {
+    let (key, act) = &**audited;
+    let body = encoded!(json(key));
+    let put = batch
+        .sql("INSERT INTO $s.api_token(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body");
+    batch.link.query(&put, &[(&key.id, Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
+    batch.record(act.as_ref()).await
+}
+
+pub(super) async fn delete_key(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {
+    batch.delete("api_token", audited).await
+}
+
+pub(super) async fn put_miner(batch: &Batch<'_>, audited: &Audited<MinerRecord>) -> Encoded<()> {
+    let (miner, act) = &**audited;
+    let models = encoded!(json(&miner.models));
+    let put = batch.sql(
+        "INSERT INTO $s.miner(id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked)
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT(id) DO UPDATE SET
+             name = excluded.name, public_key = excluded.public_key, kind = excluded.kind, owner = excluded.owner,
+             models = excluded.models, reputation = excluded.reputation, created_at = excluded.created_at,
+             last_seen = excluded.last_seen, revoked = excluded.revoked",
+    );
+    // In these columns an empty text stands for none, and 0 for never.
+    let params: Params<'_> = &[
+        (&miner.id, Type::TEXT),
+        (&miner.name, Type::TEXT),
+        (&miner.public_key.as_deref().unwrap_or_default(), Type::TEXT),
+        (&miner.kind.map_or("", NodeKind::as_str), Type::TEXT),
+        (&miner.owner.as_deref().unwrap_or_default(), Type::TEXT),
+        (&Utf8(&models), Type::TEXT),
+        (&miner.reputation, Type::FLOAT8),
+        (&int(miner.created_at), Type::INT8),
+        (&int(miner.last_seen.map_or(0, NonZeroU64::get)), Type::INT8),
+        (&miner.revoked, Type::BOOL),
+    ];
+    batch.link.query(&put, params).await?;
+    batch.record(act.as_ref()).await
+}
+
+pub(super) async fn delete_miner(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {
+    batch.delete("miner", audited).await
+}
+
+/// Deletes the oldest ended tasks that are beyond the age or the budget.
+pub(super) async fn purge(batch: &mut Batch<'_>, purge: Purge) -> Result<u64, Failed> {
+    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let total = batch.sql("SELECT coalesce(sum(ended_bytes), 0)::int8 FROM $s.session_count");
+    let oldest = batch
+        .sql("SELECT gid, bytes, ended_at FROM $s.task WHERE ended_at IS NOT NULL ORDER BY ended_at, gid LIMIT $1");
+    let rows = batch.link.query(&total, &[]).await?;
+    let mut total: i64 = rows.first().map_or(0, |row| row.get(0));
+    let mut due: Vec<i64> = Vec::new();
+    for row in batch.link.query(&oldest, &[(&bound(purge.limit), Type::INT8)]).await? {
+        let over_budget = purge.max_bytes != 0 && total > bound(purge.max_bytes);
+        if row.get::<_, i64>(2).cast_unsigned() >= purge.ended_before.0 && !over_budget {
+            break;
+        }
+        total -= row.get::<_, i64>(1);
+        due.push(row.get(0));
+    }
+    delete_ended(batch, &due).await
+}
+
+/// Deletes a task that has ended. Gives `false` if there is none, or it has not ended.
+pub(super) async fn delete_task(batch: &mut Batch<'_>, gid: Gid) -> Result<bool, Failed> {
+    Ok(delete_ended(batch, &[int(gid.0)]).await? > 0)
+}
+
+async fn delete_ended(batch: &mut Batch<'_>, gids: &[i64]) -> Result<u64, Failed> {
+    if gids.is_empty() {
+        return Ok(0);
+    }
+    let delete =
+        batch.sql("DELETE FROM $s.task WHERE gid = ANY($1) AND ended_at IS NOT NULL RETURNING session_id, bytes");
+    let rows = batch.link.query(&delete, &[(&gids, Type::INT8_ARRAY)]).await?;
+    for row in &rows {
+        batch.sums.deleted(SessionId(row.get::<_, i64>(0).cast_unsigned()), row.get(1));
+    }
+    Ok(rows.len() as u64)
+}
+
+/// Deletes the usage of days before that one.
+pub(super) async fn forget_usage(batch: &mut Batch<'_>, before: Day) -> Result<u64, Failed> {
+    let delete = batch.sql("DELETE FROM $s.usage WHERE day < $1 RETURNING 1");
+    let gone = batch.link.query(&delete, &[(&int(before.number()), Type::INT8)]).await?;
+    batch.usage.changed();
+    Ok(gone.len() as u64)
+}
+
+/// Deletes the entries of the audit log before the first one that is not older than that.
+pub(super) async fn forget_audit(batch: &Batch<'_>, before: Timestamp) -> Result<u64, Failed> {
+    let delete = batch.sql(
+        "DELETE FROM $s.audit WHERE number < coalesce(
+             (SELECT number FROM $s.audit WHERE at >= $1 ORDER BY number LIMIT 1), 9223372036854775807) RETURNING 1",
+    );
+    Ok(batch.link.query(&delete, &[(&int(before.0), Type::INT8)]).await?.len() as u64)
+}

@@ -1,0 +1,118 @@
+//! Makes records of rows.
+
+use std::num::NonZeroU64;
+
+use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+
+use crate::model::{SessionId, Task, TaskId, Timestamp, absent};
+use crate::store::columns::{self, AcceptColumns, Damage, EndColumns, parse};
+use crate::store::{Act, AuditEntry, MinerRecord, damaged_thing};
+use crate::{Error, Result};
+
+/// The reason why a row cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("column {0}: {1}")]
+pub(super) struct RowError(&'static str, String);
+
+impl From<Damage> for RowError {
+    fn from(Damage(column, why): Damage) -> Self {
+        Self(column, why)
+    }
+}
+
+impl RowError {
+    /// The error of a read that was for that task, or for many.
+    pub(super) fn told(&self, ids: Option<(SessionId, TaskId)>) -> Error {
+        let of = ids.map_or_else(String::new, |(session, id)| format!(" of task {id} in session {session}"));
+        let error = damaged_thing(&of, self);
+        match ids {
+            Some((session, id)) => error.with_ids(session, Some(id)),
+            None => error,
+        }
+    }
+}
+
+/// Reads an unsigned integer.
+pub(super) fn uint(row: &Row, column: usize) -> u64 {
+    row.get::<_, i64>(column).cast_unsigned()
+}
+
+/// Reads the second column as JSON: a session or a key.
+pub(super) fn body<T: DeserializeOwned>(row: &Row) -> Result<T, RowError> {
+    Ok(parse("body", row.get::<_, &str>(1).as_bytes())?)
+}
+
+/// Reads a row of [`TASK`](super::sql::TASK) into a task and its band.
+pub(super) fn task(row: &Row) -> Result<(Task, u8), RowError> {
+    let int = |column: usize| row.get::<_, i64>(column);
+    let text = |column: usize| row.get::<_, Option<&str>>(column).map(str::as_bytes);
+    let bytes = |column: usize| row.get::<_, Option<&[u8]>>(column);
+    let accept = AcceptColumns {
+        gid: int(0),
+        session_id: int(1),
+        id: int(2),
+        band: int(3),
+        idem_scope: text(15),
+        idem_key: text(16),
+        idem_fp: bytes(17),
+    };
+    let end = EndColumns {
+        bytes: int(4),
+        attempts: int(5),
+        fence: int(6),
+        created_at: int(7),
+        started_at: int(8),
+        first_token_at: int(9),
+        precommitted_at: int(10),
+        committed_at: int(11),
+        ended_at: row.get(12),
+        deadline: int(13),
+        key_id: text(14),
+        assigned_miners: text(18),
+        request: text(19).unwrap_or_default(),
+        end: text(20),
+        text: bytes(21),
+        raw: bytes(22),
+    };
+    Ok(columns::task(&accept, &end)?)
+}
+
+/// The columns of a miner, in the order of [`miner`].
+pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
+
+/// Reads a row of [`MINER`].
+pub(super) fn miner(row: &Row) -> Result<MinerRecord, RowError> {
+    // In these columns an empty text stands for none.
+    let some_text = |column: usize| absent::text::of(row.get::<_, String>(column));
+    let wrong_kind = |error: Error| RowError("kind", error.to_string());
+    Ok(MinerRecord {
+        id: row.get(0),
+        name: row.get(1),
+        public_key: some_text(2),
+        kind: some_text(3).map(|kind| kind.parse()).transpose().map_err(wrong_kind)?,
+        owner: some_text(4),
+        models: parse("models", row.get::<_, &str>(5).as_bytes())?,
+        reputation: row.get(6),
+        created_at: uint(row, 7),
+        last_seen: NonZeroU64::new(uint(row, 8)),
+        revoked: row.get(9),
+    })
+}
+
+/// The columns of an entry of the audit log, in the order of [`entry`].
+pub(super) const AUDIT: &str = "number, at, act, subject, key_id, detail";
+
+/// Reads a row of [`AUDIT`].
+pub(super) fn entry(row: &Row) -> Result<AuditEntry, RowError> {
+    Ok(AuditEntry {
+        number: uint(row, 0),
+        act: Act {
+            at: Timestamp(uint(row, 1)),
+            act: row.get::<_, &str>(2).parse().map_err(|error: Error| RowError("act", error.to_string()))?,
+            subject: row.get(3),
+            key_id: row.get(4),
+            detail: parse("detail", row.get::<_, &str>(5).as_bytes())?,
+        },
+    })
+}

@@ -1,0 +1,363 @@
+//! The task that writes. It takes all operations that gathered during the last commit, and writes them in one
+//! transaction.
+//!
+//! If the connection is lost, the operations wait for the next one: new tasks for a moment, ends for longer. A batch
+//! whose commit was asked for is looked up before it is done again.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::answer::Answer;
+use super::batch::{Batch, Failed, Ground, was_committed};
+use super::flight::{Doubt, Flight, waits};
+use super::link::{Link, Lost};
+use super::options::PostgresOptions;
+use super::seat::{Seat, deposed};
+use super::sums::UsageRows;
+use super::target::Target;
+use super::unusable;
+use crate::Error;
+use crate::store::front::Refusing;
+use crate::store::op::{Op, Reply};
+use crate::store::queue::{Queue, Taken};
+
+/// The number of beats within a lease.
+const BEATS: u32 = 10;
+
+/// The time between two looks at operations that wait for a database that is away.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The state of the writer.
+pub(super) struct Writer {
+    pub(super) options: PostgresOptions,
+    pub(super) target: Target,
+    pub(super) ground: Arc<Ground>,
+    pub(super) queue: Arc<Queue<Op>>,
+    pub(super) refusing: Refusing,
+    pub(super) settled: watch::Sender<u64>,
+    pub(super) seat: Seat,
+    pub(super) usage: UsageRows,
+    /// The number of the last batch that was committed.
+    pub(super) number: u64,
+    pub(super) flights: VecDeque<Flight>,
+    /// The operation that closes the store, once it was taken.
+    pub(super) closing: Option<Op>,
+}
+
+/// The writer's next step.
+enum Next {
+    /// It works with this connection.
+    Work(Link),
+    /// It has no connection.
+    Wait,
+    /// Another router has the database; nothing is written any more.
+    Refuse(Error),
+    /// It ends.
+    End,
+}
+
+/// Closes the queue however the task ends, so that no caller waits for ever.
+struct AbandonOnDrop(Arc<Queue<Op>>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+impl Writer {
+    /// Runs until the store is closed.
+    pub(super) async fn run(mut self, link: Link) {
+        let _abandon = AbandonOnDrop(Arc::clone(&self.queue));
+        let mut next = Next::Work(link);
+        loop {
+            next = match next {
+                Next::Work(link) => self.work(link).await,
+                Next::Wait => self.wait().await,
+                Next::Refuse(error) => self.refuse(error).await,
+                Next::End => break,
+            };
+        }
+        // From here on, no reader waits for the writer.
+        let Self { closing, settled, .. } = self;
+        drop(settled);
+        if let Some(Op::Close(to)) = closing {
+            Reply::Done(to, Ok(())).send();
+        }
+    }
+
+    /// Works with a connection until it is lost or the store is closed.
+    async fn work(&mut self, link: Link) -> Next {
+        loop {
+            let Some(mut flight) = self.flights.pop_front() else {
+                if self.closing.is_some() {
+                    return self.leave(link).await;
+                }
+                match tokio::time::timeout(self.ground.lease / BEATS, self.queue.filled()).await {
+                    Ok(()) => self.take(),
+                    Err(_) => match self.beat(link).await {
+                        Ok(sound) => return Next::Work(sound),
+                        Err(next) => return next,
+                    },
+                }
+                continue;
+            };
+            match self.fly(&link, &mut flight).await {
+                Ok(answers) => {
+                    self.well();
+                    let count = answers.len() as u64;
+                    flight.ops.into_iter().zip(answers).for_each(|(op, answer)| answer.send(op));
+                    self.settle(count);
+                }
+                Err(Failed::Deposed) => {
+                    let error = deposed(&link, &self.ground).await;
+                    link.cut();
+                    self.settle(flight.fail(&error));
+                    return Next::Refuse(error);
+                }
+                Err(Failed::Lost(lost)) => {
+                    if let Some(error) = unusable::refused_value(&lost)
+                        && bounded(self.ground.patience, async { Ok(link.run("ROLLBACK").await?) }).await.is_ok()
+                    {
+                        self.divide(flight, &error);
+                        continue;
+                    }
+                    self.flights.push_front(flight);
+                    self.ill(&unusable::lost(&lost));
+                    link.cut();
+                    return Next::Wait;
+                }
+            }
+        }
+    }
+
+    /// Takes the operations of the next batch.
+    fn take(&mut self) {
+        let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
+        let (mut bytes, mut alone) = (0, false);
+        let taken = self.queue.take(Some(Duration::ZERO), |count, next: &Op| {
+            bytes += next.weight();
+            alone |= next.is_alone();
+            !alone && count < most && bytes <= most_bytes
+        });
+        if let Taken::Items(mut ops) = taken {
+            if matches!(ops.last(), Some(Op::Close(_))) {
+                self.closing = ops.pop();
+            }
+            if !ops.is_empty() {
+                self.flights.push_back(Flight::of(ops));
+            }
+        }
+    }
+
+    /// Renews the lease. Gives the connection if it is sound.
+    async fn beat(&mut self, link: Link) -> Result<Link, Next> {
+        match bounded(self.ground.patience, self.seat.renew(&link, &self.ground)).await {
+            Ok(()) => {
+                self.well();
+                Ok(link)
+            }
+            Err(Failed::Deposed) => {
+                let error = deposed(&link, &self.ground).await;
+                link.cut();
+                Err(Next::Refuse(error))
+            }
+            Err(Failed::Lost(lost)) => {
+                self.ill(&unusable::lost(&lost));
+                link.cut();
+                Err(Next::Wait)
+            }
+        }
+    }
+
+    /// Brings a batch into the database. Gives the answers once it is committed.
+    async fn fly(&mut self, link: &Link, flight: &mut Flight) -> Result<Vec<Answer>, Failed> {
+        if let Some(doubt) = flight.doubt.take() {
+            let asked = was_committed(link, &self.ground, &self.seat, doubt.number);
+            match bounded(self.ground.patience, asked).await {
+                Ok(true) => return Ok(self.committed(doubt)),
+                Ok(false) => {}
+                Err(failed) => {
+                    flight.doubt = Some(doubt);
+                    return Err(failed);
+                }
+            }
+        }
+        // These operations may touch very many rows.
+        let is_long = flight.ops.iter().any(Op::is_alone);
+        let patience = if is_long { self.options.end_patience } else { self.ground.patience };
+        let mut batch = Batch::new(link, &self.ground, &self.seat, &mut self.usage);
+        let answers = bounded(patience, batch.run(&flight.ops)).await?;
+        let number = self.number + 1;
+        flight.doubt = Some(Doubt { number, epoch: batch.epoch, answers });
+        bounded(patience, batch.commit(number)).await?;
+        Ok(flight.doubt.take().map(|doubt| self.committed(doubt)).unwrap_or_default())
+    }
+
+    /// Notes that a batch is in the database.
+    fn committed(&mut self, doubt: Doubt) -> Vec<Answer> {
+        self.number = doubt.number;
+        self.seat.epoch = doubt.epoch;
+        doubt.answers
+    }
+
+    /// Does the halves of a batch by themselves, until the one operation that the database does not take fails alone.
+    fn divide(&mut self, flight: Flight, error: &Error) {
+        if flight.ops.len() == 1 {
+            let count = flight.fail(error);
+            return self.settle(count);
+        }
+        let [first, second] = flight.halves();
+        self.flights.push_front(second);
+        self.flights.push_front(first);
+    }
+
+    /// Waits without a connection until there is one.
+    async fn wait(&mut self) -> Next {
+        let since = Instant::now();
+        loop {
+            let target = self.target.clone();
+            let attempt = async move {
+                tokio::time::sleep(pause()).await;
+                target.connect().await
+            };
+            tokio::pin!(attempt);
+            let connected = loop {
+                tokio::select! {
+                    connected = &mut attempt => break connected,
+                    () = self.queue.filled(), if self.closing.is_none() => self.hold(since.elapsed()),
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                self.expire();
+                if self.closing.is_some() && since.elapsed() >= self.options.patience {
+                    return self.give_up();
+                }
+            };
+            match connected {
+                Ok(link) => match self.beat(link).await {
+                    Ok(link) => return Next::Work(link),
+                    Err(Next::Wait) => {}
+                    Err(next) => return next,
+                },
+                Err(error) => self.ill(&error),
+            }
+        }
+    }
+
+    /// Takes what was asked for while the database is away, and refuses what cannot wait.
+    fn hold(&mut self, away: Duration) {
+        let before = self.flights.len();
+        self.take();
+        if self.flights.len() == before {
+            return;
+        }
+        let Some(flight) = self.flights.pop_back() else { return };
+        let mut room = self.options.waiting_bytes.saturating_sub(self.flights.iter().map(Flight::weight).sum());
+        let error = self.away();
+        let mut kept = Vec::new();
+        for op in flight.ops {
+            let fits = op.weight() <= room;
+            if fits && (waits(&op) || away < self.options.patience) {
+                room -= op.weight();
+                kept.push(op);
+            } else {
+                op.fail(error.clone());
+                self.settle(1);
+            }
+        }
+        if !kept.is_empty() {
+            self.flights.push_back(Flight::of(kept));
+        }
+    }
+
+    /// Refuses what has waited too long.
+    fn expire(&mut self) {
+        let error = self.away();
+        let (short, long) = (self.options.patience, self.options.end_patience);
+        let refused = self.flights.iter_mut().map(|flight| flight.expire(short, long, &error)).sum();
+        self.flights.retain(|flight| !flight.ops.is_empty());
+        self.settle(refused);
+    }
+
+    /// Refuses everything that waits, because the store is closed.
+    fn give_up(&mut self) -> Next {
+        let error = self.away();
+        for flight in std::mem::take(&mut self.flights) {
+            self.settle(flight.fail(&error));
+        }
+        Next::End
+    }
+
+    /// Refuses every write until the store is closed.
+    async fn refuse(&mut self, error: Error) -> Next {
+        self.ill(&error);
+        loop {
+            self.give_up();
+            if self.closing.is_some() {
+                return Next::End;
+            }
+            self.queue.filled().await;
+            self.take();
+        }
+    }
+
+    /// Gives the seat up, and ends the connection.
+    async fn leave(&mut self, link: Link) -> Next {
+        let left = bounded(self.ground.patience, async { Ok(self.seat.leave(&link, &self.ground).await?) }).await;
+        if let Err(failed) = left {
+            tracing::warn!(
+                ?failed,
+                "the database was not told that this router has ended: its lease runs out by itself"
+            );
+            link.cut();
+        } else {
+            link.end().await;
+        }
+        Next::End
+    }
+
+    /// The reason why the store does not write.
+    fn away(&self) -> Error {
+        self.refusing.lock().clone().unwrap_or_else(|| Error::store("the database is away"))
+    }
+
+    fn settle(&self, count: u64) {
+        if count > 0 {
+            self.settled.send_modify(|settled| *settled += count);
+        }
+    }
+
+    /// Notes that the store can write.
+    fn well(&self) {
+        if self.refusing.lock().take().is_some() {
+            tracing::info!("the store writes again");
+        }
+    }
+
+    /// Notes that the store cannot write.
+    fn ill(&self, error: &Error) {
+        if self.refusing.lock().replace(error.clone()).is_none() {
+            tracing::error!(%error, "the store cannot write; nothing is acknowledged");
+        }
+    }
+}
+
+/// Waits for an answer of the server, but not for ever.
+async fn bounded<T>(patience: Duration, answer: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Failed::Lost(Lost::Late(patience))),
+    }
+}
+
+/// The pause before the next try to connect: 100 ms to 1 s, by chance, so that routers do not come back all at once.
+fn pause() -> Duration {
+    let mut random = [0; 2];
+    // Without randomness the pause is the shortest.
+    let _ = getrandom::fill(&mut random);
+    Duration::from_millis(100 + u64::from(u16::from_ne_bytes(random)) % 900)
+}

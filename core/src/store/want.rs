@@ -1,0 +1,28 @@
+//! The reads that wait for a store's reader.
+
+use super::{
+    Accepted, ApiKey, AuditPage, AuditQuery, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage,
+    UsageQuery,
+};
+use crate::model::{Gid, SessionId, Task, TaskId};
+
+/// The kinds of reads.
+#[derive(Debug)]
+pub(super) enum Want {
+    Task(SessionId, TaskId, Resolver<Option<Task>>),
+    ByGid(Gid, Resolver<Option<Task>>),
+    Key(Idempotency, Resolver<Option<Accepted>>),
+    Unfinished(Resolver<Vec<Gid>>),
+    Page(TaskQuery, Resolver<TaskPage>),
+    Keys(Resolver<Vec<ApiKey>>),
+    Miners(Resolver<Vec<MinerRecord>>),
+    Usage(Box<UsageQuery>, Resolver<UsagePage>),
+    Audit(AuditQuery, Resolver<AuditPage>),
+}
+
+/// A read, and the number of writes that must be settled before it.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) want: Want,
+    pub(super) after: u64,
+}
