@@ -1,7 +1,7 @@
 //! `audit`: shows who changed keys, miners and sessions.
 
 use clap::Args;
-use cortensor_router::internals::store::{ActKind, AuditQuery, Store as _};
+use cortensor_router::internals::store::{ActKind, AuditQuery};
 use cortensor_router::model::{Day, Timestamp};
 use serde_json::{Value, json};
 
@@ -47,9 +47,9 @@ impl Audit {
                 path.extend(act.map(|act| format!("&act={}", act.as_str())));
                 runtime::client(client.get(&path))?
             }
-            Holding::Directory(dir) => {
+            Holding::Store(config) => {
                 let query = AuditQuery { act: *act, after: *after, limit: *limit };
-                let page = with_store(&dir, |store| store.audit(query).wait())?;
+                let page = with_store(&config, |store| store.audit(query).wait())?;
                 let mut answer = json!({"count": page.total, "audit": page.entries});
                 if !page.corrupt.is_empty() {
                     answer["corrupt"] = json!(page.corrupt);

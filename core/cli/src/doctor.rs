@@ -1,6 +1,8 @@
 //! `doctor`: checks everything that a router needs, and says how to mend each fault.
 
 mod data;
+#[cfg(feature = "postgres")]
+mod database;
 mod network;
 
 use std::path::Path;

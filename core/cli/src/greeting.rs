@@ -39,14 +39,19 @@ pub(crate) struct Greeting {
 impl Greeting {
     pub(crate) fn new(config: &Config, router: &Router, listener: &Listener) -> Self {
         let durability = config.storage.effective_durability();
-        let store = match &config.storage.data_dir {
-            Some(dir) if durability != Durability::Memory => {
+        let place = match (&config.storage.url, &config.storage.data_dir) {
+            (Some(_), _) => Some(format!("PostgreSQL, schema {}", config.storage.schema)),
+            (None, Some(dir)) => Some(dir.display().to_string()),
+            (None, None) => None,
+        };
+        let store = match place {
+            Some(place) if durability != Durability::Memory => {
                 let survives = if durability == Durability::Full {
                     "power loss"
                 } else {
                     "the end of the process, not power loss"
                 };
-                format!("{} (durability {}: an accepted task survives {survives})", dir.display(), durability.as_str())
+                format!("{place} (durability {}: an accepted task survives {survives})", durability.as_str())
             }
             _ => "in memory (durability memory: tasks are lost with the process)".to_owned(),
         };

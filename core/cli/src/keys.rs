@@ -1,13 +1,16 @@
 //! `key`: creates, lists and revokes API keys, in the data directory or, if a router runs on it, through that router.
 
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use cortensor_router::ApiKey;
+use cortensor_router::Config;
 use cortensor_router::KeySpec;
 use cortensor_router::config::{Durability, LimitsPatch};
-use cortensor_router::internals::store::{Act, COMMAND, Holder, SqliteStore, Store as _, holder};
+use cortensor_router::internals::store::{Act, COMMAND, Holder, SqliteStore, Store, holder};
+#[cfg(feature = "postgres")]
+use cortensor_router::internals::store::{PostgresOptions, PostgresStore};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -19,6 +22,8 @@ use crate::runtime;
 use crate::settings::Settings;
 use crate::submit::path_segment;
 use cortensor_router::Error;
+#[cfg(feature = "postgres")]
+use cortensor_router::ErrorKind;
 use cortensor_router::model::{Scope, Timestamp};
 
 const EXAMPLES: &str = "\
@@ -135,10 +140,10 @@ pub(crate) struct Place {
     settings: Settings,
 }
 
-/// The place at which keys are changed: a running router, or a directory that no router uses.
+/// The place at which keys are changed: a running router, or the store of a configuration, which no router uses.
 pub(crate) enum Holding {
     Router(Box<Client>),
-    Directory(PathBuf),
+    Store(Box<Config>),
 }
 
 impl Keys {
@@ -161,16 +166,20 @@ impl Place {
         if let Some(url) = self.url.as_ref().filter(|url| !url.trim().is_empty()) {
             return Ok(Holding::Router(Box::new(self.client(url)?)));
         }
-        let Some(dir) = self.settings.load(Vec::new())?.config.storage.data_dir else {
+        let config = Box::new(self.settings.load(Vec::new())?.config);
+        if config.storage.url.is_some() {
+            return Ok(Holding::Store(config));
+        }
+        let Some(dir) = &config.storage.data_dir else {
             return Err(Exit::usage(
                 "tasks and keys are kept in memory only (storage.durability = \"memory\"): name the running router with --url",
             ));
         };
-        match holder(&dir) {
-            None => Ok(Holding::Directory(dir)),
+        match holder(dir) {
+            None => Ok(Holding::Store(config)),
             Some(Holder { url: Some(url), .. }) => {
                 let given = self.token.clone().filter(|token| !token.trim().is_empty());
-                let token = given.or_else(|| CommandToken::read(&dir));
+                let token = given.or_else(|| CommandToken::read(dir));
                 let client = Client::new(&url, token.as_deref(), self.ca_file.as_deref())?;
                 Ok(Holding::Router(Box::new(client)))
             }
@@ -188,9 +197,9 @@ pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
     let (record, made) = spec.mint(Timestamp::wall_clock())?;
     match place.find()? {
         Holding::Router(client) => runtime::client(client.send(Method::POST, "/api/v1/keys", Some(&json!(spec)))),
-        Holding::Directory(dir) => {
+        Holding::Store(config) => {
             let act = Act::key_created(Timestamp::wall_clock(), COMMAND, &record);
-            with_store(&dir, |store| store.put_key(record, Some(act)).wait())?;
+            with_store(&config, |store| store.put_key(record, Some(act)).wait())?;
             serde_json::to_value(&made).map_err(|error| Error::internal(error).into())
         }
     }
@@ -200,8 +209,8 @@ pub(crate) fn create(place: &Place, spec: &KeySpec) -> Done<Value> {
 pub(crate) fn list(place: &Place) -> Done<Vec<Value>> {
     let answer = match place.find()? {
         Holding::Router(client) => runtime::client(client.get("/api/v1/keys"))?,
-        Holding::Directory(dir) => {
-            let keys = with_store(&dir, |store| store.keys().wait())?;
+        Holding::Store(config) => {
+            let keys = with_store(&config, |store| store.keys().wait())?;
             json!({"keys": keys.iter().map(shown).collect::<Vec<_>>()})
         }
     };
@@ -220,8 +229,8 @@ impl Limit {
                 let route = format!("/api/v1/keys/{}", path_segment(id));
                 runtime::client(client.send(Method::PATCH, &route, Some(&json!({"limits": wanted}))))?
             }
-            Holding::Directory(dir) => {
-                let changed = with_store(&dir, |store| {
+            Holding::Store(config) => {
+                let changed = with_store(&config, |store| {
                     let found = store.keys().wait()?.into_iter().find(|key| key.id == id);
                     let Some(mut key) = found else { return Ok(None) };
                     let before = key.clone();
@@ -275,8 +284,8 @@ impl Revoke {
                 let path = format!("/api/v1/keys/{}", path_segment(id));
                 runtime::client(client.send(Method::DELETE, &path, None))?;
             }
-            Holding::Directory(dir) => {
-                let found = with_store(&dir, |store| {
+            Holding::Store(config) => {
+                let found = with_store(&config, |store| {
                     let key = store.keys().wait()?.into_iter().find(|key| key.id == id);
                     let act = Act::key_revoked(Timestamp::wall_clock(), COMMAND, id, key.as_ref());
                     store.delete_key(id.to_owned(), Some(act)).wait()
@@ -344,11 +353,30 @@ impl List {
     }
 }
 
-pub(crate) fn with_store<T>(dir: &Path, work: impl FnOnce(&SqliteStore) -> cortensor_router::Result<T>) -> Done<T> {
-    let store = SqliteStore::open(dir, Durability::Full)?;
-    let done = work(&store);
+/// Works with the store of a configuration, which no router uses meanwhile.
+pub(crate) fn with_store<T>(config: &Config, work: impl FnOnce(&dyn Store) -> cortensor_router::Result<T>) -> Done<T> {
+    let store = open(config)?;
+    let done = work(&*store);
     store.close().wait()?;
     Ok(done?)
+}
+
+fn open(config: &Config) -> Done<Box<dyn Store>> {
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &config.storage.url {
+        let name = format!("{} (a command)", config.name);
+        let options = PostgresOptions { name, ..PostgresOptions::from(&config.storage) };
+        let opened = PostgresStore::open(url, Durability::Full, options);
+        return match opened {
+            Ok(store) => Ok(Box::new(store)),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                Err(Exit::failed(format!("{}; or name the address of that router with --url", error.message())))
+            }
+            Err(error) => Err(error.into()),
+        };
+    }
+    let Some(dir) = &config.storage.data_dir else { return Err(Exit::usage("there is no data directory: --data-dir")) };
+    Ok(Box::new(SqliteStore::open(dir, Durability::Full)?))
 }
 
 /// The record as it is shown, without its hash.

@@ -48,7 +48,8 @@ impl Settings {
             load(file.as_deref(), environment(), overrides).map_err(|e| Exit::usage(e.message()))
         };
         let loaded = read(overrides.clone())?;
-        if loaded.config.storage.data_dir.is_some() || loaded.config.storage.durability == Durability::Memory {
+        let storage = &loaded.config.storage;
+        if storage.data_dir.is_some() || storage.url.is_some() || storage.durability == Durability::Memory {
             return Ok(loaded);
         }
         let Some(dir) = platform::data_dir() else {

@@ -17,6 +17,10 @@ pub(crate) struct Work {
     /// (none)
     #[arg(long, value_name = "full|relaxed|memory", value_parser = ["full", "relaxed", "memory"])]
     durability: Option<String>,
+    /// The PostgreSQL database that keeps tasks and keys, instead of a directory: postgres://USER@HOST/DATABASE. A password
+    /// is better kept in CORTENSOR_STORAGE_URL, since other users see the arguments of a process
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
 impl Work {
@@ -25,6 +29,9 @@ impl Work {
         let mut flags = Vec::new();
         if let Some(durability) = &self.durability {
             flags.push(Override::new("storage.durability", durability.as_str(), "--durability"));
+        }
+        if let Some(url) = &self.store {
+            flags.push(Override::new("storage.url", url.as_str(), "--store"));
         }
         if !self.upstreams.is_empty() {
             flags.push(Override::new("upstream", tables("url", &self.upstreams, None), "--upstream"));

@@ -17,6 +17,9 @@ mod model;
 #[cfg(feature = "otel")]
 #[path = "cli/otel.rs"]
 mod otel;
+#[cfg(feature = "postgres")]
+#[path = "cli/postgres.rs"]
+mod postgres;
 #[path = "cli/request.rs"]
 mod request;
 #[path = "cli/unheard.rs"]

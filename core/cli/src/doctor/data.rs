@@ -12,6 +12,10 @@ use super::{Findings, Level, is_open_to_others};
 const SPACE: u64 = 1 << 30;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &config.storage.url {
+        return super::database::check(url, &config.storage, findings);
+    }
     let dir = match &config.storage.data_dir {
         Some(dir) if config.storage.durability != Durability::Memory => dir,
         _ => {
