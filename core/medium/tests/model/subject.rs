@@ -1,11 +1,16 @@
 //! The stores that play the sequences.
 
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cortensor_router::config::Durability;
-use cortensor_router::internals::store::{MemoryStore, Pending, SqliteOptions, SqliteStore, Store, check_integrity};
+use cortensor_router::internals::store::{
+    MemoryStore, Pending, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, check_integrity,
+};
 use cortensor_router_medium::{Fault, Medium, Operation, Strike};
+use cortensor_router_testkit::Postgres;
 use cortensor_router_testkit::random::Random;
 use tempfile::TempDir;
 
@@ -52,13 +57,17 @@ pub(crate) trait Subject {
 type Make = fn() -> Box<dyn Subject>;
 
 /// All stores that must keep the rules of the trait.
-pub(crate) fn subjects() -> [(&'static str, Make); 4] {
-    [
+pub(crate) fn subjects() -> Vec<(&'static str, Make)> {
+    let mut subjects: Vec<(&'static str, Make)> = vec![
         ("memory", || Box::new(Memory::new(0))),
         ("memory with a budget", || Box::new(Memory::new(20_000))),
         ("SQLite, full", || Box::new(File::new(Durability::Full))),
         ("SQLite, relaxed", || Box::new(File::new(Durability::Relaxed))),
-    ]
+    ];
+    if server().is_some() {
+        subjects.push(("PostgreSQL", || Box::new(Database::new())));
+    }
+    subjects
 }
 
 /// The store in memory.
@@ -172,5 +181,51 @@ impl Subject for File {
         drop(self.store);
         let found = check_integrity(self.dir.path()).unwrap();
         assert!(found.is_ok(), "{found:#?}");
+    }
+}
+
+/// The server of this process; `None`: PostgreSQL is not installed.
+fn server() -> Option<&'static Postgres> {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start).as_ref()
+}
+
+/// The store in a database, each in a schema of its own. How the server keeps what it has committed is not its subject.
+struct Database {
+    /// `None` only while the store is opened again.
+    store: Option<PostgresStore>,
+    schema: String,
+}
+
+impl Database {
+    fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let schema = format!("model_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Self { store: Some(Self::open(&schema)), schema }
+    }
+
+    fn open(schema: &str) -> PostgresStore {
+        let url = server().unwrap().url();
+        let options = PostgresOptions { schema: schema.to_owned(), ..PostgresOptions::default() };
+        PostgresStore::open(&url, Durability::Full, options)
+            .unwrap_or_else(|error| panic!("the store does not open: {error}"))
+    }
+}
+
+impl Subject for Database {
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn reopen(&mut self, _: Stop) {
+        drop(self.store.take());
+        self.store = Some(Self::open(&self.schema));
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        drop(self.store.take());
+        server().unwrap().psql(&format!("DROP SCHEMA {} CASCADE", self.schema)).unwrap();
     }
 }

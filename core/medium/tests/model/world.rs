@@ -308,7 +308,7 @@ impl World {
             &list(self.sessions.values()),
             &list(open.map(|row| format!("{} in band {}", row.shown, row.band))),
             &format!("{:?}", self.last_ids),
-            [self.last_session, self.last_gid, self.last_fence],
+            [last_session(self.last_session), self.last_gid, self.last_fence],
         )
     }
 
@@ -377,8 +377,13 @@ pub(crate) fn recovery_shown(found: &Recovery) -> String {
         &list(found.sessions.iter().map(shown)),
         &list(found.unfinished.iter().map(|(task, band)| format!("{} in band {band}", shown(task)))),
         &shown(&last_ids),
-        [found.last_session.0, found.last_gid.0, found.last_fence.0],
+        [last_session(found.last_session.0), found.last_gid.0, found.last_fence.0],
     )
+}
+
+/// The greatest id of a session. A store may keep the ids of the two sessions that every router has to itself.
+fn last_session(id: u64) -> u64 {
+    id.max(1)
 }
 
 fn recovery(epoch: u64, sessions: &str, open: &str, last_ids: &str, last: [u64; 3]) -> String {
