@@ -103,8 +103,8 @@ pub struct UpstreamConfig {
     pub max_error_bytes: u64,
     /// Header lines of an answer that are read. Default 256.
     pub max_answer_headers: u32,
-    /// Bytes of the head of an answer that are read, and of the lines within and after a body in chunks. Default
-    /// 400 KiB.
+    /// Bytes of the head of an answer that are read, with those of the heads before it that only announce it (status
+    /// 1xx), and of the lines within and after a body in chunks. Default 400 KiB.
     pub max_answer_head_bytes: u64,
     /// Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had:
     /// `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`.

@@ -14,7 +14,7 @@ const FIRST: usize = 16;
 pub(super) struct Bounds {
     /// The lines of a head.
     pub(super) lines: usize,
-    /// The bytes of a head, of the extensions of one chunk, and of the trailers.
+    /// The bytes of a head with those that announce it, of the extensions of one chunk, and of the trailers.
     pub(super) bytes: usize,
 }
 
@@ -27,6 +27,8 @@ pub(super) struct Receiver {
     partial: BytesMut,
     /// The bytes of `partial` in which no end of the head was found.
     seen: usize,
+    /// The bytes of the heads that only announced the next one.
+    announced: usize,
     body: Body,
     /// Whether another answer may come over the connection.
     keeps: bool,
@@ -35,7 +37,15 @@ pub(super) struct Receiver {
 impl Receiver {
     /// The receiver of a new connection.
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, unread: Bytes::new(), partial: BytesMut::new(), seen: 0, body: Body::Ended, keeps: true }
+        Self {
+            bounds,
+            unread: Bytes::new(),
+            partial: BytesMut::new(),
+            seen: 0,
+            announced: 0,
+            body: Body::Ended,
+            keeps: true,
+        }
     }
 
     /// Takes the next bytes of the connection.
@@ -43,7 +53,8 @@ impl Receiver {
         self.unread = if self.unread.is_empty() { bytes } else { [&self.unread[..], &bytes[..]].concat().into() };
     }
 
-    /// The head of the next answer; `None`: more bytes are needed. Heads that only announce another one are skipped.
+    /// The head of the next answer; `None`: more bytes are needed. Heads that only announce another one are skipped, and
+    /// count with it against the bound.
     pub(super) fn head(&mut self) -> Result<Option<Head>, Garbage> {
         loop {
             let is_partial = !self.partial.is_empty();
@@ -58,7 +69,7 @@ impl Receiver {
             let is_hopeless = self.seen > FIRST && !has_blank_line(&bytes[self.seen.min(bytes.len())..]);
             let read = if bytes.is_empty() || is_hopeless { None } else { Head::read(bytes, self.bounds.lines)? };
             let length = read.as_ref().map_or(bytes.len(), |(length, _)| *length);
-            if length > self.bounds.bytes {
+            if length.saturating_add(self.announced) > self.bounds.bytes {
                 let most = self.bounds.bytes;
                 return Err(Garbage(format!("its head has more than max_answer_head_bytes = {most} bytes").into()));
             }
@@ -75,9 +86,12 @@ impl Receiver {
                 self.unread = std::mem::take(&mut self.partial).freeze();
             }
             self.unread.advance(length);
-            if let Some(head) = head {
-                (self.body, self.keeps) = (head.body, head.keeps);
-                return Ok(Some(head));
+            match head {
+                Some(head) => {
+                    (self.body, self.keeps, self.announced) = (head.body, head.keeps, 0);
+                    return Ok(Some(head));
+                }
+                None => self.announced += length,
             }
         }
     }

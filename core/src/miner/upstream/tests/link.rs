@@ -12,7 +12,7 @@ use crate::miner::recorder::within;
 use crate::miner::upstream::dial::Stream;
 use crate::miner::upstream::link::{Link, NoAnswer, Part};
 use crate::miner::upstream::pool::SendError;
-use crate::miner::upstream::receiver::Bounds;
+use crate::miner::upstream::receiver::{Bounds, Receiver};
 use crate::miner::upstream::request::Outgoing;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -151,6 +151,23 @@ async fn a_head_has_its_bounds() {
                 assert!(why.contains("max_answer_head_bytes = 4096"), "{why}");
             }
         }
+    }
+    // Heads that only announce an answer, however many there are.
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n";
+    let room = 4_096 - head(100).len();
+    for (hints, is_read) in [(room / hint.len(), true), (room / hint.len() + 1, false), (1_000, false)] {
+        let answer = [hint.repeat(hints).into_bytes(), head(100)].concat();
+        for pieces in [vec![answer.clone()], answer.chunks(7).map(<[u8]>::to_vec).collect()] {
+            let answer = within(link(Script::new(pieces, End::Open)).ask(post(1))).await;
+            assert_eq!(answer.is_ok(), is_read, "{hints}");
+        }
+    }
+    // The heads before one answer do not count against the next one.
+    let several = format!("{hint}HTTP/1.1 204 X\r\n\r\n").repeat(1_000).into_bytes();
+    let mut receiver = Receiver::new(Bounds { lines: 64, bytes: 4_096 });
+    receiver.push(several.into());
+    for _ in 0..1_000 {
+        assert!(receiver.head().unwrap().is_some());
     }
     // Lines among and after chunks.
     for lines in [format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(5_000)), format!("0\r\n{}\r\n\r\n", "x".repeat(5_000))] {
