@@ -12,7 +12,7 @@ pub use crate::router::{NOT_HEARD, blame_of};
 pub use crate::secrecy::logs_no_secret;
 pub use crate::verdict::judge;
 pub use cortensor_router_engine as engine;
-pub use cortensor_router_model::internals::{FIELDS, Field, Goes};
+pub use cortensor_router_model::internals::{FIELDS, Field, Goes, hex};
 #[cfg(feature = "miner-socket")]
 pub use cortensor_router_protocol as protocol;
 

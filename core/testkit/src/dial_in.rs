@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use cortensor_router::internals::hex;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -124,9 +125,8 @@ pub fn tokens(attempt: u64, fence: u64, seq: u64, off: u64, data: &str) -> Value
 pub fn done(attempt: u64, fence: u64, seq: u64, text: &str) -> Value {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(text.as_bytes());
-    let hash = digest.iter().fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
     json!({
-        "type": "done", "attempt": attempt, "fence": fence, "seq": seq, "sha256": hash, "finish_reason": "stop",
+        "type": "done", "attempt": attempt, "fence": fence, "seq": seq, "sha256": hex(&digest), "finish_reason": "stop",
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
     })
 }

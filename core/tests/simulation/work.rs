@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use cortensor_router::internals::engine::Blame;
+use cortensor_router::internals::hex;
 use cortensor_router::internals::protocol::frame::{
     Accept, Channel, Class, Done, Fail, Held, MinerFrame, Reject, TaskFrame, Tokens, Word,
 };
@@ -99,12 +100,11 @@ impl Work {
 
     /// The frame that ends the answer.
     pub(crate) fn done(&self, attempt: u64, tokens: u64) -> MinerFrame {
-        let hash = self.hash.clone().finalize();
         Done {
             attempt,
             fence: self.fence.0,
             seq: self.seq,
-            sha256: hash.iter().fold(String::new(), |all, byte| all + &format!("{byte:02x}")),
+            sha256: hex(&self.hash.clone().finalize()),
             usage: Usage::new(1, tokens),
             ..Done::default()
         }
