@@ -19,6 +19,9 @@ pub struct TrialConfig {
     pub session: u64,
     /// Requests of one address in `window_secs`. IPv6 addresses count together by their first 64 bits. Default 10.
     pub requests: u32,
+    /// IPv6 networks of 64 bits that count apart within one network of 48 bits, which one person may hold. Further
+    /// ones count together. Default 16.
+    pub max_subnets: u32,
     /// Seconds after which an address has all its requests again. Default 3600.
     pub window_secs: u64,
     /// Addresses that are remembered at a time; further ones are refused until an older one is forgotten. Default 10000.
@@ -44,6 +47,7 @@ impl Default for TrialConfig {
             enabled: false,
             session: 0,
             requests: 10,
+            max_subnets: 16,
             window_secs: 3_600,
             max_addresses: 10_000,
             max_tokens: 512,
@@ -67,6 +71,7 @@ impl TrialConfig {
     pub(super) fn validate(&self) -> Result<()> {
         for (key, value) in [
             ("requests", u64::from(self.requests)),
+            ("max_subnets", u64::from(self.max_subnets)),
             ("window_secs", self.window_secs),
             ("max_addresses", self.max_addresses as u64),
             ("max_tokens", self.max_tokens),

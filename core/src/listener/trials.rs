@@ -1,6 +1,7 @@
 //! The quotas of callers without a token: so many requests for each address, and a bounded memory for addresses.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -26,15 +27,25 @@ pub(in crate::listener) struct Trials {
     windows: Mutex<Windows>,
 }
 
-/// The requests of the addresses.
+/// The clients that count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    Address(IpAddr),
+    /// The networks within this one of 48 bits that do not count apart any more.
+    Site(u64),
+}
+
+/// The requests of the places.
 #[derive(Default)]
 struct Windows {
-    used: HashMap<IpAddr, Window>,
+    used: HashMap<Place, Window>,
+    /// The IPv6 networks of 64 bits that count apart, by the network of 48 bits that they belong to.
+    subnets: HashMap<u64, u32>,
     /// No window ends before this moment.
     first_end: u64,
 }
 
-/// The requests of one address since its first one.
+/// The requests of one place since its first one.
 struct Window {
     requests: u32,
     ends: u64,
@@ -62,12 +73,12 @@ impl Trials {
             return Err(Error::not_found(words).with_code("trials_off"));
         }
         let visitor = counted(self.client(peer, headers));
-        self.take(visitor, now)?;
+        let place = self.take(visitor, now)?;
         if let Some(meter) = &self.meter
             && let Err(error) = meter.request().1
         {
             // The visitor got nothing, and keeps its own share.
-            self.give_back(visitor);
+            self.give_back(place);
             return Err(error);
         }
         let trial = Trial { visitor: visitor.to_string(), max_tokens: self.config.max_tokens };
@@ -98,24 +109,25 @@ impl Trials {
         client
     }
 
-    /// Takes nothing of that address after all.
-    fn give_back(&self, visitor: IpAddr) {
-        if let Some(window) = self.windows.lock().used.get_mut(&visitor) {
+    /// Takes nothing of that place after all.
+    fn give_back(&self, place: Place) {
+        if let Some(window) = self.windows.lock().used.get_mut(&place) {
             window.requests = window.requests.saturating_sub(1);
         }
     }
 
-    /// Takes one request of that address.
-    fn take(&self, visitor: IpAddr, now: Timestamp) -> Result<()> {
+    /// Takes one request of the place that the address counts for.
+    fn take(&self, visitor: IpAddr, now: Timestamp) -> Result<Place> {
         let mut windows = self.windows.lock();
-        if windows.used.len() >= self.config.max_addresses && !windows.used.contains_key(&visitor) {
+        let place = windows.place_of(visitor, &self.config, now);
+        if windows.used.len() >= self.config.max_addresses && !windows.used.contains_key(&place) {
             windows.forget(now);
             if windows.used.len() >= self.config.max_addresses {
                 return Err(refused("too many addresses try the router", windows.first_end, now));
             }
         }
         let ends = now.plus(self.config.window_secs.saturating_mul(1_000)).0;
-        let window = windows.used.entry(visitor).or_insert(Window { requests: 0, ends });
+        let window = windows.window(place, ends);
         if window.ends <= now.0 {
             *window = Window { requests: 0, ends };
         }
@@ -124,11 +136,35 @@ impl Trials {
             return Err(refused(&words, window.ends, now));
         }
         window.requests += 1;
-        Ok(())
+        Ok(place)
     }
 }
 
 impl Windows {
+    /// The place that an address counts for.
+    fn place_of(&mut self, visitor: IpAddr, config: &TrialConfig, now: Timestamp) -> Place {
+        let own = Place::Address(visitor);
+        let Some(site) = own.site().filter(|_| !self.used.contains_key(&own)) else { return own };
+        let is_full = |windows: &Self| windows.subnets.get(&site).is_some_and(|count| *count >= config.max_subnets);
+        if is_full(self) {
+            self.forget(now);
+        }
+        if is_full(self) { Place::Site(site) } else { own }
+    }
+
+    /// The window of a place. A new one ends at that moment.
+    fn window(&mut self, place: Place, ends: u64) -> &mut Window {
+        match self.used.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                if let Some(site) = place.site() {
+                    *self.subnets.entry(site).or_default() += 1;
+                }
+                new.insert(Window { requests: 0, ends })
+            }
+        }
+    }
+
     /// Forgets the windows that have ended. It looks through all of them only if one of them can have ended.
     fn forget(&mut self, now: Timestamp) {
         if now.0 < self.first_end {
@@ -136,6 +172,20 @@ impl Windows {
         }
         self.used.retain(|_, window| window.ends > now.0);
         self.first_end = self.used.values().map(|window| window.ends).min().unwrap_or_default();
+        self.subnets.clear();
+        for site in self.used.keys().filter_map(|place| place.site()) {
+            *self.subnets.entry(site).or_default() += 1;
+        }
+    }
+}
+
+impl Place {
+    /// The network of 48 bits that an IPv6 network belongs to, if it counts apart.
+    fn site(self) -> Option<u64> {
+        match self {
+            Self::Address(IpAddr::V6(address)) => Some((address.to_bits() >> 80) as u64),
+            Self::Address(IpAddr::V4(_)) | Self::Site(_) => None,
+        }
     }
 }
 
@@ -200,6 +250,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_networks_of_one_site_cannot_fill_the_memory() {
+        let config = TrialConfig::default().requests(2).window_secs(10).max_subnets(3).max_addresses(6);
+        let trials = trials(config, &[]).await;
+        let subnet = |site: u32, number: u32| format!("2001:db8:{site:x}:{number:x}::1");
+        for number in 0..3 {
+            assert_eq!(at(&trials, &subnet(1, number), 1_000), Ok(()));
+        }
+        // All further networks of the site share one quota, and those that count apart keep their own.
+        assert_eq!((at(&trials, &subnet(1, 3), 1_000), at(&trials, &subnet(1, 4), 1_000)), (Ok(()), Ok(())));
+        for number in 5..1_000 {
+            assert_eq!(at(&trials, &subnet(1, number), 1_000).unwrap_err().1, 10_000);
+        }
+        assert_eq!(at(&trials, &subnet(1, 2), 1_000), Ok(()));
+        assert_eq!(trials.windows.lock().used.len(), 4);
+        assert_eq!((at(&trials, &subnet(2, 0), 1_000), at(&trials, "192.0.2.1", 1_000)), (Ok(()), Ok(())));
+        assert!(at(&trials, "192.0.2.2", 1_000).is_err(), "the memory is full");
+        // Once the windows have ended, other networks of the site count apart.
+        for number in 10..13 {
+            assert_eq!(at(&trials, &subnet(1, number), 11_000), Ok(()));
+        }
+        let windows = trials.windows.lock();
+        assert_eq!(windows.subnets.values().sum::<u32>(), windows.used.len() as u32);
+    }
+
+    #[tokio::test]
     async fn only_trusted_proxies_name_the_client() {
         let trials = trials(TrialConfig::default(), &["10.0.0.0/8", "fd00::/8"]).await;
         for (peer, forwarded, client) in [
@@ -229,7 +304,7 @@ mod tests {
         let (none, one, other) = (HeaderMap::new(), "192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         assert!(trials.caller(one, &none, Timestamp(1)).is_ok());
         assert!(trials.caller(other, &none, Timestamp(1)).is_err());
-        let used = |visitor| trials.windows.lock().used.get(&visitor).map(|window| window.requests);
+        let used = |visitor| trials.windows.lock().used.get(&Place::Address(visitor)).map(|window| window.requests);
         assert_eq!((used(one), used(other)), (Some(1), Some(0)));
     }
 
