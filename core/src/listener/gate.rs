@@ -210,7 +210,7 @@ impl Gate {
                 Err(Refused { limits, error }) => {
                     let mut response = Failed::new(family, error).into_response();
                     if let Some(limits) = limits {
-                        limits.tell(response.headers_mut());
+                        limits.tell(family, response.headers_mut());
                     }
                     return (response, None);
                 }
@@ -244,7 +244,7 @@ impl Gate {
             Err(error) => (Failed::new(family, error).into_response(), None),
         };
         if let Some(limits) = limits {
-            limits.tell(response.headers_mut());
+            limits.tell(family, response.headers_mut());
         }
         (response, busy)
     }
@@ -284,7 +284,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         .expose_headers(
             [intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW]
                 .into_iter()
-                .chain(limits::HEADERS.iter().flatten().cloned())
+                .chain(limits::headers())
                 .chain([intake::MCP_SESSION])
                 .collect::<Vec<_>>(),
         )

@@ -1,14 +1,21 @@
-//! Tells a caller with limits what is left of them, in the headers that OpenAI's SDKs read.
+//! Tells a caller with limits what is left of them, in the headers that OpenAI's SDKs read, and callers of Anthropic's
+//! API in those of that API, too.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::messages::rfc3339;
+use super::reply::Family;
 use crate::Error;
+use crate::model::Timestamp;
 use crate::router::{Left, Meter};
 
 /// The headers of requests and of tokens: the limit, what is left of it, and when all of it is there again.
-pub(super) static HEADERS: [[HeaderName; 3]; 2] = [
+type Names = [[HeaderName; 3]; 2];
+
+/// The headers that OpenAI's SDKs read.
+static HEADERS: Names = [
     [
         HeaderName::from_static("x-ratelimit-limit-requests"),
         HeaderName::from_static("x-ratelimit-remaining-requests"),
@@ -20,6 +27,25 @@ pub(super) static HEADERS: [[HeaderName; 3]; 2] = [
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ],
 ];
+
+/// The headers that Anthropic's clients read.
+static ANTHROPIC: Names = [
+    [
+        HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+        HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+    ],
+    [
+        HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+    ],
+];
+
+/// All of these headers.
+pub(super) fn headers() -> impl Iterator<Item = HeaderName> {
+    HEADERS.iter().chain(&ANTHROPIC).flatten().cloned()
+}
 
 /// A request that was taken from its caller's limits.
 pub(super) struct Limits {
@@ -41,16 +67,26 @@ impl Limits {
         }
     }
 
-    /// Adds what is left to the headers of an answer.
-    pub(super) fn tell(self, headers: &mut HeaderMap) {
-        for (names, left) in HEADERS.iter().zip([self.requests, self.meter.tokens()]) {
-            let Some(left) = left else { continue };
-            let [limit, remaining, reset] = names.clone();
-            headers.insert(limit, HeaderValue::from(left.limit));
-            headers.insert(remaining, HeaderValue::from(left.remaining));
-            if let Ok(span) = HeaderValue::try_from(span(left.reset_ms)) {
-                headers.insert(reset, span);
-            }
+    /// Adds what is left to the headers of an answer of that family.
+    pub(super) fn tell(self, family: Family, headers: &mut HeaderMap) {
+        let left = [self.requests, self.meter.tokens()];
+        tell(&HEADERS, left, headers, |left| span(left.reset_ms));
+        if family == Family::Anthropic {
+            let now = Timestamp::wall_clock();
+            // The API has whole seconds. A client that comes at the last one must not come too early.
+            tell(&ANTHROPIC, left, headers, |left| rfc3339(now.plus(left.reset_ms).0.div_ceil(1_000)));
+        }
+    }
+}
+
+fn tell(names: &Names, left: [Option<Left>; 2], headers: &mut HeaderMap, reset: impl Fn(Left) -> String) {
+    for (names, left) in names.iter().zip(left) {
+        let Some(left) = left else { continue };
+        let [limit, remaining, at] = names.clone();
+        headers.insert(limit, HeaderValue::from(left.limit));
+        headers.insert(remaining, HeaderValue::from(left.remaining));
+        if let Ok(reset) = HeaderValue::try_from(reset(left)) {
+            headers.insert(at, reset);
         }
     }
 }

@@ -54,6 +54,29 @@ async fn requests_are_counted_however_the_token_is_sent() {
 }
 
 #[tokio::test]
+async fn a_caller_of_messages_is_told_in_the_words_of_that_api_too() {
+    let server = with_words().await;
+    let (_, token) = key(&server, json!({"requests_per_minute": 2, "tokens_per_day": 1_000})).await;
+    let body = r#"{"model":"tiny","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    let headers = format!("x-api-key: {token}\r\nanthropic-version: 2023-06-01\r\n");
+    let names = ["requests-limit", "requests-remaining", "requests-reset", "tokens-limit", "tokens-remaining"];
+    for (status, left) in [(200, "1"), (200, "0"), (429, "0")] {
+        let reply = server.send("POST", "/v1/messages", &headers, body).await;
+        let said = names.map(|name| reply.header(&format!("anthropic-ratelimit-{name}")).unwrap_or_default());
+        let [limit, remaining, reset, tokens, tokens_left] = said;
+        assert_eq!((reply.status, limit, remaining, tokens), (status, "2", left, "1000"), "{}", reply.body);
+        assert!(tokens_left.parse::<u64>().unwrap() <= 1_000);
+        assert!(reset.len() == "2026-01-01T00:00:00Z".len() && reset.ends_with('Z'), "{reset}");
+        assert_eq!(reply.header("x-ratelimit-remaining-requests"), Some(left));
+        assert_eq!(reply.header("retry-after").is_some(), status == 429);
+    }
+    let other = server.send("GET", "/v1/models", &headers, "").await;
+    assert!(other.header("anthropic-ratelimit-requests-limit").is_some(), "Anthropic's client lists the models");
+    let other = server.send("GET", "/v1/models", &bearer(&token), "").await;
+    assert_eq!(other.header("anthropic-ratelimit-requests-limit"), None);
+}
+
+#[tokio::test]
 async fn no_session_and_no_idempotency_key_leads_around_a_quota() {
     let server = with_words().await;
     let (id, token) = key(&server, json!({"tokens_per_day": 40})).await;

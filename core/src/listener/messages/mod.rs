@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::listener::state::AppState;
 
 pub(in crate::listener) use create::{Order, ROUTE, respond};
-pub(in crate::listener) use models::{Model, Models};
+pub(in crate::listener) use models::{Model, Models, rfc3339};
 
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(create::create)).routes(routes!(count::count))

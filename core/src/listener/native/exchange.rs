@@ -177,7 +177,7 @@ impl<S: Socket> Sending<'_, S> {
         }
         let mut more = HeaderMap::new();
         if let Some(limits) = limits {
-            limits.tell(&mut more);
+            limits.tell(Family::OpenAi, &mut more);
         }
         match reply {
             Reply::Whole(named, body) => {
