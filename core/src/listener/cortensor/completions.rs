@@ -264,7 +264,7 @@ pub(in crate::listener) enum Form {
 
 impl Form {
     /// Whether the answer is a completion as a whole.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::listener) fn is_whole(&self) -> bool {
         matches!(self, Self::Whole)
     }
 }
@@ -285,11 +285,17 @@ pub(in crate::listener) async fn answer(
         }
         Form::Chat(reading) => Ok(openai::answer_chat(state, submission, *reading).await?),
         Form::Stream => Ok(sse::respond(sse::begin(submission, &state.config, CortensorStream::new).await?)),
-        Form::Whole => {
-            let completion = submission.result().await?;
-            reply::json(StatusCode::OK, &CompletionRecord::whole(&completion, state.router.config().compat_aliases))
-        }
+        Form::Whole => whole(&submission, state.router.config().compat_aliases).await,
     }
+}
+
+/// Answers a task with its whole completion. With `aliases` the text stands there under several names.
+///
+/// # Errors
+/// The task's error.
+pub(in crate::listener) async fn whole(submission: &Submission, aliases: bool) -> Result<Response, Failed> {
+    let completion = submission.shared_result().await?;
+    reply::json(StatusCode::OK, &CompletionRecord::whole(&completion, aliases))
 }
 
 /// The answer 202 with the ids under which the client can poll the task.

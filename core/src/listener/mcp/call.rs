@@ -77,7 +77,14 @@ impl Call<'_> {
         Ok(match tool {
             Tool::Completions => {
                 let taken = self.enter(arguments, false).await;
-                let answer = |submission, form| completions::answer(self.state, submission, form);
+                let answer = async |submission: Submission, form: completions::Form| {
+                    // A tool's result has the text twice already, and no client of this protocol reads the aliases.
+                    if form.is_whole() {
+                        completions::whole(&submission, false).await
+                    } else {
+                        completions::answer(self.state, submission, form).await
+                    }
+                };
                 intake::answered(self.state, ROUTE, self.head, taken, answer).await?
             }
             Tool::CreateSession => {
@@ -145,8 +152,7 @@ impl Call<'_> {
             let completions::Form::Stream = form else {
                 return Ok(self.result(completions::answer(self.state, submission, form).await?).await);
             };
-            let aliases = self.state.router.config().compat_aliases;
-            let stream = CallStream::new(self.request.id.clone(), token, self.form, aliases);
+            let stream = CallStream::new(self.request.id.clone(), token, self.form);
             let last = stream.last_event();
             let mut response = sse::respond(sse::begin(submission, &self.state.config, |_| stream).await?);
             response.extensions_mut().insert(last);

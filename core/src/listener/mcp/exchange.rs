@@ -207,7 +207,7 @@ async fn dispatch(
         "server/discover" if form.is_single() => Ok(outcome::response(id, &discovered())),
         "tools/list" => Ok(outcome::response(id, &tools::list(&request.params, id, form)?)),
         "tools/call" => call::answer(state, caller, head, request, form).await,
-        "resources/list" => resources::list(state, caller, request, form).await,
+        "resources/list" => resources::list(state, caller, request, form),
         "resources/templates/list" => Ok(outcome::response(id, &resources::templates(form))),
         "resources/read" => resources::read(state, caller, request, form).await,
         other => Err(Fault::unknown_method(id, other, form.is_single())),

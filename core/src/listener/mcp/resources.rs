@@ -20,9 +20,8 @@ use crate::listener::extract::{InPath, InQuery};
 use crate::listener::reply::Failed;
 use crate::listener::state::AppState;
 use crate::model::whole::digits;
-use crate::model::{PageStart, Scope, Session};
+use crate::model::{Scope, Session};
 use crate::router::SessionFilter;
-use crate::store;
 use crate::{Error, Result};
 
 const SCHEME: &str = "cortensor://sessions/";
@@ -32,16 +31,9 @@ const JSON: &str = "application/json";
 /// The sessions on a page of the list.
 const SESSIONS: u64 = 50;
 
-/// The newest tasks of each session that the list names; the template leads to the others.
-const TASKS: u64 = 10;
-
-/// A page of the sessions, each with its newest tasks.
-pub(super) async fn list(
-    state: &AppState,
-    caller: &Caller,
-    request: &Request<'_>,
-    form: Form,
-) -> Result<Response, Fault> {
+/// A page of the sessions, each with the list of its tasks. Single tasks would cost a question to the store for each
+/// session; their list and the template lead to them.
+pub(super) fn list(state: &AppState, caller: &Caller, request: &Request<'_>, form: Form) -> Result<Response, Fault> {
     let fault = |error: Error| of_resource(&request.id, &error.into(), form.is_single());
     caller.may(Scope::Read).map_err(fault)?;
     let offset = request.params.cursor.as_deref().map_or(Ok(0), |cursor| digits("cursor", cursor)).map_err(fault)?;
@@ -49,37 +41,23 @@ pub(super) async fn list(
     let filter = SessionFilter { state: None, limit: Some(limit), offset, only: caller.sessions().to_vec() };
     let (found, count) = state.router.sessions(&filter);
     let next = offset.saturating_add(found.len() as u64);
-    let mut resources = Vec::new();
-    for session in &found {
-        resources.push(of_session(session));
-        resources.extend(newest(state, session).await.map_err(fault)?);
-    }
-    let mut page = ListResourcesResult::with_all_items(resources);
+    let mut page = ListResourcesResult::with_all_items(found.iter().flat_map(of_session).collect());
     page.next_cursor = (next < count && !found.is_empty()).then(|| next.to_string());
     page.result_type = form.result_type();
     (page.ttl_ms, page.cache_scope) = form.freshness(0, CacheScope::Private);
     Ok(outcome::response(&request.id, &page))
 }
 
-fn of_session(session: &Session) -> Resource {
+/// A session and its tasks.
+fn of_session(session: &Session) -> [Resource; 2] {
     let id = session.id.0;
-    Resource::new(format!("{SCHEME}{id}"), format!("session {id}"))
-        .with_title(session.spec.name.clone())
-        .with_mime_type(JSON)
-}
-
-/// The newest tasks of a session, newest first.
-async fn newest(state: &AppState, session: &Session) -> Result<impl Iterator<Item = Resource>> {
-    let limit = TASKS.min(state.config.max_page_rows);
-    let wanted =
-        store::TaskQuery { session_id: session.id, state: None, key_id: None, limit, start: PageStart::Newest(0) };
-    let found = state.router.tasks(wanted).await?;
-    let session = session.id.0;
-    Ok(found.tasks.into_iter().rev().map(move |task| {
-        let task = task.id.0;
-        Resource::new(format!("{SCHEME}{session}/tasks/{task}"), format!("task {task} of session {session}"))
-            .with_mime_type(JSON)
-    }))
+    let tasks = Resource::new(format!("{SCHEME}{id}/tasks"), format!("tasks of session {id}"));
+    [
+        Resource::new(format!("{SCHEME}{id}"), format!("session {id}"))
+            .with_title(session.spec.name.clone())
+            .with_mime_type(JSON),
+        tasks.with_description("The newest tasks of the session").with_mime_type(JSON),
+    ]
 }
 
 /// The forms of all addresses.

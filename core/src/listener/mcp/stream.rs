@@ -21,7 +21,6 @@ pub(super) struct CallStream {
     id: RequestId,
     token: ProgressToken,
     form: Form,
-    aliases: bool,
     /// The pieces so far, which is how far the work has got. It never falls, also where an answer begins anew.
     pieces: u64,
 }
@@ -34,8 +33,8 @@ struct Progress {
 }
 
 impl CallStream {
-    pub(super) fn new(id: RequestId, token: ProgressToken, form: Form, aliases: bool) -> Self {
-        Self { id, token, form, aliases, pieces: 0 }
+    pub(super) fn new(id: RequestId, token: ProgressToken, form: Form) -> Self {
+        Self { id, token, form, pieces: 0 }
     }
 
     /// The event with which the stream ends early.
@@ -54,7 +53,7 @@ impl CallStream {
 
     fn end(&self, end: Result<Arc<Completion>>, out: &mut Vec<u8>) {
         let written = end.and_then(|completion| {
-            serde_json::to_vec(&CompletionRecord::whole(&completion, self.aliases)).map_err(Error::internal)
+            serde_json::to_vec(&CompletionRecord::whole(&completion, false)).map_err(Error::internal)
         });
         let is_success = written.is_ok();
         let json = written.unwrap_or_else(|error| cortensor_error(&error));

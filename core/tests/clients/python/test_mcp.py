@@ -224,8 +224,10 @@ def test_resources_are_sessions_and_tasks(use: Use) -> None:
             listed += [str(resource.uri) for resource in page.resources]
             if (cursor := page.next_cursor) is None:
                 break
-        for uri in (f"cortensor://sessions/{session}", f"cortensor://sessions/{session}/tasks/1"):
-            assert uri in listed
+        own = f"cortensor://sessions/{session}"
+        assert own in listed
+        assert f"{own}/tasks" in listed
+        for uri in (own, f"{own}/tasks/1"):
             (contents,) = (await client.read_resource(uri)).contents
             assert isinstance(contents, TextResourceContents)
             assert json.loads(contents.text)["id"] in (session, 1)
