@@ -1,6 +1,7 @@
 //! Carries messages between standard input and output and the route `/mcp`.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,11 +28,16 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const INVALID_REQUEST: i64 = -32600;
 const INTERNAL_ERROR: i64 = -32603;
 
-/// Serves the client until it closes its side, or until `stop` is ready.
-pub(super) async fn run(door: Door, stop: impl Future<Output = ()>) -> Done {
+/// The code of this server's own for a request that comes while too many others are on their way.
+const TOO_MANY: i64 = -32000;
+
+/// Serves the client until it closes its side, or until `stop` is ready. At most `most` messages are on their way at a
+/// time.
+pub(super) async fn run(door: Door, most: NonZeroUsize, stop: impl Future<Output = ()>) -> Done {
     let mut lines = lines::read(MAX_LINE).map_err(|e| Exit::failed(format!("cannot start a thread: {e}")))?;
     let bridge = Arc::new(Bridge {
         door,
+        most,
         session: Mutex::default(),
         hello: Mutex::default(),
         renewing: tokio::sync::Mutex::default(),
@@ -78,14 +84,26 @@ struct Running {
 type Ended = Result<(tokio::task::Id, Done), tokio::task::JoinError>;
 
 impl Running {
-    fn ended(&mut self, ended: Ended) -> Done {
+    /// Takes notice that a message is not on its way any more, and says which.
+    fn ended(&mut self, ended: Ended) -> Done<tokio::task::Id> {
         let (id, done) = match ended {
             Ok((id, done)) => (id, done),
             Err(error) if error.is_cancelled() => (error.id(), Ok(())),
             Err(error) => (error.id(), Err(Exit::failed(format!("a message could not be carried: {error}")))),
         };
         self.requests.retain(|_, task| task.id() != id);
-        done
+        done.map(|()| id)
+    }
+
+    /// Cancels a request, and waits until it is gone, so that the next line finds its place free.
+    async fn cancel(&mut self, request: &AbortHandle) -> Done {
+        request.abort();
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            if self.ended(ended)? == request.id() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Lets the requests that are being answered end, but not for long: the client has gone.
@@ -103,6 +121,7 @@ impl Running {
 /// The router and the session there.
 struct Bridge {
     door: Door,
+    most: NonZeroUsize,
     session: Mutex<Option<Session>>,
     /// The client's `initialize`, with which a session that the router has forgotten is begun anew.
     hello: Mutex<Option<(Value, Bytes)>>,
@@ -123,11 +142,19 @@ impl Bridge {
             }
             // Hanging up is how a request is cancelled.
             Some("notifications/cancelled") => {
-                if let Some(task) = running.requests.remove(&message["params"]["requestId"].to_string()) {
-                    task.abort();
+                match running.requests.remove(&message["params"]["requestId"].to_string()) {
+                    Some(task) => running.cancel(&task).await,
+                    None => Ok(()),
                 }
-                Ok(())
             }
+            _ if running.tasks.len() >= self.most.get() => match message.get("id") {
+                // The next line may cancel one of those that are on their way, so that reading goes on.
+                Some(id) => {
+                    let words = format!("{} messages are on their way (--max-requests): try again later", self.most);
+                    fail(id, TOO_MANY, &words)
+                }
+                None => self.carry(message, line).await,
+            },
             _ => {
                 let id = message.get("id").map(Value::to_string);
                 let task = running.tasks.spawn(self.carry(message, line));

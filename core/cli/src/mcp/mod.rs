@@ -8,6 +8,7 @@ mod door;
 mod headers;
 mod lines;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,9 @@ pub(crate) struct Mcp {
     /// Certificates to trust (PEM) instead of the public ones
     #[arg(long, value_name = "FILE", env = "CORTENSOR_CA_FILE")]
     ca_file: Option<PathBuf>,
+    /// The most messages of the client that are on their way at a time; further requests are refused
+    #[arg(long, value_name = "NUMBER", default_value = "128")]
+    max_requests: NonZeroUsize,
     #[command(flatten)]
     work: Work,
     #[command(flatten)]
@@ -65,14 +69,18 @@ impl Mcp {
         self.logging.start()?;
         if let Some(url) = &self.url {
             let client = Client::new(url, self.token.as_deref(), self.ca_file.as_deref())?;
-            return runtime::client(bridge::run(Door::Remote(Box::new(client)), std::future::pending()));
+            return runtime::client(bridge::run(
+                Door::Remote(Box::new(client)),
+                self.max_requests,
+                std::future::pending(),
+            ));
         }
         let mut loaded = self.settings.load(self.work.flags())?;
         work::prepare(&mut loaded);
         let runtime = runtime::server(None).map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();
-            Box::pin(spans::exported(&otel, async |builder| within(loaded, builder).await)).await
+            Box::pin(spans::exported(&otel, async |builder| within(loaded, builder, self.max_requests).await)).await
         });
         runtime.shutdown_timeout(GRACE);
         done
@@ -80,7 +88,7 @@ impl Mcp {
 }
 
 /// Runs a router for the client alone: it has no listener, so that nobody else reaches it.
-async fn within(loaded: Loaded, builder: RouterBuilder) -> Done {
+async fn within(loaded: Loaded, builder: RouterBuilder, most: NonZeroUsize) -> Done {
     let mut signals = Signals::new()?;
     let router =
         builder.config(loaded.config.clone()).echo_at_first(work::nobody_is_expected(&loaded)).open().await.map_err(
@@ -99,7 +107,7 @@ async fn within(loaded: Loaded, builder: RouterBuilder) -> Done {
     access.anonymous = Anonymous::Loopback;
     let handler = Handler::new(router.clone(), access).map_err(|error| serve::start(&error));
     let done = match handler {
-        Ok(handler) => bridge::run(Door::Within(handler), async { signals.next().await }).await,
+        Ok(handler) => bridge::run(Door::Within(handler), most, async { signals.next().await }).await,
         Err(exit) => Err(exit),
     };
     if router.drain(GRACE).await {

@@ -98,6 +98,28 @@ fn a_router_elsewhere_answers_and_a_session_that_it_forgot_is_begun_anew() {
 }
 
 #[test]
+fn more_requests_than_the_bound_are_refused_and_one_on_its_way_can_still_be_cancelled() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let home = Home::new();
+    let mut client = home.command(&["mcp", "--url", &url, "--max-requests", "2"]).talk();
+    for id in 1..6 {
+        client.say(&request(id, "ping", &json!({})));
+    }
+    for id in 3..6 {
+        let refused = client.hear();
+        assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(id), &json!(-32000)));
+        assert!(refused["error"]["message"].as_str().unwrap().contains("--max-requests"), "{refused}");
+    }
+    client.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}));
+    // The first of these two has the place that is free, and nobody answers it.
+    client.say(&request(6, "ping", &json!({})));
+    client.say(&request(7, "ping", &json!({})));
+    assert_eq!(client.hear()["id"], 7);
+    assert_eq!(client.end(), 0);
+}
+
+#[test]
 fn a_refusal_names_the_request() {
     let (home, client) = (Home::new(), Home::new());
     let server = home.serve(&["--token", "right"]);
