@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Named, Resource, cut_by, passed};
 use super::asked::Asked;
 use super::change::{Change, ShownPart, begin, snapshot, tell};
+use super::follow::Followed;
 use super::output::{Item, Part, Place, Status, add};
 use super::shown::{Output, Shown, Thought};
 use super::tools::Kind;
@@ -38,8 +39,8 @@ pub struct Events {
     spoke: bool,
     /// Whether anything else of it is out.
     told: bool,
-    /// Whether the server's own events go out.
-    passes: bool,
+    /// The items of the server's own events, where those go out.
+    followed: Option<Followed>,
     ended: bool,
 }
 
@@ -64,7 +65,7 @@ impl Events {
             started: false,
             spoke: false,
             told: false,
-            passes: false,
+            followed: None,
             ended: false,
         }
     }
@@ -103,15 +104,17 @@ impl Events {
     /// Writes an event of a server that speaks this API, as it came but for the id of the response and its number. The
     /// last event waits for the end of the task.
     fn pass(&mut self, event: &str, out: &mut Vec<u8>) {
-        self.passes = true;
-        let Ok(mut event) = serde_json::from_str::<Value>(event) else { return };
+        let Ok(mut event @ Value::Object(_)) = serde_json::from_str::<Value>(event) else { return };
         let kind = event["type"].as_str().unwrap_or_default().to_owned();
-        match kind.as_str() {
-            "response.created" | "response.in_progress" | "response.queued" => {
+        self.followed.get_or_insert_default().take(&kind, &event);
+        match (kind.as_str(), event.get_mut("response").and_then(Value::as_object_mut)) {
+            ("response.created" | "response.in_progress" | "response.queued", Some(response)) => {
                 self.started = true;
-                event["response"]["id"] = self.named.id().into();
+                response.insert("id".to_owned(), self.named.id().into());
+                // Clients put the items in there.
+                response.entry("output").or_insert_with(|| json!([]));
             }
-            "response.completed" | "response.incomplete" => return,
+            ("response.completed" | "response.incomplete", _) => return,
             _ => {
                 self.start(out);
                 self.told = true;
@@ -133,7 +136,7 @@ impl Events {
             return Err(Error::new(crate::ErrorKind::MinerFailed, words));
         }
         (self.said, self.items, self.open, self.growing) = (Said::default(), Vec::new(), Vec::new(), None);
-        self.passes = false;
+        self.followed = None;
         Ok(())
     }
 
@@ -141,18 +144,12 @@ impl Events {
     pub fn end(&mut self, answer: &Answer, ended_at: Option<u64>, out: &mut Vec<u8>) {
         self.start(out);
         // A server's own response has not come in the pieces of a chat.
-        if self.passes || !self.spoke && !self.told {
+        if self.followed.is_some() || !self.spoke && !self.told {
             if let Some(response) = passed(&self.named, answer) {
                 return self.end_passed(&response, out);
             }
         }
-        if self.passes {
-            // The server's own end did not come.
-            for piece in Said::default().answer(answer) {
-                let asked = &self.asked;
-                add(&mut self.items, &piece, |name| asked.called(name));
-            }
-        } else if !self.told {
+        if self.followed.is_none() && !self.told {
             // The miner gave its answer, or all of it but the text, in one piece.
             let spoke = self.spoke;
             for piece in self.said.answer(answer) {
@@ -162,13 +159,30 @@ impl Events {
             }
         }
         let cut = cut_by(&answer.finish_reason);
-        self.close(if cut.is_some() { Status::Cut } else { Status::Done }, out);
+        let status = if cut.is_some() { Status::Cut } else { Status::Done };
+        let items = self.items.len();
+        // Only the last item of an answer can be cut off.
+        self.close(|place| if place + 1 == items { status } else { Status::Done }, out);
+        let own = self.cut_followed(out);
         let (last, number) = self.last();
         let mut response = Resource::begun(&self.named, &self.asked);
         response.end(&self.named, &self.asked, Cow::Borrowed(&self.items), answer, ended_at);
+        if let Some(own) = own {
+            // The server's own end did not come.
+            response.output = Output::of_server(own);
+        }
         let name = if cut.is_some() { "response.incomplete" } else { "response.completed" };
         snapshot(name, number, out, |out| _ = response.write(out));
         self.done(last, out);
+    }
+
+    /// Ends the items of the server's own that are open, and gives all of its items, if its events went out.
+    fn cut_followed(&mut self, out: &mut Vec<u8>) -> Option<Vec<Value>> {
+        let mut followed = self.followed.take()?;
+        for (name, event) in followed.cut() {
+            self.event(&name, event, out);
+        }
+        Some(followed.items())
     }
 
     /// Writes the end of a server's own response.
@@ -206,10 +220,18 @@ impl Events {
     /// Writes the failure of the task, after which nothing comes.
     pub fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
         self.start(out);
+        let cut = self.open.clone();
+        self.close(|_| Status::Cut, out);
+        let own = self.cut_followed(out);
         let (last, number) = self.last();
         let mut response = Resource::begun(&self.named, &self.asked);
-        let (items, cut) = (Cow::Borrowed(&self.items[..]), (0..self.items.len()).collect());
-        response.output = Output::new(items, &self.named.digits, cut, self.asked.wants_summary());
+        response.output = match own {
+            Some(own) => Output::of_server(own),
+            None => {
+                let items = Cow::Borrowed(&self.items[..]);
+                Output::new(items, &self.named.digits, cut, self.asked.wants_summary())
+            }
+        };
         response.fail(error);
         snapshot("response.failed", number, out, |out| _ = response.write(out));
         self.done(last, out);
@@ -272,7 +294,6 @@ impl Events {
             Piece::Text(_) => self.spoke = true,
             Piece::Reasoning(_) | Piece::Refusal(_) | Piece::Call(_) => self.told = true,
         }
-        let before = self.items.len();
         let asked = &self.asked;
         let place = add(&mut self.items, piece, |name| asked.called(name));
         if place.is_new {
@@ -280,7 +301,7 @@ impl Events {
             let is_call = matches!(piece, Piece::Call(_));
             let follows = self.open.last().is_some_and(|last| matches!(self.items.get(*last), Some(Item::Call(_))));
             if !(is_call && follows) {
-                self.close_up_to(before, Status::Done, out);
+                self.close(|_| Status::Done, out);
             }
             self.open.push(place.item);
             let number = self.next();
@@ -357,20 +378,14 @@ impl Events {
         }
     }
 
-    fn close(&mut self, status: Status, out: &mut Vec<u8>) {
-        let items = self.items.len();
-        self.close_up_to(items, status, out);
-    }
-
-    /// Closes the open items before that place. Only the last item of an answer can be cut off.
-    fn close_up_to(&mut self, end: usize, status: Status, out: &mut Vec<u8>) {
+    /// Closes the open items, each with its status.
+    fn close(&mut self, status: impl Fn(usize) -> Status, out: &mut Vec<u8>) {
         self.growing = None;
         // The items stand aside, while the events that show them are numbered.
         let items = std::mem::take(&mut self.items);
         for place in std::mem::take(&mut self.open) {
-            let status = if place + 1 == end { status } else { Status::Done };
             if let Some(item) = items.get(place) {
-                self.close_one(item, place, status, out);
+                self.close_one(item, place, status(place), out);
             }
         }
         self.items = items;
@@ -419,8 +434,13 @@ impl Events {
                 tell("response.custom_tool_call_input.done", self.next(), whole, out);
             }
             Item::Call(call) => {
-                let arguments = Some(call.arguments());
-                let whole = Change { name: Some(&call.tool.name), arguments, ..about() };
+                let arguments = call.arguments(status);
+                if arguments != call.arguments {
+                    // The model gave none, and the pieces must make up the whole.
+                    let piece = Change { delta: Some(arguments), ..about() };
+                    tell("response.function_call_arguments.delta", self.next(), piece, out);
+                }
+                let whole = Change { name: Some(&call.tool.name), arguments: Some(arguments), ..about() };
                 tell("response.function_call_arguments.done", self.next(), whole, out);
             }
         }

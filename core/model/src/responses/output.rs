@@ -140,11 +140,11 @@ impl Item {
 impl Call {
     /// The item in JSON.
     pub(super) fn json(&self, id: &str, call_id: &str, status: Status) -> Value {
-        let (is_begun, status) = (status == Status::Begun, status.word());
+        let (is_begun, stands, status) = (status == Status::Begun, status, status.word());
         let Called { kind, namespace, name } = &self.tool;
         let mut item = match kind {
             Kind::Function => {
-                let arguments = if is_begun { "" } else { self.arguments() };
+                let arguments = self.arguments(stands);
                 json!({"type": "function_call", "id": id, "status": status, "call_id": call_id, "name": name, "arguments": arguments})
             }
             Kind::Custom => {
@@ -168,9 +168,13 @@ impl Call {
         self.given_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))
     }
 
-    /// The arguments, which are JSON.
-    pub(super) fn arguments(&self) -> &str {
-        if self.arguments.is_empty() { "{}" } else { &self.arguments }
+    /// The arguments. They are JSON once the call is whole.
+    pub(super) fn arguments(&self, status: Status) -> &str {
+        match status {
+            Status::Begun => "",
+            Status::Done if self.arguments.is_empty() => "{}",
+            Status::Done | Status::Cut => &self.arguments,
+        }
     }
 
     /// The free text of a tool that takes one: the argument `input`, or all that the model wrote where it gave no such

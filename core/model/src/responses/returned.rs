@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::places::Places;
 use crate::chat::{Chunks, Heard};
 use crate::shape::{Json, Reply, elements, last, number};
 
@@ -17,6 +18,7 @@ pub struct Returned {
     items: BTreeMap<u64, Item>,
     /// The number of calls so far.
     calls: u64,
+    places: Places,
 }
 
 /// The part of an item that was told.
@@ -35,7 +37,7 @@ struct Item {
 impl Returned {
     /// The reader of an answer that was asked for at that Unix second.
     pub fn new(created: u64) -> Self {
-        Self { chunks: Chunks::new(created), items: BTreeMap::new(), calls: 0 }
+        Self { chunks: Chunks::new(created), items: BTreeMap::new(), calls: 0, places: Places::default() }
     }
 
     /// Keeps the server's own words beside the chat's, for a caller of this API.
@@ -48,9 +50,12 @@ impl Returned {
     /// Reads one event of a stream.
     pub fn event(&mut self, json: &str) -> Heard {
         let Some(kind) = last(json, "type").filter(|kind| kind.is_string()) else { return Heard::Foreign };
+        let kind = kind.text();
+        let placed = self.places.fill(&kind, json);
+        let json = placed.as_deref().unwrap_or(json);
         let place = last(json, "output_index").and_then(number).unwrap_or_default();
         let member = |name| last(json, name).map_or("{}", Json::get);
-        match &*kind.text() {
+        match &*kind {
             "response.created" | "response.in_progress" | "response.queued" => self.begin(member("response")),
             "response.output_item.added" => self.item(place, member("item")),
             "response.output_text.delta" => {

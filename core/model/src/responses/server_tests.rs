@@ -37,6 +37,42 @@ fn a_chunk_names_its_answer_once() {
 }
 
 #[test]
+fn places_that_a_server_leaves_out_are_filled_in() {
+    let item = |id: &str, kind: &str| json!({"id": id, "type": kind, "call_id": id, "name": id});
+    let events = [
+        (json!({"type": "response.output_item.added", "item": item("m", "message")}), json!([0, null])),
+        (json!({"type": "response.content_part.added", "item_id": "m", "part": {}}), json!([0, 0])),
+        (json!({"type": "response.output_text.delta", "item_id": "m", "delta": "a"}), json!([0, 0])),
+        (json!({"type": "response.content_part.added", "item_id": "m", "part": {}}), json!([0, 1])),
+        (json!({"type": "response.output_text.delta", "item_id": "m", "delta": "b"}), json!([0, 1])),
+        (json!({"type": "response.output_item.done", "item": item("m", "message")}), json!([0, null])),
+        (json!({"type": "response.output_item.added", "item": item("f", "function_call")}), json!([1, null])),
+        (json!({"type": "response.output_item.added", "item": item("g", "function_call")}), json!([2, null])),
+        (json!({"type": "response.function_call_arguments.delta", "item_id": "f", "delta": "{}"}), json!([1, null])),
+        (json!({"type": "response.function_call_arguments.delta", "item_id": "g", "delta": "[]"}), json!([2, null])),
+        (
+            json!({"type": "response.output_text.delta", "item_id": "m", "output_index": 7, "delta": "c"}),
+            json!([7, null]),
+        ),
+        (json!({"type": "response.in_progress", "response": {}}), json!([null, null])),
+    ];
+    let mut returned = Returned::new(7).keeping();
+    let mut calls = Vec::new();
+    for (event, wanted) in events {
+        let Heard::Chunks(chunks) = returned.event(&event.to_string()) else { panic!("{event} ends nothing") };
+        let chunk: Value = serde_json::from_str(&chunks[0]).unwrap();
+        let passed = &chunk["original_event"];
+        assert_eq!(json!([passed["output_index"], passed["content_index"]]), wanted, "{event}");
+        calls.extend(chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten().cloned());
+    }
+    let arguments: Vec<_> = calls.iter().map(|call| (&call["index"], &call["function"]["arguments"])).collect();
+    assert_eq!(
+        arguments,
+        [(&json!(0), &json!("")), (&json!(1), &json!("")), (&json!(0), &json!("{}")), (&json!(1), &json!("[]"))]
+    );
+}
+
+#[test]
 fn every_member_has_its_place() {
     let schema = json!({"type": "object", "x": 1.50});
     let function = json!({"name": "f", "description": "d", "parameters": schema, "strict": true});

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::output::{Item, Part, Status};
 
@@ -98,18 +99,28 @@ pub struct Output<'a> {
     /// The places of the items that were cut off.
     cut: Vec<usize>,
     summary: bool,
+    /// The items of a server's own, in the place of these.
+    own: Vec<Value>,
 }
 
 impl<'a> Output<'a> {
+    /// The items of a server that speaks this API.
+    pub(super) fn of_server(own: Vec<Value>) -> Self {
+        Self { own, ..Self::default() }
+    }
+
     /// These items of the answer with these digits. `cut`: the places of those that were cut off; `summary`: the caller
     /// reads the model's reasoning as a summary.
     pub(super) fn new(items: Cow<'a, [Item]>, digits: &'a str, cut: Vec<usize>, summary: bool) -> Self {
-        Self { items, digits, cut, summary }
+        Self { items, digits, cut, summary, own: Vec::new() }
     }
 }
 
 impl Serialize for Output<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.own.is_empty() {
+            return self.own.serialize(serializer);
+        }
         serializer.collect_seq(self.items.iter().enumerate().map(|(place, item)| {
             let status = if self.cut.contains(&place) { Status::Cut } else { Status::Done };
             Shown { item, digits: self.digits, place, status, summary: self.summary }
