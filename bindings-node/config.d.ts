@@ -310,6 +310,8 @@ export interface TrialOptions {
   session?: number;
   /** Requests of one address in `window_secs`. IPv6 addresses count together by their first 64 bits. Default 10. */
   requests?: number;
+  /** IPv6 networks of 64 bits that count apart within one network of 48 bits, which one person may hold. Further ones count together. Default 16. */
+  maxSubnets?: number;
   /** Seconds after which an address has all its requests again. Default 3600. */
   windowSecs?: number;
   /** Addresses that are remembered at a time; further ones are refused until an older one is forgotten. Default 10000. */
@@ -520,7 +522,7 @@ export interface UpstreamOptions {
   maxErrorBytes?: number;
   /** Header lines of an answer that are read. Default 256. */
   maxAnswerHeaders?: number;
-  /** Bytes of the head of an answer that are read, and of the lines within and after a body in chunks. Default 400 KiB. */
+  /** Bytes of the head of an answer that are read, with those of the heads before it that only announce it (status 1xx), and of the lines within and after a body in chunks. Default 400 KiB. */
   maxAnswerHeadBytes?: number;
   /** Whether streams carry `stream_options` with `include_usage`, which tells the router how many tokens they had: `on`, `off`, or `auto`, which leaves it out after the upstream has refused it. Default `auto`. */
   streamUsage?: string;

@@ -426,7 +426,7 @@ export interface MinerInfo {
   embeddings: boolean;
   /** The most tokens of prompt and answer together; 0 where it does not say. */
   max_context_tokens: number;
-  /** The optional abilities of the miner: `continue` ... */
+  /** The optional abilities of the miner: `continue`, `messages`, `responses` ... */
   features: string[];
   /** Its software and version, in its own words; empty for miners that do not say. */
   agent: string;
@@ -974,7 +974,7 @@ export interface MinerOptions {
   embeddings?: boolean;
   /** The most tokens of prompt and answer together; 0 where it does not say. */
   maxContextTokens?: number;
-  /** The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner. */
+  /** The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner. An upstream with `messages` or `responses` takes the bodies of these APIs as they are. */
   features?: string[];
   /** Its software and version, in its own words. */
   agent?: string;

@@ -29,4 +29,6 @@ pub(crate) use cortensor_router_model::internals::{
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};
+#[cfg(feature = "listener")]
+pub(crate) use cortensor_router_model::original;
 pub(crate) use cortensor_router_model::{absent, agents, chat, messages, responses, shape, whole};

@@ -249,7 +249,10 @@ class MinerOptions(TypedDict, total=False):
     max_context_tokens: int
     """The most tokens of prompt and answer together; 0 where it does not say."""
     features: Sequence[str]
-    """The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner."""
+    """The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner.
+
+    An upstream with `messages` or `responses` takes the bodies of these APIs as they are.
+    """
     agent: str
     """Its software and version, in its own words."""
     hardware: Mapping[str, Any]

@@ -407,7 +407,7 @@ class MinerInfo(Record):
     max_context_tokens: int
     """The most tokens of prompt and answer together; 0 where it does not say."""
     features: list[str]
-    """The optional abilities of the miner: `continue` ..."""
+    """The optional abilities of the miner: `continue`, `messages`, `responses` ..."""
     agent: str
     """Its software and version, in its own words; empty for miners that do not say."""
     hardware: Hardware | None = None

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use cortensor_router_model::{OnFailure, SessionId, Timestamp};
 
+use super::skills::Skills;
+
 /// The reason why a task leaves a model for the next one of its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
@@ -44,8 +46,8 @@ pub struct Demand {
     pub targets: Arc<[Target]>,
     /// Whether it asks for an embedding.
     pub embedding: bool,
-    /// Whether it asks for a route of a model's server that only some upstreams have.
-    pub passes: bool,
+    /// The things that a miner must be able to do for it, beside answering prompts.
+    pub skills: Skills,
     /// The band; the session's where `None`.
     pub band: Option<u8>,
     /// Estimated tokens of the prompt.
@@ -91,7 +93,7 @@ impl Default for Demand {
             any_model: false,
             targets: Arc::from([]),
             embedding: false,
-            passes: false,
+            skills: Skills::default(),
             band: None,
             prompt_tokens: 0,
             max_tokens: 0,

@@ -9,6 +9,7 @@ use cortensor_router_model::{Gid, SessionId, SessionMode, Timestamp};
 
 use super::demand::Demand;
 use super::rules::MinerRules;
+use super::skills::Skills;
 use super::sorted::Sorted;
 
 /// Virtual time: token costs, scaled so that weights divide well.
@@ -21,7 +22,7 @@ pub(super) struct LaneKey {
     /// Whether any other model will do if no miner has that one.
     any_model: bool,
     embedding: bool,
-    passes: bool,
+    skills: Skills,
     mode: SessionMode,
     /// The session, if its rules keep some miners from its tasks. Such tasks have a lane of their own, so that they do
     /// not hold up the tasks of other sessions.
@@ -35,7 +36,7 @@ impl LaneKey {
             model: task.model.clone(),
             any_model: task.any_model && task.model.is_some(),
             embedding: task.embedding,
-            passes: task.passes,
+            skills: task.skills,
             mode,
             own,
         }
@@ -47,7 +48,7 @@ impl LaneKey {
             model,
             any_model: false,
             embedding: false,
-            passes: false,
+            skills: Skills::default(),
             mode: SessionMode::Ephemeral,
             own: Some(session),
         }
@@ -85,7 +86,7 @@ impl LaneKey {
 
     /// Whether its tasks may go to miners of that kind, whatever their models are.
     pub(super) fn takes_kind_of(&self, miner: &MinerRules) -> bool {
-        self.takes(miner.dedicated) && (!self.embedding || miner.embeddings) && (!self.passes || miner.passes)
+        self.takes(miner.dedicated) && (!self.embedding || miner.embeddings) && miner.skills.has(self.skills)
     }
 
     /// The needs of its tasks without the session.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use cortensor_router_model::SessionMode;
 
+use super::skills::Skills;
+
 /// The key of a miner while it is there. A miner that comes back gets a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MinerKey(pub u32);
@@ -64,8 +66,8 @@ pub struct MinerRules {
     pub weight: u32,
     /// Whether it makes embeddings.
     pub embeddings: bool,
-    /// Whether requests for other routes of a model's server pass through it.
-    pub passes: bool,
+    /// The things that it can do and others cannot.
+    pub skills: Skills,
     /// The person or company that runs it; empty: the miner counts as its own owner.
     pub owner: Arc<str>,
     /// Whether it is dedicated to sessions rather than ephemeral.

@@ -90,7 +90,8 @@ impl TaskRequest {
             | RequestKind::Transcription
             | RequestKind::Speech
             | RequestKind::Image
-            | RequestKind::Moderation => self.check_passed()?,
+            | RequestKind::Moderation
+            | RequestKind::Compaction => self.check_passed()?,
         }
         self.choices()?;
         // The prompt comes before the messages, if a request has both.

@@ -33,6 +33,8 @@ mod miner;
 mod model_name;
 mod name;
 mod node;
+#[doc(hidden)]
+pub mod original;
 mod page;
 mod parts;
 mod passed;

@@ -90,7 +90,8 @@ pub struct MinerSpec {
     #[serde(with = "absent::number")]
     #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
     pub max_context_tokens: Option<NonZeroU64>,
-    /// The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner.
+    /// The optional abilities of the miner: with `continue` it goes on from a partial answer of another miner. An
+    /// upstream with `messages` or `responses` takes the bodies of these APIs as they are.
     pub features: Vec<String>,
     /// Its software and version, in its own words.
     #[serde(with = "absent::text")]
@@ -281,7 +282,7 @@ pub struct MinerInfo {
     #[serde(with = "absent::number")]
     #[cfg_attr(feature = "schema", schema(value_type = u64))]
     pub max_context_tokens: Option<NonZeroU64>,
-    /// The optional abilities of the miner: `continue` ...
+    /// The optional abilities of the miner: `continue`, `messages`, `responses` ...
     pub features: Vec<String>,
     /// Its software and version, in its own words; empty for miners that do not say.
     #[serde(with = "absent::text")]

@@ -135,6 +135,18 @@ impl TaskRequest {
             RequestKind::Moderation if input().is_none() => {
                 Err(Error::invalid("input", "input is missing: give a text, or a list of texts or parts"))
             }
+            RequestKind::Compaction => {
+                text("model", self.model.as_deref())?;
+                if self.extra("previous_response_id").is_some_and(|id| id.get() != "null") {
+                    let words = "previous_response_id: the server that compacts does not know the router's responses: \
+                                 send the items of the conversation in input";
+                    return Err(Error::invalid("previous_response_id", words));
+                }
+                if input().is_none() {
+                    return Err(Error::invalid("input", "input is missing: give a text or a list of items"));
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -182,6 +194,15 @@ mod tests {
             (RequestKind::Moderation, r#"{"input":[{"type":"text","text":"a"}]}"#, None),
             (RequestKind::Moderation, r#"{"model":"m"}"#, Some("input")),
             (RequestKind::Moderation, r#"{"input":[]}"#, Some("input")),
+            (RequestKind::Compaction, r#"{"model":"m","input":[{"role":"user","content":"a"}]}"#, None),
+            (RequestKind::Compaction, r#"{"model":"m","input":"a","previous_response_id":null}"#, None),
+            (RequestKind::Compaction, r#"{"input":"a"}"#, Some("model")),
+            (RequestKind::Compaction, r#"{"model":"m"}"#, Some("input")),
+            (
+                RequestKind::Compaction,
+                r#"{"model":"m","input":"a","previous_response_id":"r"}"#,
+                Some("previous_response_id"),
+            ),
             (RequestKind::Transcription, r#"{"model":"m"}"#, Some("file")),
             (RequestKind::Transcription, r#"{"form":[]}"#, Some("model")),
         ] {

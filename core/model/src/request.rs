@@ -30,6 +30,8 @@ words! {
         Image = "image",
         /// Whether texts and images may be shown.
         Moderation = "moderation",
+        /// A shorter input that stands for a long one.
+        Compaction = "compaction",
     }
 }
 
@@ -40,7 +42,9 @@ impl RequestKind {
     pub fn passes(self) -> bool {
         match self {
             Self::Completion | Self::Chat | Self::Embedding => false,
-            Self::Rerank | Self::Transcription | Self::Speech | Self::Image | Self::Moderation => true,
+            Self::Rerank | Self::Transcription | Self::Speech | Self::Image | Self::Moderation | Self::Compaction => {
+                true
+            }
         }
     }
 }
@@ -104,7 +108,7 @@ pub struct TaskRequest {
     #[doc(hidden)]
     pub responses: Option<Box<RawValue>>,
     /// The body of another API that the chat stands for, under that API's name (`messages` or `responses`), for
-    /// upstreams that speak it.
+    /// upstreams that speak it. [`original_of`](Self::original_of) reads it.
     #[doc(hidden)]
     pub original: Option<Box<RawValue>>,
     /// Everything else that the caller gave: sampling parameters, tools, formats ...
@@ -174,8 +178,8 @@ impl TaskRequest {
     pub fn work(&self) -> Self {
         let mut work = self.clone();
         (work.stream, work.timeout, work.precommit_timeout) = (false, None, None);
-        // The chat says it already, apart from members that say how the caller reads the answer.
-        work.original = None;
+        // Most chats say it already, apart from members that say how the caller reads the answer.
+        work.original = work.original.filter(|_| self.only_api().is_some());
         work.extra.retain(|(key, _)| !READING.contains(&key.as_str()));
         work
     }

@@ -12,6 +12,7 @@ use super::reply::Failed;
 use super::state::AppState;
 use super::{access, request_id};
 use crate::model::TaskRequest;
+use crate::model::chat::original_answer;
 use crate::router::{Intake, RepeatKey, Wish};
 use crate::task::TraceContext;
 use crate::{Error, Result, Submission};
@@ -65,6 +66,31 @@ pub(in crate::listener) const MCP_SESSION: HeaderName = HeaderName::from_static(
 /// The header that names the types of the tools that only the servers of an API run: a model behind a server that
 /// speaks chats alone was not offered them.
 pub(in crate::listener) const LEFT_OUT: HeaderName = HeaderName::from_static("x-cortensor-left-out-tools");
+
+/// The tools of a request that only such servers run.
+pub(in crate::listener) struct ToolsLeftOut {
+    /// Their types.
+    kinds: Vec<String>,
+    /// Whether the task carries the caller's own body, which has them, for an upstream that speaks the API.
+    is_kept: bool,
+}
+
+impl ToolsLeftOut {
+    pub(in crate::listener) fn of(kinds: Vec<String>, is_kept: bool) -> Self {
+        Self { kinds, is_kept }
+    }
+
+    /// The types of those that the model of an answer was not offered. `is_own`: the answer is that of a server that
+    /// speaks the API; `None`: nobody has answered yet.
+    pub(in crate::listener) fn kinds(&self, is_own: Option<bool>) -> &[String] {
+        if is_own.unwrap_or(self.is_kept) { &[] } else { &self.kinds }
+    }
+}
+
+/// Whether the answer, or its first chunk, is that of a server that speaks the caller's API.
+pub(in crate::listener) fn is_own(raw: Option<&[u8]>) -> bool {
+    raw.and_then(original_answer).is_some()
+}
 
 /// The header of the W3C trace context.
 pub(in crate::listener) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -16,6 +16,7 @@ use http_body::Frame;
 
 use super::alarm::Alarm;
 use super::body::within;
+use super::intake::is_own;
 use crate::Result;
 use crate::config::ListenConfig;
 use crate::miner::Turn;
@@ -74,6 +75,14 @@ impl<L: Layout> Events<L> {
 }
 
 impl<L: Layout + ?Sized> Events<L> {
+    /// Whether the first piece is that of a server that speaks the caller's API, if that piece is there.
+    pub(in crate::listener) fn is_own(&self) -> Option<bool> {
+        self.ready.iter().flatten().find_map(|event| match event {
+            StreamEvent::Token { raw, .. } => Some(is_own(raw.as_deref())),
+            StreamEvent::Restart { .. } | StreamEvent::End(_) => None,
+        })
+    }
+
     /// Appends the events that are ready to `out`, or a comment if the client has heard nothing for too long. `false`:
     /// the stream is over, and nothing was appended.
     pub(in crate::listener) fn poll_into(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<bool> {

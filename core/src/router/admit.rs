@@ -12,8 +12,9 @@ use super::live::{Live, weight_of};
 use super::memory::Memory;
 use super::quota::Charge;
 use super::shared::Shared;
+use super::skills::skill_of;
 use super::transcript::Transcript;
-use crate::engine::{self, Demand, Effect, Event, Refusal};
+use crate::engine::{self, Demand, Effect, Event, Refusal, Skills};
 use crate::model::{
     Gid, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
     estimate_tokens,
@@ -279,6 +280,7 @@ impl Shared {
         };
         // The router compares texts alone, so one miner answers anything else.
         let (embedding, passes) = (request.kind == RequestKind::Embedding, request.kind.passes());
+        let of_api = request.only_api().and_then(skill_of).unwrap_or_default();
         let required = if embedding || passes { 1 } else { request.max_miners.unwrap_or(session.redundant).max(1) };
         let how = match &request.validation {
             Some(own) => Some(own.over(&session.validation)?),
@@ -292,7 +294,7 @@ impl Shared {
             any_model: false,
             targets,
             embedding,
-            passes,
+            skills: if passes { of_api.and(Skills::ROUTES) } else { of_api },
             band: request.priority,
             prompt_tokens: estimate_tokens(text),
             max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
@@ -335,7 +337,7 @@ fn bound_of(code: &str) -> Option<&'static str> {
 
 /// The tokens that a task may take: those of its prompt, and those of its longest answers.
 fn greatest_use(demand: &Demand, request: &TaskRequest) -> u64 {
-    if demand.embedding || demand.passes {
+    if demand.embedding || request.kind.passes() {
         return demand.prompt_tokens;
     }
     let count = |name| request.extra(name).and_then(|value| serde_json::from_str::<u64>(value.get()).ok()).unwrap_or(1);

@@ -76,6 +76,9 @@ pub(crate) struct Intake<'a> {
     pub(crate) responses: Option<Box<RawValue>>,
     /// The body of another API that the chat stands for, under that API's name, for upstreams that speak it.
     pub(crate) original: Option<Box<RawValue>>,
+    /// The error of a request that no chat says all of, for the case that no upstream that speaks its API serves the
+    /// model.
+    pub(crate) own: Option<Error>,
 }
 
 impl Intake<'_> {
@@ -104,6 +107,7 @@ impl<'a> Intake<'a> {
             route: None,
             responses: None,
             original: None,
+            own: None,
         }
     }
 }
@@ -155,6 +159,11 @@ impl Router {
         }
         if let Some(refusal) = request.wants_upstream()
             && !self.only_upstreams(session, request.model.as_deref())
+        {
+            return Err(refusal);
+        }
+        if let Some(refusal) = intake.own
+            && !request.only_api().is_some_and(|api| self.is_spoken(api, session, request.model.as_deref()))
         {
             return Err(refusal);
         }
@@ -221,22 +230,31 @@ impl Router {
         Err(error.with_code("model_not_allowed").with_param("model"))
     }
 
-    /// Whether every miner that could get the request is an upstream. If an active miner lists a model, only the miners
-    /// that list it are candidates.
+    /// Whether every miner that could get the request is an upstream.
     fn only_upstreams(&self, session: SessionId, model: Option<&str>) -> bool {
+        self.candidates(session, model).iter().flatten().all(|miner| miner.kind == MinerKind::Upstream)
+    }
+
+    /// Whether an upstream that could get the request takes the bodies of that API as they are.
+    pub(crate) fn is_spoken(&self, api: &str, session: SessionId, model: Option<&str>) -> bool {
+        let speaks =
+            |miner: &MinerInfo| miner.kind == MinerKind::Upstream && miner.features.iter().any(|name| name == api);
+        self.candidates(session, model).iter().flatten().any(speaks)
+    }
+
+    /// The miners that could get the request, for each model that its model's name stands for. If an active miner lists
+    /// a model, only the miners that list it are candidates.
+    fn candidates(&self, session: SessionId, model: Option<&str>) -> Vec<Vec<MinerInfo>> {
         let own = self.session(session).ok().and_then(|session| session.spec.model);
         let miners = self.miners();
-        let are_upstreams =
-            |of: &dyn Fn(&&MinerInfo) -> bool| miners.iter().filter(of).all(|miner| miner.kind == MinerKind::Upstream);
-        let Some(asked) = model.or(own.as_deref()) else { return are_upstreams(&|_| true) };
-        self.shared.aliases.models(asked).into_iter().all(|model| {
-            let lists = |miner: &&MinerInfo| meant(&miner.models, model).is_some();
-            if miners.iter().any(|miner| miner.active && lists(&miner)) {
-                are_upstreams(&lists)
-            } else {
-                are_upstreams(&|miner| miner.models.is_empty() || lists(miner))
-            }
-        })
+        let Some(asked) = model.or(own.as_deref()) else { return vec![miners] };
+        let of = |model: &str| {
+            let lists = |miner: &MinerInfo| meant(&miner.models, model).is_some();
+            let is_listed = miners.iter().any(|miner| miner.active && lists(miner));
+            let serves = |miner: &&MinerInfo| lists(miner) || !is_listed && miner.models.is_empty();
+            miners.iter().filter(serves).cloned().collect()
+        };
+        self.shared.aliases.models(asked).into_iter().map(of).collect()
     }
 }
 

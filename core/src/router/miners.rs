@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::shared::{Router, Shared};
+use super::skills::skills_of;
 use super::slot::{Entrance, MinerSlot, only_of, takes_every_offer};
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
@@ -216,7 +217,7 @@ impl Shared {
             capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
-            passes: kind == MinerKind::Upstream,
+            skills: skills_of(&spec),
             owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
             auto_accept: takes_every_offer(kind),
             last_resort: entrance.last_resort,

@@ -19,7 +19,7 @@
 //! core, live, slot, seats, key_ring,       the parts of that state
 //! quota, rate, spent, meters, underway, transcript,
 //! recent, claim, memory, metrics, spans,
-//! clock
+//! skills, clock
 //! ```
 //!
 //! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
@@ -72,6 +72,7 @@ mod seats;
 mod sessions;
 mod settings;
 mod shared;
+mod skills;
 mod slot;
 pub(crate) mod spans;
 mod spent;

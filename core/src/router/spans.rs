@@ -139,6 +139,7 @@ fn operation(kind: RequestKind) -> &'static str {
         RequestKind::Speech => "speech",
         RequestKind::Image => "image_generation",
         RequestKind::Moderation => "moderation",
+        RequestKind::Compaction => "compaction",
     }
 }
 

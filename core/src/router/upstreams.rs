@@ -15,7 +15,7 @@ use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::UpstreamMiner;
 use crate::model::{CONTINUE, MinerKind, MinerSpec};
 #[cfg(feature = "listener")]
-use crate::model::{TaskRequest, meant};
+use crate::model::{TaskRequest, meant, original::kept};
 
 pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
     config.validate(0)?;
@@ -25,7 +25,7 @@ pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()>
         .weight(config.weight)
         .embeddings(config.makes_embeddings())
         .dedicated(config.dedicated)
-        .features(config.continues.then_some(CONTINUE));
+        .features(config.continues.then_some(CONTINUE).into_iter().chain(own_apis(&config).map(UpstreamApi::route)));
     spec.owner.clone_from(&config.owner);
     for speaks in own_apis(&config).filter_map(|api| shared.speaks(api)) {
         speaks.store(true, Ordering::Relaxed);
@@ -78,14 +78,12 @@ impl Shared {
 }
 
 impl Router {
-    /// The body of a request of that API as a task keeps it, if an upstream speaks the API.
+    /// The body of a request of that API as a task keeps it, if an upstream speaks the API. `only`: no chat says all of
+    /// it.
     #[cfg(feature = "listener")]
-    pub(crate) fn original(&self, api: UpstreamApi, body: &[u8]) -> Option<Box<RawValue>> {
-        if !self.shared.speaks(api)?.load(Ordering::Relaxed) {
-            return None;
-        }
-        let body = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
-        RawValue::from_string(format!(r#"{{"{}":{}}}"#, api.route(), body.trim())).ok()
+    pub(crate) fn original(&self, api: UpstreamApi, body: &[u8], only: bool) -> Option<Box<RawValue>> {
+        let is_spoken = self.shared.speaks(api)?.load(Ordering::Relaxed);
+        if is_spoken { kept(api.route(), body, only) } else { None }
     }
 
     /// The tokens of a body of the Messages API, which the chat stands for, by the tokenizer of an upstream that serves

@@ -5,6 +5,7 @@
 
 mod agents;
 mod mcp;
+mod own;
 mod servers;
 mod trials;
 

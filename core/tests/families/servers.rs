@@ -7,10 +7,10 @@ use cortensor_router_testkit::upstream::Say;
 use cortensor_router_testkit::{Server, Upstream};
 use serde_json::{Value, json};
 
-const CHAT: &str = "/v1/chat/completions";
+pub(crate) const CHAT: &str = "/v1/chat/completions";
 
 /// A router in front of upstreams of that API, each with a script of its own.
-async fn before(upstreams: &[(&Upstream, UpstreamApi)]) -> Server {
+pub(crate) async fn before(upstreams: &[(&Upstream, UpstreamApi)]) -> Server {
     let server = Server::open(Config::default()).await;
     for (index, (upstream, api)) in upstreams.iter().enumerate() {
         let mut config = UpstreamConfig::new(&upstream.url);
@@ -28,7 +28,7 @@ fn ask(stream: bool) -> Value {
            "stream_options": {"include_usage": true}})
 }
 
-fn events(list: &[Value]) -> Say {
+pub(crate) fn events(list: &[Value]) -> Say {
     let text = |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("x"));
     Say::Body("text/event-stream", list.iter().map(text).collect::<String>().into_bytes())
 }
@@ -73,7 +73,7 @@ fn response() -> Value {
     ], "usage": {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 5}})
 }
 
-fn response_events() -> Vec<Value> {
+pub(crate) fn response_events() -> Vec<Value> {
     let response = response();
     let item = |place: usize| response["output"][place].clone();
     vec![
@@ -94,7 +94,7 @@ fn response_events() -> Vec<Value> {
 }
 
 /// Each API with its whole answer and its stream of one answer.
-fn families() -> [(UpstreamApi, &'static str, Value, Vec<Value>); 2] {
+pub(crate) fn families() -> [(UpstreamApi, &'static str, Value, Vec<Value>); 2] {
     [
         (UpstreamApi::Anthropic, "/v1/messages", message(), message_events()),
         (UpstreamApi::Responses, "/v1/responses", response(), response_events()),
@@ -266,7 +266,7 @@ async fn another_upstream_serves_what_one_cannot_say() {
 }
 
 /// The events of a stream with names, in order.
-fn events_of(body: &str) -> Vec<Value> {
+pub(crate) fn events_of(body: &str) -> Vec<Value> {
     let data = |event: &str| event.split_once("data: ").and_then(|(_, data)| serde_json::from_str(data).ok());
     body.split("\n\n").filter_map(data).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cortensor_router::internals::Transcript;
-use cortensor_router::internals::engine::{Demand, Effect, Event, Lack, Refusal, Target};
+use cortensor_router::internals::engine::{Demand, Effect, Event, Lack, Refusal, Skills, Target};
 use cortensor_router::model::{Fence, Gid, OnFailure, Outcome, SessionId, Timestamp};
 
 use crate::people::{RESTRICTED, SESSIONS};
@@ -30,7 +30,7 @@ impl World {
             session: SessionId(session),
             model: None,
             embedding: false,
-            passes: false,
+            skills: Skills::default(),
             band: (!self.strict && self.random.chance(10)).then_some(3),
             prompt_tokens: self.random.range(1, 50),
             max_tokens: self.random.range(1, 100),

@@ -29,6 +29,7 @@ const BODIES: &[(&str, &str)] = &[
     ("MessagesBody", r#"{"model":"tiny","max_tokens":64,"messages":[{"role":"user","content":"What is 2 + 2?"}]}"#),
     ("CountBody", r#"{"model":"tiny","messages":[{"role":"user","content":"What is 2 + 2?"}]}"#),
     ("ResponsesBody", r#"{"model":"tiny","input":"What is 2 + 2?","instructions":"Be brief."}"#),
+    ("CompactBody", r#"{"model":"tiny","input":[{"role":"user","content":"Hello, router!"}]}"#),
     ("DelegateBody", r#"{"prompt":"What is 2 + 2?","policy":"safe","max_tokens":16}"#),
     ("ObjectiveBody", r#"{"objective":"Add the numbers.","input":{"numbers":[2,2]},"policy":"safe"}"#),
     (

@@ -80,7 +80,7 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
             _ => json_answer("200 OK", &format!(r#"{{"choices":[{choice}]}}"#)),
         }
     })?;
-    let settings = format!("[[upstream]]\nurl = \"http://{}/v1\"\n", upstream.address);
+    let settings = format!("[[upstream]]\nurl = \"http://{}/v1\"\nalso = [\"responses\"]\n", upstream.address);
     let target = command.guarded(&settings)?;
     let mut tally = Tally::default();
     let victim = Victim::new(&target)?;
@@ -323,7 +323,7 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "CompletionRequest" | "ImageBody" => (json!({"model": "served", "prompt": "hi"}), true),
         "MessagesBody" => (json!({"model": "served", "max_tokens": 9, "messages": chat}), true),
         "CountBody" => (json!({"model": "served", "messages": chat}), false),
-        "EmbeddingRequest" | "ResponsesBody" | "SpeechBody" | "ModerationBody" => {
+        "EmbeddingRequest" | "ResponsesBody" | "CompactBody" | "SpeechBody" | "ModerationBody" => {
             (json!({"model": "served", "input": "hi"}), true)
         }
         "ObjectiveBody" => (json!({"objective": "hi", "session_id": victim.session}), true),

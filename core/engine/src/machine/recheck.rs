@@ -24,7 +24,7 @@ impl Engine {
         if draw >= self.settings.recheck_ratio
             || ended.demand().shadow
             || ended.demand().embedding
-            || ended.demand().passes
+            || !ended.demand().skills.is_empty()
             || self.tasks.rechecks() >= self.settings.max_rechecks
         {
             return;

@@ -1,36 +1,48 @@
-//! The tools of a request that only the host of an API runs.
+//! The parts of a request that no chat can stand for.
 
-use crate::{Error, Result};
+use crate::Error;
 
-/// The tools that the model is not offered, because no miner runs them and the client would not see their calls.
+/// The tools that the model is not offered, because no miner runs them and the client would not see their calls; and
+/// the first part without which the request would be another one.
 ///
 /// Agents offer such tools beside their own by default, so a request is served without them. A request that offers
-/// nothing else is refused.
+/// nothing else, or that has parts which only a server of its own API understands, needs such a server.
 #[derive(Debug, Default)]
 pub struct LeftOut {
     kinds: Vec<String>,
-    refusal: Option<Error>,
+    /// Why nobody serves a request that offers no other tool.
+    alone: Option<Error>,
+    /// Why nobody but a server of the API serves the request.
+    own: Option<Error>,
 }
 
 impl LeftOut {
     /// Leaves out a tool of that type, whose type stands at that place of the request.
     pub fn add(&mut self, at: &str, kind: &str) {
-        if self.refusal.is_none() {
-            self.refusal = Some(not_run(at, kind));
+        if self.alone.is_none() {
+            self.alone = Some(not_run(at, kind));
         }
         if !self.kinds.iter().any(|known| known == kind) {
             self.kinds.push(kind.to_owned());
         }
     }
 
-    /// The types of the tools that were left out.
-    ///
-    /// # Errors
-    /// `InvalidArgument` names the first of them, if no other tool is left.
-    pub fn beside(self, others: bool) -> Result<Vec<String>> {
-        match self.refusal {
-            Some(refusal) if !others => Err(refusal),
-            _ => Ok(self.kinds),
+    /// Whether a tool is left out.
+    pub fn has_tools(&self) -> bool {
+        !self.kinds.is_empty()
+    }
+
+    /// Leaves out a part without which the request would be another one. Miners behind chats answer it with this error.
+    pub fn need(&mut self, why: Error) {
+        self.own.get_or_insert(why);
+    }
+
+    /// The types of the tools that the chat does not say, and the reason why no chat can stand for the request, which
+    /// then needs a server of its own API. `others`: other tools are left.
+    pub fn split(self, others: bool) -> (Vec<String>, Option<Error>) {
+        match self.own.or(self.alone.filter(|_| !others)) {
+            None => (self.kinds, None),
+            why => (Vec::new(), why),
         }
     }
 }

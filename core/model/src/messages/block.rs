@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{Content, File, Message, Part, Role, TextOr, missing, unsupported};
+use crate::chat::{Content, File, LeftOut, Message, Part, Role, TextOr, missing, unsupported};
 use crate::{Function, Result, ToolCall};
 
 /// A block as it comes. `type` says which of the other members counts.
@@ -62,7 +62,7 @@ impl Blocks {
     ///
     /// # Errors
     /// `InvalidArgument` names the block.
-    pub(super) fn into_user(self, at: &str, out: &mut Vec<Message>) -> Result<()> {
+    pub(super) fn into_user(self, at: &str, out: &mut Vec<Message>, left_out: &mut LeftOut) -> Result<()> {
         let blocks = match self {
             Self::Text(text) => {
                 out.push(Message::text(Role::User, text));
@@ -74,8 +74,8 @@ impl Blocks {
         for (index, block) in blocks.into_iter().enumerate() {
             let at = format!("{at}[{index}]");
             match block.r#type.as_str() {
-                "tool_result" => block.tool_result(&at, out, &mut parts)?,
-                _ => parts.extend(block.into_parts(&at)?),
+                "tool_result" => block.tool_result(&at, out, &mut parts, left_out)?,
+                _ => parts.extend(block.into_parts(&at, left_out)?),
             }
         }
         if let Some(content) = Content::of(parts) {
@@ -88,7 +88,7 @@ impl Blocks {
     ///
     /// # Errors
     /// `InvalidArgument` names the block.
-    pub(super) fn into_assistant(self, at: &str) -> Result<Message> {
+    pub(super) fn into_assistant(self, at: &str, left_out: &mut LeftOut) -> Result<Message> {
         let blocks = match self {
             Self::Text(text) => return Ok(Message::text(Role::Assistant, text)),
             Self::List(blocks) => blocks,
@@ -109,12 +109,10 @@ impl Blocks {
                 // Only the server that wrote it can read it.
                 "redacted_thinking" => {}
                 "tool_use" => message.tool_calls.push(block.into_call(&at)?),
+                // Such as the search of a server, and what it found.
                 other => {
-                    return Err(unsupported(
-                        &format!("{at}.type"),
-                        other,
-                        "text, thinking, redacted_thinking or tool_use",
-                    ));
+                    let words = "text, thinking, redacted_thinking or tool_use";
+                    left_out.need(unsupported(&format!("{at}.type"), other, words));
                 }
             }
         }
@@ -123,13 +121,13 @@ impl Blocks {
     }
 
     /// The parts of a content without calls of tools or their answers.
-    fn into_parts(self, at: &str) -> Result<Vec<Part>> {
+    fn into_parts(self, at: &str, left_out: &mut LeftOut) -> Result<Vec<Part>> {
         match self {
             Self::Text(text) => Ok(vec![Part::text(text)]),
             Self::List(blocks) => {
                 let mut parts = Vec::with_capacity(blocks.len());
                 for (index, block) in blocks.into_iter().enumerate() {
-                    parts.extend(block.into_parts(&format!("{at}[{index}]"))?);
+                    parts.extend(block.into_parts(&format!("{at}[{index}]"), left_out)?);
                 }
                 Ok(parts)
             }
@@ -139,24 +137,36 @@ impl Blocks {
 
 impl Block {
     /// The parts that stand for a block of a user's: most blocks have one.
-    fn into_parts(self, at: &str) -> Result<Vec<Part>> {
+    fn into_parts(self, at: &str, left_out: &mut LeftOut) -> Result<Vec<Part>> {
         let source = |source: Option<Source>| source.ok_or_else(|| missing(&format!("{at}.source")));
+        let at_source = format!("{at}.source");
         match self.r#type.as_str() {
             "text" => Ok(vec![Part::text(self.text.ok_or_else(|| missing(&format!("{at}.text")))?)]),
-            "image" => Ok(vec![Part::image(source(self.source)?.into_url(&format!("{at}.source"))?, None)]),
-            "document" => source(self.source)?.into_document(self.title, &format!("{at}.source")),
+            "image" => {
+                let url = source(self.source)?.into_url(&at_source, left_out)?;
+                Ok(url.map(|url| Part::image(url, None)).into_iter().collect())
+            }
+            "document" => source(self.source)?.into_document(self.title, &at_source, left_out),
             // A passage that the caller found by a search of its own.
-            "search_result" => self.content.unwrap_or_default().into_parts(&format!("{at}.content")),
+            "search_result" => self.content.unwrap_or_default().into_parts(&format!("{at}.content"), left_out),
             other => {
-                Err(unsupported(&format!("{at}.type"), other, "text, image, document, search_result or tool_result"))
+                let words = "text, image, document, search_result or tool_result";
+                left_out.need(unsupported(&format!("{at}.type"), other, words));
+                Ok(Vec::new())
             }
         }
     }
 
     /// Adds the answer of a tool. A chat's tool answers with a text alone, so images go into the message behind it.
-    fn tool_result(self, at: &str, out: &mut Vec<Message>, parts: &mut Vec<Part>) -> Result<()> {
+    fn tool_result(
+        self,
+        at: &str,
+        out: &mut Vec<Message>,
+        parts: &mut Vec<Part>,
+        left_out: &mut LeftOut,
+    ) -> Result<()> {
         let call = self.tool_use_id.ok_or_else(|| missing(&format!("{at}.tool_use_id")))?;
-        let said = self.content.unwrap_or_default().into_parts(&format!("{at}.content"))?;
+        let said = self.content.unwrap_or_default().into_parts(&format!("{at}.content"), left_out)?;
         let (mut text, others) = Content::split(said);
         if text.is_empty() && self.is_error == Some(true) {
             "error".clone_into(&mut text);
@@ -181,36 +191,36 @@ impl Block {
 }
 
 impl Source {
-    /// A URL; data become a `data:` URL.
-    fn into_url(self, at: &str) -> Result<String> {
+    /// A URL; data become a `data:` URL. `None`: only a server of this API reads it.
+    fn into_url(self, at: &str, left_out: &mut LeftOut) -> Result<Option<String>> {
         match self.r#type.as_str() {
-            "url" => self.url.ok_or_else(|| missing(&format!("{at}.url"))),
+            "url" => self.url.ok_or_else(|| missing(&format!("{at}.url"))).map(Some),
             "base64" => {
                 let kind = self.media_type.ok_or_else(|| missing(&format!("{at}.media_type")))?;
                 let data = self.data.ok_or_else(|| missing(&format!("{at}.data")))?;
-                Ok(format!("data:{kind};base64,{data}"))
+                Ok(Some(format!("data:{kind};base64,{data}")))
             }
-            other => Err(unsupported(&format!("{at}.type"), other, "base64 or url")),
+            other => {
+                left_out.need(unsupported(&format!("{at}.type"), other, "base64 or url"));
+                Ok(None)
+            }
         }
     }
 
-    fn into_document(self, title: Option<String>, at: &str) -> Result<Vec<Part>> {
+    fn into_document(self, title: Option<String>, at: &str, left_out: &mut LeftOut) -> Result<Vec<Part>> {
         match self.r#type.as_str() {
             "text" => Ok(vec![Part::text(self.data.ok_or_else(|| missing(&format!("{at}.data")))?)]),
-            "content" => self.content.unwrap_or_default().into_parts(&format!("{at}.content")),
+            "content" => self.content.unwrap_or_default().into_parts(&format!("{at}.content"), left_out),
             "base64" => {
-                let file = File {
-                    filename: Some(title.unwrap_or_else(|| "document.pdf".to_owned())),
-                    file_data: Some(self.into_url(at)?),
-                    file_id: None,
-                };
-                Ok(vec![Part::file(file)])
+                let filename = Some(title.unwrap_or_else(|| "document.pdf".to_owned()));
+                let file_data = self.into_url(at, left_out)?;
+                Ok(vec![Part::file(File { filename, file_data, file_id: None })])
             }
-            other => Err(unsupported(
-                &format!("{at}.type"),
-                other,
-                "base64, text or content: no server here fetches documents",
-            )),
+            other => {
+                let words = "base64, text or content: no server here fetches documents";
+                left_out.need(unsupported(&format!("{at}.type"), other, words));
+                Ok(Vec::new())
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct MessagesRequest {
     pub wishes: Wishes,
     /// The types of the tools that the model is not offered, because only a host runs them.
     pub left_out: Vec<String>,
+    /// The error of the request where no server that speaks this API can get it: the chat does not say all of it.
+    pub own: Option<Error>,
 }
 
 /// The types of tools that Anthropic's own servers run, without the date of their version.
@@ -95,7 +97,7 @@ struct Format {
 /// Makes a chat of a body of the Messages API.
 ///
 /// # Errors
-/// `InvalidArgument` names the field: one that is missing or wrong, or that no miner can serve.
+/// `InvalidArgument` names the field that is missing or wrong.
 pub fn to_chat(body: &[u8]) -> Result<MessagesRequest> {
     let reading = Reading::of(body)?;
     match reading.chat.max_tokens {
@@ -178,10 +180,8 @@ impl Reading {
             }
             "mcp_servers" => {
                 if member::<Vec<IgnoredAny>>(&name, &value)?.is_some_and(|servers| !servers.is_empty()) {
-                    return Err(Error::invalid(
-                        name,
-                        "mcp_servers: no miner here connects to MCP servers: leave it out",
-                    ));
+                    let words = "mcp_servers: no miner here connects to MCP servers: leave it out";
+                    self.left_out.need(Error::invalid(name, words));
                 }
             }
             name if UNTRANSLATED.contains(&name) => {}
@@ -201,7 +201,9 @@ impl Reading {
                     self.left_out.add(&at, &kind);
                     continue;
                 }
-                return Err(not_run(&at, &kind));
+                // The client may run it, but only a model that was made for it calls it.
+                self.left_out.need(not_run(&at, &kind));
+                continue;
             }
             let at = format!("tools[{index}].name");
             let name = name.ok_or_else(|| Error::invalid(&at, format!("{at} is missing")))?;
@@ -235,8 +237,8 @@ impl Reading {
         for (index, one) in spoken.into_iter().enumerate() {
             let at = format!("messages[{index}].content");
             match one.role.as_str() {
-                "user" => one.content.into_user(&at, &mut messages)?,
-                "assistant" => messages.push(one.content.into_assistant(&at)?),
+                "user" => one.content.into_user(&at, &mut messages, &mut self.left_out)?,
+                "assistant" => messages.push(one.content.into_assistant(&at, &mut self.left_out)?),
                 "system" => messages.push(Message::text(Role::System, one.content.into_system(&at)?)),
                 _ => {
                     let at = format!("messages[{index}].role");
@@ -244,19 +246,17 @@ impl Reading {
                 }
             }
         }
-        let left_out = self.left_out.beside(!self.tools.is_empty())?;
         let chat = &mut self.chat;
-        chat.messages = Some(into_raw(&messages)?);
         if !self.stop_sequences.is_empty() {
             chat.extra.push(("stop".to_owned(), into_raw(&self.stop_sequences)?));
         }
         if let Some(choice) = self.choice {
             let rule = choice.of_chat()?;
             if let ToolChoice::Named(name) = &rule
-                && !left_out.is_empty()
+                && self.left_out.has_tools()
                 && !self.tools.iter().any(|tool| tool.function.name == *name)
             {
-                return Err(Error::invalid(
+                self.left_out.need(Error::invalid(
                     "tool_choice.name",
                     format!("tool_choice.name {name:?}: no miner here runs this tool: name one of your own"),
                 ));
@@ -269,8 +269,14 @@ impl Reading {
         if !self.tools.is_empty() {
             chat.extra.push(("tools".to_owned(), into_raw(&self.tools)?));
         }
+        let (left_out, own) = self.left_out.split(!self.tools.is_empty());
+        if messages.is_empty() && own.is_some() {
+            // All of them are words of this API.
+            messages.push(Message::text(Role::User, ""));
+        }
+        chat.messages = Some(into_raw(&messages)?);
         let wishes = Wishes { thinking: self.thinking, stop_sequences: self.stop_sequences };
-        Ok(MessagesRequest { chat: with_members(self.chat, &self.others)?, wishes, left_out })
+        Ok(MessagesRequest { chat: with_members(self.chat, &self.others)?, wishes, left_out, own })
     }
 }
 

@@ -213,12 +213,42 @@ fn a_wrong_member_is_named() {
         (json!({"max_tokens": 1, "messages": hi, "stop_sequences": "a"}), "stop_sequences"),
         (json!({"max_tokens": 1, "messages": hi, "timeout": "soon"}), "timeout"),
     ] {
-        let error = to_chat(body.to_string().as_bytes()).unwrap_err();
+        // A part that no chat can stand for is an error where no server of this API is.
+        let error = match to_chat(body.to_string().as_bytes()) {
+            Ok(request) => request.own.unwrap_or_else(|| panic!("nothing is wrong with {body}")),
+            Err(error) => error,
+        };
         assert_eq!(error.details().param.as_deref(), Some(param), "{body}: {error}");
         assert!(error.message().contains(param), "{error}");
     }
     assert_eq!(to_chat(b"[]").unwrap_err().details().param.as_deref(), Some("body"));
     assert_eq!(to_chat(b"{").unwrap_err().code(), "invalid_json");
+}
+
+#[test]
+fn a_request_that_no_chat_stands_for_is_told_apart_from_a_wrong_one() {
+    let search = json!({"type": "web_search_20250305", "name": "web_search"});
+    let own = json!({"name": "f", "input_schema": {}});
+    let said = |block: Value| json!({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": [block]}]});
+    for (body, is_own) in [
+        (json!({"tools": [search]}), true),
+        (json!({"tools": [search, own]}), false),
+        (json!({"tools": [search, own], "tool_choice": {"type": "tool", "name": "web_search"}}), true),
+        (json!({"tools": [{"type": "bash_20250124", "name": "bash"}, own]}), true),
+        (json!({"mcp_servers": [{"type": "url", "url": "u", "name": "n"}]}), true),
+        (json!({"mcp_servers": []}), false),
+        (said(json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}})), true),
+        (said(json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": []})), true),
+        (said(json!({"type": "text", "text": "a"})), false),
+        (json!({"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]}]}), true),
+    ] {
+        let mut whole = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "q"}]});
+        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        let request = to_chat(whole.to_string().as_bytes()).unwrap();
+        assert_eq!(request.own.is_some(), is_own, "{body}");
+        assert!(request.own.is_none() || request.left_out.is_empty(), "nothing is left out for a server of this API");
+        assert!(request.chat.with_checked_input().is_ok(), "{body}");
+    }
 }
 
 fn completion(answer: Answer) -> Completion {

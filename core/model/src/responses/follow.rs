@@ -141,12 +141,15 @@ impl Item {
     }
 }
 
-/// The list in which the text or the part of such events stands; `Some(None)`: the events are about the item itself;
-/// `None`: they are about no item.
-pub(super) fn list_of(name: &str) -> Option<Option<&'static str>> {
-    let part = PARTS.iter().find(|(part, _)| *part == name).map(|(_, list)| Some(*list));
-    let text = || TEXTS.iter().find(|(text, ..)| *text == name).map(|(.., list)| *list);
-    part.or_else(text).or_else(|| (name == "output_item").then_some(None))
+/// Whether such events are about an item, one of its parts or one of its texts.
+pub(super) fn is_of_item(name: &str) -> bool {
+    name == "output_item" || PARTS.iter().any(|(part, _)| *part == name) || TEXTS.iter().any(|(text, ..)| *text == name)
+}
+
+/// The list of the item in which the part or the text of such events stands.
+pub(super) fn list_of(name: &str) -> Option<&'static str> {
+    let part = PARTS.iter().find(|(part, _)| *part == name).map(|(_, list)| *list);
+    part.or_else(|| TEXTS.iter().find(|(text, ..)| *text == name)?.2)
 }
 
 /// The member of an event that says which element of that list it is about.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::tools::{SEARCH, function_name, function_names};
-use crate::chat::{Content, File, Message, Part, Role, TextOr, fault_in, member, missing, unsupported};
+use crate::chat::{Content, File, LeftOut, Message, Part, Role, TextOr, fault_in, member, missing, unsupported};
 use crate::{Error, Result, ToolCall};
 
 /// An item as it comes. `type` says which of the other members counts; a message needs none.
@@ -47,15 +47,15 @@ struct ContentPart {
 }
 
 /// Adds the chat's messages that stand for the items of the member with this name. The model's items that follow one
-/// another (reasoning, words, calls of tools) are one message.
+/// another (reasoning, words, calls of tools) are one message. Items and parts that a chat has no place for are left out.
 ///
 /// # Errors
 /// `InvalidArgument` names the item.
-pub(super) fn add(name: &str, items: Vec<Item>, out: &mut Vec<Message>) -> Result<()> {
+pub(super) fn add(name: &str, items: Vec<Item>, out: &mut Vec<Message>, left_out: &mut LeftOut) -> Result<()> {
     // Whether the last message is the model's and may grow.
     let mut grows = false;
     for (index, item) in items.into_iter().enumerate() {
-        grows = item.add(&format!("{name}[{index}]"), grows, out)?;
+        grows = item.add(&format!("{name}[{index}]"), grows, out, left_out)?;
     }
     Ok(())
 }
@@ -67,6 +67,11 @@ impl Item {
     /// `InvalidArgument` names the item.
     pub(super) fn list(name: &str, items: &[Box<RawValue>]) -> Result<Vec<Self>> {
         let read = |(index, item): (usize, &Box<RawValue>)| {
+            if item.get().starts_with('[') {
+                // A record reads from a list, too, by the places of its members.
+                let at = format!("{name}[{index}]");
+                return Err(Error::invalid(&at, format!("{at} must be an object with a type")));
+            }
             let again = || serde_json::Deserializer::from_str(item.get());
             let fault = |_| fault_in::<Self, _>(&format!("{name}[{index}]"), &mut again());
             serde_json::from_str(item.get()).map_err(fault)
@@ -83,10 +88,10 @@ impl Item {
     }
 
     /// Answers whether the next item of the model's belongs to the last message.
-    fn add(self, at: &str, grows: bool, out: &mut Vec<Message>) -> Result<bool> {
+    fn add(self, at: &str, grows: bool, out: &mut Vec<Message>, left_out: &mut LeftOut) -> Result<bool> {
         let kind = self.r#type.as_deref().unwrap_or("message");
         match kind {
-            "message" => self.message(at, grows, out),
+            "message" => self.message(at, grows, out, left_out),
             "reasoning" => {
                 let text = self.thought();
                 if !text.is_empty() {
@@ -134,7 +139,7 @@ impl Item {
             "function_call_output" | "custom_tool_call_output" => {
                 let call = self.call_id.ok_or_else(|| missing(&format!("{at}.call_id")))?;
                 let output = self.output.ok_or_else(|| missing(&format!("{at}.output")))?;
-                let parts = output.into_parts(&format!("{at}.output"))?;
+                let parts = output.into_parts(&format!("{at}.output"), left_out)?;
                 let (text, others) = Content::split(parts);
                 out.push(Message::tool(call, Content::Text(text)));
                 // A chat's tool answers with a text alone, so images go into a message behind it.
@@ -145,12 +150,14 @@ impl Item {
                 let at = format!("{at}.type");
                 let words = "message, reasoning, function_call, function_call_output, custom_tool_call, \
                              custom_tool_call_output, tool_search_call, tool_search_output or additional_tools";
-                Err(Error::invalid(&at, format!("{at} {other:?}: no miner here knows such items: use {words}")))
+                left_out
+                    .need(Error::invalid(&at, format!("{at} {other:?}: no miner here knows such items: use {words}")));
+                Ok(grows)
             }
         }
     }
 
-    fn message(self, at: &str, grows: bool, out: &mut Vec<Message>) -> Result<bool> {
+    fn message(self, at: &str, grows: bool, out: &mut Vec<Message>, left_out: &mut LeftOut) -> Result<bool> {
         let role = self.role.ok_or_else(|| missing(&format!("{at}.role")))?;
         let content = self.content.ok_or_else(|| missing(&format!("{at}.content")))?;
         let at_content = format!("{at}.content");
@@ -159,7 +166,7 @@ impl Item {
             // Most chat templates know the older name alone.
             "system" | "developer" => Role::System,
             "assistant" => {
-                let (text, refusal) = content.into_words(&at_content)?;
+                let (text, refusal) = content.into_words(&at_content, left_out);
                 // Words behind a call of a tool are a message of their own.
                 let grows =
                     grows && out.last().is_some_and(|last| last.tool_calls.is_empty() && last.content.is_none());
@@ -173,7 +180,7 @@ impl Item {
                 return Err(Error::invalid(&at, format!("{at} must be user, assistant, system or developer")));
             }
         };
-        let parts = content.into_parts(&at_content)?;
+        let parts = content.into_parts(&at_content, left_out)?;
         out.push(Message::new(role, Some(Content::of(parts).unwrap_or(Content::Text(String::new())))));
         Ok(false)
     }
@@ -192,19 +199,22 @@ impl Item {
 
 impl Words {
     /// The parts of a content of a user, a system or a tool.
-    fn into_parts(self, at: &str) -> Result<Vec<Part>> {
-        match self {
-            Self::Text(text) => Ok(vec![Part::text(text)]),
-            Self::List(parts) => {
-                parts.into_iter().enumerate().map(|(index, part)| part.into_part(&format!("{at}[{index}]"))).collect()
-            }
+    fn into_parts(self, at: &str, left_out: &mut LeftOut) -> Result<Vec<Part>> {
+        let parts = match self {
+            Self::Text(text) => return Ok(vec![Part::text(text)]),
+            Self::List(parts) => parts,
+        };
+        let mut all = Vec::with_capacity(parts.len());
+        for (index, part) in parts.into_iter().enumerate() {
+            all.extend(part.into_part(&format!("{at}[{index}]"), left_out)?);
         }
+        Ok(all)
     }
 
     /// The words of the model, and its reason for not answering.
-    fn into_words(self, at: &str) -> Result<(Option<String>, Option<String>)> {
+    fn into_words(self, at: &str, left_out: &mut LeftOut) -> (Option<String>, Option<String>) {
         let parts = match self {
-            Self::Text(text) => return Ok((Some(text), None)),
+            Self::Text(text) => return (Some(text), None),
             Self::List(parts) => parts,
         };
         let (mut text, mut refusal) = (None::<String>, None::<String>);
@@ -214,37 +224,48 @@ impl Words {
                     text.get_or_insert_default().push_str(&part.text.unwrap_or_default());
                 }
                 "refusal" => refusal.get_or_insert_default().push_str(&part.refusal.unwrap_or_default()),
-                other => return Err(unsupported(&format!("{at}[{index}].type"), other, "output_text or refusal")),
+                other => left_out.need(unsupported(&format!("{at}[{index}].type"), other, "output_text or refusal")),
             }
         }
-        Ok((text, refusal))
+        (text, refusal)
     }
 }
 
 impl ContentPart {
-    fn into_part(self, at: &str) -> Result<Part> {
-        match self.r#type.as_str() {
+    /// The part of a chat; `None`: only a server of this API has a place for it.
+    fn into_part(self, at: &str, left_out: &mut LeftOut) -> Result<Option<Part>> {
+        let part = match self.r#type.as_str() {
             "input_text" | "output_text" | "text" => {
-                Ok(Part::text(self.text.ok_or_else(|| missing(&format!("{at}.text")))?))
+                Part::text(self.text.ok_or_else(|| missing(&format!("{at}.text")))?)
             }
             "input_image" => match (self.image_url, self.file_id) {
-                (Some(url), _) => Ok(Part::image(url, self.detail)),
-                (None, Some(_)) => Err(no_files(&format!("{at}.file_id"))),
-                (None, None) => Err(missing(&format!("{at}.image_url"))),
+                (Some(url), _) => Part::image(url, self.detail),
+                (None, Some(_)) => {
+                    left_out.need(no_files(&format!("{at}.file_id")));
+                    return Ok(None);
+                }
+                (None, None) => return Err(missing(&format!("{at}.image_url"))),
             },
             "input_file" => match (self.file_data, self.file_id, self.file_url) {
-                (Some(data), ..) => {
-                    Ok(Part::file(File { filename: self.filename, file_data: Some(data), file_id: None }))
+                (Some(data), ..) => Part::file(File { filename: self.filename, file_data: Some(data), file_id: None }),
+                (None, Some(_), _) => {
+                    left_out.need(no_files(&format!("{at}.file_id")));
+                    return Ok(None);
                 }
-                (None, Some(_), _) => Err(no_files(&format!("{at}.file_id"))),
                 (None, None, Some(_)) => {
                     let at = format!("{at}.file_url");
-                    Err(Error::invalid(&at, format!("{at}: the router fetches no files: send file_data")))
+                    let words = format!("{at}: the router fetches no files: send file_data");
+                    left_out.need(Error::invalid(&at, words));
+                    return Ok(None);
                 }
-                (None, None, None) => Err(missing(&format!("{at}.file_data"))),
+                (None, None, None) => return Err(missing(&format!("{at}.file_data"))),
             },
-            other => Err(unsupported(&format!("{at}.type"), other, "input_text, input_image or input_file")),
-        }
+            other => {
+                left_out.need(unsupported(&format!("{at}.type"), other, "input_text, input_image or input_file"));
+                return Ok(None);
+            }
+        };
+        Ok(Some(part))
     }
 }
 

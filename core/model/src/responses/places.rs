@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::follow::{index_of, list_of};
+use super::follow::{index_of, is_of_item, list_of};
 use crate::shape::last;
 
 /// The items of a stream whose events leave their places out.
@@ -23,8 +23,7 @@ impl Places {
     /// An event of that type with its places, which it leaves out; `None`: the event needs no more than it has.
     pub(super) fn fill(&mut self, kind: &str, event: &str) -> Option<String> {
         let (name, change) = kind.strip_prefix("response.")?.rsplit_once('.')?;
-        let list = list_of(name)?;
-        if last(event, "output_index").is_some() {
+        if !is_of_item(name) || last(event, "output_index").is_some() {
             return None;
         }
         let mut event: Map<String, Value> = serde_json::from_str(event).ok()?;
@@ -36,7 +35,7 @@ impl Places {
         let known = self.0.iter().rposition(|item| item.id == id);
         let place = known.or_else(|| self.0.len().checked_sub(1))?;
         event.insert("output_index".to_owned(), place.into());
-        if let Some(list) = list {
+        if let Some(list) = list_of(name) {
             let index = index_of(list);
             let parts = self.0[place].parts.get_mut(usize::from(index == "summary_index"))?;
             if name.ends_with("_part") && begins {

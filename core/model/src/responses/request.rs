@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::item::{self, Item};
-use super::tools::{Tools, choice_of};
+use super::tools::{Tools, choice_of, is_hosts};
 use crate::chat::{JsonSchema, Members, Message, ResponseFormat, Role, into_raw, member, with_members};
 use crate::json::from_json;
 use crate::whole::Whole;
@@ -23,6 +23,8 @@ pub struct ResponsesRequest {
     pub asked: Asked,
     /// The types of the tools that the model is not offered, because only a host runs them.
     pub left_out: Vec<String>,
+    /// The error of the request where no server that speaks this API can get it: the chat does not say all of it.
+    pub own: Option<Error>,
 }
 
 /// Members that say nothing to a miner.
@@ -55,7 +57,7 @@ struct Format {
 /// Makes a chat of a body of the Responses API.
 ///
 /// # Errors
-/// `InvalidArgument` names the field: one that is missing or wrong, or that no miner can serve.
+/// `InvalidArgument` names the field that is missing or wrong.
 pub fn to_chat(body: &[u8]) -> Result<ResponsesRequest> {
     let Members(members) = from_json("body", body)?;
     let mut reading = Reading::default();
@@ -107,7 +109,11 @@ impl Reading {
             "tool_choice" => {
                 asked.tool_choice = member(&name, &value)?;
                 if let Some(choice) = &mut asked.tool_choice {
-                    chat.extra.push((name, into_raw(&choice_of(choice)?)?));
+                    match choice_of(choice) {
+                        Ok(rule) => chat.extra.push((name, into_raw(&rule)?)),
+                        Err(why) if is_hosts(choice) => self.tools.left_out.need(why),
+                        Err(wrong) => return Err(wrong),
+                    }
                     if choice["type"] == "allowed_tools" && choice["mode"].is_null() {
                         choice["mode"] = "auto".into();
                     }
@@ -192,8 +198,7 @@ impl Reading {
     fn into_request(mut self) -> Result<ResponsesRequest> {
         let items = Item::list("input", &self.asked.input)?;
         self.tools.take_items(&items)?;
-        let Tools { functions, shown, left_out, .. } = self.tools;
-        let left_out = left_out.beside(!functions.is_empty())?;
+        let Tools { functions, shown, mut left_out, .. } = self.tools;
         if !functions.is_empty() {
             self.chat.extra.push(("tools".to_owned(), into_raw(&functions)?));
         }
@@ -215,12 +220,17 @@ impl Reading {
             Some(Value::String(text)) => messages.push(Message::text(Role::System, text.clone())),
             Some(Value::Array(items)) => {
                 let items = items.iter().map(|item| into_raw(item)).collect::<Result<Vec<_>>>()?;
-                item::add("instructions", Item::list("instructions", &items)?, &mut messages)?;
+                item::add("instructions", Item::list("instructions", &items)?, &mut messages, &mut left_out)?;
             }
             Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),
         }
-        item::add("input", items, &mut messages)?;
-        Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked, left_out })
+        item::add("input", items, &mut messages, &mut left_out)?;
+        let (left_out, own) = left_out.split(!functions.is_empty());
+        if messages.is_empty() && own.is_some() {
+            // All of them are words of this API.
+            messages.push(Message::text(Role::User, ""));
+        }
+        Ok(ResponsesRequest { chat: with_members(self.chat, &self.others)?, messages, asked, left_out, own })
     }
 }
 

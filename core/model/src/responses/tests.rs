@@ -131,6 +131,7 @@ fn a_wrong_member_is_named() {
         (json!({"input": 5}), "input"),
         (json!({"input": []}), "input"),
         (json!({"input": [5]}), "input[0]"),
+        (json!({"input": [["message", "user", "hi"]]}), "input[0]"),
         (json!({"input": [{"type": "web_search_call"}]}), "input[0].type"),
         (json!({"input": [{"type": "item_reference", "id": "x"}]}), "input[0].type"),
         (json!({"input": [{"content": "x"}]}), "input[0].role"),
@@ -181,9 +182,36 @@ fn a_wrong_member_is_named() {
         (json!({"input": "x", "temperature": "hot"}), "temperature"),
         (json!({"input": "x", "priority": "high"}), "priority"),
     ] {
-        let error = to_chat(body.to_string().as_bytes()).unwrap_err();
+        // A part that no chat can stand for is an error where no server of this API is.
+        let error = match to_chat(body.to_string().as_bytes()) {
+            Ok(request) => request.own.unwrap_or_else(|| panic!("nothing is wrong with {body}")),
+            Err(error) => error,
+        };
         assert_eq!(error.details().param.as_deref(), Some(param), "{body}: {error}");
         assert!(error.message().contains(param), "{error}");
+    }
+}
+
+#[test]
+fn a_request_that_no_chat_stands_for_is_told_apart_from_a_wrong_one() {
+    let user = json!({"role": "user", "content": "q"});
+    let own = json!({"type": "function", "name": "f"});
+    for (body, is_own) in [
+        (json!({"tools": [{"type": "web_search"}]}), true),
+        (json!({"tools": [{"type": "web_search"}, own]}), false),
+        (json!({"tools": [{"type": "shell"}, own]}), true),
+        (json!({"tools": [{"type": "web_search"}, own], "tool_choice": {"type": "web_search"}}), true),
+        (json!({"tools": [own], "tool_choice": {"type": "function", "name": "f"}}), false),
+        (json!({"input": [user, {"type": "web_search_call", "id": "w", "status": "completed"}]}), true),
+        (json!({"input": [user, {"type": "compaction", "encrypted_content": "x"}]}), true),
+        (json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}), true),
+        (json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "d"}]}]}), false),
+    ] {
+        let mut whole = json!({"model": "m", "input": "q"});
+        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        let request = to_chat(whole.to_string().as_bytes()).unwrap();
+        assert_eq!(request.own.is_some(), is_own, "{body}");
+        assert!(request.own.is_none() || request.left_out.is_empty(), "nothing is left out for a server of this API");
     }
 }
 
@@ -494,6 +522,104 @@ fn an_end_has_its_status() {
         assert_eq!(last["response"]["error"], json!({"code": code, "message": error.message()}));
         assert_eq!(last["response"]["output"][0]["content"][0]["text"], "a");
     }
+}
+
+/// Checks that every item and every part that has begun has also ended, and that they make the output of the end.
+fn assert_whole(out: &[u8]) {
+    let all = events(out, 0);
+    let count = |end: &str| all.iter().filter(|event| event["type"].as_str().unwrap().ends_with(end)).count();
+    for part in ["output_item", "content_part", "reasoning_summary_part"] {
+        let [begun, ended] = ["added", "done"].map(|change| count(&format!(".{part}.{change}")));
+        assert_eq!(begun, ended, "{part} of {all:#?}");
+    }
+    let last = all.last().unwrap();
+    assert_eq!(Value::from(put_together(&all)), last["response"]["output"], "{all:#?}");
+}
+
+#[test]
+fn a_stream_that_fails_anywhere_ends_all_that_is_open() {
+    let (raws, answer) = called();
+    let texts = ["", "", "I add.", "", "", "", ""];
+    let tools = vec![json!({"type": "custom", "name": "sh"})];
+    let reasoning = [None, Some(json!({"summary": "auto"}))];
+    let error = Error::new(ErrorKind::MinerFailed, "lost");
+    for asked in reasoning.map(|reasoning| Asked { tools: tools.clone(), reasoning, ..Asked::default() }) {
+        let mut full = Vec::new();
+        let mut writer = Events::new(named(), asked.clone(), None);
+        for cut in 0..=raws.len() {
+            let (mut writer, mut out) = (Events::new(named(), asked.clone(), None), Vec::new());
+            for (text, raw) in texts.iter().zip(&raws).take(cut) {
+                writer.piece(text, Some(raw.as_bytes()), &mut out);
+            }
+            writer.fail(&error, &mut out);
+            assert_whole(&out);
+            let failed = events(&out, 0).pop().unwrap()["response"].clone();
+            let open =
+                failed["output"].as_array().unwrap().iter().filter(|item| item["status"] == "incomplete").count();
+            assert!(open <= 2, "what was whole before is not cut off: {failed}");
+        }
+        for (text, raw) in texts.iter().zip(&raws) {
+            writer.piece(text, Some(raw.as_bytes()), &mut full);
+        }
+        writer.end(&answer, Some(9), &mut full);
+        // The events of this stream are those of a server that speaks the API itself.
+        let told = events(&full, 0);
+        for cut in 0..told.len() {
+            for is_failure in [true, false] {
+                let (mut writer, mut out) = (Events::new(named(), asked.clone(), None), Vec::new());
+                for event in &told[..cut] {
+                    let raw = format!(r#"{{"choices":[],"original_event":{event}}}"#);
+                    writer.piece("", Some(raw.as_bytes()), &mut out);
+                }
+                if is_failure {
+                    writer.fail(&error, &mut out);
+                } else if cut > 0 {
+                    // The answer was longer than the router takes.
+                    let answer = Answer::default().text("I").finish_reason(FinishReason::Length);
+                    writer.end(&answer, Some(9), &mut out);
+                } else {
+                    continue;
+                }
+                assert_whole(&out);
+                let found = events(&out, 0);
+                assert_eq!(found[2.min(cut)..cut], told[2.min(cut)..cut], "the server's own events stay");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_without_arguments_has_empty_ones_once_it_is_whole() {
+    let raw = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"now"}}]}}]}"#;
+    let answer = Answer::default().finish_reason(FinishReason::ToolCalls);
+    let response = streamed(&[("", Some(raw))], &answer, &Asked::default());
+    assert_eq!(response["output"][0]["arguments"], "{}");
+}
+
+#[test]
+fn odd_events_of_a_server_break_nothing() {
+    let mut writer = Events::new(named(), Asked::default(), None);
+    let mut out = Vec::new();
+    for event in [
+        json!({"type": "response.output_text.delta", "output_index": 3, "delta": "a"}),
+        json!({"type": "response.output_item.added", "output_index": 7, "item": "no object"}),
+        json!({"type": "response.output_text.delta", "output_index": 7, "content_index": 0, "delta": "a"}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": {"id": "m", "content": null}}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 9_000_000_000_u64, "delta": "a"}),
+        json!({"type": "response.content_part.added", "output_index": 0, "content_index": 1, "part": {}}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a"}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "delta": 7}),
+        json!({"type": "response.from.the.future", "output_index": 0}),
+        json!({"type": "nothing"}),
+        json!({"type": 4}),
+        json!([]),
+    ] {
+        let raw = format!(r#"{{"choices":[],"original_event":{event}}}"#);
+        writer.piece("", Some(raw.as_bytes()), &mut out);
+    }
+    writer.fail(&Error::new(ErrorKind::MinerFailed, "lost"), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.ends_with("data: [DONE]\n\n") && text.contains("\"text\":\"a\""), "{text}");
 }
 
 #[test]

@@ -115,6 +115,11 @@ impl Tools {
                 self.left_out.add(&format!("{at}.type"), hosted);
                 return Ok(false);
             }
+            // The client may run it, but only a model that was made for it calls it.
+            other if namespace.is_none() && !other.is_empty() => {
+                self.left_out.need(not_run(&format!("{at}.type"), other));
+                return Ok(false);
+            }
             other => return Err(not_run(&format!("{at}.type"), other)),
         };
         let function = ToolFunction { name: function_name(namespace, &function.name), ..function };
@@ -226,6 +231,11 @@ pub(super) fn choice_of(choice: &Value) -> Result<Value> {
         },
         _ => Err(wrong_choice()),
     }
+}
+
+/// Whether a rule names a tool of a type that a chat does not know.
+pub(super) fn is_hosts(choice: &Value) -> bool {
+    choice["type"].as_str().is_some_and(|kind| !matches!(kind, "function" | "custom" | "allowed_tools"))
 }
 
 fn wrong_choice() -> Error {

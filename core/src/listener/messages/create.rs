@@ -12,6 +12,7 @@ use crate::config::UpstreamApi;
 use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
 use crate::listener::fast_path::FastPath;
+use crate::listener::intake::{ToolsLeftOut, is_own};
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{AnthropicFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::state::AppState;
@@ -60,8 +61,7 @@ pub(in crate::listener) struct Order {
 pub(in crate::listener) struct Form {
     stream: bool,
     wishes: Wishes,
-    /// The types of the tools that the model is not offered.
-    left_out: Vec<String>,
+    left_out: ToolsLeftOut,
 }
 
 impl Order {
@@ -70,7 +70,9 @@ impl Order {
     /// # Errors
     /// `InvalidArgument` names the field.
     pub(in crate::listener) fn read(state: &AppState, body: &[u8]) -> Result<Self> {
-        Ok(Self { request: to_chat(body)?, original: state.router.original(UpstreamApi::Anthropic, body) })
+        let request = to_chat(body)?;
+        let original = state.router.original(UpstreamApi::Anthropic, body, request.own.is_some());
+        Ok(Self { request, original })
     }
 
     /// Submits the request.
@@ -83,10 +85,11 @@ impl Order {
         caller: &Caller,
         head: Marked<'_>,
     ) -> Result<(Submission, Form)> {
-        let MessagesRequest { chat, wishes, left_out } = self.request;
+        let MessagesRequest { chat, wishes, left_out, own } = self.request;
+        let left_out = ToolsLeftOut::of(left_out, self.original.is_some());
         let form = Form { stream: chat.stream, wishes, left_out };
         let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
-        intake.original = self.original;
+        (intake.original, intake.own) = (self.original, own);
         let checked = state.router.check(intake)?;
         Ok((state.router.enter(checked).await?, form))
     }
@@ -99,11 +102,12 @@ impl Order {
 pub(in crate::listener) async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Answer> {
     let id = format!("msg_{}", request_id::digits(&request_id::Task::from(&submission)));
     let Form { stream, wishes, left_out } = form;
-    let named = Named::from(&submission).leaving_out(&left_out);
+    let named = Named::from(&submission);
     if stream {
         let layout =
             |submission: &Submission| MessageStream::new(Events::new(id, submission.answering_model(), wishes));
-        return Ok(Answer::events(named, sse::begin(submission, &state.config, layout).await?));
+        let events = sse::begin(submission, &state.config, layout).await?;
+        return Ok(Answer::events(named.leaving_out(left_out.kinds(events.is_own())), events));
     }
     let completion = submission.shared_result().await?;
     let body = if let Some(message) = passed(&completion, &id) {
@@ -112,5 +116,6 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
         reply::written(&Message::of(&completion, &id, model, &wishes))
     };
-    Ok(Answer::Whole(named, body?))
+    let left_out = left_out.kinds(Some(is_own(completion.answer.raw.as_deref())));
+    Ok(Answer::Whole(named.leaving_out(left_out), body?))
 }

@@ -31,7 +31,8 @@ pub(super) struct MessagesBody {
     /// Passes through.
     top_k: Option<u64>,
     /// The tools that the model may call: objects with `name`, `description` and `input_schema`. Tools that only
-    /// Anthropic's servers run, such as `web_search_20250305`, are left out beside others, and refused alone.
+    /// Anthropic's servers run, such as `web_search_20250305`, pass to an upstream that speaks this API. Elsewhere they
+    /// are left out beside others, and refused alone.
     tools: Option<Vec<Value>>,
     /// An object with the `type` `auto`, `any`, `none`, or `tool` with a `name`.
     tool_choice: Option<Value>,

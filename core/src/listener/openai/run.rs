@@ -45,6 +45,7 @@ pub(in crate::listener) const fn route_of(kind: RequestKind) -> &'static str {
         RequestKind::Speech => "/v1/audio/speech",
         RequestKind::Image => "/v1/images/generations",
         RequestKind::Moderation => "/v1/moderations",
+        RequestKind::Compaction => "/v1/responses/compact",
     }
 }
 

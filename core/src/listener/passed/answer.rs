@@ -11,14 +11,17 @@ use crate::listener::reply::{Failed, Family};
 use crate::listener::state::AppState;
 use crate::listener::{body, form, intake, openai};
 use crate::miner::ROUTE_NOT_SERVED;
-use crate::model::{Completion, MinerKind, RequestKind, Scope, TaskRequest};
+use crate::model::{Completion, MinerInfo, MinerKind, RequestKind, Scope, TaskRequest};
 use crate::{Error, ErrorKind, Result, Router, Submission};
 
 /// The header that keeps browsers from guessing another type than the answer's own.
 const NO_SNIFFING: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// Answers a request of that kind.
-pub(super) async fn submit(
+///
+/// # Errors
+/// The refusal, or the error of the task.
+pub(in crate::listener) async fn submit(
     state: &AppState,
     caller: &Caller,
     headers: &HeaderMap,
@@ -59,7 +62,7 @@ async fn take_in(
         intake.waits = true;
         state.router.enter(state.router.check(intake)?).await
     };
-    entered.await.map_err(|error| failed(unserved(&state.router, way, error)))
+    entered.await.map_err(|error| failed(unserved(&state.router, kind, error)))
 }
 
 /// The request that a form is.
@@ -105,11 +108,22 @@ fn told(router: &Router, submission: &Submission, way: &str, error: Error) -> Er
 }
 
 /// The error of a request that made no task, which says that only upstreams serve the route.
-fn unserved(router: &Router, way: &str, error: Error) -> Error {
-    let has_upstream = router.miners().iter().any(|miner| miner.kind == MinerKind::Upstream);
-    if error.code() != "model_not_found" || has_upstream {
+fn unserved(router: &Router, kind: RequestKind, error: Error) -> Error {
+    let api = TaskRequest::default().kind(kind).only_api().map(str::to_owned);
+    let serves = |miner: &MinerInfo| {
+        miner.kind == MinerKind::Upstream
+            && api.as_ref().is_none_or(|api| miner.features.iter().any(|feature| feature == api))
+    };
+    if error.code() != "model_not_found" || router.miners().iter().any(serves) {
         return error;
     }
-    let words = format!("only an upstream can serve {way}, and the router has none: add one with --upstream URL");
+    let way = openai::route_of(kind);
+    let words = match &api {
+        None => format!("only an upstream can serve {way}, and the router has none: add one with --upstream URL"),
+        Some(api) => format!(
+            "only an upstream that speaks the API {api:?} can serve {way}, and the router has none: name the API in the \
+             upstream's `api` or `also`"
+        ),
+    };
     Error::new(ErrorKind::NotFound, words).with_code(ROUTE_NOT_SERVED)
 }

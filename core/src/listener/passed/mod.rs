@@ -12,6 +12,8 @@ use utoipa_axum::routes as handlers;
 
 use crate::listener::state::AppState;
 
+pub(in crate::listener) use answer::submit;
+
 pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(handlers!(routes::rerank))

@@ -13,6 +13,7 @@ use crate::config::UpstreamApi;
 use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
 use crate::listener::fast_path::FastPath;
+use crate::listener::intake::{ToolsLeftOut, is_own};
 use crate::listener::marks::{Marked, Marks};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::{Failed, Family, written};
@@ -64,8 +65,7 @@ pub(in crate::listener) struct Order {
 pub(in crate::listener) struct Form {
     stream: bool,
     asked: Asked,
-    /// The types of the tools that the model is not offered.
-    left_out: Vec<String>,
+    left_out: ToolsLeftOut,
 }
 
 pub(super) fn failed(error: Error) -> Failed {
@@ -78,11 +78,20 @@ impl Order {
     /// # Errors
     /// `InvalidArgument` names the field.
     pub(in crate::listener) fn read(state: &AppState, body: &[u8]) -> Result<Self> {
-        let request = to_chat(body)?;
+        let mut request = to_chat(body)?;
+        let original = state.router.original(UpstreamApi::Responses, body, request.own.is_some());
+        if request.asked.previous_response_id.is_none() {
+            return Ok(Self { request, original });
+        }
         // A server of this API does not know the router's responses.
-        let is_continued = request.asked.previous_response_id.is_some();
-        let original = if is_continued { None } else { state.router.original(UpstreamApi::Responses, body) };
-        Ok(Self { request, original })
+        if let Some(why) = request.own.as_mut().filter(|_| original.is_some()) {
+            let words = format!(
+                "previous_response_id: {why}; a server of this API may know it, but not the router's responses: send \
+                 the items of the conversation in input"
+            );
+            *why = Error::invalid("previous_response_id", words);
+        }
+        Ok(Self { request, original: None })
     }
 
     /// Submits the request.
@@ -95,7 +104,8 @@ impl Order {
         caller: &Caller,
         head: Marked<'_>,
     ) -> Result<(Submission, Form)> {
-        let ResponsesRequest { mut chat, messages, asked, left_out } = self.request;
+        let ResponsesRequest { mut chat, messages, asked, left_out, own } = self.request;
+        let left_out = ToolsLeftOut::of(left_out, self.original.is_some());
         let before = match &asked.previous_response_id {
             Some(id) => Some(found::find(state, caller, id, "previous_response_id").await?),
             None => None,
@@ -112,7 +122,7 @@ impl Order {
             // A conversation stays in its session.
             intake.session = Wish::Exactly(before.submission.session_id());
         }
-        (intake.responses, intake.original) = (Some(kept), self.original);
+        (intake.responses, intake.original, intake.own) = (Some(kept), self.original, own);
         intake.detach = form.asked.background;
         // The caller learns the id of the task at once, or with the first event.
         intake.waits &= !form.asked.background;
@@ -166,13 +176,15 @@ fn said(answer: &model::Answer) -> Option<Message> {
 /// The task's error, if it fails before its first token.
 pub(in crate::listener) async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Answer> {
     let Form { stream, asked, left_out } = form;
-    let names = Named::from(&submission).leaving_out(&left_out);
+    let names = Named::from(&submission);
     if stream {
-        return Ok(Answer::events(names, stream::events(state, submission, asked, None).await?));
+        let events = stream::events(state, submission, asked, None).await?;
+        return Ok(Answer::events(names.leaving_out(left_out.kinds(events.is_own())), events));
     }
     if asked.background {
         submission.accepted().await?;
         let named = named(&submission);
+        let names = names.leaving_out(left_out.kinds(None));
         return Ok(Answer::Whole(names, shown(&Resource::of(&named, &asked, Ended::Queued, None))?));
     }
     let completion = submission.shared_result().await?;
@@ -181,6 +193,7 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         named.model.clone_from(model);
     }
     let ended_at = submission.ended_at().map(model::Timestamp::as_secs);
+    let names = names.leaving_out(left_out.kinds(Some(is_own(completion.answer.raw.as_deref()))));
     Ok(Answer::Whole(names, answered(&named, &asked, &completion.answer, ended_at)?))
 }
 

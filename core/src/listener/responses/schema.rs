@@ -29,8 +29,8 @@ pub(super) struct ResponsesBody {
     #[schema(minimum = 1)]
     max_output_tokens: Option<u64>,
     /// The tools that the model may call, of the type `function`, `custom`, `namespace`, or `tool_search` with the
-    /// execution `client`. Tools that only a host runs, such as `web_search`, are left out beside others, and refused
-    /// alone.
+    /// execution `client`. Tools that only a host runs, such as `web_search`, pass to an upstream that speaks this API.
+    /// Elsewhere they are left out beside others, and refused alone.
     tools: Option<Vec<Value>>,
     /// `auto`, `none`, `required`, or an object with the type `function` and a `name`.
     tool_choice: Option<Value>,
@@ -51,6 +51,19 @@ pub(super) struct ResponsesBody {
     metadata: Option<Value>,
     /// Passes through.
     user: Option<String>,
+}
+
+/// An input that is to be made shorter. Members that are not listed pass through to the upstream.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the type describes a body and is never made")]
+pub(super) struct CompactBody {
+    /// The model, as `/v1/models` lists it.
+    #[schema(min_length = 1)]
+    model: String,
+    /// A text, or items. The items of a conversation stand here themselves: `previous_response_id` is refused.
+    input: Value,
+    /// Passes through: the rules of the conversation.
+    instructions: Option<Value>,
 }
 
 /// The answer to the deletion of a response.

@@ -37,6 +37,7 @@ pub(super) const fn path_of(kind: RequestKind) -> &'static str {
         RequestKind::Speech => "/audio/speech",
         RequestKind::Image => "/images/generations",
         RequestKind::Moderation => "/moderations",
+        RequestKind::Compaction => "/responses/compact",
     }
 }
 

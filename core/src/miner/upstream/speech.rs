@@ -14,7 +14,7 @@ use super::sse::Event;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::miner::{Failure, Job};
 use crate::model::chat::{Heard, Members, Request, Written};
-use crate::model::shape::{Json, last, number, utf8};
+use crate::model::shape::{last, number, utf8};
 use crate::model::{FIELDS, Goes, Timestamp, from_json, messages, responses};
 use crate::{Error, Result};
 
@@ -46,8 +46,8 @@ impl<'a> Tongue<'a> {
             return None;
         }
         // Only a chat can say that an answer goes on.
-        let kept = job.request().original.as_deref().filter(|_| job.info().partial.is_none());
-        let original = |api: UpstreamApi| last(kept?.get(), api.route()).map(Json::get);
+        let kept = Some(job.request()).filter(|_| job.info().partial.is_none());
+        let original = |api: UpstreamApi| kept?.original_of(api.route());
         if config.api != UpstreamApi::OpenAi {
             return Some(Self { api: config.api, original: original(config.api) });
         }
