@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from xllamacpp import CommonParams, Server  # noqa: E402
+from xllamacpp import CommonParams, Server, llama_pooling_type  # noqa: E402
 
 options = argparse.ArgumentParser(allow_abbrev=False)
 options.add_argument("-m", "--model", required=True)
@@ -22,6 +22,8 @@ options.add_argument("--parallel", type=int, default=1)
 options.add_argument("--threads", type=int, default=1)
 options.add_argument("--kv-unified", action=argparse.BooleanOptionalAction, default=True)
 options.add_argument("--slots", action=argparse.BooleanOptionalAction, default=True)
+options.add_argument("--embeddings", action="store_true")
+options.add_argument("--pooling", choices=["none", "mean"])
 given = options.parse_args()
 
 parameters = CommonParams()
@@ -34,6 +36,9 @@ parameters.kv_unified = given.kv_unified
 # Its threads wait for each other by spinning: on a busy machine one thread is many times faster than two.
 parameters.cpuparams.n_threads = given.threads
 parameters.endpoint_slots = given.slots
+parameters.embedding = given.embeddings
+if given.pooling is not None:
+    parameters.pooling_type = llama_pooling_type(["none", "mean"].index(given.pooling))
 
 server = Server(parameters)
 print(f"listening on {server.listening_address}", flush=True)

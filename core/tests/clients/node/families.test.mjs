@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
-import { generateText, stepCountIs, streamText, tool } from "ai";
+import { APICallError, generateObject, generateText, stepCountIs, streamText, tool } from "ai";
 import OpenAI from "openai";
 import { z } from "zod";
 import { startRouter, TOKEN } from "./support/router.mjs";
@@ -60,6 +60,34 @@ test("an abort reaches the upstream", async () => {
   await upstream.hungUp();
 });
 
+test("tools and structured answers of both families", async () => {
+  const schema = { type: "object", properties: { a: { type: "integer" } } };
+  const asked = [{ role: "user", content: "tools" }];
+  const tools = [{ name: "add", input_schema: schema }];
+  const message = await anthropic.messages.create({ model: MODEL, max_tokens: 50, messages: asked, tools });
+  assert.deepEqual([message.stop_reason, message.content[0].input], ["tool_use", { a: 1 }]);
+  const called = await openai.responses.create({
+    model: MODEL,
+    input: "tools",
+    tools: [{ type: "function", name: "add", parameters: schema, strict: false }],
+  });
+  assert.equal(called.output[0].arguments, '{"a":1}');
+  const format = { type: "json_schema", name: "sum", schema, strict: true };
+  const parsed = await openai.responses.parse({ model: MODEL, input: '{"a": 2}', text: { format } });
+  assert.deepEqual(JSON.parse(parsed.output_text), { a: 2 });
+  assert.equal(upstream.received.at(-1).body.response_format.type, "json_schema");
+  const output_config = { format: { type: "json_schema", schema } };
+  const object = [{ role: "user", content: '{"a": 2}' }];
+  const said = await anthropic.messages.create({ model: MODEL, max_tokens: 50, messages: object, output_config });
+  assert.deepEqual(JSON.parse(said.content[0].text), { a: 2 });
+});
+
+test("an abort of a response reaches the upstream", async () => {
+  const stream = await openai.responses.create({ model: MODEL, input: "slow", stream: true });
+  for await (const event of stream) if (event.type === "response.output_text.delta") break;
+  await upstream.hungUp();
+});
+
 test("errors of both families are their own", async () => {
   const refused = [{ role: "user", content: "status 400" }];
   const message = anthropic.messages.create({ model: MODEL, max_tokens: 50, messages: refused });
@@ -98,5 +126,20 @@ for (const family of ["responses", "messages"]) {
     const streamed = streamText(options);
     await streamed.consumeStream();
     assert.equal(await streamed.text, "You said: 2");
+  });
+
+  test(`the AI SDK by ${family}: an object, a refusal and an abort`, async () => {
+    const model = families[family];
+    const schema = z.object({ total: z.number() });
+    const made = await generateObject({ model, schema, prompt: '{"total": 2}', maxRetries: 0 });
+    assert.deepEqual(made.object, { total: 2 });
+    await assert.rejects(generateText({ model, prompt: "status 400", maxRetries: 0 }), (error) => {
+      assert.ok(APICallError.isInstance(error), error);
+      return error.statusCode === 400;
+    });
+    const leaving = new AbortController();
+    const slow = streamText({ model, prompt: "slow", maxRetries: 0, abortSignal: leaving.signal, onError() {} });
+    for await (const _ of slow.textStream) leaving.abort();
+    await upstream.hungUp();
   });
 }

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from router import free_port
+import router
+from router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,10 +58,31 @@ class Llama:
         return time.monotonic() - started
 
 
+@dataclass(frozen=True)
+class Stack:
+    """The router, what is behind it, and the name under which the model goes."""
+
+    router: Router
+    llama: Llama
+    model: str
+
+
+@contextlib.contextmanager
+def behind(server: Llama, data: Path, **settings: object) -> Iterator[Stack]:
+    """A router in front of it. The settings are those of the upstream."""
+    upstream = json.dumps([{"url": server.url, **settings}])
+    with router.running(data, "--set", f"upstream={upstream}") as started:
+        deadline = time.monotonic() + 20
+        while not (models := [m["id"] for m in started.get("/v1/models")["data"] if "SmolLM2" in m["id"]]):
+            assert time.monotonic() < deadline, started.log
+            time.sleep(0.02)
+        yield Stack(started, server, models[0])
+
+
 @contextlib.contextmanager
 def running(log: Path, *arguments: str) -> Iterator[Llama]:
     """Starts it on a free port and waits until the model is loaded."""
-    port = free_port()
+    port = router.free_port()
     where = ("--host", "127.0.0.1", "--port", str(port))
     # Its threads wait for each other by spinning: on a busy machine one thread is many times faster than two.
     threads = ("--threads", "1")

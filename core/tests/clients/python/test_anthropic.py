@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,28 @@ def test_tools(client: Anthropic) -> None:
         streamed = stream.get_final_message()
     assert streamed.content[0].to_dict() == answer.content[0].to_dict()
     assert streamed.stop_reason == "tool_use"
+
+
+def test_structured_output(client: Anthropic, upstream: Upstream) -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+    form = {"format": {"type": "json_schema", "schema": schema}}
+    answer = client.messages.create(
+        model=MODEL, max_tokens=50, messages=saying('{"total": 2}'), extra_body={"output_config": form}
+    )
+    assert json.loads(str(answer.content[0].to_dict()["text"])) == {"total": 2}
+    sent = upstream.received[-1].body["response_format"]
+    assert (sent["type"], sent["json_schema"]["schema"]) == ("json_schema", schema)
+
+
+def test_limits_are_told_in_the_words_of_the_api(router: Router) -> None:
+    token = router.post("/api/v1/keys", {"name": "few", "limits": {"requests_per_minute": 1}})["token"]
+    with Anthropic(base_url=router.url, api_key=token, max_retries=0) as client:
+        raw = client.messages.with_raw_response.create(model=MODEL, max_tokens=10, messages=HELLO)
+        assert raw.headers["anthropic-ratelimit-requests-limit"] == "1"
+        assert raw.headers["anthropic-ratelimit-requests-remaining"] == "0"
+        with pytest.raises(anthropic.RateLimitError) as refused:
+            client.messages.create(model=MODEL, max_tokens=10, messages=HELLO)
+        assert int(refused.value.response.headers["retry-after"]) >= 1
 
 
 def test_count_tokens(client: Anthropic) -> None:

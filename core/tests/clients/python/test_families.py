@@ -106,6 +106,15 @@ RESPONSE_EVENTS: list[dict[str, Any]] = [
 ]
 
 
+COMPACTED: dict[str, Any] = {
+    "id": "resp_compact",
+    "object": "response.compaction",
+    "created_at": 1,
+    "output": [{"type": "compaction", "id": "cmp_1", "encrypted_content": "sealed"}],
+    "usage": RESPONSE["usage"],
+}
+
+
 class Scripted(BaseHTTPRequestHandler):
     """A server of both APIs. It keeps the bodies that it gets."""
 
@@ -118,6 +127,8 @@ class Scripted(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.bodies.append(body)
+        if self.path == "/v1/responses/compact":
+            return self._answer("application/json", json.dumps(COMPACTED).encode())
         messages = self.path == "/v1/messages"
         if body.get("stream"):
             events = MESSAGE_EVENTS if messages else RESPONSE_EVENTS
@@ -126,6 +137,7 @@ class Scripted(BaseHTTPRequestHandler):
             self._answer("text/event-stream", text.encode())
         else:
             self._answer("application/json", json.dumps(MESSAGE if messages else RESPONSE).encode())
+        return None
 
     def _answer(self, kind: str, body: bytes) -> None:
         self.send_response(200)
@@ -197,3 +209,32 @@ def test_every_word_passes(family: tuple[str, Router, list[dict[str, Any]]]) -> 
             assert [item.type for item in one.output] == ["reasoning", "web_search_call", "message"]
             assert one.id.startswith("resp_")
             assert one.id != "resp_server"
+
+
+def test_tools_of_the_server_alone(family: tuple[str, Router, list[dict[str, Any]]]) -> None:
+    api, router, bodies = family
+    search: Any
+    if api == "anthropic":
+        client = Anthropic(base_url=router.url, api_key=TOKEN, max_retries=0, timeout=20)
+        search = {"type": "web_search_20250305", "name": "web_search"}
+        asked: dict[str, Any] = {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "q"}]}
+        headers = client.messages.with_raw_response.create(**asked, tools=[search]).headers
+    else:
+        openai = OpenAI(base_url=f"{router.url}/v1", api_key=TOKEN, max_retries=0, timeout=20)
+        search = {"type": "web_search"}
+        headers = openai.responses.with_raw_response.create(model="m", input="q", tools=[search]).headers
+    assert bodies[-1]["tools"] == [search]
+    assert "x-cortensor-left-out-tools" not in headers
+
+
+@pytest.mark.parametrize("family", ["responses"], indirect=True)
+def test_a_long_input_is_compacted_and_goes_on(family: tuple[str, Router, list[dict[str, Any]]]) -> None:
+    _, router, bodies = family
+    client = OpenAI(base_url=f"{router.url}/v1", api_key=TOKEN, max_retries=0, timeout=20)
+    compacted = client.responses.compact(model="m", input=[{"role": "user", "content": "long"}])
+    assert compacted.object == "response.compaction"
+    items = [item.to_dict() for item in compacted.output]
+    assert items[0]["encrypted_content"] == "sealed"
+    following: Any = [*items, {"role": "user", "content": "and?"}]
+    assert client.responses.create(model="m", input=following).output_text == "Two."
+    assert bodies[-1]["input"] == following

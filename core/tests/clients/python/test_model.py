@@ -4,54 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from openai import OpenAI
 
-import llama
-from router import TOKEN, Router, running
+from router import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from openai.types.chat import ChatCompletionMessageParam
 
-    from llama import Llama
+    from llama import Stack
 
-WHY = llama.absent()
 pytestmark = pytest.mark.timeout(120)
 QUESTION = "What is the capital of France? Answer with one word."
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": QUESTION}]
 STORY = "Tell me a long story about a cat and a dog."
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The router, what is behind it, and the name under which the model goes."""
-
-    router: Router
-    llama: Llama
-    model: str
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if WHY is not None:
-        if os.environ.get("CORTENSOR_REQUIRE_MODEL"):
-            pytest.fail(WHY)
-        pytest.skip(WHY)
-    directory: Path = tmp_path_factory.mktemp("model")
-    with llama.running(directory / "llama.log") as server, running(directory, "--upstream", server.url) as router:
-        deadline = time.monotonic() + 20
-        while not (models := [m["id"] for m in router.get("/v1/models")["data"] if "SmolLM2" in m["id"]]):
-            assert time.monotonic() < deadline, router.log
-            time.sleep(0.02)
-        yield Stack(router, server, models[0])
 
 
 @pytest.fixture

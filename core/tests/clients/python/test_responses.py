@@ -241,6 +241,7 @@ def test_parse(client: OpenAI, upstream: Upstream) -> None:
 
     with pytest.raises(ValueError, match=r"total|JSON"):
         client.responses.parse(model=MODEL, input="hello there", text_format=Sum)
+    assert client.responses.parse(model=MODEL, input='{"total": 2}', text_format=Sum).output_parsed == Sum(total=2)
     sent = upstream.received[-1].body["response_format"]
     assert (sent["type"], sent["json_schema"]["name"], sent["json_schema"]["strict"]) == ("json_schema", "Sum", True)
 
@@ -303,6 +304,11 @@ def test_cancel(client: OpenAI, upstream: Upstream) -> None:
     assert client.responses.cancel(made.id).status == "cancelled"
     assert upstream.hung_up() - left < 5
     assert client.responses.retrieve(made.id).status == "cancelled"
+
+
+def test_compact_needs_a_server_of_the_api(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="responses"):
+        client.responses.compact(model=MODEL, input="long")
 
 
 def test_errors(client: OpenAI, router: Router) -> None:

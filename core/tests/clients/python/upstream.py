@@ -12,6 +12,7 @@
 | `cut` | answers up to the limit of tokens |
 | `status N` | refuses with that HTTP status |
 | `break` | hangs up after three tokens |
+| `{...}` | answers with that object |
 | anything else | answers `You said: ` and the prompt |
 """
 
@@ -151,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, self._answer(prompt, chat=chat))
 
     def _answer(self, prompt: str, *, chat: bool) -> dict[str, Any]:
-        text = " \nHello.<|eot_id|></s>" if prompt == "leak" else f"You said: {prompt}"
+        text = _text(prompt)
         choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": None}
         if not chat:
             choice["text"] = text
@@ -210,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _tokens(self, prompt: str) -> Iterator[str]:
         if prompt != "slow":
-            yield from _pieces(" \nHello.<|eot_id|></s>" if prompt == "leak" else f"You said: {prompt}")
+            yield from _pieces(_text(prompt))
             return
         for index in range(3000):
             yield f"t{index} "
@@ -252,6 +253,13 @@ def _call(prompt: str) -> dict[str, Any] | None:
     if not (asked := re.fullmatch(r"call (\S+) (\{.*\})", prompt)):
         return None
     return {"id": "call_1", "type": "function", "function": {"name": asked[1], "arguments": asked[2]}}
+
+
+def _text(prompt: str) -> str:
+    """The words that answer the prompt."""
+    if prompt == "leak":
+        return " \nHello.<|eot_id|></s>"
+    return prompt if prompt.startswith("{") else f"You said: {prompt}"
 
 
 def _said(prompt: str, text: str) -> dict[str, Any]:

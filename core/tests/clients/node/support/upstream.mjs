@@ -1,5 +1,6 @@
 // An OpenAI-compatible server under the tests' control: `slow` streams until the caller hangs up, `hold` never answers,
-// `status N` refuses, `tools` calls a tool, and anything else is answered with `You said: ` and the prompt.
+// `status N` refuses, `tools` calls a tool, an object is answered with itself, and anything else with `You said: ` and
+// the prompt.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -43,7 +44,7 @@ export async function startUpstream() {
     }
     response.on("close", () => response.writableEnded || hungUp());
     if (prompt === "hold") return;
-    const pieces = `You said: ${prompt}`.split(/(?= )/);
+    const pieces = (prompt.startsWith("{") ? prompt : `You said: ${prompt}`).split(/(?= )/);
     const usage = { prompt_tokens: 2, completion_tokens: pieces.length, total_tokens: 2 + pieces.length };
     const calls = chat && prompt === "tools" ? [call] : undefined;
     if (!body.stream) return json(response, 200, answer(chat, pieces.join(""), usage, calls));
