@@ -13,7 +13,7 @@ pub use crate::page::{page_rows, page_start, wanted_sessions, wanted_tasks};
 #[cfg(feature = "schema")]
 pub use crate::parts::text_or_object;
 pub use crate::parts::{MessageParts, PartsSoFar};
-pub use crate::passed::FormPart;
+pub use crate::passed::{FormPart, Raw};
 pub use crate::text::{clean_piece, estimate_bytes};
 pub use crate::told::{in_json, told};
 pub use crate::vectors::{inputs, vectors_for, vectors_of};

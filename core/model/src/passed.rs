@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::chat::into_raw;
@@ -15,10 +16,11 @@ use crate::{Error, RequestKind, Result, TaskRequest};
 /// The extra field that holds the parts of a form.
 const FORM: &str = "form";
 
-/// A part of a form.
+/// A part of a form. A file may be large, so that its bytes are never copied as a whole: they are [`Raw`] where a form
+/// comes in, and base64 in the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct FormPart {
+pub struct FormPart<D> {
     /// The name of the part.
     pub name: String,
     /// The text of a field.
@@ -30,29 +32,46 @@ pub struct FormPart {
     /// The type of a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    /// The bytes of a file in base64; `None`: they are not kept.
+    /// The bytes of a file; `None`: they are not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<String>,
+    pub data: Option<D>,
 }
 
-impl FormPart {
+/// The bytes of a file, which are written as base64.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Raw<'a>(pub &'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &BASE64_STANDARD))
+    }
+}
+
+impl<D: Default> FormPart<D> {
     /// A field.
     pub fn text(name: &str, text: String) -> Self {
         Self { name: name.to_owned(), text: Some(text), ..Self::default() }
     }
 
     /// A file.
-    pub fn file(name: &str, filename: String, kind: Option<String>, bytes: &[u8]) -> Self {
-        let data = Some(BASE64_STANDARD.encode(bytes));
-        Self { name: name.to_owned(), text: None, filename: Some(filename), r#type: kind, data }
+    pub fn file(name: &str, filename: String, kind: Option<String>, data: D) -> Self {
+        Self { name: name.to_owned(), text: None, filename: Some(filename), r#type: kind, data: Some(data) }
     }
+}
 
-    /// The bytes of the part; `None`: they are not kept.
-    pub fn bytes(&self) -> Option<Vec<u8>> {
-        match (&self.text, &self.data) {
-            (Some(text), _) => Some(text.clone().into_bytes()),
-            (None, Some(data)) => BASE64_STANDARD.decode(data).ok(),
-            (None, None) => None,
+impl FormPart<&str> {
+    /// Appends the bytes of the part, as far as they are kept.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match (&self.text, self.data) {
+            (Some(text), _) => out.extend_from_slice(text.as_bytes()),
+            (None, Some(data)) => {
+                let start = out.len();
+                if BASE64_STANDARD.decode_vec(data, out).is_err() {
+                    // The router has written them itself.
+                    out.truncate(start);
+                }
+            }
+            (None, None) => {}
         }
     }
 }
@@ -63,14 +82,14 @@ impl TaskRequest {
     /// # Errors
     /// `Internal`, which no part causes.
     #[doc(hidden)]
-    pub fn with_form(mut self, parts: &[FormPart]) -> Result<Self> {
+    pub fn with_form<D: Serialize>(mut self, parts: &[FormPart<D>]) -> Result<Self> {
         self.extra.push((FORM.to_owned(), into_raw(&parts)?));
         Ok(self)
     }
 
     /// The parts of the form that the request came as; empty: it came as JSON.
     #[doc(hidden)]
-    pub fn form(&self) -> Vec<FormPart> {
+    pub fn form(&self) -> Vec<FormPart<&str>> {
         let form = self.extra(FORM).filter(|_| self.kind == RequestKind::Transcription);
         form.and_then(|form| serde_json::from_str(form.get()).ok()).unwrap_or_default()
     }
@@ -215,14 +234,23 @@ mod tests {
         let parts = [
             FormPart::text("prompt", "p".into()),
             FormPart::text("stream", "true".into()),
-            FormPart::file("file", "a.mp3".into(), Some("audio/mpeg".into()), &[0, 255, 10]),
+            FormPart::file("file", "a.mp3".into(), Some("audio/mpeg".into()), Raw(&[0, 255, 10])),
         ];
         let request = TaskRequest::default().kind(RequestKind::Transcription).model("m").with_form(&parts).unwrap();
         let again: TaskRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
-        assert_eq!((again.form(), again.prompt.is_none(), again.stream), (parts.to_vec(), true, false));
-        assert_eq!(again.form()[2].bytes().unwrap(), [0, 255, 10]);
+        let form = again.form();
+        let bytes = |part: &FormPart<&str>| {
+            let mut bytes = Vec::new();
+            part.write(&mut bytes);
+            bytes
+        };
+        assert_eq!(form.iter().map(bytes).collect::<Vec<_>>(), [&b"p"[..], b"true", &[0, 255, 10]]);
+        for (part, wanted) in form.iter().zip(&parts) {
+            assert_eq!((&part.name, &part.filename, &part.r#type), (&wanted.name, &wanted.filename, &wanted.r#type));
+        }
+        assert_eq!((again.prompt.is_none(), again.stream), (true, false));
         let kept = again.without_files().unwrap();
-        assert_eq!((kept.form()[2].filename.as_deref(), kept.form()[2].bytes()), (Some("a.mp3"), None));
+        assert_eq!((kept.form()[2].filename.as_deref(), kept.form()[2].data), (Some("a.mp3"), None));
         assert!(kept.without_files().is_none());
     }
 }

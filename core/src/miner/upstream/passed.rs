@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::StatusCode;
 use memchr::memmem;
 use parking_lot::Mutex;
@@ -126,30 +125,28 @@ fn asked_for(shared: &Shared, job: &Job) -> Outgoing {
 }
 
 /// A form as it goes out.
-struct Form {
-    parts: Vec<(FormPart, Bytes)>,
+struct Form<'a> {
+    parts: Vec<FormPart<&'a str>>,
+    /// The server's name of the model, for the part `model`.
+    model: Option<&'a str>,
     boundary: String,
 }
 
-impl Form {
+impl<'a> Form<'a> {
     /// The form of these parts, in which the part `model` has that text.
-    fn of(parts: Vec<FormPart>, model: Option<&str>) -> Self {
-        let text = |part: &FormPart| match model.filter(|_| part.name == "model" && part.text.is_some()) {
-            Some(model) => Bytes::copy_from_slice(model.as_bytes()),
-            None => part.bytes().unwrap_or_default().into(),
-        };
-        let parts: Vec<_> =
-            parts.into_iter().map(|part| (text(&part), part)).map(|(text, part)| (part, text)).collect();
+    fn of(parts: Vec<FormPart<&'a str>>, model: Option<&'a str>) -> Self {
+        let mut form = Self { parts, model, boundary: String::new() };
         // The first boundary that stands in no part.
         let mut number = 0_u32;
-        let boundary = loop {
-            let boundary = format!("cortensor-router-{number:08x}");
-            if parts.iter().all(|(_, bytes)| memmem::find(bytes, boundary.as_bytes()).is_none()) {
-                break boundary;
+        loop {
+            form.boundary = format!("cortensor-router-{number:08x}");
+            let boundary = form.boundary.as_bytes();
+            let is_free = |part: &FormPart<&str>| memmem::find(&form.bytes_of(part, Vec::new()), boundary).is_none();
+            if form.parts.iter().all(is_free) {
+                return form;
             }
             number = number.wrapping_add(1);
-        };
-        Self { parts, boundary }
+        }
     }
 
     fn content_type(&self) -> String {
@@ -158,11 +155,24 @@ impl Form {
 
     /// About the bytes of the form.
     fn size(&self) -> usize {
-        self.parts.iter().map(|(part, bytes)| part.name.len() + bytes.len() + 256).sum()
+        let size = |part: &FormPart<&str>| {
+            let text = part.text.as_ref().map_or(0, String::len);
+            part.name.len() + text + part.data.map_or(0, |data| data.len() / 4 * 3) + 256
+        };
+        self.parts.iter().map(size).sum()
+    }
+
+    /// Adds the bytes of a part to those that are there.
+    fn bytes_of(&self, part: &FormPart<&str>, mut out: Vec<u8>) -> Vec<u8> {
+        match self.model.filter(|_| part.name == "model" && part.text.is_some()) {
+            Some(model) => out.extend_from_slice(model.as_bytes()),
+            None => part.write(&mut out),
+        }
+        out
     }
 
     fn write(&self, mut out: Vec<u8>) -> Vec<u8> {
-        for (part, bytes) in &self.parts {
+        for part in &self.parts {
             let filename = part.filename.as_ref().map(|name| format!("; filename=\"{}\"", quoted(name)));
             let kind = part.r#type.as_ref().map(|kind| kind.replace(['\r', '\n'], " "));
             let kind = kind.map(|kind| format!("\r\nContent-Type: {kind}"));
@@ -174,7 +184,7 @@ impl Form {
                 kind.unwrap_or_default()
             );
             out.extend_from_slice(head.as_bytes());
-            out.extend_from_slice(bytes);
+            out = self.bytes_of(part, out);
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
@@ -189,13 +199,17 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
     use super::*;
 
     #[test]
     fn a_form_goes_on_with_the_name_that_the_server_has_for_the_model() {
+        let data = BASE64_STANDARD.encode(b"cortensor-router-00000000\r\n");
         let parts = vec![
             FormPart::text("model", "alias".into()),
-            FormPart::file("file", "a \"b\".mp3".into(), Some("audio/mpeg".into()), b"cortensor-router-00000000\r\n"),
+            FormPart::file("file", "a \"b\".mp3".into(), Some("audio/mpeg".into()), data.as_str()),
             FormPart::text("language", "en".into()),
         ];
         let form = Form::of(parts, Some("real"));
