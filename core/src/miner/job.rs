@@ -271,7 +271,7 @@ pub struct JobInfo {
     pub request: Arc<TaskRequest>,
     /// The model to use: the request's, or else the session's.
     pub model: Option<String>,
-    /// The time at which the router gives up the task.
+    /// The time at which the router gives up the task, by the system's clock.
     pub deadline: Timestamp,
     /// Whether the answer is streamed piece by piece.
     pub stream: bool,

@@ -223,7 +223,7 @@ where
     let mut frames = Vec::new();
     loop {
         let due = peer.poll(Instant::now());
-        let goodbye = link.take(&mut frames);
+        let mut goodbye = link.take(&mut frames);
         if frames.is_empty() && goodbye.is_none() {
             let until = due.map_or(ping_at, |due| due.min(ping_at));
             tokio::select! {
@@ -231,7 +231,10 @@ where
                 () = tokio::time::sleep_until(until) => {}
             }
             if Instant::now() >= ping_at {
-                frames.push(peer.ping().into());
+                let ping = peer.ping().into();
+                // The ping lists the attempts that are left, so the frames that ended the others go out before it.
+                goodbye = link.take(&mut frames);
+                frames.push(ping);
             }
             if frames.is_empty() {
                 continue;

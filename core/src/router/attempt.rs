@@ -12,8 +12,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::claim::Seen;
-use super::live::{Given, Live, wake};
-use super::memory::Memory;
+use super::live::{AHEAD, Given, Live, wake};
+use super::memory::{Held, Memory};
 use super::shared::Shared;
 use super::slot::{MinerSlot, takes_every_offer};
 use super::transcript::Push;
@@ -49,6 +49,33 @@ struct Inherited {
     bytes: u64,
 }
 
+/// A text that is not streamed, and its share of the router's memory.
+struct Aside {
+    text: String,
+    held: Held,
+}
+
+impl Aside {
+    /// Adds a piece. `false`: the router holds more than it may.
+    fn push(&mut self, piece: &str) -> bool {
+        self.text.push_str(piece);
+        let bytes = self.text.len() as u64;
+        bytes <= self.held.bytes() || self.held.set(bytes + AHEAD)
+    }
+
+    /// Takes the text, which counts elsewhere from now on.
+    fn take(&mut self) -> String {
+        self.held.set(0);
+        std::mem::take(&mut self.text)
+    }
+}
+
+/// Parts of an answer other than text, and their share of the router's memory.
+struct Gathered {
+    parts: PartsSoFar,
+    held: Held,
+}
+
 pub(super) struct Attempt {
     underway: Arc<Underway>,
     fence: Fence,
@@ -62,9 +89,9 @@ pub(super) struct Attempt {
     live: Arc<Live>,
     /// The text of an answer that is not streamed because several miners answer; `None`: the transcript takes the
     /// text.
-    aside: Option<Mutex<String>>,
+    aside: Option<Mutex<Aside>>,
     /// The parts of the answer other than text, such as tool calls.
-    parts: Mutex<Option<Box<PartsSoFar>>>,
+    parts: Mutex<Option<Box<Gathered>>>,
     /// The partial text that this attempt continues.
     inherited: Option<Inherited>,
     /// Whether the miner's token counts are trusted: those of upstreams are.
@@ -99,7 +126,8 @@ impl Attempt {
             miner: slot.key,
             info: Mutex::default(),
             live,
-            aside: (role == Role::Aside).then(Mutex::default),
+            aside: (role == Role::Aside)
+                .then(|| Mutex::new(Aside { text: String::new(), held: shared.memory.hold(0) })),
             parts: Mutex::default(),
             inherited: partial.map(|text| Inherited { tokens: estimate_tokens(text), bytes: text.len() as u64 }),
             answered: AtomicBool::new(false),
@@ -127,7 +155,7 @@ impl Attempt {
         let raw = self.live.spec.request.raw;
         let most = shared.config.limits.max_output_bytes as usize;
         if let Some(aside) = &self.aside {
-            let emitted = std::mem::take(&mut *aside.lock());
+            let emitted = aside.lock().take();
             if !emitted.is_empty() {
                 return Some((emitted.into(), false));
             }
@@ -162,11 +190,17 @@ impl Attempt {
     }
 
     /// Adds the parts of an answer other than text; `false`: they have more than `most` bytes.
-    fn gather(&self, delta: &Delta, most: usize) -> bool {
+    fn gather(&self, shared: &Shared, delta: &Delta, most: usize) -> bool {
         let mut place = self.parts.lock();
-        let so_far = place.get_or_insert_default();
-        so_far.take(delta);
-        so_far.bytes() <= most
+        let so_far = place
+            .get_or_insert_with(|| Box::new(Gathered { parts: PartsSoFar::default(), held: shared.memory.hold(0) }));
+        so_far.parts.take(delta);
+        let bytes = so_far.parts.bytes();
+        if bytes as u64 > so_far.held.bytes() {
+            // The answer fails with its next piece of text if the router holds too much.
+            let _ = so_far.held.set(bytes as u64 + AHEAD);
+        }
+        bytes <= most
     }
 
     /// The size of this attempt's own output, given the bytes of the whole text and of the other parts.
@@ -211,7 +245,7 @@ impl Attempt {
             // The miner's own JSON still holds the part that was cut off.
             (answer.finish_reason, answer.raw) = (FinishReason::Length, None);
         }
-        let parts = self.parts.lock().take();
+        let parts = self.parts.lock().take().map(|gathered| gathered.parts);
         let parts_bytes = parts.as_ref().map_or(0, |parts| parts.bytes());
         let parts = parts.map(|parts| parts.into_parts()).unwrap_or_default();
         let seen = self.seen(answer.text.len(), parts_bytes, answer.raw.as_ref());
@@ -281,6 +315,13 @@ impl Attempt {
         if !self.answered.swap(true, Ordering::AcqRel) {
             self.done(shared, Answer::default().finish_reason(FinishReason::Length));
         }
+        Emit::Cancelled
+    }
+
+    /// Fails an answer for which the router has no memory.
+    fn outgrown(&self, shared: &Arc<Shared>) -> Emit {
+        self.answered.store(true, Ordering::Release);
+        self.failed(shared, no_memory());
         Emit::Cancelled
     }
 
@@ -369,7 +410,7 @@ impl JobSink for Attempt {
         let most = shared.config.limits.max_output_bytes as usize;
         let delta = chunk.delta.filter(|delta| !delta.is_empty());
         if let Some(delta) = &delta
-            && !self.gather(delta, most)
+            && !self.gather(&shared, delta, most)
         {
             return self.cut(&shared);
         }
@@ -378,12 +419,15 @@ impl JobSink for Attempt {
             None => delta.map(|delta| delta.chunk()),
         };
         if let Some(aside) = &self.aside {
-            let mut text = aside.lock();
-            let piece = clean_piece(&chunk.text, text.is_empty(), raw_text);
-            let end = piece.floor_char_boundary(most.saturating_sub(text.len()));
-            text.push_str(&piece[..end]);
-            let whole = end == piece.len();
-            drop(text);
+            let (whole, fits) = {
+                let mut aside = aside.lock();
+                let piece = clean_piece(&chunk.text, aside.text.is_empty(), raw_text);
+                let end = piece.floor_char_boundary(most.saturating_sub(aside.text.len()));
+                (end == piece.len(), aside.push(&piece[..end]))
+            };
+            if !fits {
+                return self.outgrown(&shared);
+            }
             self.alive();
             return if whole { Emit::Ok } else { self.cut(&shared) };
         }
@@ -417,9 +461,7 @@ impl JobSink for Attempt {
             Push::Stale | Push::TooLong => return Emit::Cancelled,
         }
         if !fits {
-            self.answered.store(true, Ordering::Release);
-            self.failed(&shared, no_memory());
-            return Emit::Cancelled;
+            return self.outgrown(&shared);
         }
         if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms()
         {

@@ -10,7 +10,7 @@ use super::slot::MinerSlot;
 use crate::config::LimitsConfig;
 use crate::engine::{Engine, MinerKey};
 use crate::id_map::IdMap;
-use crate::model::{Gid, Session, SessionId, TaskId};
+use crate::model::{Gid, Session, SessionId, TaskId, Timestamp};
 
 /// The state behind the one lock.
 pub(super) struct Core {
@@ -42,6 +42,21 @@ impl Core {
         while self.recent.exceeds(limits.recent_tasks, most) {
             let Some(old) = self.recent.pop() else { break };
             forgotten.extend(self.forget_ended(old));
+        }
+        forgotten
+    }
+
+    /// Forgets the ended tasks that are older than the retention allows. Returns them; the caller must free them outside
+    /// the lock.
+    pub(super) fn forget_older(&mut self, ended_before: Timestamp) -> Vec<Arc<Live>> {
+        let mut forgotten = Vec::new();
+        while let Some(oldest) = self.recent.oldest() {
+            let live = self.live.get(&oldest);
+            if live.is_some_and(|live| live.state.lock().ended_at.is_none_or(|at| at >= ended_before)) {
+                break;
+            }
+            self.recent.pop();
+            forgotten.extend(self.forget_ended(oldest));
         }
         forgotten
     }

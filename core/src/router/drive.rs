@@ -35,8 +35,6 @@ pub(super) enum Deed {
     Ended(Arc<Live>, Afterwards),
     /// Compare the answers of the task.
     Judge(Arc<Live>),
-    /// Cancel an audit whose answer is no longer in memory.
-    Forget(Gid),
     /// Log that tasks end because no miner is up, with the miners' own words.
     Deserted(String),
     /// Write a line into the log.
@@ -136,16 +134,15 @@ impl Shared {
 
     /// Passes an event of that time to the engine and carries out the effects.
     pub(super) fn step_at(self: &Arc<Self>, event: Event, now: Timestamp) {
-        self.step_if(event, now, |_| true);
+        self.step_with(now, |_| Some(event));
     }
 
-    /// Passes an event of that time to the engine and carries out the effects, if the event `holds` at that moment.
-    pub(super) fn step_if(self: &Arc<Self>, event: Event, now: Timestamp, holds: impl FnOnce(&Core) -> bool) {
+    /// Changes the tables, and passes the event that follows from the change to the engine, under one lock: nothing
+    /// comes in between. Carries out the effects. `None`: nothing follows.
+    pub(super) fn step_with(self: &Arc<Self>, now: Timestamp, change: impl FnOnce(&mut Core) -> Option<Event>) {
         let deeds = {
             let mut core = self.core.lock();
-            if !holds(&core) {
-                return;
-            }
+            let Some(event) = change(&mut core) else { return };
             let effects = core.engine.step(event, now);
             self.apply(&mut core, effects, now)
         };
@@ -161,7 +158,10 @@ impl Shared {
                 // The state after the end is shown with all that belongs to the end.
                 Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { state: TaskState::Ended, .. } => {}
                 Effect::Offer { gid, miner, fence, role } => {
-                    let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else { continue };
+                    let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else {
+                        debug_assert!(false, "task {gid} is offered to {miner:?}, and one of them is not there");
+                        continue;
+                    };
                     let job = self.job(live, slot, fence, role, now);
                     log_debug(&mut deeds, {
                         let miner = slot.name.clone();
@@ -214,11 +214,7 @@ impl Shared {
                     }
                 }
                 Effect::Recheck { of, fence, gid } => {
-                    if self.hold_check(core, of, fence, gid, now) {
-                        self.metrics.audited();
-                    } else {
-                        deeds.push(Deed::Forget(gid));
-                    }
+                    self.hold_check(core, of, fence, gid, now);
                 }
                 Effect::Reputed { name, reputation } => deeds.push(Deed::Reputed(name, reputation)),
                 Effect::State { gid, state: new } => {
@@ -338,6 +334,12 @@ impl Shared {
             let most = request.token_limit().unwrap_or(self.config.limits.default_max_tokens);
             Arc::make_mut(&mut request).limit_tokens(most.saturating_sub(tokens).max(1));
         }
+        // A stream that has begun continues for as long as its tokens flow.
+        let deadline = if live.spec.open_ended {
+            live.spec.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
+        } else {
+            live.spec.deadline
+        };
         let info = JobInfo {
             gid: live.spec.gid,
             session_id: live.spec.session_id,
@@ -345,12 +347,8 @@ impl Shared {
             fence,
             request,
             model: slot.model_for(asked).map(str::to_owned),
-            // A stream that has begun continues for as long as its tokens flow.
-            deadline: if live.spec.open_ended {
-                live.spec.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
-            } else {
-                live.spec.deadline
-            },
+            // The miner compares it with the system's clock, which may have been set since the router's began.
+            deadline: Timestamp::wall_clock().plus(deadline.since(now)),
             stream: live.spec.request.stream && role != Role::Aside,
             partial,
             traceparent: trace.map(|trace| parent_for(trace, fence)),
@@ -396,7 +394,6 @@ impl Shared {
                 }
             }
             Deed::Judge(live) => self.compare(live),
-            Deed::Forget(gid) => self.step(Event::Cancel(gid)),
             Deed::Reputed(name, reputation) => self.reputed(&name, reputation),
             Deed::Deserted(words) => self.deserted(&words),
             Deed::Log(write) => write(),
@@ -451,13 +448,15 @@ impl Shared {
             state.state = TaskState::Ended;
             let attempts = std::mem::take(&mut state.attempts);
             let refused = std::mem::replace(&mut state.unwritten, (!written).then_some(Unwritten::Lost));
+            // The store reported an error for the task itself, and has written it all the same.
+            let doubted = written && matches!(state.accepted, Some(Err(_)));
             // Callers have got the store's error for an end that was refused at first.
-            if state.end.is_none() || refused == Some(Unwritten::Kept) {
+            if state.end.is_none() || doubted || refused == Some(Unwritten::Kept) {
                 let end = state.closed.as_ref().filter(|_| written).map(|end| end.result.clone());
                 state.end = Some(end.unwrap_or_else(|| Err(Self::lost_end(live, &state))));
             }
             // A written end implies that the task itself is written. Otherwise the store's answer is still to come.
-            if written && (state.accepted.is_none() || state.row_waits) {
+            if written && (state.accepted.is_none() || doubted || state.row_waits) {
                 state.accepted = Some(Ok(()));
             } else if state.row_waits {
                 state.accepted = Some(Err(Self::lost_end(live, &state)));

@@ -50,15 +50,15 @@ impl Shared {
 
     async fn purge_tasks(&self) -> Result<()> {
         let retention = &self.config.retention;
-        let ended_before = self.clock.now().0.saturating_sub(retention.max_age_secs.saturating_mul(1_000));
-        let purge = Purge {
-            ended_before: Timestamp(ended_before),
-            max_bytes: retention.max_bytes.map_or(0, u64::from),
-            limit: TASKS,
-        };
+        let max_age_ms = retention.max_age_secs.saturating_mul(1_000);
+        let ended_before = Timestamp(self.clock.now().0.saturating_sub(max_age_ms));
+        let purge = Purge { ended_before, max_bytes: retention.max_bytes.map_or(0, u64::from), limit: TASKS };
         while self.store.purge(purge).await? >= TASKS && !self.stop.is_cancelled() {
             tokio::task::yield_now().await;
         }
+        // The memory shows no task that the store has no more.
+        let forgotten = self.core.lock().forget_older(ended_before);
+        drop(forgotten);
         Ok(())
     }
 
@@ -107,4 +107,53 @@ fn due_sessions(core: &Core, from: Bound<SessionId>, closed_before: u64) -> (Vec
         }
     }
     (due, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Task, TaskRequest};
+    use crate::{Config, ErrorKind, Router, SubmitOptions};
+
+    /// A task that has ended, and of which the memory has more than the store. The retention is over for it.
+    async fn ended(router: &Router) -> Task {
+        let options = SubmitOptions::default().idempotency_key("k").scope("test");
+        let task = router.submit(SessionId(0), TaskRequest::completion("hi"), options).await.unwrap();
+        task.result().await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        router.task(SessionId(0), task.task_id()).await.unwrap()
+    }
+
+    async fn open() -> Router {
+        let mut config = Config::default().echo(true);
+        config.retention.max_age_secs = 1;
+        Router::open(config).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_memory_forgets_a_task_when_the_store_does() {
+        let router = open().await;
+        let task = ended(&router).await;
+        router.shared.purge_tasks().await.unwrap();
+        assert_eq!(router.task(SessionId(0), task.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(router.shared.core.lock().live.is_empty());
+        router.close().await;
+    }
+
+    #[cfg(feature = "listener")]
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_only_the_memory_has_can_be_deleted_once() {
+        let router = open().await;
+        let task = ended(&router).await;
+        let ended_before = router.shared.clock.now();
+        let purge = Purge { ended_before, max_bytes: 0, limit: TASKS };
+        assert_eq!(router.shared.store.purge(purge).await.unwrap(), 1);
+        router.delete_task(SessionId(0), task.id).await.unwrap();
+        assert_eq!(router.task(SessionId(0), task.id).await.unwrap_err().kind(), ErrorKind::NotFound);
+        let again = router.delete_task(SessionId(0), task.id).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NotFound);
+        router.close().await;
+    }
 }

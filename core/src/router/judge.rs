@@ -82,13 +82,19 @@ impl Case {
 }
 
 impl Shared {
-    /// Puts the shadow task of an audit into memory, with the answer that it checks. `false`: that answer is no longer
-    /// in memory.
-    pub(super) fn hold_check(&self, core: &mut Core, of: Gid, fence: Fence, gid: Gid, now: Timestamp) -> bool {
-        let Some(live) = core.live.get(&of).cloned() else { return false };
+    /// Puts the shadow task of an audit into memory, with the answer that it checks. That answer is in memory, because
+    /// the same step of the engine has ended its task.
+    pub(super) fn hold_check(&self, core: &mut Core, of: Gid, fence: Fence, gid: Gid, now: Timestamp) {
+        let Some(live) = core.live.get(&of).cloned() else {
+            debug_assert!(false, "task {of} is audited and not in memory");
+            return;
+        };
         let (given, model) = {
             let state = live.state.lock();
-            let Some(given) = state.answers.iter().find(|given| given.fence == fence) else { return false };
+            let Some(given) = state.answers.iter().find(|given| given.fence == fence) else {
+                debug_assert!(false, "task {of} is audited without its answer");
+                return;
+            };
             let hash = hash_of(&given.answer.text);
             let (miner, name) = (given.miner.clone(), given.name.clone());
             let given = Given { fence, miner, name, answer: given.answer.clone(), hash, took_ms: given.took_ms };
@@ -113,7 +119,8 @@ impl Shared {
         state.accepted = Some(Ok(()));
         state.primary = Some(fence);
         state.answers.push(given);
-        true
+        drop(state);
+        self.metrics.audited();
     }
 
     /// Compares the answers of a task in the background and reports the verdict to the engine.
@@ -156,7 +163,8 @@ impl Shared {
         }
         // If the task runs again since the comparison began, the answers of that run are others.
         let is_running = |core: &Core| core.live.get(&gid).is_some_and(|running| Arc::ptr_eq(running, live));
-        self.step_if(Event::Verdict { gid, standing, agrees }, self.clock.now(), is_running);
+        let verdict = Event::Verdict { gid, standing, agrees };
+        self.step_with(self.clock.now(), |core| is_running(core).then_some(verdict));
     }
 
     /// A vector for each answer, from a miner that makes embeddings; `None`: no such miner answered in time.

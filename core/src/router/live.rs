@@ -218,7 +218,7 @@ impl LiveState {
 pub(super) type Wakers = SmallVec<[(u64, Waker); 1]>;
 
 /// Bytes that are counted in advance for a growing text, so that not every piece updates the router's count.
-const AHEAD: u64 = 4 << 10;
+pub(super) const AHEAD: u64 = 4 << 10;
 
 /// The bytes that a task with this request takes before its first token.
 pub(super) fn weight_of(request: &TaskRequest) -> u64 {

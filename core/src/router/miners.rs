@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::core::Core;
+use super::drive::Deeds;
 use super::shared::{Router, Shared};
 use super::skills::skills_of;
 use super::slot::{Entrance, MinerSlot, only_of, takes_every_offer};
@@ -49,14 +50,8 @@ impl std::fmt::Debug for MinerHandle {
 impl MinerHandle {
     /// Removes the miner. Other miners take over its tasks.
     pub fn remove(&self) {
-        let slot = self.shared.core.lock().miners.remove(&self.key);
-        if let Some(slot) = slot {
-            tracing::info!(
-                miner = &*slot.name,
-                kind = slot.spec.kind.as_str(),
-                "a miner is gone: others get its tasks"
-            );
-            self.shared.step(Event::MinerGone(self.key));
+        if let Some(gone) = self.shared.dismiss(self.key) {
+            self.shared.see_off(gone);
         }
     }
 
@@ -91,42 +86,33 @@ impl MinerHandle {
     }
 
     fn change(&self, with: impl FnOnce(&mut MinerSlot)) {
-        let credits = {
-            let now = self.shared.clock.now();
-            let mut core = self.shared.core.lock();
-            let Some(slot) = core.miners.get_mut(&self.key) else { return };
+        let now = self.shared.clock.now();
+        self.shared.step_with(now, |core| {
+            let slot = core.miners.get_mut(&self.key)?;
             with(slot);
             if slot.up {
                 slot.last_seen = now;
             }
-            if slot.up { slot.credits } else { 0 }
-        };
-        self.shared.step(Event::Credits(self.key, credits));
+            Some(Event::Credits(self.key, if slot.up { slot.credits } else { 0 }))
+        });
     }
 
     /// Sets the models that the miner serves from now on; empty: any model.
     pub fn set_models(&self, models: Vec<String>) {
         let rules = models.iter().map(|model| Arc::from(model.as_str())).collect();
-        {
-            let mut core = self.shared.core.lock();
-            let Some(slot) = core.miners.get_mut(&self.key) else { return };
-            if slot.spec.models == models {
-                return;
-            }
+        self.shared.step_with(self.shared.clock.now(), |core| {
+            let slot = core.miners.get_mut(&self.key).filter(|slot| slot.spec.models != models)?;
             slot.set_models(models);
-        }
-        self.shared.step(Event::Models(self.key, rules));
+            Some(Event::Models(self.key, rules))
+        });
     }
 
     /// Notes the miner's first report. Tasks that waited to see which models it lists wait no longer.
     pub(super) fn heard(&self) {
-        let awaited = {
-            let mut core = self.shared.core.lock();
-            core.miners.get_mut(&self.key).is_some_and(|slot| std::mem::take(&mut slot.awaited))
-        };
-        if awaited {
-            self.shared.step(Event::Heard(self.key));
-        }
+        self.shared.step_with(self.shared.clock.now(), |core| {
+            let slot = core.miners.get_mut(&self.key)?;
+            std::mem::take(&mut slot.awaited).then_some(Event::Heard(self.key))
+        });
     }
 
     /// Sets the maximum number of tokens of prompt and answer together; `None`: unknown.
@@ -196,10 +182,23 @@ impl Shared {
     pub(super) fn join_as(
         self: &Arc<Self>,
         identity: &str,
-        mut spec: MinerSpec,
+        spec: MinerSpec,
         miner: Arc<dyn Miner>,
         entrance: Entrance,
     ) -> Result<MinerHandle> {
+        let enlisted = self.enlist(identity, spec, miner, entrance)?;
+        Ok(self.bring_in(enlisted))
+    }
+
+    /// Puts a miner into the tables and into the engine at the same moment. The caller [brings it in](Self::bring_in)
+    /// when it holds no lock.
+    pub(super) fn enlist(
+        self: &Arc<Self>,
+        identity: &str,
+        mut spec: MinerSpec,
+        miner: Arc<dyn Miner>,
+        entrance: Entrance,
+    ) -> Result<Enlisted> {
         spec.validate()?;
         spec.numbers_in_json();
         if self.closed.load(Ordering::Acquire) {
@@ -222,7 +221,8 @@ impl Shared {
             auto_accept: takes_every_offer(kind),
             last_resort: entrance.last_resort,
         };
-        let key = {
+        let identity = rules.identity.clone();
+        let (key, deeds) = {
             let mut core = self.core.lock();
             if core.miners.len() as u64 >= self.config.limits.max_miners {
                 return Err(Error::new(ErrorKind::Overloaded, "there are as many miners as limits.max_miners allows"));
@@ -255,30 +255,69 @@ impl Shared {
                 last_failure: None,
             };
             core.miners.insert(key, slot);
-            key
+            let effects = core.engine.step(Event::MinerUp(key, rules), now);
+            (key, self.apply(&mut core, effects, now))
         };
-        tracing::info!(miner = identity, kind = kind.as_str(), "a miner joined");
-        self.step(Event::MinerUp(key, rules));
-        if !entrance.last_resort {
-            self.relieve_stand_in(identity, kind);
-        }
-        Ok(MinerHandle { shared: self.clone(), key })
+        Ok(Enlisted { key, identity, kind, last_resort: entrance.last_resort, deeds })
     }
+
+    /// Carries out what follows from a new miner. No lock may be held, because code of other miners runs.
+    pub(super) fn bring_in(self: &Arc<Self>, enlisted: Enlisted) -> MinerHandle {
+        let Enlisted { key, identity, kind, last_resort, deeds } = enlisted;
+        tracing::info!(miner = &*identity, kind = kind.as_str(), "a miner joined");
+        self.perform(deeds);
+        if !last_resort {
+            self.relieve_stand_in(&identity, kind);
+        }
+        MinerHandle { shared: self.clone(), key }
+    }
+
+    /// Takes a miner out of the tables and out of the engine at the same moment, so that nothing is offered to it in
+    /// between. The caller [sees it off](Self::see_off) when it holds no lock.
+    pub(super) fn dismiss(self: &Arc<Self>, key: MinerKey) -> Option<Dismissed> {
+        let now = self.clock.now();
+        let mut core = self.core.lock();
+        let slot = core.miners.remove(&key)?;
+        let effects = core.engine.step(Event::MinerGone(key), now);
+        let deeds = self.apply(&mut core, effects, now);
+        Some(Dismissed { slot, deeds })
+    }
+
+    /// Carries out what follows from the end of a miner. No lock may be held, because code of other miners runs.
+    pub(super) fn see_off(self: &Arc<Self>, gone: Dismissed) {
+        let Dismissed { slot, deeds } = gone;
+        tracing::info!(miner = &*slot.name, kind = slot.spec.kind.as_str(), "a miner is gone: others get its tasks");
+        self.perform(deeds);
+    }
+}
+
+/// A miner that has just come into the tables.
+pub(super) struct Enlisted {
+    pub(super) key: MinerKey,
+    identity: Arc<str>,
+    kind: MinerKind,
+    last_resort: bool,
+    deeds: Deeds,
+}
+
+/// A miner that has just been taken out of the tables.
+pub(super) struct Dismissed {
+    slot: MinerSlot,
+    deeds: Deeds,
 }
 
 impl Shared {
     /// Removes the stand-in now that another miner has joined, and lets the store remember that one has joined.
     fn relieve_stand_in(self: &Arc<Self>, identity: &str, kind: MinerKind) {
-        let echo = {
-            let mut core = self.core.lock();
-            core.stand_in.take().filter(|key| core.miners.remove(key).is_some())
-        };
+        let stand_in = self.core.lock().stand_in.take();
+        let echo = stand_in.and_then(|key| self.dismiss(key));
+        let relieved = echo.is_some();
         if let Some(echo) = echo {
-            self.step(Event::MinerGone(echo));
+            self.perform(echo.deeds);
             tracing::info!(miner = identity, "a miner is there: the built-in echo answers no more");
         }
         // Callbacks of the host program join at every start, so the store need not remember them.
-        if echo.is_some() || kind != MinerKind::Local {
+        if relieved || kind != MinerKind::Local {
             self.remember_first(identity);
         }
     }

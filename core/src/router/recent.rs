@@ -33,6 +33,11 @@ impl Recent {
         self.order.len() > tasks || self.bytes > bytes
     }
 
+    /// The oldest task.
+    pub(super) fn oldest(&self) -> Option<Gid> {
+        self.order.front().map(|(gid, _)| *gid)
+    }
+
     /// The tasks, the oldest first.
     pub(super) fn tasks(&self) -> impl Iterator<Item = Gid> + '_ {
         self.order.iter().map(|(gid, _)| *gid)

@@ -16,19 +16,19 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::accept::Door;
 use super::key_end::{KeyEnd, KeyLife};
-use super::miners::MinerHandle;
+use super::miners::{Dismissed, MinerHandle};
 use super::seats::Remote;
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
-use crate::Result;
 use crate::miner::link::{self, End, Link, Timing};
-use crate::miner::protocol::frame::{Bye, Drain, ErrorFrame, Intervals, Limits, RouterFrame, VERSION, Welcome};
+use crate::miner::protocol::frame::{Bye, Drain, ErrorFrame, Held, Intervals, Limits, RouterFrame, VERSION, Welcome};
 use crate::miner::protocol::handshake::Admitted;
 use crate::miner::protocol::hello::{check_resumed, common_features};
 use crate::miner::remote::connection::Connection;
 use crate::miner::remote::seat::SeatControl;
 use crate::miner::remote::{Absence, Seat, SeatSettings, SessionLimits};
 use crate::store::HOST;
+use crate::{Error, ErrorKind, Result};
 
 impl SeatControl for MinerHandle {
     fn credits(&self, credits: u32) {
@@ -61,7 +61,7 @@ impl Router {
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
         check_resumed(&admitted.hello, self.shared.config.miners.max_resumed)?;
         let link = Arc::new(Link::new(self.shared.config.miners.write_buffer_bytes as usize));
-        let welcome = Welcome {
+        let welcome = || Welcome {
             v: VERSION,
             features: common_features(&admitted.hello),
             intervals: self.miner_intervals(),
@@ -117,10 +117,9 @@ impl Router {
     pub(crate) async fn refuse_miner(&self, id: &str, by: &str) -> Result<bool> {
         let Some(written) = self.revoke_known(id, by) else { return Ok(false) };
         tracing::info!(miner = id, by, "a miner's key is revoked");
-        let gone = self.shared.remotes.by_id.lock().remove(id);
-        if let Some(gone) = gone {
-            self.shared.miner(gone.key).remove();
-            gone.seat.refuse(&revoked_error());
+        if let Some((dismissed, seat)) = self.shared.evict(id, |_| true) {
+            dismissed.into_iter().for_each(|gone| self.shared.see_off(gone));
+            seat.refuse(&revoked_error());
         }
         written.await?;
         Ok(true)
@@ -144,28 +143,69 @@ impl Router {
 
 impl Shared {
     /// The miner's seat: the present one if the miner comes back with the same epoch, name and an open seat, or else a
-    /// new one.
-    fn seat(self: &Arc<Self>, admitted: &Admitted, link: &Arc<Link>, welcome: Welcome) -> Result<Arc<Seat>> {
+    /// new one. Code of other miners runs only while the list of seats is free, because it may ask for that list.
+    fn seat(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        link: &Arc<Link>,
+        welcome: impl Fn() -> Welcome,
+    ) -> Result<Arc<Seat>> {
         let Admitted { identity, hello, spec, .. } = admitted;
-        let held = hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice());
-        let mut by_id = self.remotes.by_id.lock();
-        if let Some(remote) = by_id.get_mut(&identity.id) {
-            if remote.seat.continues(hello.epoch, &spec.name) {
-                if remote.models != spec.models {
-                    remote.models.clone_from(&spec.models);
-                    self.miner(remote.key).set_models(spec.models.clone());
+        loop {
+            let there = self.remotes.by_id.lock().get(&identity.id).map(|remote| Arc::clone(&remote.seat));
+            let seated = match there {
+                Some(seat) if seat.continues(hello.epoch, &spec.name) => {
+                    self.go_on(&seat, admitted, link, welcome())?.then_some(seat)
                 }
-                // This happens under the lock, so that no grace period ends in between.
-                let resumed = remote.seat.attach(Arc::clone(link), held, welcome);
-                tracing::info!(miner = %identity.id, resumed, "a miner is back");
-                return Ok(Arc::clone(&remote.seat));
-            }
-            // The miner has restarted, changed its name or said goodbye: the old seat's attempts are lost.
-            if let Some(old) = by_id.remove(&identity.id) {
-                self.miner(old.key).remove();
-                old.seat.abandon();
+                there => self.take_seat(there.as_ref(), admitted, link, welcome())?,
+            };
+            // Otherwise another connection, or the end of the seat, was faster.
+            if let Some(seat) = seated {
+                return Ok(seat);
             }
         }
+    }
+
+    /// Lets a miner that has come back continue its seat. `false`: the seat is no longer the miner's.
+    fn go_on(
+        self: &Arc<Self>,
+        seat: &Arc<Seat>,
+        admitted: &Admitted,
+        link: &Arc<Link>,
+        welcome: Welcome,
+    ) -> Result<bool> {
+        let Admitted { identity, hello, spec, .. } = admitted;
+        let _order = seat.order();
+        let (key, moved, arrival) = {
+            let mut by_id = self.remotes.by_id.lock();
+            self.check_key(&identity.id)?;
+            let ours = by_id.get_mut(&identity.id).filter(|remote| Arc::ptr_eq(&remote.seat, seat));
+            let Some(remote) = ours.filter(|_| seat.continues(hello.epoch, &spec.name)) else { return Ok(false) };
+            let moved = remote.models != spec.models;
+            if moved {
+                remote.models.clone_from(&spec.models);
+            }
+            // This happens under the lock, so that no grace period ends in between.
+            (remote.key, moved, seat.connect(Arc::clone(link), held_by(admitted), welcome))
+        };
+        if moved {
+            self.miner(key).set_models(spec.models.clone());
+        }
+        let resumed = seat.begin(arrival);
+        tracing::info!(miner = %identity.id, resumed, "a miner is back");
+        Ok(true)
+    }
+
+    /// Gives a miner a new seat instead of the one that is `there`, whose attempts are lost: the miner has restarted,
+    /// changed its name or said goodbye. `None`: another one is there.
+    fn take_seat(
+        self: &Arc<Self>,
+        there: Option<&Arc<Seat>>,
+        admitted: &Admitted,
+        link: &Arc<Link>,
+        welcome: Welcome,
+    ) -> Result<Option<Arc<Seat>>> {
+        let Admitted { identity, hello, spec, .. } = admitted;
         let limits = SessionLimits {
             window: self.config.miners.window_bytes,
             output: self.config.limits.max_output_bytes,
@@ -180,15 +220,44 @@ impl Shared {
         };
         let process = (hello.epoch, spec.name.clone());
         let seat = Seat::new(settings, common_features(hello), hello.max_concurrency, process);
-        let models = spec.models.clone();
-        let handle = self.join_as(&identity.id, spec.clone(), seat.clone(), Entrance::default())?;
+        let order = seat.order();
+        let (gone, taken) = {
+            let mut by_id = self.remotes.by_id.lock();
+            self.check_key(&identity.id)?;
+            if by_id.get(&identity.id).map(|remote| Arc::as_ptr(&remote.seat)) != there.map(Arc::as_ptr) {
+                return Ok(None);
+            }
+            // The old miner leaves both lists before the new one comes, so that it is not taken for a double.
+            let gone = by_id.remove(&identity.id).map(|old| (self.dismiss(old.key), old.seat));
+            let taken = self.enlist(&identity.id, spec.clone(), seat.clone(), Entrance::default()).map(|enlisted| {
+                let remote = Remote { seat: Arc::clone(&seat), key: enlisted.key, models: spec.models.clone() };
+                by_id.insert(identity.id.clone(), remote);
+                (enlisted, seat.connect(Arc::clone(link), held_by(admitted), welcome))
+            });
+            (gone, taken)
+        };
+        if let Some((dismissed, old)) = gone {
+            dismissed.into_iter().for_each(|gone| self.see_off(gone));
+            old.abandon();
+        }
+        let (enlisted, arrival) = taken?;
+        let handle = self.bring_in(enlisted);
         handle.set_credits(0);
-        seat.controlled_by(Box::new(handle.clone()));
-        let remote = Remote { seat: Arc::clone(&seat), key: handle.key, models };
-        seat.attach(Arc::clone(link), held, welcome);
-        by_id.insert(identity.id.clone(), remote);
+        seat.controlled_by(Box::new(handle));
+        seat.begin(arrival);
+        drop(order);
         tracing::info!(miner = %identity.id, "a miner is connected");
-        Ok(seat)
+        Ok(Some(seat))
+    }
+
+    /// Checks that the miner's key was not revoked since the handshake looked at it. The list of seats must be locked:
+    /// a revocation marks the key first and looks at the list then.
+    fn check_key(&self, id: &str) -> Result<()> {
+        if self.known.lock().get(id).is_some_and(|record| record.revoked) {
+            let refusal = revoked_error();
+            return Err(Error::new(ErrorKind::PermissionDenied, refusal.message).with_code("revoked"));
+        }
+        Ok(())
     }
 
     /// Sets whether the miner can be reached: it can be while its seat has a connection. Threads that note the end of
@@ -267,18 +336,33 @@ impl Shared {
 
     /// Removes the miner, unless it has come back: other miners take over its tasks.
     fn vacate(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, absence: Absence) {
-        let gone = {
-            let mut by_id = self.remotes.by_id.lock();
-            // The miner may have come back in the meantime.
-            let ours = by_id.get(id).is_some_and(|remote| Arc::ptr_eq(&remote.seat, seat)) && seat.is_vacant(absence);
-            if ours { by_id.remove(id) } else { None }
-        };
-        if let Some(remote) = gone {
+        // The miner may have come back in the meantime.
+        let gone = self.evict(id, |there| Arc::ptr_eq(there, seat) && seat.is_vacant(absence));
+        if let Some((dismissed, _)) = gone {
             tracing::info!(miner = %id, "a miner did not come back: its tasks are lost to it");
-            self.miner(remote.key).remove();
+            dismissed.into_iter().for_each(|gone| self.see_off(gone));
             seat.abandon();
         }
     }
+
+    /// Takes a seat out of the list, and its miner out of the tables at the same moment, so that a miner that comes back
+    /// meets either both or none of them.
+    fn evict(
+        self: &Arc<Self>,
+        id: &str,
+        holds: impl FnOnce(&Arc<Seat>) -> bool,
+    ) -> Option<(Option<Dismissed>, Arc<Seat>)> {
+        let mut by_id = self.remotes.by_id.lock();
+        if !by_id.get(id).is_some_and(|remote| holds(&remote.seat)) {
+            return None;
+        }
+        by_id.remove(id).map(|gone| (self.dismiss(gone.key), gone.seat))
+    }
+}
+
+/// The attempts that a miner says it has.
+fn held_by(admitted: &Admitted) -> &[Held] {
+    admitted.hello.resume.as_ref().map_or(&[][..], |resume| resume.inflight.as_slice())
 }
 
 fn drain_frame(deadline_ms: u64) -> String {
@@ -293,18 +377,61 @@ fn revoked_error() -> ErrorFrame {
 mod tests {
     use super::*;
     use crate::Config;
+    use crate::SubmitOptions;
+    use crate::miner::Job;
     use crate::miner::protocol::frame::Hello;
     use crate::miner::protocol::handshake::Credential;
     use crate::miner::protocol::hello::{Identity, spec_of};
-    use crate::model::MinerStatus;
+    use crate::model::{Answer, MinerSpec, MinerStatus, SessionId, TaskRequest};
+    use crate::store::MinerRecord;
+
+    /// A miner of that epoch that the handshake has let in.
+    fn admitted(epoch: u64) -> Admitted {
+        let hello = Hello { miner_id: "gpu".into(), epoch, max_concurrency: 1, ..Hello::default() };
+        let identity = Identity { id: "holder/gpu".into(), ..Identity::default() };
+        let spec = spec_of(&identity, &hello).unwrap();
+        Admitted { identity, hello: Box::new(hello), spec, credential: Credential::Token }
+    }
+
+    #[tokio::test]
+    async fn code_of_other_miners_runs_while_the_list_of_seats_is_free() {
+        let router = Router::open(Config::default()).await.unwrap();
+        let first = admitted(1);
+        let (seat, _link) = router.seated(&first).unwrap();
+        router.shared.update_presence("holder/gpu", &seat);
+        seat_handle(&router).set_credits(1);
+        let task = router.submit(SessionId(0), TaskRequest::completion("hi"), SubmitOptions::default()).await.unwrap();
+        let asks = router.clone();
+        let host = move |job: Job| {
+            let free = asks.shared.remotes.by_id.try_lock().is_some();
+            job.finish(Answer::default().text(if free { "free" } else { "held" }));
+        };
+        router.add_miner(MinerSpec::new("host", 1), host).unwrap();
+        // The miner has restarted: its task goes to the other miner at once.
+        router.seated(&admitted(2)).unwrap();
+        assert_eq!(task.result().await.unwrap().text(), "free");
+        router.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_revoked_during_the_handshake_gets_no_seat() {
+        let router = Router::open(Config::default()).await.unwrap();
+        let record = MinerRecord { id: "holder/gpu".into(), revoked: true, ..MinerRecord::default() };
+        router.shared.known.lock().insert(record.id.clone(), record);
+        assert_eq!(router.seated(&admitted(1)).unwrap_err().code(), "revoked");
+        assert!(router.miners().is_empty());
+        router.close().await;
+    }
+
+    fn seat_handle(router: &Router) -> MinerHandle {
+        let key = router.shared.remotes.by_id.lock().get("holder/gpu").unwrap().key;
+        router.shared.miner(key)
+    }
 
     #[tokio::test]
     async fn the_end_of_an_old_connection_that_is_noted_late_keeps_no_miner_from_work() {
         let router = Router::open(Config::default()).await.unwrap();
-        let hello = Hello { miner_id: "gpu".into(), epoch: 1, max_concurrency: 1, ..Hello::default() };
-        let identity = Identity { id: "holder/gpu".into(), ..Identity::default() };
-        let spec = spec_of(&identity, &hello).unwrap();
-        let admitted = Admitted { identity, hello: Box::new(hello), spec, credential: Credential::Token };
+        let admitted = admitted(1);
         let id = &admitted.identity.id;
         let (seat, old) = router.seated(&admitted).unwrap();
         router.shared.update_presence(id, &seat);

@@ -208,14 +208,18 @@ impl Router {
             }
             None => self.stored(session, id).await?.gid,
         };
-        if !shared.store.delete_task(gid).await? {
-            // It was deleted at the same time, or its end could not be written and it runs again.
-            self.stored(session, id).await?;
-            return Err(running(session, id));
+        let deleted = shared.store.delete_task(gid).await?;
+        if !deleted {
+            match self.stored(session, id).await {
+                // Its end could not be written, and it runs again.
+                Ok(_) => return Err(running(session, id)),
+                // The retention was over, or it was deleted at the same time.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         let forgotten = shared.core.lock().forget_ended(gid);
-        drop(forgotten);
-        Ok(())
+        if deleted || forgotten.is_some() { Ok(()) } else { Err(unknown(session, id)) }
     }
 
     /// Joins a task, running or ended, to wait for it or to read its tokens. Dropping the submission does not cancel

@@ -171,6 +171,21 @@ async fn a_task_past_its_deadline_times_out_with_its_ids() {
     router.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_moved_changes_no_time_that_a_miner_has_left() {
+    let router = open().await;
+    let (jobs, mut taken) = tokio::sync::mpsc::unbounded_channel::<Job>();
+    router.add_miner(MinerSpec::new("slow", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
+    // The router's clock is an hour ahead of the system's now, as if somebody had set that one back.
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let request = TaskRequest::completion("hi").timeout(10.0);
+    let _task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+    let deadline = taken.recv().await.unwrap().info().deadline;
+    let left = deadline.since(Timestamp::wall_clock());
+    assert!((8_000..=10_000).contains(&left), "{left} ms are left");
+    router.close().await;
+}
+
 #[tokio::test]
 async fn the_same_key_joins_the_same_task_and_another_request_is_refused() {
     let router = open().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cortensor_router::config::Durability;
 use cortensor_router::config::LimitsConfig;
-use cortensor_router::miner::{Emit, Job};
+use cortensor_router::miner::{Emit, FailClass, Failure, Job};
 use cortensor_router::model::{Answer, MinerSpec, Retention, SessionSpec, TaskRequest};
 use cortensor_router::{Config, ErrorKind, Router, StreamEvent, SubmitOptions};
 use parking_lot::Mutex;
@@ -28,9 +28,13 @@ fn held(router: &Router) -> u64 {
 
 /// A miner that keeps its jobs until the test ends them.
 fn keeper(router: &Router) -> Arc<Mutex<Vec<Job>>> {
+    keeper_called(router, "keeper")
+}
+
+fn keeper_called(router: &Router, name: &str) -> Arc<Mutex<Vec<Job>>> {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let jobs = kept.clone();
-    router.add_miner(MinerSpec::new("keeper", 1_000), move |job: Job| jobs.lock().push(job)).unwrap();
+    router.add_miner(MinerSpec::new(name, 1_000), move |job: Job| jobs.lock().push(job)).unwrap();
     kept
 }
 
@@ -83,6 +87,30 @@ async fn an_answer_that_outgrows_the_router_fails_and_nothing_else_does() {
     assert!(error.message().contains("limits.max_memory_bytes"), "{error}");
     second.finish(Answer::default().text("fine"));
     assert_eq!(small.result().await.unwrap().answer.text, "fine");
+    router.close().await;
+}
+
+#[tokio::test]
+async fn every_answer_under_way_counts_and_a_void_one_no_more() {
+    let router =
+        Router::open(bounded(LimitsConfig::default().max_memory_bytes(NonZeroU64::new(4_096 * KIB)))).await.unwrap();
+    let kept = keeper(&router);
+    let others = keeper_called(&router, "other");
+    let request = prompt(1).stream(true).max_miners(2);
+    let task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
+    let (one, other) = (kept.lock().remove(0), others.lock().remove(0));
+    let before = held(&router);
+    for (job, bytes) in [(&one, 200 * KIB), (&other, 400 * KIB)] {
+        assert_eq!(job.emit("y".repeat(200 << 10)), Emit::Ok);
+        assert!(held(&router) >= before + bytes, "{} bytes are held", held(&router) - before);
+    }
+    // One of the two is streamed. It is lost, and the other miner has the task already.
+    let (streamed, aside) = if one.info().stream { (one, other) } else { (other, one) };
+    streamed.fail(Failure::new(FailClass::Invalid, "no"));
+    let left = held(&router) - before;
+    assert!(left >= 200 * KIB && left < 300 * KIB, "{left} bytes are held after the text is void");
+    aside.finish(Answer::default());
+    assert_eq!(task.result().await.unwrap().text().len(), 200 << 10);
     router.close().await;
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortensor_router::internals::store::{Resolver, Store, TaskSpec};
-use cortensor_router::model::{Answer, Completion, MinerSpec, Outcome, SessionId, StoreKind, Task, TaskState};
-use cortensor_router::{Error, ErrorKind, Router};
+use cortensor_router::model::{
+    Answer, Completion, MinerSpec, Outcome, SessionId, StoreKind, Task, TaskRequest, TaskState,
+};
+use cortensor_router::{Error, ErrorKind, Router, SubmitOptions};
 use cortensor_router_testkit::Hand;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
@@ -163,4 +165,32 @@ async fn a_task_that_the_store_refuses_is_written_with_its_end_later() {
         assert!(world.miner.is_idle(), "the work was done once");
         assert_eq!(world.later(&new).await.unwrap().text, "the answer");
     }
+}
+
+/// The store has the task and reports an error for it, and takes its end.
+#[tokio::test]
+async fn a_task_that_was_doubted_and_ended_well_shows_its_end() {
+    let (store, mut asked) = Doubtful::of(StoreKind::Sqlite);
+    let router = Router::builder().store(store.clone()).open().await.unwrap();
+    let mut miner = Hand::join(&router, MinerSpec::new("hand", 4));
+    let options = SubmitOptions::default().detach(true);
+    let request = TaskRequest::completion("x").stream(true);
+    let task = router.submit(SESSION, request, options).await.unwrap();
+    let mut stream = task.stream();
+    let Some(Asked::Accept(new, accepted)) = asked.recv().await else { panic!("the task is written first") };
+    store.kept.accept(new.clone()).wait().unwrap();
+    miner.wait().await.finish(Answer::default().text("the answer"));
+    let Some(Asked::Finish(end, ended)) = asked.recv().await else { panic!("the end is written") };
+    let written = store.kept.finish(end).wait();
+    accepted.send(Err(Error::new(ErrorKind::Unavailable, "the disk failed"))).unwrap();
+    assert_eq!(task.result().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    ended.send(written).unwrap();
+    assert!(router.drain(Duration::from_secs(5)).await);
+    let shown = router.task(SESSION, new.id).await.unwrap();
+    assert_eq!((shown.text.as_str(), shown.error), ("the answer", None));
+    assert_eq!(task.result().await.unwrap().text(), "the answer");
+    while let Some(batch) = stream.next_batch().await {
+        drop(batch);
+    }
+    router.close().await;
 }

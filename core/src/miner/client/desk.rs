@@ -213,9 +213,8 @@ impl Desk {
 
     pub(super) fn rejected(&self, assignment: &Assignment, reason: String, retry_after_ms: Option<u64>) {
         self.counters.rejected();
-        self.remove(assignment.attempt, assignment.fence);
         let (attempt, fence) = (assignment.attempt, assignment.fence);
-        self.post(&Reject { attempt, fence, reason, retry_after_ms }.into());
+        self.give_back(attempt, fence, &Reject { attempt, fence, reason, retry_after_ms }.into());
     }
 
     pub(super) fn failed(&self, assignment: &Assignment, failure: Failure) {
@@ -235,9 +234,6 @@ impl Desk {
         } else {
             self.counters.failed();
         }
-        if !self.remove(assignment.attempt, assignment.fence) {
-            return; // the router has dropped it already
-        }
         let fail = Fail {
             attempt: assignment.attempt,
             fence: assignment.fence,
@@ -248,13 +244,29 @@ impl Desk {
             http_status: failure.http_status,
             raw: failure.raw.as_deref().and_then(raw::value),
         };
-        self.post(&fail.into());
+        self.give_back(assignment.attempt, assignment.fence, &fail.into());
+    }
+
+    /// Sends why an attempt has no answer, and forgets the attempt, unless the router has dropped it already.
+    fn give_back(&self, attempt: u64, fence: u64, why: &MinerFrame) {
+        self.remove_after(attempt, fence, |link| {
+            link.post(why.to_text());
+        });
     }
 
     fn remove(&self, attempt: u64, fence: u64) -> bool {
+        self.remove_after(attempt, fence, |_| {})
+    }
+
+    /// Forgets an attempt after `tell` has told the router of it. Both happen under one lock: a list of the attempts
+    /// that lacks this one is sent after that.
+    fn remove_after(&self, attempt: u64, fence: u64, tell: impl FnOnce(&Link)) -> bool {
         let removed = {
             let mut state = self.state.lock();
             let ours = state.attempts.get(&attempt).is_some_and(|found| found.fence == fence);
+            if ours && let Some(link) = &state.link {
+                tell(link);
+            }
             if ours { state.attempts.remove(&attempt) } else { None }
         };
         if removed.is_some() {

@@ -66,7 +66,9 @@ impl Session {
             return self.broken(tokens.attempt, "gap", message);
         }
         let length = tokens.data.len() as u64;
-        if entry.off + length > limits.output {
+        // The bytes of a whole answer tell the same words again, so each of the two has the bound for itself.
+        let so_far = if tokens.ch.known() == Some(Channel::Answer) { entry.answer.len() as u64 } else { entry.said };
+        if so_far + length > limits.output {
             return self.cut(&tokens, now);
         }
         // A piece beyond the window does not count: the miner sends it again when it comes back.
@@ -78,6 +80,9 @@ impl Session {
         entry.off += length;
         entry.unacked_frames += 1;
         entry.unacked_bytes += bytes;
+        if tokens.ch.known() != Some(Channel::Answer) {
+            entry.said += length;
+        }
         match tokens.ch.known() {
             Some(Channel::Content) => {
                 entry.hash.update(tokens.data.as_bytes());
@@ -116,7 +121,7 @@ impl Session {
         };
         let (fence, mut out) = (entry.fence, Vec::new());
         if tokens.ch.known() == Some(Channel::Content) {
-            let room = limits.output.saturating_sub(entry.off) as usize;
+            let room = limits.output.saturating_sub(entry.said) as usize;
             let text = tokens.data[..tokens.data.floor_char_boundary(room)].to_owned();
             out.push(Output::Piece(fence, Chunk { text, ..Chunk::default() }));
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -54,6 +54,14 @@ pub(super) struct State {
     sinks: HashMap<Fence, Sink>,
 }
 
+/// A connection that has replaced another one and has not begun.
+pub(crate) struct Arrival {
+    /// The number of attempts that continue.
+    adopted: usize,
+    outputs: Vec<Output>,
+    old: Option<Arc<Link>>,
+}
+
 struct Sink {
     sink: Arc<dyn JobSink>,
     watch: AbortHandle,
@@ -99,23 +107,29 @@ impl Seat {
         self.state.lock().occupancy.continues(epoch, name)
     }
 
-    /// Replaces the connection, if there is one, by a new one. Returns the number of attempts that continue. The
-    /// welcome is the first frame that is sent.
-    pub(crate) fn attach(self: &Arc<Self>, link: Arc<Link>, held: &[Held], mut welcome: Welcome) -> usize {
-        let _order = self.order.lock();
-        let (adopted, outputs, old) = {
-            let mut state = self.state.lock();
-            let first = Arc::clone(&link);
-            let (outputs, old) = state.occupancy.connect(link, held, &mut welcome);
-            let adopted = welcome.adopt.len();
-            first.post(RouterFrame::from(welcome).to_text());
-            (adopted, outputs, old)
-        };
-        if let Some(old) = old {
+    /// Holds back the frames of every connection. A new connection begins under this.
+    pub(crate) fn order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock()
+    }
+
+    /// Replaces the connection, if there is one, by a new one, which must [begin](Self::begin) then. The welcome is the
+    /// first frame that is sent.
+    pub(crate) fn connect(&self, link: Arc<Link>, held: &[Held], mut welcome: Welcome) -> Arrival {
+        let mut state = self.state.lock();
+        let first = Arc::clone(&link);
+        let (outputs, old) = state.occupancy.connect(link, held, &mut welcome);
+        let adopted = welcome.adopt.len();
+        first.post(RouterFrame::from(welcome).to_text());
+        Arrival { adopted, outputs, old }
+    }
+
+    /// Begins a connection. Returns the number of attempts that continue.
+    pub(crate) fn begin(self: &Arc<Self>, arrival: Arrival) -> usize {
+        if let Some(old) = arrival.old {
             old.refuse(&replaced());
         }
-        self.perform(outputs);
-        adopted
+        self.perform(arrival.outputs);
+        arrival.adopted
     }
 
     /// Notes the end of a connection. `for_good`: the miner cannot come back to its attempts. `None`: a newer connection
@@ -187,7 +201,8 @@ impl Seat {
         }
     }
 
-    /// Carries out the session's requests. No lock may be held over a call into the router.
+    /// Carries out the session's requests. The caller holds no lock but the seat's own order, because code of other
+    /// miners may run.
     pub(super) fn perform(self: &Arc<Self>, outputs: Vec<Output>) {
         for output in outputs {
             match output {

@@ -49,6 +49,8 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     /// The bytes of all pieces that came.
     pub(super) off: u64,
+    /// The bytes of those pieces that are no part of the whole answer in OpenAI's JSON.
+    pub(super) said: u64,
     pub(super) hash: Sha256,
     pub(super) answer: Vec<u8>,
     pub(super) unacked_frames: u64,
@@ -146,6 +148,7 @@ impl Session {
                 model: task.model.clone(),
                 seq: 0,
                 off: 0,
+                said: 0,
                 hash: Sha256::new(),
                 answer: Vec::new(),
                 unacked_frames: 0,
@@ -267,7 +270,7 @@ impl Session {
             if self.by_fence.get(&entry.fence) != Some(attempt) {
                 return Err(format!("attempt {attempt} is not found by its fence"));
             }
-            let (came, unacked) = (entry.off.max(entry.answer.len() as u64), entry.unacked_bytes);
+            let (came, unacked) = (entry.said.max(entry.answer.len() as u64), entry.unacked_bytes);
             if came > output || unacked > window.saturating_mul(2) {
                 return Err(format!("attempt {attempt} has {came} bytes, {unacked} of them without an ack"));
             }

@@ -236,6 +236,34 @@ fn an_answer_beyond_its_bound_is_cut_and_its_miner_told_to_stop() {
     assert_eq!(outputs, [format!("piece 1 {}", "x".repeat(256)), "done 1".into(), "send cancel".into()]);
 }
 
+#[test]
+fn a_text_and_the_same_text_in_a_whole_answer_have_a_bound_each() {
+    let mut session = Session::new(LIMITS, 4);
+    let attempt = offered(&mut session, 1);
+    let text = "x".repeat(200);
+    session.frame(tokens(attempt, 1, 1, 0, &text), 300, 0);
+    let whole = Tokens {
+        attempt,
+        fence: 1,
+        seq: 2,
+        off: 200,
+        ch: Channel::Answer.into(),
+        data: format!(r#"{{"content":"{text}"}}"#),
+        ..Tokens::default()
+    };
+    assert_eq!(said(&session.frame(whole.into(), 300, 0)), Vec::<String>::new());
+    let outputs = session.frame(done(attempt, 1, 2, &text), 9, 0);
+    let [Output::Done(_, answer)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert!(answer.raw.as_ref().is_some_and(|raw| raw.len() > 200), "the whole answer is not lost");
+    session.check().unwrap();
+    // Text behind a whole answer is cut at its own bound.
+    let attempt = offered(&mut session, 2);
+    let whole = Tokens { attempt, fence: 2, seq: 1, ch: Channel::Answer.into(), data: text, ..Tokens::default() };
+    session.frame(whole.into(), 300, 0);
+    let outputs = said(&session.frame(tokens(attempt, 2, 2, 200, &"y".repeat(257)), 300, 0));
+    assert_eq!(outputs, [format!("piece 2 {}", "y".repeat(256)), "done 2".into(), "send cancel".into()]);
+}
+
 /// An event of the random test.
 #[derive(Debug, Clone)]
 enum Step {
