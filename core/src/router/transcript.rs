@@ -13,6 +13,10 @@ use smallvec::SmallVec;
 
 use crate::model::{Fence, SharedText};
 
+/// The bytes of text, and the pieces, for which the first of several pieces makes room. Texts that grow from nothing
+/// would be moved five times before they have as many.
+const FIRST_ROOM: (usize, usize) = (128, 16);
+
 /// A numbered piece of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
@@ -184,11 +188,18 @@ impl Transcript {
         if let Some(whole) = self.whole.take() {
             self.text.push_str(&whole);
         }
+        if self.ends.len() == 1 {
+            self.text.reserve(FIRST_ROOM.0);
+            self.ends.reserve(FIRST_ROOM.1);
+        }
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
         self.raw_bytes += raw.as_ref().map_or(0, Bytes::len);
         // The list stays empty for miners that give plain text only.
         if raw.is_some() || !self.raw.is_empty() {
+            if self.raw.is_empty() {
+                self.raw.reserve(FIRST_ROOM.1);
+            }
             self.raw.push_back(raw);
         }
         while self.raw_bytes > self.max_raw_bytes
@@ -266,13 +277,18 @@ impl Transcript {
     /// Refuses further pieces and frees spare memory. If the text equals `answer`, both share one copy.
     pub fn settle(&mut self, answer: Option<&SharedText>) {
         self.seal();
-        if let Some(answer) = answer.filter(|answer| ***answer == *self.text()) {
+        if let Some(answer) = answer.filter(|answer| **answer == *self.text()) {
             self.whole = Some(answer.clone());
             self.text = String::new();
         }
+        // To move a list for a few bytes would cost more than they.
+        if self.ends.spilled() && self.ends.capacity() > 2 * self.ends.len() + FIRST_ROOM.1 {
+            self.ends.shrink_to_fit();
+        }
+        if self.raw.capacity() > 2 * self.raw.len() + FIRST_ROOM.1 {
+            self.raw.shrink_to_fit();
+        }
         self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
-        self.raw.shrink_to_fit();
     }
 
     /// Checks the bounds of the transcript, and its counts against what it holds.

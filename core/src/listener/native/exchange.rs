@@ -67,12 +67,8 @@ impl<S: Socket> Talk<'_, S> {
         let answering = answer(gate, on, client, known, &mut left);
         // A client that has gone drops its request, and the line of the request tells of it.
         let outcome = Line::during(line.as_deref(), answering).await?;
-        if matches!(outcome.reply, Reply::Events(..)) {
-            // A stream may last for minutes, and reading the next head costs little beside it.
-            *last = None;
-        }
         let ends_after = |client_wants: bool| client_wants || stop.graceful.is_cancelled();
-        let sending = Sending { gate, client, route, id, line, closes: ends_after(closes) };
+        let sending = Sending { gate, client, known: last, route, id, line, closes: ends_after(closes) };
         sending.send(outcome).await?;
         *unread = client.skip(left);
         Ok(*unread <= UNREAD && !ends_after(closes))
@@ -150,6 +146,8 @@ async fn answer<S: Socket>(
 struct Sending<'a, S> {
     gate: &'a Gate,
     client: &'a mut Client<S>,
+    /// The connection's last head.
+    known: &'a mut Option<Box<Known>>,
     route: FastPath,
     /// The request's id that its caller gave.
     id: Option<HeaderValue>,
@@ -188,8 +186,8 @@ impl<S: Socket> Sending<'_, S> {
             Reply::Events(named, events) => {
                 let mut head = Vec::with_capacity(512);
                 self.begin(&named, &more, None, &mut head);
-                let Self { client, route, line, .. } = self;
-                stream(client, head, events, ends.map(|ends| (ends, route.family())), line).await
+                let Self { client, known, route, line, .. } = self;
+                stream(client, known, head, events, ends.map(|ends| (ends, route.family())), line).await
             }
             Reply::Said(status, mut headers, body) => {
                 headers.extend(more);
@@ -241,6 +239,7 @@ impl<S: Socket> Sending<'_, S> {
 /// events are taken from the task.
 async fn stream<S: Socket>(
     client: &mut Client<S>,
+    known: &mut Option<Box<Known>>,
     mut head: Vec<u8>,
     events: Box<Events<dyn Layout>>,
     mut ends: Option<(Ends, Family)>,
@@ -282,6 +281,8 @@ async fn stream<S: Socket>(
                 sent?;
             }
             if waits {
+                // A stream that waits may last for minutes, and reading the next head costs little beside it.
+                *known = None;
                 return client.poll_gone(cx, true).map(Err);
             }
         }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::complaint::{is_complaint, is_list_of_complaints};
+use super::packed::Packed;
 use super::refusal;
 use crate::miner::{Chunk, FailClass, Failure};
 use crate::model::shape::{Choice, Envelope, Join, Joint, Reply, Said, Words, repaired, split, utf8};
@@ -55,6 +56,7 @@ pub(super) struct Assembly {
     model: Option<String>,
     /// Events without choices that are held back until the first event with choices.
     waiting: Vec<Bytes>,
+    packed: Packed,
 }
 
 impl Assembly {
@@ -62,6 +64,11 @@ impl Assembly {
     pub(super) fn new(wish: Wish) -> Self {
         let first = wish.several.then_some(0);
         Self { wish, first, joined: Join::new(wish.most), ..Self::default() }
+    }
+
+    /// Takes notice that so many bytes of events are there. The events among them share memory.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.packed.came(bytes);
     }
 
     /// Takes an event and returns the pieces to forward.
@@ -92,7 +99,7 @@ impl Assembly {
             }
             _ => self.text.take(),
         };
-        Some(piece(text, Bytes::copy_from_slice(event)))
+        Some(piece(text, self.packed.copy(event)))
     }
 
     /// Takes a whole answer that came as one event, as the chunks of a stream.
@@ -125,16 +132,14 @@ impl Assembly {
         if reply.has_choices() {
             self.take_first(reply.choices.as_deref().unwrap_or_default());
             chunks.extend(self.waiting.drain(..).map(|raw| piece(String::new(), raw)));
-            // The event is copied, because it is a slice of a read buffer of 8 KiB or more. The slice would keep the
-            // buffer in memory for as long as the stream can be resumed.
-            chunks.push(piece(self.text.take(), Bytes::copy_from_slice(event)));
+            chunks.push(piece(self.text.take(), self.packed.copy(event)));
         } else if reply.usage.is_some() && !self.wish.usage {
             return Ok(chunks);
         } else if self.joined.has_choices() {
-            chunks.push(piece(String::new(), Bytes::copy_from_slice(event)));
+            chunks.push(piece(String::new(), self.packed.copy(event)));
         } else {
             self.size += event.len();
-            self.waiting.push(Bytes::copy_from_slice(event));
+            self.waiting.push(self.packed.copy(event));
         }
         Ok(chunks)
     }

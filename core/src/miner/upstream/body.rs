@@ -141,6 +141,11 @@ impl Chunks {
         self.left -= data.len() as u64;
         if self.left == 0 {
             self.at = At::DataEnd;
+            // The line end nearly always comes with its chunk.
+            if unread.starts_with(b"\r\n") {
+                unread.advance(2);
+                self.at = At::Start;
+            }
         }
         Ok(Some(data).filter(|data| !data.is_empty()))
     }

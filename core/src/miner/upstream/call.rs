@@ -239,8 +239,9 @@ impl Reading {
 async fn stream(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>, reading: Reading) -> Result<Served, Failure> {
     let Reading { mut link, start } = reading;
     let mut reader = SseReader::new(shared.max_output);
-    reader.push(start);
     let mut assembly = Assembly::new(wish(shared, job, tongue));
+    assembly.came(start.len() + link.left());
+    reader.push(start);
     let mut speech = Speech::of(tongue);
     let mut end = None;
     let mut turn = Turn::default();
@@ -301,7 +302,10 @@ async fn stream(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>, reading:
             return Err(Failure::new(FailClass::Internal, message));
         }
         match link.data().await {
-            Some(Ok(data)) => reader.push(data),
+            Some(Ok(data)) => {
+                assembly.came(data.len() + link.left());
+                reader.push(data);
+            }
             Some(Err(e)) => end = Some(e.to_string()),
             None => end = Some("the connection ended".to_owned()),
         }

@@ -225,6 +225,11 @@ impl Link {
         matches!(self.receiver.data(), Ok(None)) && self.receiver.is_over()
     }
 
+    /// The number of bytes that were read and not taken.
+    pub(super) fn left(&self) -> usize {
+        self.receiver.left()
+    }
+
     /// Copies what was read and not taken, so that a connection that waits for its reader keeps no more than that.
     pub(super) fn own(&mut self) {
         self.receiver.own();

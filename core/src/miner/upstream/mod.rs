@@ -37,6 +37,7 @@ mod endpoint;
 mod head;
 mod link;
 mod listing;
+mod packed;
 mod passed;
 mod pool;
 mod probe;
