@@ -1,5 +1,7 @@
 //! Cleans a text on its way to callers, and estimates its tokens.
 
+use memchr::memchr;
+
 /// Markers of chat templates that models leak at the ends of an answer.
 const SPECIAL_TOKENS: &[&str] = &[
     "</s>",
@@ -51,7 +53,7 @@ pub fn clean_piece(text: &str, first: bool, raw: bool) -> std::borrow::Cow<'_, s
         return Cow::Borrowed(text);
     }
     let text = if first { text.trim_start() } else { text };
-    if text.as_bytes().contains(&b'<') && SPECIAL_TOKENS.iter().any(|token| text.contains(token)) {
+    if memchr(b'<', text.as_bytes()).is_some() && SPECIAL_TOKENS.iter().any(|token| text.contains(token)) {
         let mut out = text.to_owned();
         for token in SPECIAL_TOKENS {
             out = out.replace(token, "");

@@ -7,13 +7,14 @@ use super::intake;
 use super::reply::{self, Failed};
 use super::request_id;
 use super::sse::{self, Events, Layout};
+use super::written::Written;
 use crate::Submission;
 use crate::model::{SessionId, TaskId};
 
 /// The answer to a request that makes a task.
 pub(in crate::listener) enum Answer {
     /// The whole answer, as JSON.
-    Whole(Named, Vec<u8>),
+    Whole(Named, Written),
     /// The stream of the answer.
     Events(Named, Box<Events<dyn Layout>>),
     /// An error. It has the id of its task if there is one.
@@ -76,7 +77,7 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let (named, mut response) = match self {
-            Self::Whole(named, body) => (named, reply::bytes(StatusCode::OK, body)),
+            Self::Whole(named, body) => (named, reply::bytes(StatusCode::OK, body.into())),
             Self::Events(named, events) => (named, sse::respond(events)),
             Self::Failed(task, failed) => {
                 let mut response = failed.into_response();

@@ -65,6 +65,7 @@ mod usage;
 mod watch;
 mod wire;
 mod workers;
+mod written;
 
 pub use axum::body::Body;
 #[cfg(feature = "embed")]

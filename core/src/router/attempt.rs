@@ -163,7 +163,7 @@ impl Attempt {
             let end = text.floor_char_boundary(most);
             return Some((text[..end].into(), end < text.len()));
         }
-        let shared_text = |text: &str| if *answer.text == *text { answer.text.clone() } else { text.into() };
+        let shared_text = |text: &str| if answer.text == *text { answer.text.clone() } else { text.into() };
         let mut state = self.live.state.lock();
         if !state.transcript.takes(self.fence) {
             return None;

@@ -102,6 +102,15 @@ impl Outline {
         self.splice_part(json, 0..json.len(), id, out);
     }
 
+    /// Writes the beginning of the body with the router's id in it. Gives the place from which on the body stays as it
+    /// is.
+    pub fn splice_front(&self, json: &[u8], id: &[u8], out: &mut Vec<u8>) -> usize {
+        let end = self.ids.last().map_or(self.open, |span| span.end);
+        out.reserve(end + id.len() + 8);
+        self.splice_part(json, 0..end, id, out);
+        end
+    }
+
     /// Writes a part of the body that begins and ends outside the places of ids.
     pub fn splice_part(&self, json: &[u8], part: Range<usize>, id: &[u8], out: &mut Vec<u8>) {
         let mut from = part.start;

@@ -88,6 +88,8 @@ impl Joint {
 
     /// Adds what stands between the quotes of a JSON string.
     fn add_string(&mut self, mut rest: &str) {
+        // The text of escapes is never longer than they.
+        self.text.reserve(rest.len());
         while let Some((plain, escape)) =
             memchr(b'\\', rest.as_bytes()).and_then(|at| Some((&rest[..at], rest.get(at + 1..)?)))
         {

@@ -117,5 +117,5 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         reply::written(&Message::of(&completion, &id, model, &wishes))
     };
     let left_out = left_out.kinds(Some(is_own(completion.answer.raw.as_deref())));
-    Ok(Answer::Whole(named.leaving_out(left_out), body?))
+    Ok(Answer::Whole(named.leaving_out(left_out), body?.into()))
 }

@@ -29,6 +29,9 @@ use crate::model::Timestamp;
 /// The most bytes of a whole answer that go out in one write with its head, and of the events of one write.
 const ONE_WRITE: usize = 64 << 10;
 
+/// The bytes of a longer answer that go out with its head. They are copied, and the others are not.
+const WITH_HEAD: usize = 16 << 10;
+
 /// The most bytes of a refused body that are read before the next head. A client whose head and body come in two
 /// packets keeps its connection.
 const UNREAD: u64 = 64 << 10;
@@ -181,7 +184,7 @@ impl<S: Socket> Sending<'_, S> {
             Reply::Whole(named, body) => {
                 let mut head = scratch();
                 self.begin(&named, &more, Some(body.len()), &mut head);
-                self.whole(head, &body).await
+                self.whole(head, &body.front, &body.rest).await
             }
             Reply::Events(named, events) => {
                 let mut head = Vec::with_capacity(512);
@@ -202,7 +205,7 @@ impl<S: Socket> Sending<'_, S> {
                 }
                 let mut head = scratch();
                 reply::head(status, &headers, Ending { body: Some(body.len()), closes: self.closes }, &mut head);
-                self.whole(head, &body).await
+                self.whole(head, &body, &[]).await
             }
         }
     }
@@ -217,17 +220,27 @@ impl<S: Socket> Sending<'_, S> {
         reply::task_head(named, self.route.family(), self.id.as_ref(), more, ending, out);
     }
 
-    /// Writes an answer whose body is complete.
-    async fn whole(self, mut out: Vec<u8>, body: &[u8]) -> io::Result<()> {
+    /// Writes an answer whose body is complete: `front` and `rest`.
+    async fn whole(self, mut out: Vec<u8>, front: &[u8], rest: &[u8]) -> io::Result<()> {
         if let Some(line) = self.line {
             line.complete();
         }
-        let (with_head, rest) = body.split_at(body.len().min(ONE_WRITE));
-        out.extend_from_slice(with_head);
-        let (mut first, mut second) = (0, 0);
+        let room = if front.len() + rest.len() <= ONE_WRITE { ONE_WRITE } else { WITH_HEAD };
+        let (first, front) = front.split_at(front.len().min(room));
+        let (second, rest) = rest.split_at(rest.len().min(room - first.len()));
+        out.extend_from_slice(first);
+        out.extend_from_slice(second);
+        // The front has bytes left only if the rest has all of its own left.
+        let (mut part, mut at) = (0, 0);
         poll_fn(|cx| {
-            ready!(self.client.poll_write(cx, &out, &mut first))?;
-            if rest.is_empty() { Poll::Ready(Ok(())) } else { self.client.poll_write(cx, rest, &mut second) }
+            let parts = [&out[..], front, rest];
+            while let Some(bytes) = parts.get(part) {
+                if !bytes.is_empty() {
+                    ready!(self.client.poll_write(cx, bytes, &mut at))?;
+                }
+                (part, at) = (part + 1, 0);
+            }
+            Poll::Ready(io::Result::Ok(()))
         })
         .await?;
         keep(out);

@@ -9,6 +9,7 @@ use crate::listener::answer::{Answer, Named};
 use crate::listener::intake::LEFT_OUT;
 use crate::listener::reply::{Failed, Family};
 use crate::listener::sse::{Events, Layout};
+use crate::listener::written::Written;
 
 /// The most bytes that stand before the data of a frame: its length and the end of that line.
 const BEFORE: usize = 16 + 2;
@@ -21,7 +22,7 @@ const LAST: &[u8] = b"0\r\n\r\n";
 
 /// An answer, ready to be written.
 pub(super) enum Reply {
-    Whole(Named, Vec<u8>),
+    Whole(Named, Written),
     Events(Named, Box<Events<dyn Layout>>),
     /// An error, or whatever else has headers of its own.
     Said(StatusCode, HeaderMap, Vec<u8>),

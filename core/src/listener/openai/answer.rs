@@ -1,12 +1,13 @@
 //! Whole answers in OpenAI's shapes.
 //!
 //! An upstream's answer goes out as its own bytes with our id in it; another miner's answer is written from
-//! its text. Both go into one buffer, without a tree of values between.
+//! its text, without a tree of values between.
 
 use std::io::Write;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 
 use super::counts::{EmbeddingCounts, TokenCounts};
 use super::schema::{
@@ -14,8 +15,9 @@ use super::schema::{
 };
 use super::splice::{string, write_json};
 use crate::listener::request_id::push_task;
+use crate::listener::written::Written;
 use crate::model::shape::Outline;
-use crate::model::{Completion, Gid, RequestKind, TaskRequest, vectors_for};
+use crate::model::{Completion, Gid, RequestKind, TaskRequest, Verdict, vectors_for};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of an answer: the same for every chunk and every retry of a task, never the same for two tasks. The second of
@@ -57,20 +59,20 @@ fn push_id(out: &mut impl Write, kind: RequestKind, gid: Gid, created: u64) {
 ///
 /// # Errors
 /// When the miner's answer does not have the form that the request wants: text where there should be vectors.
-pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+pub(super) fn render(request: &TaskRequest, completion: &Completion) -> Result<Written> {
     if let Some(raw) = &completion.answer.raw {
         return passed(raw, request, completion);
     }
     match request.kind {
-        RequestKind::Chat => Ok(chat(completion)),
-        RequestKind::Completion => Ok(text(request, completion)),
-        RequestKind::Embedding => embeddings(request, completion),
+        RequestKind::Chat => Ok(chat(completion).into()),
+        RequestKind::Completion => Ok(text(request, completion).into()),
+        RequestKind::Embedding => Ok(embeddings(request, completion)?.into()),
         _ => Err(unreadable(completion, "the answer is none to a chat, a completion or an embedding")),
     }
 }
 
 /// An upstream's own answer with our id in it, and how it compares with others where several were asked for.
-fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+fn passed(raw: &Bytes, request: &TaskRequest, completion: &Completion) -> Result<Written> {
     let read;
     let outline = if let Some(known) = completion.answer.outline.get(raw) {
         known
@@ -81,26 +83,34 @@ fn passed(raw: &[u8], request: &TaskRequest, completion: &Completion) -> Result<
     };
     if outline.is_chat() && request.kind == RequestKind::Completion {
         // It holds more than a completion has a place for.
-        return Ok(text(request, completion));
+        return Ok(text(request, completion).into());
     }
-    let mut out = Vec::with_capacity(raw.len() + ID_BYTES);
+    let mut body = Written::default();
     if outline.is_headless() && request.kind == RequestKind::Chat {
-        chat_of(raw, outline, completion, &mut out);
+        chat_of(raw, outline, completion, &mut body.front);
     } else if request.kind == RequestKind::Embedding && !outline.has_id() {
-        out.extend_from_slice(raw);
+        body.rest = raw.clone();
     } else {
         let mut id = [0; ID_BYTES];
-        outline.splice(raw, id_json(&mut id, request.kind, completion.gid, completion.created), &mut out);
+        let id = id_json(&mut id, request.kind, completion.gid, completion.created);
+        let rest = outline.splice_front(raw, id, &mut body.front);
+        body.rest = raw.slice(rest..);
     }
-    if let Some(verdict) = &completion.verdict
-        && out.trim_ascii_end().ends_with(b"}")
-    {
+    match &completion.verdict {
+        Some(verdict) => Ok(with_verdict(body.into(), verdict).into()),
+        None => Ok(body),
+    }
+}
+
+/// Adds how an answer compares with others to its body, if the body ends as an object does.
+fn with_verdict(mut out: Vec<u8>, verdict: &Verdict) -> Vec<u8> {
+    if out.trim_ascii_end().ends_with(b"}") {
         out.truncate(out.trim_ascii_end().len() - 1);
         out.extend_from_slice(b",\"verdict\":");
         write_json(&mut out, verdict);
         out.push(b'}');
     }
-    Ok(out)
+    out
 }
 
 /// The model that answered, as OpenAI's clients expect it; the model that was asked for if the miner names none.
@@ -217,6 +227,10 @@ mod tests {
     use super::*;
     use crate::model::{Answer, FinishReason, SessionId, TaskId, Usage};
 
+    fn rendered(request: &TaskRequest, completion: &Completion) -> Result<Vec<u8>> {
+        render(request, completion).map(Vec::from)
+    }
+
     fn completion(text: &str) -> Completion {
         Completion::new(Answer::default().text(text).usage(Usage::new(2, 3)))
             .session_id(SessionId(3))
@@ -234,7 +248,7 @@ mod tests {
     fn a_chat_has_openais_shape() {
         let mut done = completion("Hi \"you\"\n");
         done.answer.finish_reason = FinishReason::Length;
-        let out = render(&request(RequestKind::Chat, "{}"), &done).unwrap();
+        let out = rendered(&request(RequestKind::Chat, "{}"), &done).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"id":"chatcmpl-650000000000000000000005","object":"chat.completion","created":1694498816,"model":"m\"1","choices":[{"index":0,"message":{"role":"assistant","content":"Hi \"you\"\n","refusal":null},"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#
@@ -243,12 +257,13 @@ mod tests {
 
     #[test]
     fn a_completion_has_openais_shape_and_repeats_the_prompt_when_asked() {
-        let out = render(&request(RequestKind::Completion, r#"{"prompt":"a"}"#), &completion("b")).unwrap();
+        let out = rendered(&request(RequestKind::Completion, r#"{"prompt":"a"}"#), &completion("b")).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"id":"cmpl-650000000000000000000005","object":"text_completion","created":1694498816,"model":"m\"1","choices":[{"text":"b","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}"#
         );
-        let out = render(&request(RequestKind::Completion, r#"{"prompt":"a","echo":true}"#), &completion("b")).unwrap();
+        let out =
+            rendered(&request(RequestKind::Completion, r#"{"prompt":"a","echo":true}"#), &completion("b")).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&out).unwrap()["choices"][0]["text"], "ab");
     }
 
@@ -256,10 +271,10 @@ mod tests {
     fn an_upstreams_answer_keeps_every_byte_but_its_id() {
         let mut done = completion("ignored");
         done.answer.raw = Some(Bytes::from_static(br#"{ "choices":[{"x":1.50}],"id":"up" , "z":{}}"#));
-        let out = render(&request(RequestKind::Completion, "{}"), &done).unwrap();
+        let out = rendered(&request(RequestKind::Completion, "{}"), &done).unwrap();
         assert_eq!(out, br#"{ "choices":[{"x":1.50}],"id":"cmpl-650000000000000000000005" , "z":{}}"#);
         done.answer.raw = Some(Bytes::from_static(b"<html>"));
-        let error = render(&request(RequestKind::Completion, "{}"), &done).unwrap_err();
+        let error = rendered(&request(RequestKind::Completion, "{}"), &done).unwrap_err();
         assert_eq!((error.kind(), error.details().task_id), (ErrorKind::MinerFailed, Some(TaskId(4))));
     }
 
@@ -267,10 +282,10 @@ mod tests {
     fn an_upstreams_embedding_has_an_id_only_where_it_sent_one() {
         let mut done = completion("");
         done.answer.raw = Some(Bytes::from_static(br#"{"object":"list"}"#));
-        assert_eq!(render(&request(RequestKind::Embedding, "{}"), &done).unwrap(), br#"{"object":"list"}"#);
+        assert_eq!(rendered(&request(RequestKind::Embedding, "{}"), &done).unwrap(), br#"{"object":"list"}"#);
         done.answer.raw = Some(Bytes::from_static(br#"{"id":"x"}"#));
         assert_eq!(
-            render(&request(RequestKind::Embedding, "{}"), &done).unwrap(),
+            rendered(&request(RequestKind::Embedding, "{}"), &done).unwrap(),
             br#"{"id":"embd-650000000000000000000005"}"#
         );
     }
@@ -278,7 +293,7 @@ mod tests {
     #[test]
     fn a_miners_vectors_become_a_list() {
         let two = request(RequestKind::Embedding, r#"{"input":["a","b"]}"#);
-        let out = render(&two, &completion("[[0.5,1],[2,3]]")).unwrap();
+        let out = rendered(&two, &completion("[[0.5,1],[2,3]]")).unwrap();
         assert_eq!(
             serde_json::from_slice::<Value>(&out).unwrap(),
             json!({"object":"list","model":"m\"1","usage":{"prompt_tokens":2,"total_tokens":2},"data":[
@@ -286,10 +301,10 @@ mod tests {
                 {"object":"embedding","index":1,"embedding":[2.0,3.0]}]})
         );
         let packed = request(RequestKind::Embedding, r#"{"input":[1,2],"encoding_format":"base64"}"#);
-        let out = render(&packed, &completion("[1,-2]")).unwrap();
+        let out = rendered(&packed, &completion("[1,-2]")).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&out).unwrap()["data"][0]["embedding"], "AACAPwAAAMA=");
         for wrong in ["hello", "[1]", "[[1],[2],[3]]"] {
-            assert_eq!(render(&two, &completion(wrong)).unwrap_err().kind(), ErrorKind::MinerFailed, "{wrong}");
+            assert_eq!(rendered(&two, &completion(wrong)).unwrap_err().kind(), ErrorKind::MinerFailed, "{wrong}");
         }
     }
 
@@ -304,7 +319,7 @@ mod tests {
                 (RequestKind::Chat, "/choices/0/message/content"),
                 (RequestKind::Completion, "/choices/0/text"),
             ] {
-                let out = render(&request(kind, "{}"), &done).unwrap();
+                let out = rendered(&request(kind, "{}"), &done).unwrap();
                 let value: Value = serde_json::from_slice(&out).unwrap();
                 prop_assert_eq!(value.pointer(pointer).unwrap(), &Value::from(text.as_str()));
                 prop_assert_eq!(&value["model"], &Value::from(model.as_str()));

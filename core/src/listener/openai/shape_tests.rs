@@ -44,7 +44,7 @@ fn bodies(kind: RequestKind, cases: &[(&str, &Completion)]) -> String {
         .map(|(request, completion)| {
             let mut request: TaskRequest = serde_json::from_str(request).unwrap();
             request.kind = kind;
-            String::from_utf8(answer::render(&request, completion).unwrap()).unwrap() + "\n"
+            String::from_utf8(answer::render(&request, completion).unwrap().into()).unwrap() + "\n"
         })
         .collect()
 }

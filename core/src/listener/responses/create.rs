@@ -185,7 +185,7 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         submission.accepted().await?;
         let named = named(&submission);
         let names = names.leaving_out(left_out.kinds(None));
-        return Ok(Answer::Whole(names, shown(&Resource::of(&named, &asked, Ended::Queued, None))?));
+        return Ok(Answer::Whole(names, shown(&Resource::of(&named, &asked, Ended::Queued, None))?.into()));
     }
     let completion = submission.shared_result().await?;
     let mut named = named(&submission);
@@ -194,7 +194,7 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
     }
     let ended_at = submission.ended_at().map(model::Timestamp::as_secs);
     let names = names.leaving_out(left_out.kinds(Some(is_own(completion.answer.raw.as_deref()))));
-    Ok(Answer::Whole(names, answered(&named, &asked, &completion.answer, ended_at)?))
+    Ok(Answer::Whole(names, answered(&named, &asked, &completion.answer, ended_at)?.into()))
 }
 
 /// A response that has its answer, as the body of an answer.
