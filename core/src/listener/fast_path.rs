@@ -28,6 +28,7 @@ pub(super) enum FastPath {
 }
 
 /// A request to a busy route, read from its body.
+#[allow(clippy::large_enum_variant, reason = "most requests are chats, and a box would cost each an allocation")]
 pub(super) enum Order {
     /// A request in OpenAI's shape, of the kind that its route has.
     Task(TaskRequest),

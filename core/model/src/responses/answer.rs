@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::asked::Asked;
@@ -78,17 +77,15 @@ pub struct Resource<'a> {
     /// The tools.
     pub tools: &'a [Value],
     /// The rule for which tools are called.
-    #[serde(serialize_with = "choice")]
     #[cfg_attr(feature = "schema", schema(value_type = Value))]
-    pub tool_choice: Option<&'a Value>,
+    tool_choice: Repeated<'a, &'static str>,
     /// Whether the model may call several tools at once.
     pub parallel_tool_calls: bool,
     /// How an input that is too long is cut; the router cuts none.
     pub truncation: &'a str,
     /// The form of the text.
-    #[serde(serialize_with = "form")]
     #[cfg_attr(feature = "schema", schema(value_type = Value))]
-    pub text: Option<&'a Value>,
+    text: Repeated<'a, Form>,
     /// How the model reasons.
     #[cfg_attr(feature = "schema", schema(value_type = Option<Value>))]
     pub reasoning: Option<&'a Value>,
@@ -115,9 +112,8 @@ pub struct Resource<'a> {
     /// The class of service.
     pub service_tier: &'a str,
     /// The caller's own notes.
-    #[serde(serialize_with = "notes")]
     #[cfg_attr(feature = "schema", schema(value_type = Value))]
-    pub metadata: Option<&'a Value>,
+    metadata: Repeated<'a, NoNotes>,
     /// The caller's user.
     pub user: Option<&'a str>,
     /// The caller's user, under its newer name.
@@ -128,6 +124,34 @@ pub struct Resource<'a> {
     #[serde(skip)]
     is_plain: bool,
 }
+
+/// A member that repeats the request's, or says what holds without it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Repeated<'a, T> {
+    Given(&'a Value),
+    Unsaid(T),
+}
+
+impl<'a, T> Repeated<'a, T> {
+    fn of(given: Option<&'a Value>, unsaid: T) -> Self {
+        given.map_or(Self::Unsaid(unsaid), Self::Given)
+    }
+}
+
+/// The form of a text.
+#[derive(Debug, Serialize)]
+struct Form {
+    format: Format,
+}
+
+#[derive(Debug, Serialize)]
+struct Format {
+    r#type: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct NoNotes {}
 
 /// Token counts in the words of the Responses API.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -222,10 +246,10 @@ impl<'a> Resource<'a> {
             instructions: asked.instructions.as_ref(),
             output: Output::default(),
             tools: &asked.tools,
-            tool_choice: asked.tool_choice.as_ref(),
+            tool_choice: Repeated::of(asked.tool_choice.as_ref(), "auto"),
             parallel_tool_calls: asked.parallel_tool_calls.unwrap_or(true),
             truncation: asked.truncation.as_deref().unwrap_or("disabled"),
-            text: asked.text.as_ref(),
+            text: Repeated::of(asked.text.as_ref(), Form { format: Format { r#type: "text" } }),
             reasoning: asked.reasoning.as_ref(),
             temperature: asked.temperature.unwrap_or(1.0),
             top_p: asked.top_p.unwrap_or(1.0),
@@ -238,7 +262,7 @@ impl<'a> Resource<'a> {
             store: asked.is_stored(),
             background: asked.background,
             service_tier: asked.service_tier.as_deref().unwrap_or("default"),
-            metadata: asked.metadata.as_ref(),
+            metadata: Repeated::of(asked.metadata.as_ref(), NoNotes {}),
             user: asked.user.as_deref(),
             safety_identifier: asked.safety_identifier.as_deref(),
             prompt_cache_key: asked.prompt_cache_key.as_deref(),
@@ -279,41 +303,6 @@ impl<'a> Resource<'a> {
         self.status = "failed";
         let said = error.details().upstream.as_ref().and_then(|said| said.message.as_deref());
         self.error = Some(json!({"code": code(error), "message": said.unwrap_or(error.message())}));
-    }
-}
-
-/// Writes the rule for which tools are called.
-#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
-fn choice<S: Serializer>(given: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    match given {
-        Some(choice) => choice.serialize(serializer),
-        None => serializer.serialize_str("auto"),
-    }
-}
-
-/// Writes the form of the text.
-#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
-fn form<S: Serializer>(given: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Form {
-        format: Format,
-    }
-    #[derive(Serialize)]
-    struct Format {
-        r#type: &'static str,
-    }
-    match given {
-        Some(form) => form.serialize(serializer),
-        None => Form { format: Format { r#type: "text" } }.serialize(serializer),
-    }
-}
-
-/// Writes the caller's own notes.
-#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
-fn notes<S: Serializer>(given: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    match given {
-        Some(notes) => notes.serialize(serializer),
-        None => serializer.serialize_map(Some(0))?.end(),
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn snapshot(name: &str, number: Option<u64>, out: &mut Vec<u8>, respo
 }
 
 /// Writes the beginning of an event, up to its number.
-pub(super) fn begin(name: &str, number: u64, out: &mut Vec<u8>) {
+fn begin(name: &str, number: u64, out: &mut Vec<u8>) {
     let name = name.as_bytes();
     for part in [&b"event: "[..], name, b"\ndata: {\"type\":\"", name, b"\",\"sequence_number\":"] {
         out.extend_from_slice(part);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Named, Resource, cut_by, passed};
 use super::asked::Asked;
-use super::change::{Change, ShownPart, begin, snapshot, tell};
+use super::change::{Change, ShownPart, snapshot, tell};
 use super::follow::Followed;
 use super::output::{Item, Part, Place, Status, add};
 use super::shown::{Output, Shown, Thought};
@@ -44,8 +44,9 @@ pub struct Events {
     ended: bool,
 }
 
-/// The event of a piece of text.
-const TEXT: &str = "response.output_text.delta";
+/// The event of a piece of text, up to its number.
+const TEXT: &[u8] =
+    b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":";
 
 impl Events {
     /// A stream of that response, for a reader that has the events up to number `after`.
@@ -144,10 +145,10 @@ impl Events {
     pub fn end(&mut self, answer: &Answer, ended_at: Option<u64>, out: &mut Vec<u8>) {
         self.start(out);
         // A server's own response has not come in the pieces of a chat.
-        if self.followed.is_some() || !self.spoke && !self.told {
-            if let Some(response) = passed(&self.named, answer) {
-                return self.end_passed(&response, out);
-            }
+        if (self.followed.is_some() || !self.spoke && !self.told)
+            && let Some(response) = passed(&self.named, answer)
+        {
+            return self.end_passed(&response, out);
         }
         if self.followed.is_none() && !self.told {
             // The miner gave its answer, or all of it but the text, in one piece.
@@ -283,7 +284,9 @@ impl Events {
     fn grow(&mut self, text: &str, out: &mut Vec<u8>) {
         let number = self.next();
         let (Some(number), Some((_, middle))) = (number, &self.growing) else { return };
-        begin(TEXT, number, out);
+        out.extend_from_slice(TEXT);
+        // Writing to a vector never fails.
+        let _ = compact::write(out, &number);
         out.extend_from_slice(middle);
         compact::write_text(out, text);
         out.extend_from_slice(b",\"logprobs\":[]}\n\n");

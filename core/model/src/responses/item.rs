@@ -66,7 +66,7 @@ impl Item {
     /// # Errors
     /// `InvalidArgument` names the item.
     pub(super) fn list(name: &str, items: &[Box<RawValue>]) -> Result<Vec<Self>> {
-        let read = |(index, item): (usize, &Box<RawValue>)| {
+        let read = |index: usize, item: &RawValue| {
             if item.get().starts_with('[') {
                 // A record reads from a list, too, by the places of its members.
                 let at = format!("{name}[{index}]");
@@ -76,7 +76,7 @@ impl Item {
             let fault = |_| fault_in::<Self, _>(&format!("{name}[{index}]"), &mut again());
             serde_json::from_str(item.get()).map_err(fault)
         };
-        items.iter().enumerate().map(read).collect()
+        items.iter().enumerate().map(|(index, item)| read(index, item)).collect()
     }
 
     /// The tools that the item brings; `None`: it is of another kind.

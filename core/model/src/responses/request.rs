@@ -219,7 +219,7 @@ impl Reading {
             Some(Value::String(text)) if text.is_empty() => {}
             Some(Value::String(text)) => messages.push(Message::text(Role::System, text.clone())),
             Some(Value::Array(items)) => {
-                let items = items.iter().map(|item| into_raw(item)).collect::<Result<Vec<_>>>()?;
+                let items = items.iter().map(into_raw).collect::<Result<Vec<_>>>()?;
                 item::add("instructions", Item::list("instructions", &items)?, &mut messages, &mut left_out)?;
             }
             Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),

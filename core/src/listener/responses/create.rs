@@ -176,16 +176,16 @@ fn said(answer: &model::Answer) -> Option<Message> {
 /// The task's error, if it fails before its first token.
 pub(in crate::listener) async fn respond(state: &AppState, submission: Submission, form: Form) -> Result<Answer> {
     let Form { stream, asked, left_out } = form;
-    let names = Named::from(&submission);
+    let head = Named::from(&submission);
     if stream {
         let events = stream::events(state, submission, asked, None).await?;
-        return Ok(Answer::events(names.leaving_out(left_out.kinds(events.is_own())), events));
+        return Ok(Answer::events(head.leaving_out(left_out.kinds(events.is_own())), events));
     }
     if asked.background {
         submission.accepted().await?;
         let named = named(&submission);
-        let names = names.leaving_out(left_out.kinds(None));
-        return Ok(Answer::Whole(names, shown(&Resource::of(&named, &asked, Ended::Queued, None))?.into()));
+        let head = head.leaving_out(left_out.kinds(None));
+        return Ok(Answer::Whole(head, shown(&Resource::of(&named, &asked, Ended::Queued, None))?.into()));
     }
     let completion = submission.shared_result().await?;
     let mut named = named(&submission);
@@ -193,8 +193,8 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         named.model.clone_from(model);
     }
     let ended_at = submission.ended_at().map(model::Timestamp::as_secs);
-    let names = names.leaving_out(left_out.kinds(Some(is_own(completion.answer.raw.as_deref()))));
-    Ok(Answer::Whole(names, answered(&named, &asked, &completion.answer, ended_at)?.into()))
+    let head = head.leaving_out(left_out.kinds(Some(is_own(completion.answer.raw.as_deref()))));
+    Ok(Answer::Whole(head, answered(&named, &asked, &completion.answer, ended_at)?.into()))
 }
 
 /// A response that has its answer, as the body of an answer.

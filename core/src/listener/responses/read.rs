@@ -141,12 +141,12 @@ fn may_read(caller: &Caller) -> Result<()> {
 /// The response as it is now.
 async fn show_whole(found: &Found) -> Result<Answer> {
     let Found { submission, asked } = found;
-    let (names, mut named) = (Named::from(submission), named(submission));
+    let (head, mut named) = (Named::from(submission), named(submission));
     let task = submission.state();
     let ended_at = task.ended_at.map(Timestamp::as_secs);
     if task.state != TaskState::Ended {
         let ended = if task.state == TaskState::Queued { Ended::Queued } else { Ended::InProgress };
-        return Ok(Answer::Whole(names, shown(&Resource::of(&named, asked, ended, None))?.into()));
+        return Ok(Answer::Whole(head, shown(&Resource::of(&named, asked, ended, None))?.into()));
     }
     let body = match submission.shared_result().await {
         Ok(completion) => {
@@ -160,7 +160,7 @@ async fn show_whole(found: &Found) -> Result<Answer> {
         }
         Err(error) => shown(&Resource::of(&named, asked, Ended::Failed(&error), ended_at)),
     };
-    Ok(Answer::Whole(names, body?.into()))
+    Ok(Answer::Whole(head, body?.into()))
 }
 
 /// A page of the input's items, each with an id.
