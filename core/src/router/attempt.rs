@@ -246,8 +246,8 @@ impl Attempt {
             (answer.finish_reason, answer.raw) = (FinishReason::Length, None);
         }
         let parts = self.parts.lock().take().map(|gathered| gathered.parts);
-        let parts_bytes = parts.as_ref().map_or(0, |parts| parts.bytes());
-        let parts = parts.map(|parts| parts.into_parts()).unwrap_or_default();
+        let parts_bytes = parts.as_ref().map_or(0, PartsSoFar::bytes);
+        let parts = parts.map(PartsSoFar::into_parts).unwrap_or_default();
         let seen = self.seen(answer.text.len(), parts_bytes, answer.raw.as_ref());
         let request = &self.live.spec.request;
         if answer.usage == Usage::default() {

@@ -118,7 +118,9 @@ impl Router {
         let Some(written) = self.revoke_known(id, by) else { return Ok(false) };
         tracing::info!(miner = id, by, "a miner's key is revoked");
         if let Some((dismissed, seat)) = self.shared.evict(id, |_| true) {
-            dismissed.into_iter().for_each(|gone| self.shared.see_off(gone));
+            if let Some(gone) = dismissed {
+                self.shared.see_off(gone);
+            }
             seat.refuse(&revoked_error());
         }
         written.await?;
@@ -237,7 +239,9 @@ impl Shared {
             (gone, taken)
         };
         if let Some((dismissed, old)) = gone {
-            dismissed.into_iter().for_each(|gone| self.see_off(gone));
+            if let Some(gone) = dismissed {
+                self.see_off(gone);
+            }
             old.abandon();
         }
         let (enlisted, arrival) = taken?;
@@ -340,7 +344,9 @@ impl Shared {
         let gone = self.evict(id, |there| Arc::ptr_eq(there, seat) && seat.is_vacant(absence));
         if let Some((dismissed, _)) = gone {
             tracing::info!(miner = %id, "a miner did not come back: its tasks are lost to it");
-            dismissed.into_iter().for_each(|gone| self.see_off(gone));
+            if let Some(gone) = dismissed {
+                self.see_off(gone);
+            }
             seat.abandon();
         }
     }

@@ -177,7 +177,7 @@ async fn a_clock_that_moved_changes_no_time_that_a_miner_has_left() {
     let (jobs, mut taken) = tokio::sync::mpsc::unbounded_channel::<Job>();
     router.add_miner(MinerSpec::new("slow", 1), move |job: Job| jobs.send(job).unwrap()).unwrap();
     // The router's clock is an hour ahead of the system's now, as if somebody had set that one back.
-    tokio::time::advance(Duration::from_secs(3_600)).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
     let request = TaskRequest::completion("hi").timeout(10.0);
     let _task = router.submit(DEFAULT, request, SubmitOptions::default()).await.unwrap();
     let deadline = taken.recv().await.unwrap().info().deadline;
