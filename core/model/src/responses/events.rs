@@ -226,12 +226,11 @@ impl Events {
         let own = self.cut_followed(out);
         let (last, number) = self.last();
         let mut response = Resource::begun(&self.named, &self.asked);
-        response.output = match own {
-            Some(own) => Output::of_server(own),
-            None => {
-                let items = Cow::Borrowed(&self.items[..]);
-                Output::new(items, &self.named.digits, cut, self.asked.wants_summary())
-            }
+        response.output = if let Some(own) = own {
+            Output::of_server(own)
+        } else {
+            let items = Cow::Borrowed(&self.items[..]);
+            Output::new(items, &self.named.digits, cut, self.asked.wants_summary())
         };
         response.fail(error);
         snapshot("response.failed", number, out, |out| _ = response.write(out));
