@@ -17,8 +17,8 @@ pub(crate) struct Work {
     /// (none)
     #[arg(long, value_name = "full|relaxed|memory", value_parser = ["full", "relaxed", "memory"])]
     durability: Option<String>,
-    /// The PostgreSQL database that keeps tasks and keys, instead of a directory: postgres://USER@HOST/DATABASE. A password
-    /// is better kept in CORTENSOR_STORAGE_URL, since other users see the arguments of a process
+    /// The PostgreSQL database that keeps tasks and keys, instead of a directory: `postgres://USER@HOST/DATABASE`. A password
+    /// is better kept in `CORTENSOR_STORAGE_URL`, since other users see the arguments of a process
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }

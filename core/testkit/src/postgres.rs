@@ -1,4 +1,4 @@
-//! A real PostgreSQL server for the tests, from Debian's package, and a PgBouncer before it.
+//! A real PostgreSQL server for the tests, from Debian's package, and a `PgBouncer` before it.
 //!
 //! The server's files are copied from a template that is made once for each version, and its process ends with the one
 //! that started it, however that one ends.
@@ -119,7 +119,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A PgBouncer that lends connections for one transaction.
+/// A `PgBouncer` that lends connections for one transaction.
 #[derive(Debug)]
 pub struct Pooler {
     /// The process that keeps the pooler; `None` only while it ends.
@@ -128,7 +128,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts a pooler before a server. `None`, with a word on standard error, where PgBouncer is not installed.
+    /// Starts a pooler before a server. `None`, with a word on standard error, where `PgBouncer` is not installed.
     pub fn before(server: &Postgres) -> Option<Self> {
         let bin = Path::new("/usr/sbin/pgbouncer");
         if !bin.exists() {

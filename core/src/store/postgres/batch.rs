@@ -85,7 +85,7 @@ impl<'a> Batch<'a> {
         let mut parts = parts.into_iter();
         let mut next = parts.next();
         if let Some(Part::Stage(stage)) = &next {
-            let (_, written) = tokio::try_join!(biased; self.begin(self.ground.durability), self.write(stage))?;
+            let ((), written) = tokio::try_join!(biased; self.begin(self.ground.durability), self.write(stage))?;
             self.settle(stage, &written, &mut answers).await?;
             next = parts.next();
         } else {
@@ -127,7 +127,7 @@ impl<'a> Batch<'a> {
     async fn begin(&self, durability: Durability) -> Result<(), Failed> {
         let begin = self.ground.begin(durability);
         let nonce: Params<'_> = &[(&self.seat.nonce, Type::TEXT)];
-        let (_, locked) = tokio::try_join!(
+        let ((), locked) = tokio::try_join!(
             biased;
             self.link.run(&begin),
             self.link.query(&self.ground.sql.lock, nonce)
@@ -273,7 +273,7 @@ pub(super) async fn find(
 pub(super) async fn was_committed(link: &Link, ground: &Ground, seat: &Seat, number: u64) -> Result<bool, Failed> {
     let begin = ground.begin(ground.durability);
     let nonce: Params<'_> = &[(&seat.nonce, Type::TEXT)];
-    let (_, locked, _) = tokio::try_join!(
+    let ((), locked, ()) = tokio::try_join!(
         biased;
         link.run(&begin),
         link.query(&ground.sql.lock, nonce),

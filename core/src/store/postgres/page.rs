@@ -19,7 +19,7 @@ async fn as_of_one_moment<T>(
     link: &Link,
     reads: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, tokio_postgres::Error> {
-    let (_, answer) = tokio::try_join!(biased; link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), reads)?;
+    let ((), answer) = tokio::try_join!(biased; link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), reads)?;
     link.run("COMMIT").await?;
     Ok(answer)
 }

@@ -106,12 +106,12 @@ impl Seat {
         // The row of `meta` makes all who would take the seat wait for each other.
         let lock = format!("SELECT last_epoch FROM {schema}.meta FOR UPDATE");
         link.query(&lock, &[]).await.map_err(told)?;
-        let look = format!(
+        let holders = format!(
             "SELECT nonce, name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), process,
                  lease_until::text, (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::int8
              FROM {schema}.router WHERE state = 'up'"
         );
-        let holder = link.query(&look, &[]).await.map_err(told)?.first().map(Holder::of);
+        let holder = link.query(&holders, &[]).await.map_err(told)?.first().map(Holder::of);
         if let Some(holder) = holder
             && (holder.left_ms >= 0 && !process::is_gone(&holder.process) || !holder.is_idle(link, &schema).await)
         {

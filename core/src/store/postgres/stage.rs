@@ -53,21 +53,16 @@ pub(super) fn parts<'a>(ops: &'a [Op], answers: &mut [Option<Answer>]) -> Vec<Pa
     let mut parts = Vec::new();
     let mut stage = Stage::default();
     for (at, op) in ops.iter().enumerate() {
-        let added = match stage.add(at, op) {
-            Some(added) => added,
-            None => {
-                if !stage.is_empty() {
-                    parts.push(Part::Stage(std::mem::take(&mut stage)));
-                }
-                match stage.add(at, op) {
-                    Some(added) => added,
-                    None => {
-                        parts.push(Part::Alone(at, op));
-                        Ok(None)
-                    }
-                }
+        let added = stage.add(at, op).or_else(|| {
+            if !stage.is_empty() {
+                parts.push(Part::Stage(std::mem::take(&mut stage)));
             }
-        };
+            stage.add(at, op)
+        });
+        let added = added.unwrap_or_else(|| {
+            parts.push(Part::Alone(at, op));
+            Ok(None)
+        });
         match added {
             Ok(answer) => answers[at] = answer,
             Err(error) => answers[at] = Some(Answer::failed(op, error)),

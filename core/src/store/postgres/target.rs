@@ -78,12 +78,10 @@ impl Target {
     /// # Errors
     /// Words for the operator, without the URL's secrets.
     pub(super) async fn connect(&self) -> Result<Link> {
-        let connected = match &self.tls {
-            Some(tls) => self.config.connect(tls.clone()).await.map(|(client, driver)| Link::of(client, driver)),
-            None => {
-                let connected = self.config.connect(tokio_postgres::NoTls).await;
-                connected.map(|(client, driver)| Link::of(client, driver))
-            }
+        let connected = if let Some(tls) = &self.tls {
+            self.config.connect(tls.clone()).await.map(|(client, driver)| Link::of(client, driver))
+        } else {
+            self.config.connect(tokio_postgres::NoTls).await.map(|(client, driver)| Link::of(client, driver))
         };
         connected.map_err(|error| unusable::unconnected(&error, self))
     }
