@@ -11,8 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The script that runs a server until its standard input ends, and then removes its directory, unless it is told to stop.
-const KEEPER: &str =
-    "dir=$1; shift; \"$@\" & pid=$!; read -r how; kill -QUIT $pid; wait $pid; [ \"$how\" = stop ] || rm -rf \"$dir\"";
+const KEEPER: &str = "dir=$1; shift; \"$@\" & pid=$!; read -r how; kill -QUIT $pid; kill -TERM $pid; wait $pid; [ \"$how\" = stop ] || rm -rf \"$dir\"";
 
 /// The user that takes the place of root, as which PostgreSQL does not run.
 const USER: &str = "nobody";
