@@ -25,6 +25,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Whether flags change the configuration.
+    pub(crate) fn is_given(&self) -> bool {
+        self.data_dir.is_some() || !self.assignments.is_empty()
+    }
+
     /// The file that is read: the one that the user named, or else the platform's file if it exists.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let platform = || platform::config_dir().map(|dir| dir.join("config.toml")).filter(|path| path.is_file());

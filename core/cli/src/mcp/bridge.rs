@@ -1,6 +1,6 @@
 //! Carries messages between standard input and output and the route `/mcp`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,12 +48,12 @@ pub(super) async fn run(door: Door, most: NonZeroUsize, stop: impl Future<Output
         tokio::select! {
             () = &mut stop => break Ok(()),
             Some(ended) = running.tasks.join_next_with_id() => {
-                if let Err(exit) = running.ended(ended) {
+                if let Err(exit) = bridge.ended(ended, &mut running).await {
                     break Err(exit);
                 }
             }
             line = lines.recv() => match line {
-                None => break running.finish().await,
+                None => break bridge.finish(&mut running).await,
                 Some(Line::TooLong) => {
                     let words = format!("a message is longer than {MAX_LINE} bytes");
                     if let Err(exit) = fail(&Value::Null, INVALID_REQUEST, &words) {
@@ -61,7 +61,7 @@ pub(super) async fn run(door: Door, most: NonZeroUsize, stop: impl Future<Output
                     }
                 }
                 Some(Line::Text(line)) => {
-                    if let Err(exit) = bridge.clone().take(line, &mut running).await {
+                    if let Err(exit) = bridge.heard(line, &mut running).await {
                         break Err(exit);
                     }
                 }
@@ -79,6 +79,10 @@ struct Running {
     tasks: JoinSet<Done>,
     /// The tasks of requests, by the request's id as JSON.
     requests: HashMap<String, AbortHandle>,
+    /// The task of the client's `initialize`.
+    greeting: Option<tokio::task::Id>,
+    /// The messages behind it, which need its session: a client may send them without waiting.
+    held: VecDeque<Bytes>,
 }
 
 type Ended = Result<(tokio::task::Id, Done), tokio::task::JoinError>;
@@ -105,17 +109,6 @@ impl Running {
         }
         Ok(())
     }
-
-    /// Lets the requests that are being answered end, but not for long: the client has gone.
-    async fn finish(&mut self) -> Done {
-        let all = async {
-            while let Some(ended) = self.tasks.join_next_with_id().await {
-                self.ended(ended)?;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(GRACE, all).await.unwrap_or(Ok(()))
-    }
 }
 
 /// The router and the session there.
@@ -130,15 +123,65 @@ struct Bridge {
 }
 
 impl Bridge {
+    /// Takes a line of the client, or keeps it until the session has begun.
+    async fn heard(self: &Arc<Self>, line: Bytes, running: &mut Running) -> Done {
+        if running.greeting.is_none() {
+            return self.clone().take(line, running).await;
+        }
+        if running.held.len() < self.most.get() {
+            running.held.push_back(line);
+            return Ok(());
+        }
+        let message: Value = serde_json::from_slice(&line).unwrap_or_default();
+        message.get("id").map_or(Ok(()), |id| self.refuse(id))
+    }
+
+    /// Takes notice that a message is not on its way any more, and takes those that waited for it.
+    async fn ended(self: &Arc<Self>, ended: Ended, running: &mut Running) -> Done {
+        let id = running.ended(ended)?;
+        if running.greeting == Some(id) {
+            running.greeting = None;
+            while let Some(line) = running.held.pop_front() {
+                self.clone().take(line, running).await?;
+                if running.greeting.is_some() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the messages that are on their way end, but not for long: the client has gone. The session gets its time to
+    /// begin, and then the messages behind it get theirs.
+    async fn finish(self: &Arc<Self>, running: &mut Running) -> Done {
+        for waits in [true, false] {
+            let all = async {
+                while !(waits && running.greeting.is_none()) {
+                    let Some(ended) = running.tasks.join_next_with_id().await else { break };
+                    self.ended(ended, running).await?;
+                }
+                Ok::<(), Exit>(())
+            };
+            tokio::time::timeout(GRACE, all).await.unwrap_or(Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a request that comes while too many others are on their way.
+    fn refuse(&self, id: &Value) -> Done {
+        let words = format!("{} messages are on their way (--max-requests): try again later", self.most);
+        fail(id, TOO_MANY, &words)
+    }
+
     /// Takes a message of the client.
     async fn take(self: Arc<Self>, line: Bytes, running: &mut Running) -> Done {
         // The router tells a client what is wrong with a line that is no message.
         let message: Value = serde_json::from_slice(&line).unwrap_or_default();
         match message["method"].as_str() {
-            // The messages after it need its session, and a client may send them without waiting.
             Some("initialize") => {
                 *self.hello.lock() = Some((message.clone(), line.clone()));
-                self.carry(message, line).await
+                running.greeting = Some(running.tasks.spawn(self.carry(message, line)).id());
+                Ok(())
             }
             // Hanging up is how a request is cancelled.
             Some("notifications/cancelled") => {
@@ -149,10 +192,7 @@ impl Bridge {
             }
             _ if running.tasks.len() >= self.most.get() => match message.get("id") {
                 // The next line may cancel one of those that are on their way, so that reading goes on.
-                Some(id) => {
-                    let words = format!("{} messages are on their way (--max-requests): try again later", self.most);
-                    fail(id, TOO_MANY, &words)
-                }
+                Some(id) => self.refuse(id),
                 None => self.carry(message, line).await,
             },
             _ => {

@@ -44,8 +44,9 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Mcp {
-    /// The address of a router that runs already; where none is given, the command runs a router of its own
-    #[arg(long, value_name = "URL", env = "CORTENSOR_URL")]
+    /// The address of a router that runs already (or CORTENSOR_URL); where none is given, the command runs a router of
+    /// its own
+    #[arg(long, value_name = "URL", conflicts_with_all = ["upstreams", "durability", "store", "data_dir", "assignments"])]
     url: Option<String>,
     /// The token for that router; where none is given, the development token on this machine
     #[arg(long, value_name = "TOKEN", env = "CORTENSOR_TOKEN", hide_env_values = true)]
@@ -67,8 +68,8 @@ pub(crate) struct Mcp {
 impl Mcp {
     pub(crate) fn run(&self) -> Done {
         self.logging.start()?;
-        if let Some(url) = &self.url {
-            let client = Client::new(url, self.token.as_deref(), self.ca_file.as_deref())?;
+        if let Some(url) = self.elsewhere() {
+            let client = Client::new(&url, self.token.as_deref(), self.ca_file.as_deref())?;
             return runtime::client(bridge::run(
                 Door::Remote(Box::new(client)),
                 self.max_requests,
@@ -84,6 +85,13 @@ impl Mcp {
         });
         runtime.shutdown_timeout(GRACE);
         done
+    }
+
+    /// The address of a router that runs already. Flags for a router of its own are stronger than the environment.
+    fn elsewhere(&self) -> Option<String> {
+        let own = !self.work.flags().is_empty() || self.settings.is_given();
+        let told = || std::env::var("CORTENSOR_URL").ok().filter(|url| !own && !url.trim().is_empty());
+        self.url.clone().or_else(told)
     }
 }
 

@@ -137,3 +137,23 @@ fn a_data_directory_in_use_is_told_with_the_way_out() {
     let said = home.command(&["mcp"]).with_input("");
     assert!(said.status != 0 && said.stderr.contains("--url"), "{}", said.stderr);
 }
+
+#[test]
+fn the_end_of_the_input_ends_a_handshake_that_nobody_answers() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let home = Home::new();
+    let (answers, said) = talk(home.command(&["mcp", "--url", &url]), &[hello(), ask(1, "a")]);
+    assert_eq!((answers.len(), said.status), (0, 0), "{}", said.stderr);
+}
+
+#[test]
+fn flags_for_a_router_of_its_own_exclude_one_elsewhere() {
+    let home = Home::new();
+    let said = home.run(&["mcp", "--url", "http://127.0.0.1:9", "--durability", "memory"]);
+    assert_eq!(said.status, 2);
+    assert!(said.stderr.contains("--durability"), "{}", said.stderr);
+    let call = home.command(&["mcp", "--durability", "memory"]).env("CORTENSOR_URL", "http://127.0.0.1:9");
+    let (answers, said) = talk(call, &[hello(), ask(1, "a b")]);
+    assert_eq!((said.status, said_by(&answers, 1)), (0, "a b"), "{}", said.stderr);
+}
