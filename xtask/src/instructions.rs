@@ -32,6 +32,13 @@ const RECORD: &str = "xtask/instructions.toml";
 /// A figure above its goal is reported; the record alone decides whether the command fails.
 const GOALS: [(&str, f64, f64); 2] = [("whole_answer", 50_000.0, 30.0), ("paced_frame", 8_000.0, f64::INFINITY)];
 
+/// The most instructions that an answer or a stream of another API may cost beside the same of a chat.
+const BESIDE_CHAT: f64 = 1.3;
+
+/// The figure of a whole answer, and of a short stream.
+const WHOLE: &str = "whole_answer";
+const STREAM: &str = "stream_of_20_pieces";
+
 /// The share by which a count may exceed its record.
 const SLACK: f64 = 0.05;
 
@@ -137,6 +144,15 @@ fn beside_goals(found: &BTreeMap<String, Figure>) -> String {
             }
         }
     }
+    for api in [Api::Messages, Api::Responses] {
+        for chat in [WHOLE, STREAM] {
+            let name = api.figure(chat);
+            let (Some(figure), Some(beside)) = (found.get(&name), found.get(chat)) else { continue };
+            let ratio = figure.instructions / beside.instructions.max(1.0);
+            let verdict = if ratio <= BESIDE_CHAT { "reached" } else { "not reached" };
+            let _ = write!(text, "\n{name}: {ratio:.2} x {chat}, goal {BESIDE_CHAT} x: {verdict}");
+        }
+    }
     text
 }
 
@@ -147,18 +163,25 @@ fn measured(program: &Path, out: &Path) -> Outcome<BTreeMap<String, Figure>> {
     fs::create_dir_all(out.join("data")).map_err(failed)?;
     let (upstream, next) = mock::start().map_err(failed)?;
     let router = Router::start(program, out, upstream, next)?;
-    let whole = router.cost(&body(None), WARM, COUNTED)?;
-    let [short, long] = PIECES.map(|pieces| router.cost(&body(Some(Pieces::AtOnce(pieces))), WARM, COUNTED));
+    let whole = router.cost(&Api::Chat.request(None), WARM, COUNTED)?;
+    let stream = |pieces| Api::Chat.request(Some(Pieces::AtOnce(pieces)));
+    let [short, long] = PIECES.map(|pieces| router.cost(&stream(pieces), WARM, COUNTED));
     let (short, long) = (short?, long?);
     let piece = one_piece(short, long);
-    let [few, many] = PIECES.map(|pieces| router.cost(&body(Some(Pieces::OneByOne(pieces))), PACED, PACED));
-    let named = [
-        ("whole_answer", whole),
-        ("stream_of_20_pieces", short),
-        ("piece_of_a_stream", piece),
-        ("paced_frame", one_piece(few?, many?)),
+    let paced = |pieces| Api::Chat.request(Some(Pieces::OneByOne(pieces)));
+    let [few, many] = PIECES.map(|pieces| router.cost(&paced(pieces), PACED, PACED));
+    let mut named = vec![
+        (WHOLE.to_owned(), whole),
+        (STREAM.to_owned(), short),
+        ("piece_of_a_stream".to_owned(), piece),
+        ("paced_frame".to_owned(), one_piece(few?, many?)),
     ];
-    Ok(named.map(|(name, figure)| (name.to_owned(), figure)).into())
+    for api in [Api::Messages, Api::Responses] {
+        for (figure, pieces) in [(WHOLE, None), (STREAM, Some(Pieces::AtOnce(PIECES[0])))] {
+            named.push((api.figure(figure), router.cost(&api.request(pieces), WARM, COUNTED)?));
+        }
+    }
+    Ok(named.into_iter().collect())
 }
 
 /// The cost of a piece, from those of a short stream and of a long one.
@@ -177,14 +200,48 @@ enum Pieces {
     OneByOne(usize),
 }
 
-/// The body of a request: for a whole answer, or for a stream.
-fn body(pieces: Option<Pieces>) -> String {
-    let how = match pieces {
-        None => String::new(),
-        Some(Pieces::AtOnce(pieces)) => format!("\"stream\":true,\"max_tokens\":{pieces},"),
-        Some(Pieces::OneByOne(pieces)) => format!("\"stream\":true,\"user\":\"paced\",\"max_tokens\":{pieces},"),
-    };
-    format!(r#"{{{how}"messages":[{{"role":"user","content":"hi there"}}]}}"#)
+/// The API of a request. The upstream is asked for a chat by all of them.
+#[derive(Debug, Clone, Copy)]
+enum Api {
+    Chat,
+    Messages,
+    Responses,
+}
+
+/// A request, as far as it differs from others.
+struct Request {
+    path: &'static str,
+    body: String,
+}
+
+impl Api {
+    /// The name of a figure of this API.
+    fn figure(self, name: &str) -> String {
+        match self {
+            Self::Chat => name.to_owned(),
+            Self::Messages => format!("{name}_by_messages"),
+            Self::Responses => format!("{name}_by_responses"),
+        }
+    }
+
+    /// A request for a whole answer, or for a stream.
+    fn request(self, pieces: Option<Pieces>) -> Request {
+        let (path, limit, input) = match self {
+            Self::Chat => ("/v1/chat/completions", "max_tokens", "messages"),
+            Self::Messages => ("/v1/messages", "max_tokens", "messages"),
+            Self::Responses => ("/v1/responses", "max_output_tokens", "input"),
+        };
+        let how = match pieces {
+            // A message must have a limit.
+            None if matches!(self, Self::Messages) => format!("\"{limit}\":64,"),
+            None => String::new(),
+            Some(Pieces::AtOnce(pieces)) => format!("\"stream\":true,\"{limit}\":{pieces},"),
+            Some(Pieces::OneByOne(pieces)) => {
+                format!("\"stream\":true,\"user\":\"paced\",\"{limit}\":{pieces},")
+            }
+        };
+        Request { path, body: format!(r#"{{{how}"{input}":[{{"role":"user","content":"hi there"}}]}}"#) }
+    }
 }
 
 /// A router under valgrind. It ends with this value.
@@ -225,7 +282,7 @@ impl Router {
         let process = command.spawn().map_err(failed)?;
         let mut router = Self { process, address: (Ipv4Addr::LOCALHOST, port).into(), profile, next };
         let began = Instant::now();
-        while router.ask(&body(None), 1).is_err() {
+        while router.ask(&Api::Chat.request(None), 1).is_err() {
             if began.elapsed() > START || !matches!(router.process.try_wait(), Ok(None)) {
                 return Err(format!("the router did not answer under valgrind: see {}", out.join("log").display()));
             }
@@ -234,11 +291,11 @@ impl Router {
         Ok(router)
     }
 
-    /// The cost of one request with that body, of so many after some others.
-    fn cost(&self, body: &str, warm: usize, counted: usize) -> Outcome<Figure> {
-        self.ask(body, warm).map_err(|error| format!("a request failed: {error}"))?;
+    /// The cost of one such request, of so many after some others.
+    fn cost(&self, request: &Request, warm: usize, counted: usize) -> Outcome<Figure> {
+        self.ask(request, warm).map_err(|error| format!("a request failed: {error}"))?;
         self.control("--zero")?;
-        self.ask(body, counted).map_err(|error| format!("a request failed: {error}"))?;
+        self.ask(request, counted).map_err(|error| format!("a request failed: {error}"))?;
         self.control("--dump")?;
         let Cost { instructions, allocations } = self.newest()?;
         let each = |count: u64| count as f64 / counted as f64;
@@ -265,11 +322,11 @@ impl Router {
     }
 
     /// Asks that many times over one connection.
-    fn ask(&self, body: &str, times: usize) -> std::io::Result<()> {
+    fn ask(&self, Request { path, body }: &Request, times: usize) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer default-dev-token\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer default-dev-token\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
@@ -347,6 +404,16 @@ mod tests {
         let text = fs::read_to_string(environment::root().join(RECORD)).unwrap();
         let recorded: BTreeMap<String, Figure> = toml::from_str(&text).unwrap();
         let names: Vec<&str> = recorded.keys().map(String::as_str).collect();
-        assert_eq!(names, ["paced_frame", "piece_of_a_stream", "stream_of_20_pieces", "whole_answer"]);
+        let wanted = [
+            "paced_frame",
+            "piece_of_a_stream",
+            "stream_of_20_pieces",
+            "stream_of_20_pieces_by_messages",
+            "stream_of_20_pieces_by_responses",
+            "whole_answer",
+            "whole_answer_by_messages",
+            "whole_answer_by_responses",
+        ];
+        assert_eq!(names, wanted);
     }
 }
