@@ -1,6 +1,6 @@
 'use strict';
 
-const { ask } = require('./bridge.cjs');
+const { ask, native } = require('./bridge.cjs');
 const { onAbort } = require('./signal.cjs');
 
 /** Statuses whose responses have no body (Fetch, "null body status"). */
@@ -75,7 +75,7 @@ class Handler {
   async #answer(request, response, next, basePath) {
     const handler = await this.#ready();
     const target = below(basePath, request.url);
-    if (next && !this.#serves(handler, target)) {
+    if (next && !this.#serves(target)) {
       next();
       return;
     }
@@ -103,9 +103,9 @@ class Handler {
   }
 
   /** Whether the router has a route for that path. Other paths belong to the program's own routes. */
-  #serves(handler, target) {
+  #serves(target) {
     // The page at the root is the program's own.
-    this.#routes ??= handler.paths.filter((path) => path !== '/').map((path) => {
+    this.#routes ??= native.paths().filter((path) => path !== '/').map((path) => {
       const pattern = path.replace(/[.]/g, '\\.').replace(/\{[^}]*\}/g, '[^/]+');
       return new RegExp(`^${pattern}/?$`);
     });

@@ -18,18 +18,18 @@ pub struct NativeHandler {
     pub(crate) queue: Arc<Queue>,
 }
 
+/// The paths of all routes, as in the OpenAPI document.
+#[napi]
+pub(crate) fn paths() -> Vec<&'static str> {
+    HttpHandler::paths()
+}
+
 #[napi]
 impl NativeHandler {
     /// The size in bytes of the largest body that must be read.
     #[napi(getter)]
     pub fn max_body_bytes(&self) -> i64 {
         self.handler.max_body_bytes() as i64
-    }
-
-    /// The paths of all routes, as in the OpenAPI document.
-    #[napi(getter)]
-    pub fn paths(&self) -> Vec<&'static str> {
-        HttpHandler::paths()
     }
 
     /// Answers with a response. `headers` is a flat list of names and values, `peer` an IP address or empty.

@@ -63,8 +63,8 @@ impl NativeJob {
 
     /// The whole text that the model is to read.
     #[napi(catch_unwind)]
-    pub fn prompt(&self) -> Result<String> {
-        Ok(self.job.prompt())
+    pub fn prompt(&self) -> String {
+        self.job.prompt()
     }
 
     /// Gives a piece of the answer as text.
@@ -123,15 +123,13 @@ impl NativeJob {
 
     /// Signals once the work is no longer wanted; never if it is answered first.
     #[napi(catch_unwind)]
-    pub fn on_cancelled(&self, bridge: &Bridge, id: Id) -> Result<()> {
+    pub fn on_cancelled(&self, bridge: &Bridge, id: Id) {
         self.job.on_cancelled(bridge.queue.signal(id));
-        Ok(())
     }
 
     /// Signals once the reader has caught up, or the work is no longer wanted.
     #[napi(catch_unwind)]
-    pub fn on_writable(&self, bridge: &Bridge, id: Id) -> Result<()> {
+    pub fn on_writable(&self, bridge: &Bridge, id: Id) {
         self.job.on_writable(bridge.queue.signal(id));
-        Ok(())
     }
 }

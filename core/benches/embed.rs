@@ -62,7 +62,7 @@ fn main() -> cortensor_router::Result<()> {
     });
     let start = Instant::now();
     let task = router.submit(0, r#"{"prompt":"go","model":"flood","stream":true}"#).wait()?;
-    let stream = task.stream(0).unwrap();
+    let stream = task.stream(0)?;
     let mut count = 0;
     while let Next::Event(event) = stream.next(None)? {
         count += u32::from(matches!(event, Event::Token { .. }));

@@ -48,10 +48,9 @@ fn every_plain_key_can_be_set_by_its_variable() {
             }
             "otel.endpoint" | "otel.traces_endpoint" => "http://collector:4318".to_owned(),
             "otel.headers" => "api-key=x".to_owned(),
-            "otel.ca_file" => "x".to_owned(),
             "storage.url" | "storage.ca_file" if !cfg!(feature = "postgres") => continue,
             "storage.url" => "postgres://h/d".to_owned(),
-            "storage.ca_file" => "x".to_owned(),
+            "otel.ca_file" | "storage.ca_file" => "x".to_owned(),
             "completion_sessions" => "1,2".to_owned(),
             "listen.cors.origins" => "http://a,http://b".to_owned(),
             "listen.dev_token" => "true".to_owned(),

@@ -35,7 +35,7 @@ Examples, as the command line of a server in the configuration of a desktop prog
                                                a router that runs already
 
 Standard output has nothing but messages of the protocol; logs go to standard error.
-The end of standard input ends the command.";
+The end of standard input ends the command. CORTENSOR_URL stands for --url.";
 
 /// The time that running tasks get to end after the client has gone.
 const GRACE: Duration = Duration::from_secs(1);
@@ -44,8 +44,7 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Mcp {
-    /// The address of a router that runs already (or CORTENSOR_URL); where none is given, the command runs a router of
-    /// its own
+    /// The address of a router that runs already; where none is given, the command runs a router of its own
     #[arg(long, value_name = "URL", conflicts_with_all = ["upstreams", "durability", "store", "data_dir", "assignments"])]
     url: Option<String>,
     /// The token for that router; where none is given, the development token on this machine
