@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "postgres")]
-use std::task::{Poll, Waker};
+use std::task::Poll;
+use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -33,14 +34,12 @@ struct State<T> {
     items: VecDeque<T>,
     closed: bool,
     /// The task that waits for items.
-    #[cfg(feature = "postgres")]
     waiter: Option<Waker>,
 }
 
 impl<T> State<T> {
     /// Wakes the task that waits.
     fn wake(&mut self) {
-        #[cfg(feature = "postgres")]
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
@@ -59,12 +58,7 @@ pub(super) enum Taken<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        let state = State {
-            items: VecDeque::new(),
-            closed: false,
-            #[cfg(feature = "postgres")]
-            waiter: None,
-        };
+        let state = State { items: VecDeque::new(), closed: false, waiter: None };
         Self { state: Mutex::new(state), filled: Condvar::new(), put: AtomicU64::new(0) }
     }
 
