@@ -134,9 +134,10 @@ fn open_secrets(loaded: &Loaded, file: Option<&Path>, findings: &mut Findings) {
     let in_file = |place: String| matches!(loaded.source(&place), Source::File(..));
     let tokens = loaded.config.listen.tokens.iter().enumerate();
     let upstreams = loaded.config.upstreams.iter().enumerate();
-    let secret = tokens
-        .filter(|(_, token)| token.value.is_some())
-        .any(|(index, _)| in_file(format!("listen.token[{index}].value")))
+    let secret = (loaded.config.storage.url.is_some() && in_file("storage.url".to_owned()))
+        || tokens
+            .filter(|(_, token)| token.value.is_some())
+            .any(|(index, _)| in_file(format!("listen.token[{index}].value")))
         || upstreams
             .filter(|(_, upstream)| upstream.api_key.is_some())
             .any(|(index, _)| in_file(format!("upstream[{index}].api_key")));

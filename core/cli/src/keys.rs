@@ -8,7 +8,7 @@ use cortensor_router::ApiKey;
 use cortensor_router::Config;
 use cortensor_router::KeySpec;
 use cortensor_router::config::{Durability, LimitsPatch};
-use cortensor_router::internals::store::{Act, COMMAND, Holder, SqliteStore, Store, holder};
+use cortensor_router::internals::store::{Act, COMMAND, Holder, SqliteOptions, SqliteStore, Store, holder};
 #[cfg(feature = "postgres")]
 use cortensor_router::internals::store::{PostgresOptions, PostgresStore};
 use http::Method;
@@ -365,7 +365,7 @@ fn open(config: &Config) -> Done<Box<dyn Store>> {
     #[cfg(feature = "postgres")]
     if let Some(url) = &config.storage.url {
         let name = format!("{} (a command)", config.name);
-        let options = PostgresOptions { name, ..PostgresOptions::from(&config.storage) };
+        let options = PostgresOptions { name, ..PostgresOptions::from(config) };
         let opened = PostgresStore::open(url, Durability::Full, options);
         return match opened {
             Ok(store) => Ok(Box::new(store)),
@@ -376,7 +376,7 @@ fn open(config: &Config) -> Done<Box<dyn Store>> {
         };
     }
     let Some(dir) = &config.storage.data_dir else { return Err(Exit::usage("there is no data directory: --data-dir")) };
-    Ok(Box::new(SqliteStore::open(dir, Durability::Full)?))
+    Ok(Box::new(SqliteStore::open_with(dir, Durability::Full, SqliteOptions::from(config))?))
 }
 
 /// The record as it is shown, without its hash.

@@ -92,9 +92,14 @@ fn ended(end: KeyEnd) -> Error {
 
 /// Writes the last event of a stream that ends with that error.
 pub(in crate::listener) fn cut_off(family: Family, error: &Error, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
+    // Anthropic's clients go by the name of an event, and know no other end.
+    let (begin, end) = match family {
+        Family::Anthropic => (&b"event: error\ndata: "[..], &b"\n\n"[..]),
+        _ => (&b"data: "[..], &b"\n\ndata: [DONE]\n\n"[..]),
+    };
+    out.extend_from_slice(begin);
     out.extend_from_slice(&family.error(error));
-    out.extend_from_slice(b"\n\ndata: [DONE]\n\n");
+    out.extend_from_slice(end);
 }
 
 type WriteLast = dyn Fn(&Error, &mut Vec<u8>) + Send + Sync;

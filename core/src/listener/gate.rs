@@ -282,11 +282,19 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         // SDKs send a dozen headers of their own.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(
-            [intake::SESSION, intake::TASK, request_id::HEADER, header::RETRY_AFTER, header::ALLOW]
-                .into_iter()
-                .chain(limits::headers())
-                .chain([intake::MCP_SESSION])
-                .collect::<Vec<_>>(),
+            [
+                intake::SESSION,
+                intake::TASK,
+                intake::LEFT_OUT,
+                request_id::HEADER,
+                reply::ANTHROPIC_ID,
+                header::RETRY_AFTER,
+                header::ALLOW,
+            ]
+            .into_iter()
+            .chain(limits::headers())
+            .chain([intake::MCP_SESSION])
+            .collect::<Vec<_>>(),
         )
         // Pages on the network may reach a router on this machine if their origin is allowed.
         .allow_private_network(true);

@@ -82,8 +82,9 @@ impl ToolsLeftOut {
 
     /// The types of those that the model of an answer was not offered. `is_own`: the answer is that of a server that
     /// speaks the API; `None`: nobody has answered yet.
-    pub(in crate::listener) fn kinds(&self, is_own: Option<bool>) -> &[String] {
-        if is_own.unwrap_or(self.is_kept) { &[] } else { &self.kinds }
+    pub(in crate::listener) fn kinds(&self, is_own: impl FnOnce() -> Option<bool>) -> &[String] {
+        // Usually there are none, and the answer need not be looked at.
+        if self.kinds.is_empty() || is_own().unwrap_or(self.is_kept) { &[] } else { &self.kinds }
     }
 }
 

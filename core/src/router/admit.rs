@@ -16,8 +16,8 @@ use super::skills::skill_of;
 use super::transcript::Transcript;
 use crate::engine::{self, Demand, Effect, Event, Refusal, Skills};
 use crate::model::{
-    Gid, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp, ValidationSpec,
-    estimate_tokens,
+    Gid, OnFailure, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp,
+    ValidationSpec, estimate_tokens,
 };
 use crate::store::{Accepted, Pending, StoreKind};
 use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
@@ -310,7 +310,11 @@ impl Shared {
                 .map_or(Timestamp(u64::MAX), |secs| created_at.plus((secs * 1_000.0) as u64)),
             // If all must agree, one more answer cannot help.
             tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
-            on_failure: request.on_failure.unwrap_or(self.config.dispatch.on_failure),
+            on_failure: match request.on_failure.unwrap_or(self.config.dispatch.on_failure) {
+                // A continuation goes out as a chat.
+                OnFailure::Continue if request.only_api().is_some() => OnFailure::Fail,
+                wish => wish,
+            },
             shadow: false,
             attached: false,
             open_ended: false,

@@ -46,11 +46,13 @@ impl Core {
         forgotten
     }
 
-    /// Forgets the ended tasks that are older than the retention allows. Returns them; the caller must free them outside
-    /// the lock.
-    pub(super) fn forget_older(&mut self, ended_before: Timestamp) -> Vec<Arc<Live>> {
+    /// Forgets the ended tasks that are older than the retention allows, at most `most` of them. Returns them; the caller
+    /// must free them outside the lock.
+    pub(super) fn forget_older(&mut self, ended_before: Timestamp, most: usize) -> Vec<Arc<Live>> {
         let mut forgotten = Vec::new();
-        while let Some(oldest) = self.recent.oldest() {
+        while forgotten.len() < most
+            && let Some(oldest) = self.recent.oldest()
+        {
             let live = self.live.get(&oldest);
             if live.is_some_and(|live| live.state.lock().ended_at.is_none_or(|at| at >= ended_before)) {
                 break;

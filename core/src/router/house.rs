@@ -57,9 +57,14 @@ impl Shared {
             tokio::task::yield_now().await;
         }
         // The memory shows no task that the store has no more.
-        let forgotten = self.core.lock().forget_older(ended_before);
-        drop(forgotten);
-        Ok(())
+        loop {
+            let forgotten = self.core.lock().forget_older(ended_before, TASKS as usize);
+            if forgotten.len() < TASKS as usize || self.stop.is_cancelled() {
+                return Ok(());
+            }
+            drop(forgotten);
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn purge_sessions(&self) -> Result<()> {

@@ -218,11 +218,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     }
     match &config.storage.data_dir {
         Some(dir) if durability != Durability::Memory => {
-            let options = SqliteOptions {
-                usage_rows: config.retention.max_usage_rows,
-                audit_rows: config.retention.max_audit_rows,
-                ..SqliteOptions::from(&config.storage)
-            };
+            let options = SqliteOptions::from(config);
             let dir = dir.clone();
             let store = tokio::task::spawn_blocking(move || SqliteStore::open_with(&dir, durability, options))
                 .await
@@ -239,12 +235,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
 
 #[cfg(feature = "postgres")]
 async fn open_database(config: &Config, url: String, durability: Durability) -> Result<Arc<dyn Store>> {
-    let options = PostgresOptions {
-        name: config.name.clone(),
-        usage_rows: config.retention.max_usage_rows,
-        audit_rows: config.retention.max_audit_rows,
-        ..PostgresOptions::from(&config.storage)
-    };
+    let options = PostgresOptions::from(config);
     let store = tokio::task::spawn_blocking(move || PostgresStore::open(&url, durability, options))
         .await
         .map_err(|e| Error::internal(format!("opening the store panicked: {e}")))??;

@@ -171,10 +171,12 @@ impl Submission {
         state.answers.iter().find(|given| given.miner.as_str() == miner).map(|given| given.took_ms)
     }
 
-    /// Whether the task came from the store, which keeps its text in one piece.
+    /// Whether the answer has to be read in one piece: the task came from the store, which keeps its text so, or the
+    /// memory has not kept all chunks.
     #[cfg(feature = "listener")]
     pub(crate) fn is_in_one_piece(&self) -> bool {
-        self.live.state.lock().rejoined
+        let state = self.live.state.lock();
+        state.rejoined || state.transcript.has_lost()
     }
 
     /// The time at which the task ended, if it has. The whole record costs much more.

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use memchr::memmem;
 use smallvec::SmallVec;
 
 use crate::model::{Fence, SharedText};
@@ -69,6 +70,8 @@ pub struct Transcript {
     raw: VecDeque<Option<Bytes>>,
     raw_bytes: usize,
     max_raw_bytes: usize,
+    /// Whether a chunk is gone that said more than text.
+    has_lost: bool,
     max_bytes: usize,
 }
 
@@ -205,7 +208,11 @@ impl Transcript {
         while self.raw_bytes > self.max_raw_bytes
             && let Some(old) = self.raw.pop_front()
         {
-            self.raw_bytes -= old.as_ref().map_or(0, Bytes::len);
+            let Some(old) = old else { continue };
+            self.raw_bytes -= old.len();
+            let index = self.ends.len() - self.raw.len() - 1;
+            let has_text = self.ends[index] > index.checked_sub(1).map_or(0, |before| self.ends[before]);
+            self.has_lost |= !has_text && says_more(&old);
         }
         Push::At(self.last_seq())
     }
@@ -226,6 +233,11 @@ impl Transcript {
     /// Whether all that a reader could get from here is the text in one piece, numbered from `base`.
     pub fn is_plain(&self, base: u64) -> bool {
         self.base == base && !self.shown && self.ends.len() <= 1 && self.raw.is_empty()
+    }
+
+    /// Whether a chunk is gone that said more than text: a reader from here cannot have all events.
+    pub fn has_lost(&self) -> bool {
+        self.has_lost
     }
 
     /// The number of bytes of text that still fit.
@@ -314,6 +326,11 @@ impl Transcript {
     pub fn text(&self) -> &str {
         self.whole.as_deref().unwrap_or(&self.text)
     }
+}
+
+/// Whether a chunk without text may hold a part of the answer: reasoning, a call of a tool, or a server's own event.
+fn says_more(chunk: &[u8]) -> bool {
+    [&b"reasoning"[..], b"tool_calls", b"original_event"].iter().any(|name| memmem::find(chunk, name).is_some())
 }
 
 #[cfg(test)]

@@ -375,6 +375,22 @@ fn usage(store: &dyn Store, query: UsageQuery) -> (Vec<(String, String, u64, u64
     (rows.map(|row| (row.name, row.model, row.counts.requests, row.counts.tokens())).collect(), page.total)
 }
 
+fn a_name_that_no_index_takes_is_counted_with_the_others(store: &dyn Store) {
+    // Letters that do not repeat: a database may compress a text before it is too long.
+    let long: String = (0..3_000).map(|at: u32| char::from(33 + (at * at * 7 % 89 + at % 5) as u8)).collect();
+    for (id, model) in [(1, long.as_str()), (2, "a\0b"), (3, "tiny")] {
+        let mut request = TaskRequest::completion("hi");
+        request.model = Some(model.to_owned());
+        let new = TaskSpec { request: Arc::new(request), key: None, ..new_task(1, id) };
+        store.accept(new.clone().into()).wait().unwrap();
+        assert!(store.finish(Arc::new(ended(&new, 5, "x"))).wait().unwrap(), "{model:.20}");
+    }
+    let by_model = UsageQuery { by: UsageBy::Model, ..UsageQuery::default() };
+    let row = |name: &str, requests: u64| (name.to_owned(), name.to_owned(), requests, 7 * requests);
+    assert_eq!(usage(store, by_model.clone()), (vec![row(OTHER, 2), row("tiny", 1)], 2));
+    assert_eq!(usage(store, UsageQuery { model: Some("a\0b".into()), ..by_model }), (vec![], 0));
+}
+
 fn an_ended_task_is_counted_once(store: &dyn Store) {
     let day = 24 * 3_600 * 1_000;
     let named = |session, id, key: &str, model: Option<&str>| {
@@ -655,6 +671,7 @@ conformance! {
     an_act_is_recorded_with_its_change
     the_audit_log_keeps_the_newest_entries
     an_ended_task_is_counted_once
+    a_name_that_no_index_takes_is_counted_with_the_others
     a_day_has_a_bounded_number_of_rows
     a_closed_store_says_so
 }

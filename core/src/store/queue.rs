@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 #[cfg(feature = "postgres")]
 use std::future::poll_fn;
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "postgres")]
 use std::task::Poll;
@@ -43,6 +45,17 @@ impl<T> State<T> {
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
+    }
+}
+
+/// Closes the queue however its task ends, so that no caller waits for ever.
+#[cfg(feature = "postgres")]
+pub(super) struct AbandonOnDrop<T>(pub(super) Arc<Queue<T>>);
+
+#[cfg(feature = "postgres")]
+impl<T> Drop for AbandonOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

@@ -72,7 +72,16 @@ fn parts_of(task: &Task) -> (Day, SessionId, [&str; 3]) {
     let winner = task.results.first().map(|result| &result.miner);
     let miner = winner.or(task.assigned_miners.last()).map_or("", |miner| miner.as_str());
     let key = task.key_id.as_deref().unwrap_or_default();
-    (Day::of(task.ended_at.unwrap_or_default()), task.session_id, [key, task.model_name().unwrap_or_default(), miner])
+    let names = [key, task.model_name().unwrap_or_default(), miner].map(countable);
+    (Day::of(task.ended_at.unwrap_or_default()), task.session_id, names)
+}
+
+/// The longest name with a row of its own, in bytes: names stand in an index, which takes no long ones.
+const MOST_NAME: usize = 256;
+
+/// The name to count under. Callers may ask for a model by any text.
+fn countable(name: &str) -> &str {
+    if name.len() <= MOST_NAME && !name.contains('\0') { name } else { OTHER }
 }
 
 /// Counts in the row of a group, or in a coarser one if the day has no row left. `rows` is the number of the day's rows;

@@ -102,7 +102,8 @@ async fn a_retry_shows_both_attempts() {
     assert_eq!(log.line(says("retry-first", "a miner gets a task")).await["role"], "Primary");
     let gid = log.line(says("retry-first", "an attempt failed")).await["gid"].clone();
     assert_eq!(log.line(says("retry-second", "a miner gets a task")).await["gid"], gid);
-    log.line(|line| line["gid"] == gid && message(line).starts_with("a task is queued again")).await;
+    let line = log.line(|line| line["gid"] == gid && message(line) == "the tokens of a task are void").await;
+    assert_eq!(line["again"], true, "the task is queued again");
 }
 
 #[tokio::test]

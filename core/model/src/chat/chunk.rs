@@ -1,6 +1,7 @@
 //! The chunks of a chat's stream, for the events of a server that speaks another API.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 use serde_json::json;
@@ -27,19 +28,23 @@ const EVENT: &str = "original_event";
 /// The member of a whole answer that holds the server's own.
 const ANSWER: &str = "original_answer";
 
+/// What looks for them. Making it costs more than a search in a short chunk.
+static FIND_EVENT: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(EVENT));
+static FIND_ANSWER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ANSWER));
+
 /// The server's own event in a chunk, for callers of the API that the server speaks.
 pub fn original_event(chunk: &[u8]) -> Option<Json<'_>> {
-    original(chunk, EVENT)
+    original(chunk, EVENT, &FIND_EVENT)
 }
 
 /// The server's own answer in a whole one, or else its last event.
 pub fn original_answer(answer: &[u8]) -> Option<Json<'_>> {
-    original(answer, ANSWER).or_else(|| original(answer, EVENT))
+    original(answer, ANSWER, &FIND_ANSWER).or_else(|| original(answer, EVENT, &FIND_EVENT))
 }
 
-fn original<'a>(json: &'a [u8], name: &str) -> Option<Json<'a>> {
+fn original<'a>(json: &'a [u8], name: &str, finder: &memmem::Finder<'_>) -> Option<Json<'a>> {
     // Nearly all chunks have none, which costs no reading of their members.
-    memmem::find(json, name.as_bytes())?;
+    finder.find(json)?;
     last(std::str::from_utf8(json).ok()?, name)
 }
 

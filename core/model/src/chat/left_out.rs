@@ -16,13 +16,16 @@ pub struct LeftOut {
     own: Option<Error>,
 }
 
+/// The most types that are told. An agent offers a handful; a request could name hundreds of thousands.
+const MOST: usize = 32;
+
 impl LeftOut {
     /// Leaves out a tool of that type, whose type stands at that place of the request.
     pub fn add(&mut self, at: &str, kind: &str) {
         if self.alone.is_none() {
             self.alone = Some(not_run(at, kind));
         }
-        if !self.kinds.iter().any(|known| known == kind) {
+        if self.kinds.len() < MOST && !self.kinds.iter().any(|known| known == kind) {
             self.kinds.push(kind.to_owned());
         }
     }

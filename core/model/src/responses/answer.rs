@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::frame;
-use super::output::{Item, add};
+use super::output::{Item, Part, add};
 use super::shown::Output;
 use crate::chat::{Said, original_answer};
 use crate::shape::last;
@@ -222,8 +222,12 @@ impl<'a> Resource<'a> {
             Ended::Failed(error) => resource.fail(error),
             Ended::Answered(answer) => {
                 let mut items = Vec::new();
-                for piece in Said::default().answer(answer) {
-                    add(&mut items, &piece, |name| asked.called(name));
+                if answer.is_text() && !answer.text.is_empty() {
+                    items.push(Item::Message(vec![Part::Text(answer.text.as_str().to_owned())]));
+                } else {
+                    for piece in Said::default().answer(answer) {
+                        add(&mut items, &piece, |name| asked.called(name));
+                    }
                 }
                 resource.end(named, asked, items.into(), answer, ended_at);
             }

@@ -130,7 +130,9 @@ impl Events {
     /// # Errors
     /// `MinerFailed` when a part of the answer is out.
     pub fn restart(&mut self) -> crate::Result<()> {
-        if self.after.is_some() {
+        if let Some(after) = self.after {
+            // What went out since the reader came has numbers, too.
+            self.after = Some(after.max(self.number.saturating_sub(1)));
             self.anew = true;
         } else if self.spoke || self.told {
             let words = "the miner was lost after its first words, and a stream of this API cannot begin again";
@@ -138,6 +140,7 @@ impl Events {
         }
         (self.said, self.items, self.open, self.growing) = (Said::default(), Vec::new(), Vec::new(), None);
         self.followed = None;
+        (self.spoke, self.told) = (false, false);
         Ok(())
     }
 
@@ -153,7 +156,8 @@ impl Events {
         if self.followed.is_none() && !self.told {
             // The miner gave its answer, or all of it but the text, in one piece.
             let spoke = self.spoke;
-            for piece in self.said.answer(answer) {
+            let more = if spoke && answer.is_text() { Vec::new() } else { self.said.answer(answer) };
+            for piece in more {
                 if !(spoke && matches!(piece, Piece::Text(_))) {
                     self.take(&piece, out);
                 }
@@ -255,11 +259,18 @@ impl Events {
             return;
         }
         // Both show the same.
-        let mut response = Vec::with_capacity(1 << 10);
-        // Texts and numbers alone: there is nothing that has no JSON form.
-        let _ = Resource::begun(&self.named, &self.asked).write(&mut response);
+        let mut shown = 0..0;
         for (name, number) in ["response.created", "response.in_progress"].into_iter().zip(numbers) {
-            snapshot(name, number, out, |out| out.extend_from_slice(&response));
+            snapshot(name, number, out, |out| {
+                if shown.is_empty() {
+                    let from = out.len();
+                    // Texts and numbers alone: there is nothing that has no JSON form.
+                    let _ = Resource::begun(&self.named, &self.asked).write(out);
+                    shown = from..out.len();
+                } else {
+                    out.extend_from_within(shown.clone());
+                }
+            });
         }
     }
 

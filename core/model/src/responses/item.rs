@@ -160,13 +160,13 @@ impl Item {
     fn message(self, at: &str, grows: bool, out: &mut Vec<Message>, left_out: &mut LeftOut) -> Result<bool> {
         let role = self.role.ok_or_else(|| missing(&format!("{at}.role")))?;
         let content = self.content.ok_or_else(|| missing(&format!("{at}.content")))?;
-        let at_content = format!("{at}.content");
+        let at_content = || format!("{at}.content");
         let role = match role.as_str() {
             "user" => Role::User,
             // Most chat templates know the older name alone.
             "system" | "developer" => Role::System,
             "assistant" => {
-                let (text, refusal) = content.into_words(&at_content, left_out);
+                let (text, refusal) = content.into_words(&at_content(), left_out);
                 // Words behind a call of a tool are a message of their own.
                 let grows =
                     grows && out.last().is_some_and(|last| last.tool_calls.is_empty() && last.content.is_none());
@@ -180,7 +180,11 @@ impl Item {
                 return Err(Error::invalid(&at, format!("{at} must be user, assistant, system or developer")));
             }
         };
-        let parts = content.into_parts(&at_content, left_out)?;
+        if let Words::Text(text) = content {
+            out.push(Message::new(role, Some(Content::Text(text))));
+            return Ok(false);
+        }
+        let parts = content.into_parts(&at_content(), left_out)?;
         out.push(Message::new(role, Some(Content::of(parts).unwrap_or(Content::Text(String::new())))));
         Ok(false)
     }

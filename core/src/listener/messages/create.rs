@@ -107,7 +107,7 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         let layout =
             |submission: &Submission| MessageStream::new(Events::new(id, submission.answering_model(), wishes));
         let events = sse::begin(submission, &state.config, layout).await?;
-        return Ok(Answer::events(named.leaving_out(left_out.kinds(events.is_own())), events));
+        return Ok(Answer::events(named.leaving_out(left_out.kinds(|| events.is_own())), events));
     }
     let completion = submission.shared_result().await?;
     let body = if let Some(message) = passed(&completion, &id) {
@@ -116,6 +116,6 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         let model = completion.answer.model.as_deref().unwrap_or(&completion.model);
         reply::written(&Message::of(&completion, &id, model, &wishes))
     };
-    let left_out = left_out.kinds(Some(is_own(completion.answer.raw.as_deref())));
+    let left_out = left_out.kinds(|| Some(is_own(completion.answer.raw.as_deref())));
     Ok(Answer::Whole(named.leaving_out(left_out), body?.into()))
 }

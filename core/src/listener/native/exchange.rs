@@ -178,7 +178,7 @@ impl<S: Socket> Sending<'_, S> {
         }
         let mut more = HeaderMap::new();
         if let Some(limits) = limits {
-            limits.tell(Family::OpenAi, &mut more);
+            limits.tell(self.route.family(), &mut more);
         }
         match reply {
             Reply::Whole(named, body) => {

@@ -171,7 +171,7 @@ mod tests {
         let stream = StallGuard::new(Box::new(near), Duration::from_mins(1));
         let talk = Talk::new((&gate, &on, &stop), &listen, stream, Head::new(heads), Vec::new());
         let size = size_of_val(&talk.hold());
-        assert!(size <= 6 << 10, "{size}");
+        assert!(size <= 6_400, "{size}");
         router.close().await;
     }
 }

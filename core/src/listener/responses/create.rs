@@ -115,8 +115,10 @@ impl Order {
             None => messages,
         };
         chat.messages = Some(into_raw(&messages)?);
-        let form = Form { stream: chat.stream, asked, left_out };
+        let mut form = Form { stream: chat.stream, asked, left_out };
         let kept: Box<RawValue> = into_raw(&form.asked)?;
+        // No answer shows the input, which may be long.
+        form.asked.input = Vec::new();
         let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
         if let Some(before) = before.filter(|_| !head.marks.has(Marks::SESSION)) {
             // A conversation stays in its session.
@@ -179,12 +181,12 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
     let head = Named::from(&submission);
     if stream {
         let events = stream::events(state, submission, asked, None).await?;
-        return Ok(Answer::events(head.leaving_out(left_out.kinds(events.is_own())), events));
+        return Ok(Answer::events(head.leaving_out(left_out.kinds(|| events.is_own())), events));
     }
     if asked.background {
         submission.accepted().await?;
         let named = named(&submission);
-        let head = head.leaving_out(left_out.kinds(None));
+        let head = head.leaving_out(left_out.kinds(|| None));
         return Ok(Answer::Whole(head, shown(&Resource::of(&named, &asked, Ended::Queued, None))?.into()));
     }
     let completion = submission.shared_result().await?;
@@ -193,7 +195,7 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         named.model.clone_from(model);
     }
     let ended_at = submission.ended_at().map(model::Timestamp::as_secs);
-    let head = head.leaving_out(left_out.kinds(Some(is_own(completion.answer.raw.as_deref()))));
+    let head = head.leaving_out(left_out.kinds(|| Some(is_own(completion.answer.raw.as_deref()))));
     Ok(Answer::Whole(head, answered(&named, &asked, &completion.answer, ended_at)?.into()))
 }
 

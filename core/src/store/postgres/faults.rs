@@ -90,6 +90,44 @@ fn a_batch_whose_connection_is_cut_is_done_once() {
     });
 }
 
+/// A commit whose answer is lost is given up, and the next one is cut on its way. What is acknowledged is there.
+#[test]
+fn a_batch_is_never_taken_for_another_one() {
+    let Some(server) = Postgres::start() else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..16_u64 {
+            let (server, runtime) = (&server, &runtime);
+            scope.spawn(move || {
+                let proxy = runtime.block_on(Proxy::to(server.address()));
+                let url = format!("postgres://router@{}/postgres", proxy.address);
+                let patience = Duration::from_millis(300);
+                let store = open(&url, PostgresOptions { patience, ..options(&format!("number_{number}")) });
+                let cut = |after| Way { reset_after: Some(after), ..Way::default() };
+                proxy.set(Faults { down: cut(60 + number % 4 * 60), ..Faults::default() });
+                let first = store.accept(new_task(1, 1).into());
+                let first_is_there = first.wait().is_ok();
+                proxy.mend();
+                while store.check().is_err() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                proxy.set(Faults { up: cut(400 + number / 4 * 500), ..Faults::default() });
+                let second = store.accept(new_task(1, 2).into());
+                std::thread::sleep(Duration::from_millis(100));
+                proxy.mend();
+                let second_is_there = second.wait().is_ok();
+                while store.check().is_err() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                for (id, is_there) in [(1, first_is_there), (2, second_is_there)] {
+                    let found = store.task(SessionId(1), TaskId(id)).wait().unwrap();
+                    assert!(!is_there || found.is_some(), "{number}: task {id} was acknowledged");
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn the_one_operation_that_the_database_does_not_take_fails_alone() {
     let Some(server) = Postgres::start() else { return };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{RetentionConfig, StorageConfig};
+use crate::config::{Config, RetentionConfig, StorageConfig};
 
 /// The bounds of a [`PostgresStore`](super::PostgresStore), and what it needs beside the URL.
 #[derive(Debug, Clone)]
@@ -53,6 +53,17 @@ impl From<&StorageConfig> for PostgresOptions {
             waiting_bytes: config.max_waiting_bytes,
             usage_rows: retention.max_usage_rows,
             audit_rows: retention.max_audit_rows,
+        }
+    }
+}
+
+impl From<&Config> for PostgresOptions {
+    fn from(config: &Config) -> Self {
+        Self {
+            name: config.name.clone(),
+            usage_rows: config.retention.max_usage_rows,
+            audit_rows: config.retention.max_audit_rows,
+            ..Self::from(&config.storage)
         }
     }
 }

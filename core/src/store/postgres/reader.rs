@@ -22,7 +22,7 @@ use crate::model::{Gid, SessionId, Task, TaskId};
 use crate::store::Resolver;
 use crate::store::columns::int;
 use crate::store::front::Refusing;
-use crate::store::queue::{Queue, Taken};
+use crate::store::queue::{AbandonOnDrop, Queue, Taken};
 use crate::store::want::{Read, Want};
 use crate::{Error, Result};
 
@@ -63,6 +63,7 @@ impl From<RowError> for Failed {
 impl Reader {
     /// Reads until the queue is closed.
     pub(super) async fn run(mut self) {
+        let _abandon = AbandonOnDrop(Arc::clone(&self.queue));
         let mut link = None;
         loop {
             match self.queue.take(Some(Duration::ZERO), |_, _| false) {
@@ -85,7 +86,7 @@ impl Reader {
         let ready = self.wait_for(read.after).await;
         let connected = match (ready, link) {
             (Err(error), link) => {
-                self.answer(Err(Failed::Unready(error)), read.want).await;
+                self.refuse(error, read).await;
                 return link;
             }
             (Ok(()), Some(link)) => Ok(link),
@@ -94,7 +95,7 @@ impl Reader {
         let link = match connected {
             Ok(link) => link,
             Err(error) => {
-                self.answer(Err(Failed::Unready(error)), read.want).await;
+                self.refuse(error, read).await;
                 return None;
             }
         };
@@ -103,6 +104,16 @@ impl Reader {
         }
         link.cut();
         None
+    }
+
+    /// Refuses a read and all that were asked for behind it: each of them would wait as long for the same answer.
+    async fn refuse(&self, error: Error, read: Read) {
+        self.answer(Err(Failed::Unready(error.clone())), read.want).await;
+        if let Taken::Items(behind) = self.queue.take(Some(Duration::ZERO), |_, _| true) {
+            for read in behind {
+                self.answer(Err(Failed::Unready(error.clone())), read.want).await;
+            }
+        }
     }
 
     /// Waits until that many writes are settled. While the database is away the wait is short.

@@ -48,7 +48,7 @@ impl Batch<'_> {
             (&act.key_id, Type::TEXT),
             (&Utf8(&detail), Type::TEXT),
         ];
-        let most = int(self.ground.audit_rows);
+        let most = i64::try_from(self.ground.audit_rows).unwrap_or(i64::MAX);
         let room = self.sql("DELETE FROM $s.audit WHERE number <= (SELECT last_audit FROM $s.meta) - $1");
         self.link.query(&insert, params).await?;
         self.link.query(&room, &[(&most, Type::INT8)]).await?;

@@ -180,7 +180,9 @@ fn taken(holder: &Holder) -> Error {
 /// The error for a router whose seat another one has taken.
 pub(super) async fn deposed(link: &Link, ground: &Ground) -> Error {
     let sql = format!("SELECT name FROM {}.router WHERE state = 'up'", quoted(&ground.schema));
-    let name = link.query(&sql, &[]).await.ok().and_then(|rows| rows.first().map(|row| row.get::<_, String>(0)));
+    let asked = tokio::time::timeout(ground.patience, link.query(&sql, &[])).await;
+    let rows = asked.ok().and_then(Result::ok);
+    let name = rows.and_then(|rows| rows.first().map(|row| row.get::<_, String>(0)));
     let by = name.map_or_else(|| "another router".to_owned(), |name| format!("the router {name:?}"));
     Error::store(format!(
         "{by} has taken the database over, because this one did not renew its lease in time: this router writes nothing \

@@ -66,7 +66,8 @@ pub fn survey(url: &str, options: &PostgresOptions) -> Result<DatabaseReport> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     runtime.block_on(async {
         let link = target.connect().await?;
-        let report = look(&link, &target, &options.schema).await;
+        let looked = tokio::time::timeout(options.patience * 4, look(&link, &target, &options.schema)).await;
+        let report = looked.unwrap_or_else(|_| Err(target.silent()));
         link.end().await;
         report
     })

@@ -26,6 +26,8 @@ pub(super) struct Target {
     tls: Option<Tls>,
     /// The URL without its secrets.
     shown: String,
+    /// The longest time to connect, with all that TLS and the server's checks take.
+    patience: Duration,
 }
 
 impl Target {
@@ -70,7 +72,9 @@ impl Target {
         }
         config.keepalives_idle(SILENT);
         let tls = encrypted.then(|| Tls::of(ca_file)).transpose()?;
-        Ok(Self { config, tls, shown: shown_url(url) })
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1) as u32;
+        let patience = config.get_connect_timeout().copied().unwrap_or(patience).max(patience) * hosts;
+        Ok(Self { config, tls, shown: shown_url(url), patience })
     }
 
     /// Opens a connection.
@@ -78,12 +82,27 @@ impl Target {
     /// # Errors
     /// Words for the operator, without the URL's secrets.
     pub(super) async fn connect(&self) -> Result<Link> {
-        let connected = if let Some(tls) = &self.tls {
-            self.config.connect(tls.clone()).await.map(|(client, driver)| Link::of(client, driver))
-        } else {
-            self.config.connect(tokio_postgres::NoTls).await.map(|(client, driver)| Link::of(client, driver))
+        let connecting = async {
+            if let Some(tls) = &self.tls {
+                self.config.connect(tls.clone()).await.map(|(client, driver)| Link::of(client, driver))
+            } else {
+                self.config.connect(tokio_postgres::NoTls).await.map(|(client, driver)| Link::of(client, driver))
+            }
         };
-        connected.map_err(|error| unusable::unconnected(&error, self))
+        // A pooler without a server, or a server that is stopped, takes the connection and says nothing.
+        match tokio::time::timeout(self.patience, connecting).await {
+            Ok(connected) => connected.map_err(|error| unusable::unconnected(&error, self)),
+            Err(_) => Err(self.silent()),
+        }
+    }
+
+    /// The error for a database that does not answer.
+    pub(super) fn silent(&self) -> Error {
+        Error::store(format!(
+            "the database of storage.url ({}) takes the connection and does not answer: check PostgreSQL and what stands \
+             before it",
+            self.shown
+        ))
     }
 
     /// The URL without its secrets.

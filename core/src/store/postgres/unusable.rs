@@ -69,7 +69,7 @@ pub(super) fn refused_value(error: &Lost) -> Option<Error> {
     let said = server.as_db_error()?;
     let class = said.code().code().get(..2)?;
     let message = format!("the database does not take a value: {}", words(said));
-    // 22: the value itself, for example a text with U+0000; 23: a rule of the table.
-    matches!(class, "22" | "23")
+    // 22: the value itself, for example a text with U+0000; 23: a rule of the table; 54: more than an index can hold.
+    matches!(class, "22" | "23" | "54")
         .then(|| Error::new(ErrorKind::InvalidArgument, message).with_code("store_value_refused"))
 }

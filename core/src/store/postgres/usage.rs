@@ -33,6 +33,10 @@ pub(super) async fn rows_of(
 
 /// Reads a page of usage. The caller's transaction makes it one moment's.
 pub(super) async fn page(link: &Link, schema: &str, query: &UsageQuery) -> Result<UsagePage, tokio_postgres::Error> {
+    // No text of the database has U+0000, and a parameter with it is an error.
+    if [&query.key_id, &query.model, &query.miner].into_iter().flatten().any(|name| name.contains('\0')) {
+        return Ok(UsagePage::default());
+    }
     let by = match query.by {
         UsageBy::Day => "day",
         UsageBy::Key => "key_id",

@@ -23,7 +23,7 @@ use super::unusable;
 use crate::Error;
 use crate::store::front::Refusing;
 use crate::store::op::{Op, Reply};
-use crate::store::queue::{Queue, Taken};
+use crate::store::queue::{AbandonOnDrop, Queue, Taken};
 
 /// The number of beats within a lease.
 const BEATS: u32 = 10;
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     pub(super) settled: watch::Sender<u64>,
     pub(super) seat: Seat,
     pub(super) usage: UsageRows,
-    /// The number of the last batch that was committed.
+    /// The number of the last batch whose commit was asked for.
     pub(super) number: u64,
     pub(super) flights: VecDeque<Flight>,
     /// The operation that closes the store, once it was taken.
@@ -58,15 +58,6 @@ enum Next {
     Refuse(Error),
     /// It ends.
     End,
-}
-
-/// Closes the queue however the task ends, so that no caller waits for ever.
-struct AbandonOnDrop(Arc<Queue<Op>>);
-
-impl Drop for AbandonOnDrop {
-    fn drop(&mut self) {
-        self.0.abandon();
-    }
 }
 
 impl Writer {
@@ -116,6 +107,8 @@ impl Writer {
                 Err(Failed::Deposed) => {
                     let error = deposed(&link, &self.ground).await;
                     link.cut();
+                    // Whoever is refused finds the store refusing.
+                    self.ill(&error);
                     self.settle(flight.fail(&error));
                     return Next::Refuse(error);
                 }
@@ -190,9 +183,14 @@ impl Writer {
         // These operations may touch very many rows.
         let is_long = flight.ops.iter().any(Op::is_alone);
         let patience = if is_long { self.options.end_patience } else { self.ground.patience };
+        // A link of 1 MB/s carries it in time.
+        let patience = patience + Duration::from_millis(flight.weight() / 1_000);
         let mut batch = Batch::new(link, &self.ground, &self.seat, &mut self.usage);
         let answers = bounded(patience, batch.run(&flight.ops)).await?;
-        let number = self.number + 1;
+        // A number is used up when its commit is asked for, whatever becomes of the batch: another one with the same
+        // number would be taken for it.
+        self.number += 1;
+        let number = self.number;
         flight.doubt = Some(Doubt { number, epoch: batch.epoch, answers });
         bounded(patience, batch.commit(number)).await?;
         Ok(flight.doubt.take().map(|doubt| self.committed(doubt)).unwrap_or_default())
@@ -200,7 +198,6 @@ impl Writer {
 
     /// Notes that a batch is in the database.
     fn committed(&mut self, doubt: Doubt) -> Vec<Answer> {
-        self.number = doubt.number;
         self.seat.epoch = doubt.epoch;
         doubt.answers
     }

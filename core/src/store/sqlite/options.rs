@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{RetentionConfig, StorageConfig};
+use crate::config::{Config, RetentionConfig, StorageConfig};
 
 /// The bounds of a [`SqliteStore`](super::SqliteStore). The defaults suit a router that serves thousands of tasks a
 /// second.
@@ -48,6 +48,16 @@ impl From<&StorageConfig> for SqliteOptions {
             log_bytes: config.max_log_bytes,
             usage_rows: RetentionConfig::default().max_usage_rows,
             audit_rows: RetentionConfig::default().max_audit_rows,
+        }
+    }
+}
+
+impl From<&Config> for SqliteOptions {
+    fn from(config: &Config) -> Self {
+        Self {
+            usage_rows: config.retention.max_usage_rows,
+            audit_rows: config.retention.max_audit_rows,
+            ..Self::from(&config.storage)
         }
     }
 }
