@@ -43,7 +43,8 @@ impl LeftOut {
     /// The types of the tools that the chat does not say, and the reason why no chat can stand for the request, which
     /// then needs a server of its own API. `others`: other tools are left.
     pub fn split(self, others: bool) -> (Vec<String>, Option<Error>) {
-        match self.own.or(self.alone.filter(|_| !others)) {
+        // The tools come first: a choice of one of them is at fault because of them.
+        match self.alone.filter(|_| !others).or(self.own) {
             None => (self.kinds, None),
             why => (Vec::new(), why),
         }

@@ -138,6 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         if not isinstance(prompt, str):
             prompt = str(prompt[0] if isinstance(prompt[0], str) else prompt[-1]["text"])
+        if chat and body["messages"][-1]["role"] == "tool":
+            # The words of a tool are no order, whatever they begin with.
+            prompt = f" {prompt}" if prompt.startswith("{") else prompt
         if prompt.startswith("status "):
             status = int(prompt.split()[1])
             error = {"message": f"refused with {status}", "type": "invalid_request_error", "code": "odd", "param": None}
