@@ -102,7 +102,7 @@ def test_a_job_says_what_it_is_about() -> None:
         async with Router() as router:
             router.add_miner("curious", curious, models=["tiny"])
             session = await router.create_session("chat", model="tiny")
-            task = await session.submit("x", max_tokens=5, extra={"top_k": 3})
+            task = await session.submit("x", max_tokens=5, extra={"grammar_root": 3})
             await task.result()
             assert told == [(session.id, task.id, "tiny", True, 5, True)]
 
@@ -418,7 +418,7 @@ def test_what_is_wrong_is_named() -> None:
                     await router.submit(**{"prompt": "x", **options})  # type: ignore[arg-type]
                 assert wrong.value.param == param
             with pytest.raises(TypeError):
-                await router.submit("x", extra={"tools": {1, 2}})
+                await router.submit("x", extra={"grammar": {1, 2}})
             with pytest.raises(InvalidArgumentError, match="timeout"):
                 await router.drain(float("nan"))
 

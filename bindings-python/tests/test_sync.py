@@ -180,7 +180,7 @@ def test_a_miner_with_more_capacity_takes_more_at_once() -> None:
 
         miner = router.add_miner("block", block)
         first = router.submit("first")
-        eventually(lambda: router.status().running_tasks == 1)
+        eventually(lambda: router.status().running_tasks == 1, "the first task runs")
         second = router.submit("second")
         miner.set_capacity(2)
         assert second.result(SOON).text == "second"
@@ -194,7 +194,7 @@ def test_a_miner_that_is_removed_by_its_name_leaves_no_thread() -> None:
             router.add_miner("swapped", lambda job: job.prompt)
             assert router.complete("x").text == "x"
             router.remove_miner("swapped")
-        eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("swapped")])
+        eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("swapped")], "they end")
 
 
 def test_a_router_that_was_closed_lets_its_directory_go(tmp_path: Path) -> None:

@@ -181,11 +181,12 @@ def test_a_scope_with_lists_in_the_place_of_pairs() -> None:
     async def main() -> None:
         async with Router() as router:
             sent: list[dict[str, Any]] = []
+            received: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
 
             async def receive() -> dict[str, Any]:
-                if sent:
+                if not received:
                     await asyncio.sleep(SOON)
-                return {"type": "http.request", "body": b"", "more_body": False}
+                return received.pop()
 
             async def send(message: MutableMapping[str, Any]) -> None:
                 sent.append(dict(message))

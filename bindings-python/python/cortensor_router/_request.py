@@ -91,9 +91,7 @@ def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> 
     extra = fields.pop("extra", None) or {}
     known = next((name for name in extra if name in _REQUEST), None)
     if known is not None:
-        raise InvalidArgumentError(
-            f"extra: {known} is an option of a request: give it beside extra", param="extra"
-        )
+        raise InvalidArgumentError(f"extra: {known} is an option of a request: give it beside extra", param="extra")
     fields.update(extra)
     if prompt is not None:
         _check_prompt(prompt)

@@ -28,7 +28,7 @@ const EVENT: &str = "original_event";
 /// The member of a whole answer that holds the server's own.
 const ANSWER: &str = "original_answer";
 
-/// What looks for them. Making it costs more than a search in a short chunk.
+/// The searches for them. Making one costs more than a search in a short chunk.
 static FIND_EVENT: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(EVENT));
 static FIND_ANSWER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(ANSWER));
 

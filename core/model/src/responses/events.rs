@@ -131,7 +131,7 @@ impl Events {
     /// `MinerFailed` when a part of the answer is out.
     pub fn restart(&mut self) -> crate::Result<()> {
         if let Some(after) = self.after {
-            // What went out since the reader came has numbers, too.
+            // The events that went out since the reader came have numbers, too.
             self.after = Some(after.max(self.number.saturating_sub(1)));
             self.anew = true;
         } else if self.spoke || self.told {

@@ -90,7 +90,7 @@ fn a_batch_whose_connection_is_cut_is_done_once() {
     });
 }
 
-/// A commit whose answer is lost is given up, and the next one is cut on its way. What is acknowledged is there.
+/// A commit whose answer is lost is given up, and the next one is cut on its way. A task that was acknowledged is there.
 #[test]
 fn a_batch_is_never_taken_for_another_one() {
     let Some(server) = Postgres::start() else { return };
