@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ._errors import InvalidArgumentError
@@ -88,7 +88,7 @@ def request_of(prompt: str | None, options: RequestOptions, *, stream: bool) -> 
     """The request as JSON."""
     _check_names("request", options, _REQUEST, "what is only for the miner goes into extra={...}")
     fields: dict[str, Any] = {"stream": stream, **options}
-    extra = fields.pop("extra", None) or {}
+    extra: Mapping[str, Any] = fields.pop("extra", None) or {}
     known = next((name for name in extra if name in _REQUEST), None)
     if known is not None:
         raise InvalidArgumentError(f"extra: {known} is an option of a request: give it beside extra", param="extra")
