@@ -101,7 +101,8 @@ fn a_batch_is_never_taken_for_another_one() {
             scope.spawn(move || {
                 let proxy = runtime.block_on(Proxy::to(server.address()));
                 let url = format!("postgres://router@{}/postgres", proxy.address);
-                let patience = Duration::from_millis(300);
+                // Long enough to connect on a busy machine, and short enough to wait for.
+                let patience = Duration::from_secs(1);
                 let store = open(&url, PostgresOptions { patience, ..options(&format!("number_{number}")) });
                 let cut = |after| Way { reset_after: Some(after), ..Way::default() };
                 proxy.set(Faults { down: cut(60 + number % 4 * 60), ..Faults::default() });

@@ -120,6 +120,7 @@ impl PostgresStore {
                 seat,
                 number: 0,
                 flights: VecDeque::new(),
+                owed: 0,
                 closing: None,
             };
             if opened.send(Ok(())).is_ok() {

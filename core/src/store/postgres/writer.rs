@@ -44,6 +44,9 @@ pub(super) struct Writer {
     /// The number of the last batch whose commit was asked for.
     pub(super) number: u64,
     pub(super) flights: VecDeque<Flight>,
+    /// Refused writes that are not told as settled yet: older ones still wait, and a read behind all of them must not
+    /// overtake those.
+    pub(super) owed: u64,
     /// The operation that closes the store, once it was taken.
     pub(super) closing: Option<Op>,
 }
@@ -103,6 +106,7 @@ impl Writer {
                     let count = answers.len() as u64;
                     flight.ops.into_iter().zip(answers).for_each(|(op, answer)| answer.send(op));
                     self.settle(count);
+                    self.settle_owed();
                 }
                 Err(Failed::Deposed) => {
                     let error = deposed(&link, &self.ground).await;
@@ -206,7 +210,8 @@ impl Writer {
     fn divide(&mut self, flight: Flight, error: &Error) {
         if flight.ops.len() == 1 {
             let count = flight.fail(error);
-            return self.settle(count);
+            self.settle(count);
+            return self.settle_owed();
         }
         let [first, second] = flight.halves();
         self.flights.push_front(second);
@@ -263,21 +268,23 @@ impl Writer {
                 kept.push(op);
             } else {
                 op.fail(error.clone());
-                self.settle(1);
+                self.owed += 1;
             }
         }
         if !kept.is_empty() {
             self.flights.push_back(Flight::of(kept));
         }
+        self.settle_owed();
     }
 
     /// Refuses what has waited too long.
     fn expire(&mut self) {
         let error = self.away();
         let (short, long) = (self.options.patience, self.options.end_patience);
-        let refused = self.flights.iter_mut().map(|flight| flight.expire(short, long, &error)).sum();
+        let refused: u64 = self.flights.iter_mut().map(|flight| flight.expire(short, long, &error)).sum();
         self.flights.retain(|flight| !flight.ops.is_empty());
-        self.settle(refused);
+        self.owed += refused;
+        self.settle_owed();
     }
 
     /// Refuses everything that waits, because the store is closed.
@@ -286,6 +293,7 @@ impl Writer {
         for flight in std::mem::take(&mut self.flights) {
             self.settle(flight.fail(&error));
         }
+        self.settle_owed();
         Next::End
     }
 
@@ -325,6 +333,14 @@ impl Writer {
     fn settle(&self, count: u64) {
         if count > 0 {
             self.settled.send_modify(|settled| *settled += count);
+        }
+    }
+
+    /// Tells refused writes as settled, once none waits that may be older.
+    fn settle_owed(&mut self) {
+        if self.flights.is_empty() {
+            let owed = std::mem::take(&mut self.owed);
+            self.settle(owed);
         }
     }
 
