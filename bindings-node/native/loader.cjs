@@ -851,6 +851,7 @@ module.exports.failCodes = nativeBinding.failCodes
 module.exports.meantOption = nativeBinding.meantOption
 module.exports.open = nativeBinding.open
 module.exports.openLater = nativeBinding.openLater
+module.exports.paths = nativeBinding.paths
 module.exports.requestOptions = nativeBinding.requestOptions
 module.exports.sessionOptions = nativeBinding.sessionOptions
 module.exports.version = nativeBinding.version

@@ -139,7 +139,8 @@ for (const family of ["responses", "messages"]) {
     });
     const leaving = new AbortController();
     const slow = streamText({ model, prompt: "slow", maxRetries: 0, abortSignal: leaving.signal, onError() {} });
-    for await (const _ of slow.textStream) leaving.abort();
+    const texts = slow.textStream[Symbol.asyncIterator]();
+    while (!(await texts.next()).done) leaving.abort();
     await upstream.hungUp();
   });
 }
