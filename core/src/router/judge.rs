@@ -155,7 +155,6 @@ impl Shared {
                 (ruling.standing, case.fences.iter().copied().zip(ruling.agrees).collect())
             }
         };
-        self.metrics.verdict(standing.as_str());
         if standing == Standing::Disputed {
             let (session, task, audit) = (live.spec.session_id.0, live.spec.id.0, live.spec.shadow);
             let miners = live.state.lock().answers.iter().map(|given| &*given.name).collect::<Vec<_>>().join(", ");
@@ -165,6 +164,8 @@ impl Shared {
         let is_running = |core: &Core| core.live.get(&gid).is_some_and(|running| Arc::ptr_eq(running, live));
         let verdict = Event::Verdict { gid, standing, agrees };
         self.step_with(self.clock.now(), |core| is_running(core).then_some(verdict));
+        // Whoever sees the count finds the verdict done.
+        self.metrics.verdict(standing.as_str());
     }
 
     /// A vector for each answer, from a miner that makes embeddings; `None`: no such miner answered in time.
