@@ -80,6 +80,11 @@ pub(super) fn int(value: u64) -> i64 {
     value.cast_signed()
 }
 
+/// A bound in a statement. One that is greater than any number of rows or bytes holds nothing back.
+pub(super) fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The columns of a task's end that need encoding.
 #[derive(Debug, Default)]
 pub(super) struct Ending {

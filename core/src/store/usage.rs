@@ -59,12 +59,28 @@ impl UsageGroup {
     pub(super) fn place(&self, by: UsageBy) -> (i64, &str) {
         match by {
             UsageBy::Day => (self.day.number().cast_signed(), ""),
-            UsageBy::Session => (self.session.map_or(-1, |id| id.0.cast_signed()), ""),
+            UsageBy::Session => (session_of(self.session), ""),
             UsageBy::Key => (0, &self.key_id),
             UsageBy::Model => (0, &self.model),
             UsageBy::Miner => (0, &self.miner),
         }
     }
+}
+
+/// The column of the names of that sort.
+pub(super) fn column_of(by: UsageBy) -> &'static str {
+    match by {
+        UsageBy::Day => "day",
+        UsageBy::Key => "key_id",
+        UsageBy::Model => "model",
+        UsageBy::Session => "session_id",
+        UsageBy::Miner => "miner",
+    }
+}
+
+/// A session's number in its column; -1 stands for those without a row of their own.
+pub(super) fn session_of(id: Option<SessionId>) -> i64 {
+    id.map_or(-1, |id| id.0.cast_signed())
 }
 
 /// The parts of the group of an ended task: the day, the session, and the names of the key, the model and the miner.

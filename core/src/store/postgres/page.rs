@@ -11,7 +11,7 @@ use super::schema::quoted;
 use super::sql::TASK;
 use super::usage;
 use crate::model::{ActKind, TaskId};
-use crate::store::columns::int;
+use crate::store::columns::{bound, int};
 use crate::store::{AuditPage, AuditQuery, TaskPage, TaskQuery, UsagePage, UsageQuery, Wanted};
 
 /// Does reads in one transaction that sees one moment.
@@ -22,10 +22,6 @@ async fn as_of_one_moment<T>(
     let ((), answer) = tokio::try_join!(biased; link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), reads)?;
     link.run("COMMIT").await?;
     Ok(answer)
-}
-
-fn bound(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Reads a page of a session's tasks.

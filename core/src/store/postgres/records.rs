@@ -10,7 +10,7 @@ use super::rows::Utf8;
 use super::schema::quoted;
 use crate::Result;
 use crate::model::{Day, Gid, NodeKind, Session, SessionId, Timestamp};
-use crate::store::columns::{int, json};
+use crate::store::columns::{bound, int, json};
 use crate::store::op::Audited;
 use crate::store::{Act, ApiKey, MinerRecord, Purge};
 
@@ -48,7 +48,7 @@ impl Batch<'_> {
             (&act.key_id, Type::TEXT),
             (&Utf8(&detail), Type::TEXT),
         ];
-        let most = i64::try_from(self.ground.audit_rows).unwrap_or(i64::MAX);
+        let most = bound(self.ground.audit_rows);
         let room = self.sql("DELETE FROM $s.audit WHERE number <= (SELECT last_audit FROM $s.meta) - $1");
         self.link.query(&insert, params).await?;
         self.link.query(&room, &[(&most, Type::INT8)]).await?;
@@ -136,7 +136,6 @@ pub(super) async fn delete_miner(batch: &Batch<'_>, audited: &Audited<String>) -
 
 /// Deletes the oldest ended tasks that are beyond the age or the budget.
 pub(super) async fn purge(batch: &mut Batch<'_>, purge: Purge) -> Result<u64, Failed> {
-    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let total = batch.sql("SELECT coalesce(sum(ended_bytes), 0)::int8 FROM $s.session_count");
     let oldest = batch
         .sql("SELECT gid, bytes, ended_at FROM $s.task WHERE ended_at IS NOT NULL ORDER BY ended_at, gid LIMIT $1");

@@ -8,7 +8,7 @@ use super::link::Link;
 use super::sql::Sql;
 use crate::model::{Day, SessionId, Task, TaskId};
 use crate::store::columns::int;
-use crate::store::usage::{COUNTS, UsageCounts, UsageGroup, count_in};
+use crate::store::usage::{COUNTS, UsageCounts, UsageGroup, count_in, session_of};
 
 /// The number of days of which the writer remembers the rows of usage.
 const DAYS: usize = 4;
@@ -114,11 +114,6 @@ impl Sums {
         }
         link.query(&sql.usage, &params).await.map(drop)
     }
-}
-
-/// A session's number in its column; -1 stands for those without a row of their own.
-pub(super) fn session_of(id: Option<SessionId>) -> i64 {
-    id.map_or(-1, |id| int(id.0))
 }
 
 /// The rows of usage that the last days have, as far as this router knows. It may know of rows that a failed transaction

@@ -8,10 +8,11 @@ use tokio_postgres::types::Type;
 use super::link::{Link, Params};
 use super::row::uint;
 use super::schema::quoted;
-use super::sums::session_of;
-use crate::model::{Day, MAX_JSON_INTEGER, SessionId, UsageBy};
-use crate::store::columns::int;
-use crate::store::usage::{COUNTS, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, name_of};
+use crate::model::{Day, MAX_JSON_INTEGER, SessionId};
+use crate::store::columns::{bound, int};
+use crate::store::usage::{
+    COUNTS, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, column_of, name_of, session_of,
+};
 
 /// The groups that have a row on that day.
 pub(super) async fn rows_of(
@@ -37,13 +38,7 @@ pub(super) async fn page(link: &Link, schema: &str, query: &UsageQuery) -> Resul
     if [&query.key_id, &query.model, &query.miner].into_iter().flatten().any(|name| name.contains('\0')) {
         return Ok(UsagePage::default());
     }
-    let by = match query.by {
-        UsageBy::Day => "day",
-        UsageBy::Key => "key_id",
-        UsageBy::Model => "model",
-        UsageBy::Session => "session_id",
-        UsageBy::Miner => "miner",
-    };
+    let by = column_of(query.by);
     let hit = format!(
         "WITH hit AS (SELECT * FROM {}.usage WHERE day BETWEEN $1 AND $2
              AND ($3 IS NULL OR key_id = $3) AND ($4 IS NULL OR session_id = $4)
@@ -55,7 +50,6 @@ pub(super) async fn page(link: &Link, schema: &str, query: &UsageQuery) -> Resul
         Some((key, sessions)) => (Some(key), sessions.iter().map(|id| int(id.0)).collect::<Vec<_>>()),
         None => (None, Vec::new()),
     };
-    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (from, to) = (bound(query.from.number()), bound(query.to.number()));
     let session = query.session.map(|id| int(id.0));
     let (limit, offset) = (bound(query.limit), bound(query.offset));

@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement, params};
 
-use super::super::columns::{int, json, parse};
+use super::super::columns::{bound, int, json, parse};
 use super::super::{Act, ActKind, AuditEntry, AuditPage, AuditQuery};
 use super::connection::Failure;
 use super::row::{RowError, check_whole, uint, write_row};
@@ -87,7 +87,6 @@ pub(super) fn page(db: &Connection, query: AuditQuery) -> Result<AuditPage, RowE
     let mut select = db.prepare_cached(&format!(
         "SELECT {AUDIT}, sum FROM audit WHERE number > ?2 AND (?1 IS NULL OR act = ?1) ORDER BY number {order} LIMIT ?3"
     ))?;
-    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut rows = select.query(params![act, query.after.map_or(-1, bound), bound(query.limit)])?;
     while let Some(row) = rows.next()? {
         match entry(row) {

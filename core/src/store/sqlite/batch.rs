@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
-use super::super::columns::{AcceptColumns, EndColumns, end_columns, ending, int, json};
+use super::super::columns::{AcceptColumns, EndColumns, bound, end_columns, ending, int, json};
 use super::super::weight::weight;
 use super::super::{
     Accepted, Act, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UsageCounts, UsageGroup, id_in_use,
@@ -172,9 +172,9 @@ impl<'a, 'db> Batch<'a, 'db> {
              WHERE ended_at IS NOT NULL ORDER BY ended_at, gid LIMIT ?1",
         )?;
         let mut due = Vec::new();
-        let mut rows = select.query([i64::try_from(purge.limit).unwrap_or(i64::MAX)])?;
+        let mut rows = select.query([bound(purge.limit)])?;
         while let Some(row) = rows.next()? {
-            let over_budget = purge.max_bytes != 0 && total > i64::try_from(purge.max_bytes).unwrap_or(i64::MAX);
+            let over_budget = purge.max_bytes != 0 && total > bound(purge.max_bytes);
             if uint(row, 4)? >= purge.ended_before.0 && !over_budget {
                 break;
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
-use super::super::columns::int;
+use super::super::columns::{bound, int};
 use super::super::queue::{Queue, Taken};
 use super::super::want::{Read, Want};
 use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
@@ -195,7 +195,6 @@ fn page_of_key(db: &Connection, query: &TaskQuery, key: &str) -> Result<TaskPage
         .query_row(params![session, key], |row| row::uint(row, 0))?;
     let wanted_rows = query.start.rows(query.limit, total);
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} {of_key} ORDER BY id LIMIT ?3 OFFSET ?4"))?;
-    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (limit, offset) = (bound(wanted_rows.end - wanted_rows.start), bound(wanted_rows.start));
     let mut page = TaskPage { total, ..TaskPage::default() };
     fill(&mut page, select.query(params![session, key, limit, offset])?)?;
@@ -226,7 +225,7 @@ fn page_of_all(db: &Connection, query: &TaskQuery) -> Result<TaskPage, RowError>
         "SELECT {COLUMNS} FROM task INDEXED BY {index} WHERE session_id = ?1 AND id >= ?2 {filter}
          ORDER BY id LIMIT ?3 OFFSET ?4"
     ))?;
-    let limit = i64::try_from(wanted_rows.end - wanted_rows.start).unwrap_or(i64::MAX);
+    let limit = bound(wanted_rows.end - wanted_rows.start);
     fill(&mut page, select.query([session, first, limit, int(skip)])?)?;
     Ok(page)
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, Statement, params};
 
-use super::super::columns::int;
-use super::super::usage::{COUNTS, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, count_in, name_of};
+use super::super::columns::{bound, int};
+use super::super::usage::{
+    COUNTS, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow, column_of, count_in, name_of, session_of,
+};
 use super::row::{RowError, check_whole, uint};
-use crate::model::{Day, MAX_JSON_INTEGER, UsageBy};
+use crate::model::{Day, MAX_JSON_INTEGER};
 
 /// The number of days for which the writer remembers how many rows they have.
 const DAYS: usize = 4;
@@ -94,7 +96,7 @@ fn write(statement: &mut Statement<'_>, group: &UsageGroup, counts: &UsageCounts
     let names: [ToSqlOutput<'_>; NAMES] = [
         int(group.day.number()).into(),
         group.key_id.as_str().into(),
-        session_of(group.session.map(|id| id.0)).into(),
+        session_of(group.session).into(),
         group.model.as_str().into(),
         group.miner.as_str().into(),
     ];
@@ -105,21 +107,10 @@ fn write(statement: &mut Statement<'_>, group: &UsageGroup, counts: &UsageCounts
     statement.raw_execute()
 }
 
-/// A session's number in its column; -1 stands for those without a row of their own.
-fn session_of(id: Option<u64>) -> i64 {
-    id.map_or(-1, int)
-}
-
 /// Reads a page of usage, as of one moment. Damaged rows are logged and left out.
 pub(super) fn page(db: &Connection, query: &UsageQuery) -> Result<UsagePage, RowError> {
     let transaction = db.unchecked_transaction()?;
-    let by = match query.by {
-        UsageBy::Day => "day",
-        UsageBy::Key => "key_id",
-        UsageBy::Model => "model",
-        UsageBy::Session => "session_id",
-        UsageBy::Miner => "miner",
-    };
+    let by = column_of(query.by);
     let columns = columns();
     let hit = format!(
         "WITH hit AS (SELECT *, sum IS row_sum({columns}) AS sound FROM usage WHERE day BETWEEN ?1 AND ?2
@@ -160,7 +151,6 @@ pub(super) fn page(db: &Connection, query: &UsageQuery) -> Result<UsagePage, Row
          SELECT {by}, model, {} FROM hit WHERE sound AND {by} IN (SELECT name FROM part) GROUP BY 1, 2 ORDER BY 1, 2",
         sums.join(", ")
     ))?;
-    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (limit, offset) = (bound(query.limit), bound(query.offset));
     let mut page = UsagePage { rows: Vec::new(), total };
     let mut rows = select.query(&[selected, params![limit, offset]].concat()[..])?;
