@@ -14,8 +14,32 @@ use super::{
 use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
-/// The reason why a store refuses writes now; `None` while it accepts them.
-pub(super) type Refusing = Arc<Mutex<Option<Error>>>;
+/// The reason why a store refuses writes now, if it does. A clone is the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refusing(Arc<Mutex<Option<Error>>>);
+
+impl Refusing {
+    /// The reason; `None`: the store accepts writes.
+    pub(super) fn reason(&self) -> Option<Error> {
+        self.0.lock().clone()
+    }
+
+    /// Notes that the store can write.
+    pub(super) fn well(&self) {
+        if self.0.lock().take().is_some() {
+            tracing::info!("the store writes again");
+        }
+    }
+
+    /// Notes that the store cannot write. Gives whether it could until now.
+    pub(super) fn ill(&self, error: &Error) -> bool {
+        let is_new = self.0.lock().replace(error.clone()).is_none();
+        if is_new {
+            tracing::error!(%error, "the store cannot write; nothing is acknowledged");
+        }
+        is_new
+    }
+}
 
 /// The queues, which the callers fill and the store's threads empty.
 #[derive(Debug)]
@@ -206,7 +230,7 @@ impl<T: Fronted> Store for T {
     }
 
     fn check(&self) -> Result<()> {
-        self.front().refusing.lock().clone().map_or(Ok(()), Err)
+        self.front().refusing.reason().map_or(Ok(()), Err)
     }
 
     fn close(&self) -> Pending<()> {

@@ -1,7 +1,9 @@
 //! The operations of a store's writer, and the answers that it holds back until they are durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::queue::{Queue, Taken};
 use super::weight::{request_weight, weight};
 use super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
 use crate::model::{Day, Gid, Session, SessionId, Task, Timestamp};
@@ -67,6 +69,19 @@ impl Op {
             Self::Recover(to) => Reply::Recovered(to, Err(error)),
         }
         .send();
+    }
+}
+
+impl Queue<Op> {
+    /// Waits for operations, then takes those of one batch: up to `most` that write up to `most_bytes`, or one that needs
+    /// a batch of its own. The first one is always taken.
+    pub(super) fn take_batch(&self, patience: Duration, most: usize, most_bytes: u64) -> Taken<Op> {
+        let (mut bytes, mut alone) = (0, false);
+        self.take(Some(patience), |count, next| {
+            bytes += next.weight();
+            alone |= next.is_alone();
+            !alone && count < most && bytes <= most_bytes
+        })
     }
 }
 

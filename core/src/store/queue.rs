@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 #[cfg(feature = "postgres")]
 use std::future::poll_fn;
-#[cfg(feature = "postgres")]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "postgres")]
@@ -48,11 +47,9 @@ impl<T> State<T> {
     }
 }
 
-/// Closes the queue however its task ends, so that no caller waits for ever.
-#[cfg(feature = "postgres")]
+/// Closes the queue however its thread or task ends, so that no caller waits for ever.
 pub(super) struct AbandonOnDrop<T>(pub(super) Arc<Queue<T>>);
 
-#[cfg(feature = "postgres")]
 impl<T> Drop for AbandonOnDrop<T> {
     fn drop(&mut self) {
         self.0.abandon();

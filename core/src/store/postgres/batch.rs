@@ -20,6 +20,7 @@ use super::{records, recovery, usage};
 use crate::model::{Gid, SessionId, TaskId};
 use crate::store::columns::int;
 use crate::store::op::Op;
+use crate::store::usage::UsageGroup;
 use crate::store::{Accepted, Durability, Idempotency, TaskSpec, id_in_use, key_mismatch};
 use crate::{Error, Result};
 
@@ -213,10 +214,11 @@ impl<'a> Batch<'a> {
 
     /// Counts the usage of a task that has ended in this batch.
     async fn ended(&mut self, end: &EndRow<'_>) -> Result<(), Failed> {
-        if let Some(day) = self.usage.unknown(end.task) {
-            self.usage.learn(day, usage::rows_of(self.link, &self.ground.schema, day).await?);
+        let group = UsageGroup::of(end.task);
+        if !self.usage.knows(group.day) {
+            self.usage.learn(group.day, usage::rows_of(self.link, &self.ground.schema, group.day).await?);
         }
-        let group = self.usage.place(end.task);
+        let group = self.usage.place(group);
         self.sums.ended(end.task, end.bytes, group);
         Ok(())
     }

@@ -98,11 +98,11 @@ impl PostgresStore {
             target: target.clone(),
             ground: Arc::clone(&ground),
             queue: Arc::clone(&front.reads),
-            refusing: Arc::clone(&front.refusing),
+            refusing: front.refusing.clone(),
             settled: settling,
             patience: options.end_patience,
         };
-        let (queue, refusing) = (Arc::clone(&front.writes), Arc::clone(&front.refusing));
+        let (queue, refusing) = (Arc::clone(&front.writes), front.refusing.clone());
         let (opened, opening) = mpsc::channel();
         let work = async move {
             let (link, seat) = match take_seat(&target, &ground, &options.name).await {

@@ -118,12 +118,11 @@ impl Reader {
 
     /// Waits until that many writes are settled. While the database is away the wait is short.
     async fn wait_for(&mut self, count: u64) -> Result<()> {
-        let refusing = Arc::clone(&self.refusing);
         loop {
             match tokio::time::timeout(self.ground.patience, self.settled.wait_for(|settled| *settled >= count)).await {
                 // A writer that has ended settles nothing more.
                 Ok(_) => return Ok(()),
-                Err(_) => refusing.lock().clone().map_or(Ok(()), Err)?,
+                Err(_) => self.refusing.reason().map_or(Ok(()), Err)?,
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use super::batch::{Batch, Failed};
 use super::link::Params;
 use super::rows::Utf8;
-use super::schema::quoted;
+use super::schema::named;
 use crate::Result;
 use crate::model::{Day, Gid, NodeKind, Session, SessionId, Timestamp};
 use crate::store::columns::{bound, int, json};
@@ -29,7 +29,7 @@ macro_rules! encoded {
 
 impl Batch<'_> {
     fn sql(&self, text: &str) -> String {
-        text.replace("$s", &quoted(&self.ground.schema))
+        named(text, &self.ground.schema)
     }
 
     /// Writes an act into the audit log, if there is one, and deletes the entry for which there is no room any more.

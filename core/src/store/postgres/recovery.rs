@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::batch::{Batch, Failed};
 use super::row;
-use super::schema::quoted;
+use super::schema::named;
 use super::sql::TASK;
 use crate::model::{Fence, Gid, SessionId, TaskId};
 use crate::store::Recovery;
@@ -13,7 +13,7 @@ use crate::store::Recovery;
 ///
 /// A row that cannot be read is logged and stays. One damaged task must not keep the others from running.
 pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
-    let sql = |text: &str| text.replace("$s", &quoted(&batch.ground.schema));
+    let sql = |text: &str| named(text, &batch.ground.schema);
     let next = sql("WITH next AS (UPDATE $s.meta SET last_epoch = last_epoch + 1 RETURNING last_epoch)
          UPDATE $s.router SET epoch = last_epoch FROM next WHERE nonce = $1 RETURNING epoch");
     let rows = batch.link.query(&next, &[(&batch.seat.nonce, Type::TEXT)]).await?;

@@ -1,6 +1,6 @@
 //! The tables, and the migrations from an older schema to a newer one.
 
-use super::link::{Link, Lost};
+use super::link::Link;
 use super::unusable;
 use crate::{Error, ErrorKind, Result};
 
@@ -170,12 +170,11 @@ pub(super) async fn migrate(link: &Link, schema: &str) -> Result<()> {
 
 /// Does one step, unless another router did it meanwhile.
 async fn apply(link: &Link, schema: &str, step: i32, sql: &str) -> Result<()> {
-    let told = |error: tokio_postgres::Error| unusable::lost(&Lost::Server(error));
-    link.run(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(told)?;
+    link.run(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await.map_err(unusable::told)?;
     if version(link, schema).await?.is_some_and(|version| version.found >= step) {
-        return link.run("ROLLBACK").await.map_err(told);
+        return link.run("ROLLBACK").await.map_err(unusable::told);
     }
-    let sql = sql.replace("$s", &quoted(schema));
+    let sql = named(sql, schema);
     let is_there = exists(link, schema).await?;
     let create = if is_there { String::new() } else { format!("CREATE SCHEMA {};", quoted(schema)) };
     let counted = format!("UPDATE {}.meta SET schema_version = {step}", quoted(schema));
@@ -184,7 +183,7 @@ async fn apply(link: &Link, schema: &str, step: i32, sql: &str) -> Result<()> {
         Err(error) => {
             // The connection may be gone, and with it the transaction.
             let _ = link.run("ROLLBACK").await;
-            let error = unusable::lost(&Lost::Server(error));
+            let error = unusable::told(error);
             Err(Error::store(format!("migration {step} of the schema {schema} failed: {error}")))
         }
     }
@@ -196,13 +195,12 @@ async fn apply(link: &Link, schema: &str, step: i32, sql: &str) -> Result<()> {
 /// `Conflict` if the schema holds another program's tables.
 pub(super) async fn version(link: &Link, schema: &str) -> Result<Option<Version>> {
     use tokio_postgres::types::Type;
-    let told = |error: tokio_postgres::Error| unusable::lost(&Lost::Server(error));
     let sql =
         "SELECT count(*), count(*) FILTER (WHERE c.relname = 'meta' AND EXISTS(SELECT FROM pg_catalog.pg_attribute a
                   WHERE a.attrelid = c.oid AND a.attname = 'min_version' AND NOT a.attisdropped))
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
-    let rows = link.query(sql, &[(&schema, Type::TEXT)]).await.map_err(told)?;
+    let rows = link.query(sql, &[(&schema, Type::TEXT)]).await.map_err(unusable::told)?;
     let (tables, ours): (i64, i64) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
     if tables == 0 {
         return Ok(None);
@@ -216,14 +214,19 @@ pub(super) async fn version(link: &Link, schema: &str) -> Result<Option<Version>
         .with_code("foreign_database"));
     }
     let sql = format!("SELECT schema_version, min_version FROM {}.meta", quoted(schema));
-    let rows = link.query(&sql, &[]).await.map_err(told)?;
+    let rows = link.query(&sql, &[]).await.map_err(unusable::told)?;
     Ok(rows.first().map(|row| Version { found: row.get(0), least: row.get(1) }))
 }
 
 async fn exists(link: &Link, schema: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
     let found = link.query(sql, &[(&schema, tokio_postgres::types::Type::TEXT)]).await;
-    found.map(|rows| !rows.is_empty()).map_err(|error| unusable::lost(&Lost::Server(error)))
+    found.map(|rows| !rows.is_empty()).map_err(unusable::told)
+}
+
+/// A statement with the name of the schema in the place of each `$s`.
+pub(super) fn named(sql: &str, schema: &str) -> String {
+    sql.replace("$s", &quoted(schema))
 }
 
 /// The schema as a name in SQL. The configuration takes only names that need no further care.

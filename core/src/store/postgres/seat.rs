@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::batch::{Failed, Ground};
-use super::link::{Link, Lost, Params};
+use super::link::{Link, Params};
 use super::schema::quoted;
 use super::{process, unusable};
 use crate::{Error, ErrorKind, Result};
@@ -95,27 +95,26 @@ impl Seat {
 
     /// Takes the seat if it is free, in one transaction. Gives the epoch.
     async fn try_take(link: &Link, ground: &Ground, name: &str, nonce: &str) -> Result<Result<i64, Holder>> {
-        let told = |error: tokio_postgres::Error| unusable::lost(&Lost::Server(error));
         let schema = quoted(&ground.schema);
         link.run(&format!(
             "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = {}",
             ground.lease.as_millis()
         ))
         .await
-        .map_err(told)?;
+        .map_err(unusable::told)?;
         // The row of `meta` makes all who would take the seat wait for each other.
         let lock = format!("SELECT last_epoch FROM {schema}.meta FOR UPDATE");
-        link.query(&lock, &[]).await.map_err(told)?;
+        link.query(&lock, &[]).await.map_err(unusable::told)?;
         let holders = format!(
             "SELECT nonce, name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), process,
                  lease_until::text, (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::int8
              FROM {schema}.router WHERE state = 'up'"
         );
-        let holder = link.query(&holders, &[]).await.map_err(told)?.first().map(Holder::of);
+        let holder = link.query(&holders, &[]).await.map_err(unusable::told)?.first().map(Holder::of);
         if let Some(holder) = holder
             && (holder.left_ms >= 0 && !process::is_gone(&holder.process) || !holder.is_idle(link, &schema).await)
         {
-            link.run("ROLLBACK").await.map_err(told)?;
+            link.run("ROLLBACK").await.map_err(unusable::told)?;
             return Ok(Err(holder));
         }
         let (version, process, lease) = (env!("CARGO_PKG_VERSION"), process::own(), ground.lease.as_millis() as i64);
@@ -132,7 +131,9 @@ impl Seat {
                  last_fence = excluded.last_fence, lease_until = excluded.lease_until, started_at = clock_timestamp()
              RETURNING epoch"
         );
-        link.run(&format!("UPDATE {schema}.router SET state = 'gone' WHERE state = 'up'")).await.map_err(told)?;
+        link.run(&format!("UPDATE {schema}.router SET state = 'gone' WHERE state = 'up'"))
+            .await
+            .map_err(unusable::told)?;
         let params: Params<'_> = &[
             (&nonce, Type::TEXT),
             (&name, Type::TEXT),
@@ -140,12 +141,12 @@ impl Seat {
             (&process, Type::TEXT),
             (&lease, Type::INT8),
         ];
-        let rows = link.query(&take, params).await.map_err(told)?;
+        let rows = link.query(&take, params).await.map_err(unusable::told)?;
         let epoch: i64 =
             rows.first().map(|row| row.get(0)).ok_or_else(|| Error::store("the row of `meta` is missing"))?;
         // The rows of older starts have nothing that the newest two do not have.
         let tidy = format!("DELETE FROM {schema}.router WHERE epoch < {epoch} - 1");
-        link.run(&format!("{tidy}; COMMIT")).await.map_err(told)?;
+        link.run(&format!("{tidy}; COMMIT")).await.map_err(unusable::told)?;
         Ok(Ok(epoch))
     }
 

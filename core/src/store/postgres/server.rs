@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
-use super::link::{Link, Lost};
+use super::link::Link;
 use super::options::PostgresOptions;
 use super::target::Target;
 use super::{schema, unusable};
@@ -39,7 +39,7 @@ pub(super) async fn check(link: &Link, target: &Target) -> Result<()> {
     let sql = "SELECT current_setting('server_version_num')::int4, current_setting('server_version'),
                    pg_catalog.pg_encoding_to_char(encoding)::text, datname::text
                FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-    let rows = link.query(sql, &[]).await.map_err(|error| unusable::lost(&Lost::Server(error)))?;
+    let rows = link.query(sql, &[]).await.map_err(unusable::told)?;
     let Some(row) = rows.first() else { return Err(Error::store("the server does not name its database")) };
     let (number, version, encoding, name): (i32, &str, &str, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
     let of = target.shown();
@@ -74,14 +74,13 @@ pub fn survey(url: &str, options: &PostgresOptions) -> Result<DatabaseReport> {
 }
 
 async fn look(link: &Link, target: &Target, name: &str) -> Result<DatabaseReport> {
-    let told = |error: tokio_postgres::Error| unusable::lost(&Lost::Server(error));
     check(link, target).await?;
     let found = schema::version(link, name).await?.map(|version| version.found);
     let from = Instant::now();
-    link.run("SELECT 1").await.map_err(told)?;
+    link.run("SELECT 1").await.map_err(unusable::told)?;
     let round_trip = from.elapsed();
     let sql = "SELECT current_setting('server_version'), current_setting('synchronous_standby_names')";
-    let rows = link.query(sql, &[]).await.map_err(told)?;
+    let rows = link.query(sql, &[]).await.map_err(unusable::told)?;
     let [version, standbys] = rows.first().map_or_else(Default::default, |row| [row.get(0), row.get::<_, String>(1)]);
     let (mut commit, mut holder) = (None, None);
     if found.is_some() {
@@ -91,13 +90,13 @@ async fn look(link: &Link, target: &Target, name: &str) -> Result<DatabaseReport
         let touch = format!(
             "BEGIN; SET LOCAL synchronous_commit = on; UPDATE {schema}.meta SET last_epoch = last_epoch; COMMIT"
         );
-        link.run(&touch).await.map_err(told)?;
+        link.run(&touch).await.map_err(unusable::told)?;
         commit = Some(from.elapsed());
         let sql = format!(
             "SELECT name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') FROM {schema}.router
              WHERE state = 'up' AND lease_until > clock_timestamp()"
         );
-        let rows = link.query(&sql, &[]).await.map_err(told)?;
+        let rows = link.query(&sql, &[]).await.map_err(unusable::told)?;
         holder = rows.first().map(|row: &Row| (row.get(0), row.get(1)));
     }
     Ok(DatabaseReport {

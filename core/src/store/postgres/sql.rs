@@ -1,6 +1,6 @@
 //! The statements of the busy paths. Each names the schema, because a pooler may give the search path of another client.
 
-use super::schema::quoted;
+use super::schema::named;
 use crate::model::MAX_JSON_INTEGER;
 use crate::store::usage::UsageCounts;
 
@@ -23,8 +23,7 @@ macro_rules! statements {
 
         impl Sql {
             pub(super) fn of(schema: &str) -> Self {
-                let schema = quoted(schema);
-                Self { $($name: String::from($sql).replace("$s", &schema),)* }
+                Self { $($name: named(&String::from($sql), schema),)* }
             }
         }
     };

@@ -1,6 +1,7 @@
 //! The counts that a batch changes. They are written once, at its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use tokio_postgres::types::{ToSql, Type};
 
@@ -130,10 +131,9 @@ impl UsageRows {
         Self { most, days: BTreeMap::new() }
     }
 
-    /// The day of the task, if its rows are not known yet.
-    pub(super) fn unknown(&self, task: &Task) -> Option<Day> {
-        let day = UsageGroup::of(task).day;
-        (!self.days.contains_key(&day)).then_some(day)
+    /// Whether the rows of a day are known.
+    pub(super) fn knows(&self, day: Day) -> bool {
+        self.days.contains_key(&day)
     }
 
     /// Learns the rows of a day.
@@ -144,24 +144,17 @@ impl UsageRows {
         }
     }
 
-    /// The row that counts the task.
-    pub(super) fn place(&mut self, task: &Task) -> UsageGroup {
-        let group = UsageGroup::of(task);
+    /// The row that counts the tasks of a group: its own, or a coarser one.
+    pub(super) fn place(&mut self, group: UsageGroup) -> UsageGroup {
         let rows = self.days.entry(group.day).or_default();
         let count = rows.len() as u64;
-        let mut found = None;
-        let new = count_in::<std::convert::Infallible>(group, count, self.most, |group| {
-            found = rows.get(group).cloned();
-            Ok(found.is_some())
+        let mut place = group.clone();
+        let Ok(new) = count_in::<Infallible>(group, count, self.most, |group| {
+            place = group.clone();
+            Ok(rows.contains(group))
         });
-        match (new, found) {
-            (Ok(Some(group)), _) => {
-                rows.insert(group.clone());
-                group
-            }
-            (_, Some(group)) => group,
-            (_, None) => UsageGroup::of(task),
-        }
+        rows.extend(new);
+        place
     }
 
     /// Forgets everything, because rows were deleted.

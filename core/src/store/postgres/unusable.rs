@@ -58,6 +58,11 @@ pub(super) fn lost(error: &Lost) -> Error {
     Error::store(words(said))
 }
 
+/// The error for a statement that the server refused, or whose connection was lost.
+pub(super) fn told(error: tokio_postgres::Error) -> Error {
+    lost(&error.into())
+}
+
 /// The server's own words, without the details, which may repeat what a row holds.
 fn words(said: &DbError) -> String {
     format!("{} (SQLSTATE {})", said.message(), said.code().code())

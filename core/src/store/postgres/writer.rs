@@ -102,7 +102,7 @@ impl Writer {
             };
             match self.fly(&link, &mut flight).await {
                 Ok(answers) => {
-                    self.well();
+                    self.refusing.well();
                     let count = answers.len() as u64;
                     flight.ops.into_iter().zip(answers).for_each(|(op, answer)| answer.send(op));
                     self.settle(count);
@@ -112,7 +112,7 @@ impl Writer {
                     let error = deposed(&link, &self.ground).await;
                     link.cut();
                     // Whoever is refused finds the store refusing.
-                    self.ill(&error);
+                    self.refusing.ill(&error);
                     self.settle(flight.fail(&error));
                     return Next::Refuse(error);
                 }
@@ -124,7 +124,7 @@ impl Writer {
                         continue;
                     }
                     self.flights.push_front(flight);
-                    self.ill(&unusable::lost(&lost));
+                    self.refusing.ill(&unusable::lost(&lost));
                     link.cut();
                     return Next::Wait;
                 }
@@ -134,13 +134,7 @@ impl Writer {
 
     /// Takes the operations of the next batch.
     fn take(&mut self) {
-        let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
-        let (mut bytes, mut alone) = (0, false);
-        let taken = self.queue.take(Some(Duration::ZERO), |count, next: &Op| {
-            bytes += next.weight();
-            alone |= next.is_alone();
-            !alone && count < most && bytes <= most_bytes
-        });
+        let taken = self.queue.take_batch(Duration::ZERO, self.options.batch_ops, self.options.batch_bytes);
         if let Taken::Items(mut ops) = taken {
             if matches!(ops.last(), Some(Op::Close(_))) {
                 self.closing = ops.pop();
@@ -155,7 +149,7 @@ impl Writer {
     async fn beat(&mut self, link: Link) -> Result<Link, Next> {
         match bounded(self.ground.patience, self.seat.renew(&link, &self.ground)).await {
             Ok(()) => {
-                self.well();
+                self.refusing.well();
                 Ok(link)
             }
             Err(Failed::Deposed) => {
@@ -164,7 +158,7 @@ impl Writer {
                 Err(Next::Refuse(error))
             }
             Err(Failed::Lost(lost)) => {
-                self.ill(&unusable::lost(&lost));
+                self.refusing.ill(&unusable::lost(&lost));
                 link.cut();
                 Err(Next::Wait)
             }
@@ -245,7 +239,9 @@ impl Writer {
                     Err(Next::Wait) => {}
                     Err(next) => return next,
                 },
-                Err(error) => self.ill(&error),
+                Err(error) => {
+                    self.refusing.ill(&error);
+                }
             }
         }
     }
@@ -299,7 +295,7 @@ impl Writer {
 
     /// Refuses every write until the store is closed.
     async fn refuse(&mut self, error: Error) -> Next {
-        self.ill(&error);
+        self.refusing.ill(&error);
         loop {
             self.give_up();
             if self.closing.is_some() {
@@ -327,7 +323,7 @@ impl Writer {
 
     /// The reason why the store does not write.
     fn away(&self) -> Error {
-        self.refusing.lock().clone().unwrap_or_else(|| Error::store("the database is away"))
+        self.refusing.reason().unwrap_or_else(|| Error::store("the database is away"))
     }
 
     fn settle(&self, count: u64) {
@@ -341,20 +337,6 @@ impl Writer {
         if self.flights.is_empty() {
             let owed = std::mem::take(&mut self.owed);
             self.settle(owed);
-        }
-    }
-
-    /// Notes that the store can write.
-    fn well(&self) {
-        if self.refusing.lock().take().is_some() {
-            tracing::info!("the store writes again");
-        }
-    }
-
-    /// Notes that the store cannot write.
-    fn ill(&self, error: &Error) {
-        if self.refusing.lock().replace(error.clone()).is_none() {
-            tracing::error!(%error, "the store cannot write; nothing is acknowledged");
         }
     }
 }

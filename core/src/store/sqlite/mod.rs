@@ -154,7 +154,7 @@ impl SqliteStore {
             connect,
             files,
             checked: std::time::Instant::now(),
-            refusing: Arc::clone(&store.front.refusing),
+            refusing: store.front.refusing.clone(),
             log: Log::new(&store.options),
             queue: Arc::clone(&store.front.writes),
             progress,

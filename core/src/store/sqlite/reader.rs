@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
 use super::super::columns::{bound, int};
-use super::super::queue::{Queue, Taken};
+use super::super::queue::{AbandonOnDrop, Queue, Taken};
 use super::super::want::{Read, Want};
 use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
 use super::audit;
@@ -34,17 +34,6 @@ pub(super) struct Reader {
     pub(super) files: Arc<Files>,
     pub(super) queue: Arc<Queue<Read>>,
     pub(super) progress: Arc<Progress>,
-}
-
-/// Closes the queue if the thread panics, so that no caller waits for an answer for ever.
-struct AbandonOnDrop(Arc<Queue<Read>>);
-
-impl Drop for AbandonOnDrop {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.abandon();
-        }
-    }
 }
 
 impl Reader {

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use super::super::Durability;
 use super::super::front::Refusing;
 use super::super::op::{Op, Reply};
-use super::super::queue::{Queue, Taken};
+use super::super::queue::{AbandonOnDrop, Queue, Taken};
 use super::commit::transact;
 use super::files::Files;
 use super::lock::Lock;
@@ -73,20 +73,21 @@ enum Failed {
     Medium(Error),
 }
 
-/// Closes the queue and the count on drop, so that no caller waits for ever however the thread ends.
-struct AbandonOnDrop(Arc<Queue<Op>>, Arc<Progress>);
+/// Ends the count however the thread ends, so that no reader waits for ever.
+struct EndOnDrop(Arc<Progress>);
 
-impl Drop for AbandonOnDrop {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.abandon();
-        self.1.end();
+        self.0.end();
     }
 }
 
 impl Writer {
     /// Runs until the store is closed.
     pub(super) fn run(mut self, db: Connection) {
-        let _abandon = AbandonOnDrop(Arc::clone(&self.queue), Arc::clone(&self.progress));
+        // Dropped last: once the queue takes nothing more, nothing is left to wait for.
+        let _end = EndOnDrop(Arc::clone(&self.progress));
+        let _abandon = AbandonOnDrop(Arc::clone(&self.queue));
         let mut next = Next::Work(db, Vec::new());
         loop {
             next = match next {
@@ -100,14 +101,8 @@ impl Writer {
 
     /// Takes the operations of the next batch.
     fn take(&self, log_waits: bool) -> Taken<Op> {
-        let (most, most_bytes) = (self.options.batch_ops, self.options.batch_bytes);
-        let (mut bytes, mut alone) = (0, false);
         let patience = if log_waits { self.options.watch.min(IDLE) } else { self.options.watch };
-        self.queue.take(Some(patience), |count, next: &Op| {
-            bytes += next.weight();
-            alone |= next.is_alone();
-            !alone && count < most && bytes <= most_bytes
-        })
+        self.queue.take_batch(patience, self.options.batch_ops, self.options.batch_bytes)
     }
 
     /// Works with a connection until it is lost or the store is closed.
@@ -174,7 +169,7 @@ impl Writer {
                     Err(ops) => ops,
                 },
             };
-            let is_wanted = !ops.is_empty() || self.refusing.lock().is_some();
+            let is_wanted = !ops.is_empty() || self.refusing.reason().is_some();
             let opened = self.check_files().and_then(|()| is_wanted.then(|| self.open()).transpose());
             match opened {
                 Ok(None) => {}
@@ -215,7 +210,7 @@ impl Writer {
         let is_sound = !matches!(failed, Some(Failed::Medium(_)));
         match failed {
             None => {
-                self.well();
+                self.refusing.well();
                 replies.into_iter().for_each(Reply::send);
             }
             Some(Failed::Moved(error) | Failed::Medium(error)) => {
@@ -269,21 +264,13 @@ impl Writer {
         self.progress.add(count);
     }
 
-    /// Notes that the store can write.
-    fn well(&self) {
-        if self.refusing.lock().take().is_some() {
-            tracing::info!("the store writes again");
-        }
-    }
-
     /// Notes that the store cannot write; `db`: although its connection is sound.
     fn ill(&self, error: &Error, db: Option<&Connection>) {
-        if self.refusing.lock().replace(error.clone()).is_none() {
-            tracing::error!(%error, "the store cannot write; nothing is acknowledged");
+        if self.refusing.ill(error)
+            && let Some(db) = db
+        {
             // If only the log is gone, this writes acknowledged data into the database.
-            if let Some(db) = db {
-                let _ = checkpoint(db, "PASSIVE");
-            }
+            let _ = checkpoint(db, "PASSIVE");
         }
     }
 
@@ -294,13 +281,13 @@ impl Writer {
             self.ill(&error, Some(db));
             return true;
         }
-        if self.refusing.lock().is_none() {
+        if self.refusing.reason().is_none() {
             return true;
         }
         match db.execute_batch("BEGIN IMMEDIATE; UPDATE meta SET epoch = epoch; COMMIT") {
             Ok(()) => {
                 self.files.know_log();
-                self.well();
+                self.refusing.well();
                 true
             }
             Err(error) => {
