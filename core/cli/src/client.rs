@@ -19,7 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::exit::{Done, Exit};
-use crate::unreached::{self, Advice};
+use crate::unreached;
 
 /// The greatest answer in bytes that is read. Pages of lists are far smaller.
 const MAX_ANSWER: usize = 64 << 20;
@@ -53,11 +53,7 @@ impl Remote {
     }
 }
 
-/// The advice for the two most frequent failures.
-const ADVICE: Advice = Advice {
-    absent: "start one with `cortensor-router serve`, or name another with --url",
-    trust: "--ca-file or CORTENSOR_CA_FILE",
-};
+/// The advice for a token that the router refuses.
 const REFUSED: &str = "give a valid token with --token or CORTENSOR_TOKEN";
 
 /// A client of one router.
@@ -71,15 +67,7 @@ impl Client {
     /// Makes a client for that address. Its token is the given one or, on this machine, the development token. The
     /// client trusts the authorities of that file, or the public ones.
     pub(crate) fn new(url: &str, token: Option<&str>, ca_file: Option<&Path>) -> Done<Self> {
-        let given = token.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
-        Self::with_token(
-            without_api(url),
-            |host| given.or_else(|| is_loopback(host).then(|| DEFAULT_DEV_TOKEN.to_owned())),
-            ca_file,
-        )
-    }
-
-    fn with_token(url: &str, token: impl FnOnce(&str) -> Option<String>, ca_file: Option<&Path>) -> Done<Self> {
+        let url = without_api(url);
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let uri: Uri = url
             .parse()
@@ -87,7 +75,9 @@ impl Client {
         let Some(host) = uri.host().filter(|_| matches!(uri.scheme_str(), Some("http" | "https"))) else {
             return Err(Exit::usage(format!("{url:?} must start with http:// or https:// and name a host")));
         };
-        let token = token(host)
+        let given = token.map(str::trim).filter(|token| !token.is_empty());
+        let token = given
+            .or_else(|| is_loopback(host).then_some(DEFAULT_DEV_TOKEN))
             .map(|token| header::HeaderValue::try_from(format!("Bearer {token}")))
             .transpose()
             .map_err(|_| Exit::usage("the token has characters that no token can have"))?
@@ -169,7 +159,7 @@ impl Client {
         if let Some(token) = &self.token {
             request.headers_mut().insert(header::AUTHORIZATION, token.clone());
         }
-        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect(), ADVICE))
+        self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect()))
     }
 
     async fn answer(&self, response: Response<Incoming>) -> Done<Value> {

@@ -6,26 +6,22 @@ use std::io;
 use crate::exit::Exit;
 use cortensor_router::internals::distrust;
 
-/// The advice for each kind of failure.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Advice {
-    /// The advice if no program listens at the address.
-    pub(crate) absent: &'static str,
-    /// The setting that names an authority to trust.
-    pub(crate) trust: &'static str,
-}
+/// The advice if no program listens at the address.
+const ABSENT: &str = "start one with `cortensor-router serve`, or name another with --url";
+
+/// The settings that name an authority to trust.
+const TRUST: &str = "--ca-file or CORTENSOR_CA_FILE";
 
 /// Describes a call to `base` that failed with that error.
-pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: bool, advice: Advice) -> Exit {
-    let Advice { absent, trust } = advice;
+pub(crate) fn exit(base: &str, error: &(dyn StdError + 'static), is_connect: bool) -> Exit {
     let secure = base.starts_with("https://");
     if let Some(tls) = find::<rustls::Error>(error) {
         let plain = base.replacen("https://", "http://", 1);
-        return Exit::usage(format!("{base} cannot be reached by TLS: {}", distrust::words(tls, &plain, trust)));
+        return Exit::usage(format!("{base} cannot be reached by TLS: {}", distrust::words(tls, &plain, TRUST)));
     }
     let cause = root(error);
     if is_connect {
-        return Exit::new(Exit::UNREACHABLE, format!("no server answers at {base}: {cause}: {absent}"));
+        return Exit::new(Exit::UNREACHABLE, format!("no server answers at {base}: {cause}: {ABSENT}"));
     }
     // A server that speaks TLS answers a plain request with an alert, or hangs up.
     let no_http = find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse);

@@ -325,6 +325,14 @@ pub struct MinerInfo {
 }
 }
 
+impl MinerInfo {
+    /// Whether the miner says that it takes the bodies of that API as they are.
+    #[doc(hidden)]
+    pub fn speaks(&self, api: &str) -> bool {
+        self.features.iter().any(|feature| feature == api)
+    }
+}
+
 crate::setters! { ModelDetails {
     id: impl Into<String> => id.into(),
     digest: Option<String> => digest,

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::TaskRequest;
 use crate::shape::{Json, last};
-use crate::{RequestKind, TaskRequest};
 
 /// The beginning of a kept body that no chat says all of. It names the API.
 const ONLY: &str = r#"{"only":""#;
@@ -26,11 +26,8 @@ impl TaskRequest {
     /// The API of the only servers that can serve the request.
     #[doc(hidden)]
     pub fn only_api(&self) -> Option<&str> {
-        if self.kind == RequestKind::Compaction {
-            return Some("responses");
-        }
-        let (api, _) = self.original.as_deref()?.get().strip_prefix(ONLY)?.split_once('"')?;
-        Some(api)
+        let of_body = || Some(self.original.as_deref()?.get().strip_prefix(ONLY)?.split_once('"')?.0);
+        self.kind.only_api().or_else(of_body)
     }
 }
 

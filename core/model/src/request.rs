@@ -47,6 +47,12 @@ impl RequestKind {
             }
         }
     }
+
+    /// The API of the only servers that can serve such requests.
+    #[doc(hidden)]
+    pub fn only_api(self) -> Option<&'static str> {
+        (self == Self::Compaction).then_some("responses")
+    }
 }
 
 /// Fields that the router does not need. They pass through to the miner untouched, in their order.

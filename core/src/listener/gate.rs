@@ -80,6 +80,16 @@ impl Gate {
         self.numbers.name(headers, given);
     }
 
+    /// Gives an answer its request id, in every header in which clients of that family look for it.
+    pub(in crate::listener) fn name_for(&self, family: Family, headers: &mut HeaderMap, given: Option<HeaderValue>) {
+        self.name(headers, given);
+        if family == Family::Anthropic
+            && let Some(id) = headers.get(request_id::HEADER).cloned()
+        {
+            headers.insert(reply::ANTHROPIC_ID, id);
+        }
+    }
+
     /// Finds the caller of a request.
     ///
     /// # Errors
@@ -176,12 +186,7 @@ impl Gate {
         }
         let family = Family::of_request(request.uri().path(), request.headers());
         let (mut response, busy) = self.of_family(family, request, marks, connection).await;
-        if family == Family::Anthropic {
-            self.name(response.headers_mut(), given.cloned());
-            if let Some(id) = response.headers().get(request_id::HEADER).cloned() {
-                response.headers_mut().insert(reply::ANTHROPIC_ID, id);
-            }
-        }
+        self.name_for(family, response.headers_mut(), given.cloned());
         (response, busy)
     }
 

@@ -232,29 +232,27 @@ impl Router {
 
     /// Whether every miner that could get the request is an upstream.
     fn only_upstreams(&self, session: SessionId, model: Option<&str>) -> bool {
-        self.candidates(session, model).iter().flatten().all(|miner| miner.kind == MinerKind::Upstream)
+        self.candidates(session, model).iter().all(|miner| miner.kind == MinerKind::Upstream)
     }
 
     /// Whether an upstream that could get the request takes the bodies of that API as they are.
     pub(crate) fn is_spoken(&self, api: &str, session: SessionId, model: Option<&str>) -> bool {
-        let speaks =
-            |miner: &MinerInfo| miner.kind == MinerKind::Upstream && miner.features.iter().any(|name| name == api);
-        self.candidates(session, model).iter().flatten().any(speaks)
+        self.candidates(session, model).iter().any(|miner| miner.kind == MinerKind::Upstream && miner.speaks(api))
     }
 
-    /// The miners that could get the request, for each model that its model's name stands for. If an active miner lists
-    /// a model, only the miners that list it are candidates.
-    fn candidates(&self, session: SessionId, model: Option<&str>) -> Vec<Vec<MinerInfo>> {
+    /// The miners that could get the request under any model that its model's name stands for. If an active miner lists
+    /// a model, only the miners that list it are candidates for that model.
+    fn candidates(&self, session: SessionId, model: Option<&str>) -> Vec<MinerInfo> {
         let own = self.session(session).ok().and_then(|session| session.spec.model);
         let miners = self.miners();
-        let Some(asked) = model.or(own.as_deref()) else { return vec![miners] };
+        let Some(asked) = model.or(own.as_deref()) else { return miners };
         let of = |model: &str| {
             let lists = |miner: &MinerInfo| meant(&miner.models, model).is_some();
             let is_listed = miners.iter().any(|miner| miner.active && lists(miner));
             let serves = |miner: &&MinerInfo| lists(miner) || !is_listed && miner.models.is_empty();
-            miners.iter().filter(serves).cloned().collect()
+            miners.iter().filter(serves).cloned().collect::<Vec<_>>()
         };
-        self.shared.aliases.models(asked).into_iter().map(of).collect()
+        self.shared.aliases.models(asked).into_iter().flat_map(of).collect()
     }
 }
 

@@ -12,6 +12,12 @@ use crate::{Error, Result};
 /// Bytes of JSON for which there is room at once: the end of a common task.
 const ROOM: usize = 256;
 
+/// The columns of a miner, in the order in which every store reads them.
+pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
+
+/// The columns of an entry of the audit log, in the order in which every store reads them.
+pub(super) const AUDIT: &str = "number, at, act, subject, key_id, detail";
+
 /// The columns that only the accept writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AcceptColumns<'a> {

@@ -30,6 +30,15 @@ impl Wanted {
         }
     }
 
+    /// The filter as the rest of a `WHERE`.
+    pub(super) fn condition(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Ended => "AND ended_at IS NOT NULL",
+            Self::Open => "AND ended_at IS NULL",
+        }
+    }
+
     /// Whether the filter selects a task.
     pub(super) fn takes(self, ended: bool) -> bool {
         match self {

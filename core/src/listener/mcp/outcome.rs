@@ -11,7 +11,7 @@ use crate::listener::reply;
 /// The answer to the request of that id, as JSON.
 pub(super) fn message(id: &RequestId, result: &impl Serialize) -> Result<Vec<u8>, Error> {
     let message = JsonRpcResponse { jsonrpc: JsonRpcVersion2_0, id: id.clone(), result };
-    serde_json::to_vec(&message).map_err(Error::internal)
+    reply::written(&message)
 }
 
 /// The answer to the request of that id.

@@ -10,11 +10,11 @@ use super::fault::error_of;
 use super::outcome;
 use super::version::Form;
 use crate::listener::cut::LastEvent;
-use crate::listener::reply::cortensor_error;
+use crate::listener::reply::{self, cortensor_error};
 use crate::listener::sse::Layout;
 use crate::model::chat::write_raw_event;
 use crate::model::{Completion, CompletionRecord};
-use crate::{Error, Result, StreamEvent};
+use crate::{Result, StreamEvent};
 
 /// Writes one stream.
 pub(super) struct CallStream {
@@ -52,9 +52,7 @@ impl CallStream {
     }
 
     fn end(&self, end: Result<Arc<Completion>>, out: &mut Vec<u8>) {
-        let written = end.and_then(|completion| {
-            serde_json::to_vec(&CompletionRecord::whole(&completion, false)).map_err(Error::internal)
-        });
+        let written = end.and_then(|completion| reply::written(&CompletionRecord::whole(&completion, false)));
         let is_success = written.is_ok();
         let json = written.unwrap_or_else(|error| cortensor_error(&error));
         match outcome::message(&self.id, &result(json, is_success, self.form)) {

@@ -20,7 +20,7 @@ use crate::listener::fast_path::{FastPath, Order};
 use crate::listener::gate::{Admitted, Gate, Refused};
 use crate::listener::limits::Limits;
 use crate::listener::peer::Connection;
-use crate::listener::reply::{ANTHROPIC_ID, Failed, Family};
+use crate::listener::reply::{Failed, Family};
 use crate::listener::request_id;
 use crate::listener::sse::{Events, Layout};
 use crate::listener::wire::Socket;
@@ -41,16 +41,14 @@ struct Outcome {
     reply: Reply,
     /// The caller's limits, of which the answer tells.
     limits: Option<Limits>,
-    /// The causes that end a stream early.
+    /// The causes that end a stream early; `None`: the request did not get as far as its route.
     ends: Option<Ends>,
-    /// Whether the request got as far as its route.
-    is_routed: bool,
 }
 
 impl Outcome {
     /// The answer to a request that did not get as far as its route.
     fn refused(family: Family, limits: Option<Limits>, error: Error) -> Self {
-        Self { reply: Failed::new(family, error).into(), limits, ends: None, is_routed: false }
+        Self { reply: Failed::new(family, error).into(), limits, ends: None }
     }
 }
 
@@ -142,7 +140,7 @@ async fn answer<S: Socket>(
             }
         }
     };
-    Ok(Outcome { reply: answer.into(), limits, ends: Some(ends), is_routed: true })
+    Ok(Outcome { reply: answer.into(), limits, ends: Some(ends) })
 }
 
 /// The way of an answer to its client.
@@ -165,13 +163,13 @@ impl<S: Socket> Sending<'_, S> {
     /// # Errors
     /// When the client does not take it.
     async fn send(mut self, outcome: Outcome) -> io::Result<()> {
-        let Outcome { reply, limits, ends, is_routed } = outcome;
+        let Outcome { reply, limits, ends } = outcome;
         let status = match &reply {
             Reply::Said(status, ..) => *status,
             Reply::Whole(..) | Reply::Events(..) => StatusCode::OK,
         };
         let traffic = &self.gate.state().traffic;
-        if is_routed {
+        if ends.is_some() {
             traffic.count_busy(self.route, status);
         } else {
             traffic.count(&Method::POST, None, status);
@@ -194,12 +192,7 @@ impl<S: Socket> Sending<'_, S> {
             }
             Reply::Said(status, mut headers, body) => {
                 headers.extend(more);
-                self.gate.name(&mut headers, self.id.take());
-                if self.route.family() == Family::Anthropic
-                    && let Some(id) = headers.get(request_id::HEADER).cloned()
-                {
-                    headers.insert(ANTHROPIC_ID, id);
-                }
+                self.gate.name_for(self.route.family(), &mut headers, self.id.take());
                 if let Some(line) = &mut self.line {
                     line.answered(status, headers.get(request_id::HEADER));
                 }

@@ -109,16 +109,13 @@ fn told(router: &Router, submission: &Submission, way: &str, error: Error) -> Er
 
 /// The error of a request that made no task, which says that only upstreams serve the route.
 fn unserved(router: &Router, kind: RequestKind, error: Error) -> Error {
-    let api = TaskRequest::default().kind(kind).only_api().map(str::to_owned);
-    let serves = |miner: &MinerInfo| {
-        miner.kind == MinerKind::Upstream
-            && api.as_ref().is_none_or(|api| miner.features.iter().any(|feature| feature == api))
-    };
+    let api = kind.only_api();
+    let serves = |miner: &MinerInfo| miner.kind == MinerKind::Upstream && api.is_none_or(|api| miner.speaks(api));
     if error.code() != "model_not_found" || router.miners().iter().any(serves) {
         return error;
     }
     let way = openai::route_of(kind);
-    let words = match &api {
+    let words = match api {
         None => format!("only an upstream can serve {way}, and the router has none: add one with --upstream URL"),
         Some(api) => format!(
             "only an upstream that speaks the API {api:?} can serve {way}, and the router has none: name the API in the \

@@ -190,20 +190,24 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
         return Ok(Answer::Whole(head, shown(&Resource::of(&named, &asked, Ended::Queued, None))?.into()));
     }
     let completion = submission.shared_result().await?;
-    let mut named = named(&submission);
-    if let Some(model) = &completion.answer.model {
-        named.model.clone_from(model);
-    }
     let ended_at = submission.ended_at().map(model::Timestamp::as_secs);
     let head = head.leaving_out(left_out.kinds(|| Some(is_own(completion.answer.raw.as_deref()))));
-    Ok(Answer::Whole(head, answered(&named, &asked, &completion.answer, ended_at)?.into()))
+    Ok(Answer::Whole(head, answered(named(&submission), &asked, &completion.answer, ended_at)?.into()))
 }
 
-/// A response that has its answer, as the body of an answer.
-pub(super) fn answered(named: &Names, asked: &Asked, answer: &model::Answer, ended_at: Option<u64>) -> Result<Vec<u8>> {
-    match passed(named, answer) {
+/// A response that has its answer, as the body of an answer. It names the model that answered, if that is known.
+pub(super) fn answered(
+    mut named: Names,
+    asked: &Asked,
+    answer: &model::Answer,
+    ended_at: Option<u64>,
+) -> Result<Vec<u8>> {
+    if let Some(model) = &answer.model {
+        named.model.clone_from(model);
+    }
+    match passed(&named, answer) {
         Some(response) => written(&response),
-        None => shown(&Resource::of(named, asked, Ended::Answered(answer), ended_at)),
+        None => shown(&Resource::of(&named, asked, Ended::Answered(answer), ended_at)),
     }
 }
 

@@ -141,7 +141,7 @@ fn may_read(caller: &Caller) -> Result<()> {
 /// The response as it is now.
 async fn show_whole(found: &Found) -> Result<Answer> {
     let Found { submission, asked } = found;
-    let (head, mut named) = (Named::from(submission), named(submission));
+    let (head, named) = (Named::from(submission), named(submission));
     let task = submission.state();
     let ended_at = task.ended_at.map(Timestamp::as_secs);
     if task.state != TaskState::Ended {
@@ -149,12 +149,7 @@ async fn show_whole(found: &Found) -> Result<Answer> {
         return Ok(Answer::Whole(head, shown(&Resource::of(&named, asked, ended, None))?.into()));
     }
     let body = match submission.shared_result().await {
-        Ok(completion) => {
-            if let Some(model) = &completion.answer.model {
-                named.model.clone_from(model);
-            }
-            answered(&named, asked, &completion.answer, ended_at)
-        }
+        Ok(completion) => answered(named, asked, &completion.answer, ended_at),
         Err(_) if task.outcome == Some(Outcome::Cancelled) => {
             shown(&Resource::of(&named, asked, Ended::Cancelled, ended_at))
         }

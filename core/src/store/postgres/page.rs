@@ -11,7 +11,7 @@ use super::schema::quoted;
 use super::sql::TASK;
 use super::usage;
 use crate::model::{ActKind, TaskId};
-use crate::store::columns::{bound, int};
+use crate::store::columns::{AUDIT, bound, int};
 use crate::store::{AuditPage, AuditQuery, TaskPage, TaskQuery, UsagePage, UsageQuery, Wanted};
 
 /// Does reads in one transaction that sees one moment.
@@ -37,11 +37,7 @@ pub(super) async fn of_tasks(
         let schema = quoted(&ground.schema);
         let session = int(query.session_id.0);
         let wanted = Wanted::from(query.state);
-        let filter = match wanted {
-            Wanted::All => "",
-            Wanted::Ended => "AND ended_at IS NOT NULL",
-            Wanted::Open => "AND ended_at IS NULL",
-        };
+        let filter = wanted.condition();
         // Without a key every task is of the page.
         let of_key = "AND ($2 IS NULL OR key_id = $2)";
         let params: Params<'_> = &[(&session, Type::INT8), (&query.key_id, Type::TEXT)];
@@ -105,9 +101,8 @@ pub(super) async fn of_audit(
             AuditPage { total: total.first().map_or(0, |found| row::uint(found, 0)), ..AuditPage::default() };
         let order = if query.after.is_some() { "ASC" } else { "DESC" };
         let select = format!(
-            "SELECT {} FROM {schema}.audit WHERE number > $2 AND ($1 IS NULL OR act = $1) ORDER BY number {order}
-             LIMIT $3",
-            row::AUDIT
+            "SELECT {AUDIT} FROM {schema}.audit WHERE number > $2 AND ($1 IS NULL OR act = $1) ORDER BY number {order}
+             LIMIT $3"
         );
         let (after, limit) = (query.after.map_or(-1, bound), bound(query.limit));
         let params: Params<'_> = &[(&act, Type::TEXT), (&after, Type::INT8), (&limit, Type::INT8)];

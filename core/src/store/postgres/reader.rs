@@ -20,7 +20,7 @@ use super::target::Target;
 use super::unusable;
 use crate::model::{Gid, SessionId, Task, TaskId};
 use crate::store::Resolver;
-use crate::store::columns::int;
+use crate::store::columns::{MINER, int};
 use crate::store::front::Refusing;
 use crate::store::queue::{AbandonOnDrop, Queue, Taken};
 use crate::store::want::{Read, Want};
@@ -157,7 +157,7 @@ impl Reader {
                 send(to, self.bounded(async { all(connected?, &sql, row::body, "key").await }).await, None)
             }
             Want::Miners(to) => {
-                let sql = format!("SELECT {} FROM {}.miner ORDER BY id", row::MINER, quoted(&ground.schema));
+                let sql = format!("SELECT {} FROM {}.miner ORDER BY id", MINER, quoted(&ground.schema));
                 send(to, self.bounded(async { all(connected?, &sql, row::miner, "miner").await }).await, None)
             }
             Want::Usage(query, to) => {

@@ -78,10 +78,7 @@ pub(super) fn task(row: &Row) -> Result<(Task, u8), RowError> {
     Ok(columns::task(&accept, &end)?)
 }
 
-/// The columns of a miner, in the order of [`miner`].
-pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
-
-/// Reads a row of [`MINER`].
+/// Reads a row of [`MINER`](columns::MINER).
 pub(super) fn miner(row: &Row) -> Result<MinerRecord, RowError> {
     // In these columns an empty text stands for none.
     let some_text = |column: usize| absent::text::of(row.get::<_, String>(column));
@@ -100,10 +97,7 @@ pub(super) fn miner(row: &Row) -> Result<MinerRecord, RowError> {
     })
 }
 
-/// The columns of an entry of the audit log, in the order of [`entry`].
-pub(super) const AUDIT: &str = "number, at, act, subject, key_id, detail";
-
-/// Reads a row of [`AUDIT`].
+/// Reads a row of [`AUDIT`](columns::AUDIT).
 pub(super) fn entry(row: &Row) -> Result<AuditEntry, RowError> {
     Ok(AuditEntry {
         number: uint(row, 0),

@@ -3,14 +3,11 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement, params};
 
-use super::super::columns::{bound, int, json, parse};
+use super::super::columns::{AUDIT, bound, int, json, parse};
 use super::super::{Act, ActKind, AuditEntry, AuditPage, AuditQuery};
 use super::connection::Failure;
 use super::row::{RowError, check_whole, uint, write_row};
 use crate::model::Timestamp;
-
-/// The columns of an entry before its checksum, in the order of [`entry`].
-pub(super) const AUDIT: &str = "number, at, act, subject, key_id, detail";
 
 /// The statements that write the log.
 #[derive(Debug)]

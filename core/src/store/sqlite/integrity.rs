@@ -7,12 +7,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
-use super::audit::{AUDIT, entry};
+use super::super::columns::{AUDIT, MINER};
+use super::audit::entry;
 use super::connection;
 use super::meta::Meta;
 use super::options::SqliteOptions;
 use super::place::FILE;
-use super::row::{COLUMNS, KEY, MINER, RowError, SESSION, key, miner, session, task};
+use super::row::{COLUMNS, KEY, RowError, SESSION, key, miner, session, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
 use super::sum::bytes_of;
 use super::usage;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
-use super::super::columns::{bound, int};
+use super::super::columns::{MINER, bound, int};
 use super::super::queue::{AbandonOnDrop, Queue, Taken};
 use super::super::want::{Read, Want};
 use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
@@ -125,7 +125,7 @@ fn unfinished(db: &Connection) -> Result<Vec<Gid>, RowError> {
 }
 
 fn miners(db: &Connection) -> Result<Vec<MinerRecord>, RowError> {
-    all(db, &format!("SELECT {}, sum FROM miner ORDER BY id", row::MINER), row::miner, "miner")
+    all(db, &format!("SELECT {MINER}, sum FROM miner ORDER BY id"), row::miner, "miner")
 }
 
 fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {
@@ -172,11 +172,7 @@ fn page(db: &Connection, query: &TaskQuery) -> Result<TaskPage, RowError> {
 /// Reads a page of a key's tasks. It looks at every task of the session: an index of keys would cost each new task more
 /// than the few who ask this save.
 fn page_of_key(db: &Connection, query: &TaskQuery, key: &str) -> Result<TaskPage, RowError> {
-    let filter = match Wanted::from(query.state) {
-        Wanted::All => "",
-        Wanted::Ended => "AND ended_at IS NOT NULL",
-        Wanted::Open => "AND ended_at IS NULL",
-    };
+    let filter = Wanted::from(query.state).condition();
     let of_key = format!("FROM task INDEXED BY task_by_session WHERE session_id = ?1 AND key_id = ?2 {filter}");
     let session = int(query.session_id.0);
     let total = db
@@ -205,11 +201,8 @@ fn page_of_all(db: &Connection, query: &TaskQuery) -> Result<TaskPage, RowError>
         return Ok(page);
     }
     let (first, skip) = start(db, wanted, session, wanted_rows.start)?;
-    let (index, filter) = match wanted {
-        Wanted::All => ("task_by_session", ""),
-        Wanted::Ended => ("task_by_session", "AND ended_at IS NOT NULL"),
-        Wanted::Open => ("task_open", "AND ended_at IS NULL"),
-    };
+    let filter = wanted.condition();
+    let index = if wanted == Wanted::Open { "task_open" } else { "task_by_session" };
     let mut select = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM task INDEXED BY {index} WHERE session_id = ?1 AND id >= ?2 {filter}
          ORDER BY id LIMIT ?3 OFFSET ?4"

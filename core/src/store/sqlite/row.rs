@@ -24,9 +24,6 @@ pub(super) const SESSION: &str = "id, body";
 /// The columns of a key before its checksum.
 pub(super) const KEY: &str = "id, body";
 
-/// The columns of a miner before its checksum, in the order of [`miner`].
-pub(super) const MINER: &str = "id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked";
-
 /// Reads an unsigned integer from a column.
 pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)

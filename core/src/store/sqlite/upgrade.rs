@@ -6,10 +6,10 @@ use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, Row, params};
 use serde_json::value::RawValue;
 
-use super::super::columns::json;
+use super::super::columns::{MINER, json};
 use super::meta::Meta;
 use super::place::private;
-use super::row::{KEY, MINER, SESSION, sum_with, text};
+use super::row::{KEY, SESSION, sum_with, text};
 use super::sum::of_row;
 use crate::{Error, Result};
 

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::work::Ended;
+use crate::listener::reply;
 use crate::model::agents::{
     Attestation, Consensus, DelegateAnswer, Disagreement, Evidence, Finding, Judgement, Mode, Opinion, Quorum,
     Replicas, Strategy, Tier, ValidateAnswer,
@@ -137,7 +138,7 @@ impl Outcome {
             consensus,
             metadata: asked.metadata.as_deref(),
         };
-        serde_json::to_vec(&answer).map_err(Error::internal)
+        reply::written(&answer)
     }
 
     /// Compares the answers of the replicas on a thread that may block.
@@ -192,7 +193,7 @@ impl Outcome {
             consensus,
             metadata: asked.metadata.as_deref(),
         };
-        serde_json::to_vec(&answer).map_err(Error::internal)
+        reply::written(&answer)
     }
 }
 
