@@ -444,9 +444,9 @@ export interface AgentsOptions {
   validators?: number;
   /** The most tokens of an opinion if the request does not say. Default 512. */
   opinionTokens?: number;
-  /** The prompt by which miners are asked for their opinion about a claim. It has `{claim}` in it, and `{context}` where the facts beside the claim go. Empty: the prompt of docs/guide/agents.md. */
+  /** The prompt by which miners are asked for their opinion about a claim. It has `{claim}` in it, and `{context}` where the facts beside the claim go. Empty: the prompt of docs/reference/agents.md. */
   validatePrompt?: string;
-  /** The prompt of a check of facts, with the same places. Empty: the prompt of docs/guide/agents.md. */
+  /** The prompt of a check of facts, with the same places. Empty: the prompt of docs/reference/agents.md. */
   factcheckPrompt?: string;
   /** The session of one replica of a delegation. Empty: the caller's own. */
   delegateSessions1?: number[];

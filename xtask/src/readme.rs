@@ -15,7 +15,7 @@ use crate::step::Steps;
 use crate::{Outcome, environment, node, python};
 
 /// The pages whose blocks run.
-const PAGES: &[&str] = &["README.md", "docs/tutorial.md"];
+const PAGES: &[&str] = &["README.md", "docs/tutorials/http.md"];
 /// The port that the pages show; a free port takes its place.
 const SHOWN_PORT: &str = "5010";
 /// The seconds that one block may take.

@@ -14,10 +14,10 @@ pub struct AgentsConfig {
     /// The most tokens of an opinion if the request does not say. Default 512.
     pub opinion_tokens: u64,
     /// The prompt by which miners are asked for their opinion about a claim. It has `{claim}` in it, and `{context}`
-    /// where the facts beside the claim go. Empty: the prompt of docs/guide/agents.md.
+    /// where the facts beside the claim go. Empty: the prompt of docs/reference/agents.md.
     #[serde(with = "crate::model::absent::text")]
     pub validate_prompt: Option<String>,
-    /// The prompt of a check of facts, with the same places. Empty: the prompt of docs/guide/agents.md.
+    /// The prompt of a check of facts, with the same places. Empty: the prompt of docs/reference/agents.md.
     #[serde(with = "crate::model::absent::text")]
     pub factcheck_prompt: Option<String>,
     /// The session of one replica of a delegation. Empty: the caller's own.
@@ -162,7 +162,7 @@ mod tests {
     #[cfg(feature = "listener")]
     #[test]
     fn the_guide_shows_the_prompts() {
-        let guide = include_str!("../../../docs/guide/agents.md");
+        let guide = include_str!("../../../docs/reference/agents.md");
         for prompt in [VALIDATE, FACTCHECK] {
             assert!(guide.contains(prompt), "{prompt}");
         }

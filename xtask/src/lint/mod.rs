@@ -2,8 +2,10 @@
 
 mod dependencies;
 mod interface;
+mod links;
 mod pages;
 mod prose;
+mod summary;
 mod unsafety;
 mod versions;
 
@@ -39,6 +41,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         steps.check("what users see", interface::check),
         steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("Markdown pages", || pages::check(&environment::root())),
+        steps.check("the book has every page", || summary::check(&environment::root())),
         steps.check("first words of sentences", || prose::check(&environment::root())),
         steps.check("number of dependencies", dependencies::count),
         dependencies::rules(steps),

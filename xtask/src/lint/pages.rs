@@ -1,9 +1,10 @@
-//! Checks the Markdown pages: their lines are short, and the files and links that they name exist.
+//! Checks the Markdown pages: their lines are short, and the files, links and headings that they name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::links::{Headings, targets};
 use crate::{Outcome, environment};
 
 /// A line of prose must have fewer characters than this.
@@ -23,7 +24,7 @@ const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
 pub(crate) fn check(root: &Path) -> Outcome<String> {
     let mut files = BTreeSet::new();
     list(root, Path::new(""), &mut files)?;
-    let (mut pages, mut wrong) = (0, Vec::new());
+    let (mut pages, mut wrong, mut headings) = (0, Vec::new(), Headings::of(root));
     for page in files.iter().filter(|file| Path::new(file).extension().is_some_and(|end| end == "md")) {
         pages += 1;
         let text = environment::read(&root.join(page))?;
@@ -34,17 +35,15 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
             if width >= WIDTH {
                 complain(format!("{width} columns; a line of prose has fewer than {WIDTH}"));
             }
-            for target in links(line) {
-                let base = Path::new(page).parent().unwrap_or(Path::new(""));
-                if !root.join(base).join(target).exists() {
-                    complain(format!("the link to {target} leads nowhere"));
-                }
-            }
             if is_map {
                 for path in paths(line).filter(|path| !exists(root, &files, path)) {
                     complain(format!("{path} does not exist"));
                 }
             }
+        }
+        for (number, line) in unfenced(&text) {
+            let faults = targets(line).filter_map(|target| headings.fault(page, target));
+            wrong.extend(faults.map(|fault| format!("{page}:{number}: {fault}")));
         }
     }
     if wrong.is_empty() { Ok(format!("{pages} pages")) } else { Err(wrong.join("\n")) }
@@ -69,17 +68,21 @@ pub(crate) fn list(root: &Path, under: &Path, files: &mut BTreeSet<String>) -> O
     Ok(())
 }
 
-/// The numbered lines of a page outside of fenced blocks and tables.
-fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// The numbered lines of a page outside of fenced blocks.
+pub(super) fn unfenced(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;
     text.lines().enumerate().filter_map(move |(index, line)| {
-        let trimmed = line.trim_start();
-        if trimmed.starts_with("```") {
+        if line.trim_start().starts_with("```") {
             fenced = !fenced;
             return None;
         }
-        (!fenced && !trimmed.starts_with('|')).then_some((index + 1, line))
+        (!fenced).then_some((index + 1, line))
     })
+}
+
+/// The numbered lines of a page outside of fenced blocks and tables.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    unfenced(text).filter(|(_, line)| !line.trim_start().starts_with('|'))
 }
 
 /// The width of a line without HTML comments and the targets of links, which no line break can shorten.
@@ -89,19 +92,6 @@ fn columns(line: &str) -> usize {
     }
     let targets: usize = targets(line).map(|target| target.chars().count()).sum();
     line.chars().count() - targets
-}
-
-/// The targets of the links of a line.
-fn targets(line: &str) -> impl Iterator<Item = &str> {
-    line.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
-}
-
-/// The files that the links of a line lead to.
-fn links(line: &str) -> impl Iterator<Item = &str> {
-    targets(line)
-        .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
-        .filter_map(|target| target.split('#').next())
-        .filter(|target| !target.is_empty())
 }
 
 /// The code spans of a line that look like files of the project: below one of its directories, or the name of a source
@@ -149,15 +139,20 @@ mod tests {
         check(root.path()).unwrap();
         write(
             "docs/testing.md",
-            &format!("{long}\n[x](gone.md#a) [y](../README.md)\n`docs/gone.rs`, `here.rs`, `lost.rs`\n"),
+            &format!(
+                "{long}\n[x](gone.md#a) [y](../README.md)\n`docs/gone.rs`, `here.rs`, `lost.rs`\n\
+                 | ![z](gone.svg) | [q](#b) |\n"
+            ),
         );
         assert_eq!(
             check(root.path()).unwrap_err().lines().collect::<Vec<_>>(),
             [
                 "docs/testing.md:1: 100 columns; a line of prose has fewer than 100",
-                "docs/testing.md:2: the link to gone.md leads nowhere",
                 "docs/testing.md:3: docs/gone.rs does not exist",
                 "docs/testing.md:3: lost.rs does not exist",
+                "docs/testing.md:2: the link to gone.md#a leads nowhere",
+                "docs/testing.md:4: the link to gone.svg leads nowhere",
+                "docs/testing.md:4: the link to #b leads nowhere: docs/testing.md has no such heading",
             ]
         );
     }
