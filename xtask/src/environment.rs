@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Outcome;
 use crate::step::Steps;
+use crate::{Outcome, programs};
 
 /// The root directory of the checkout.
 pub(crate) fn root() -> PathBuf {
@@ -83,18 +83,12 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-/// The arguments with which cargo builds all programs of the workspace.
-///
-/// Everything is built for the whole workspace and with the features of the tests (which `--examples` brings in).
-/// Another choice would change features of the dependencies and build them all again.
-pub(crate) const PROGRAMS: &[&str] = &["build", "--workspace", "--bins", "--examples"];
-
 /// Builds the `cortensor-router` command and the other programs beside it. Gives its path.
 ///
 /// # Errors
 /// When it does not build.
 pub(crate) fn router(steps: &mut Steps) -> Outcome<PathBuf> {
-    steps.run("build cortensor-router", &mut cargo(PROGRAMS))?;
+    steps.run("build cortensor-router", &mut programs::all())?;
     Ok(target().join("debug").join(format!("cortensor-router{}", std::env::consts::EXE_SUFFIX)))
 }
 

@@ -13,7 +13,10 @@ mod lint;
 mod model;
 mod nightly;
 mod node;
+mod packages;
 mod planted;
+mod portable;
+mod programs;
 mod python;
 mod readme;
 mod sbom;
@@ -167,6 +170,8 @@ enum Command {
 /// The packages that `cargo xtask dist` builds.
 #[derive(Debug, Subcommand)]
 enum Package {
+    /// The command: an archive, a Debian package, a Containerfile beside them, and their sums.
+    Command,
     /// The Python wheel and source package.
     Python,
     /// The C library with its headers, pkg-config and CMake files.
@@ -215,6 +220,7 @@ fn main() -> ExitCode {
             bench::run(&mut steps, plan, against.as_deref(), rounds)
         }
         Command::Instructions { renew } => instructions::run(&mut steps, renew),
+        Command::Dist { package: Package::Command } => packages::dist(&mut steps),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {
             let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));

@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, model, sbom};
+use crate::{Outcome, bench, environment, model, portable, programs, sbom};
 
 /// The path of Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
-
-/// The newest glibc that the addon for users may need, which is that of Node.js 20 itself.
-const GLIBC: (u32, u32) = (2, 28);
 
 /// The directory of the package.
 pub(crate) fn package() -> PathBuf {
@@ -23,9 +20,7 @@ pub(crate) fn package() -> PathBuf {
 /// # Errors
 /// When it does not build.
 pub(crate) fn addon(steps: &mut Steps) -> Outcome {
-    // The addon is built with the whole workspace, so that one set of features, and one build, serves every suite.
-    let mut build = environment::cargo(&["build", "--workspace", "--lib", "--bins", "--examples"]);
-    steps.run("build the Node addon", &mut build)?;
+    steps.run("build the Node addon", &mut programs::all())?;
     let native = package().join("native");
     install(&environment::target().join("debug"), &native.join(file_name()?))
 }
@@ -121,44 +116,9 @@ fn optimised(steps: &mut Steps, profile: &str) -> Outcome<PathBuf> {
     Ok(environment::target().join(profile))
 }
 
-/// Builds the addon for users. Gives the directory of the library. On Linux it is linked with zig, which knows the
-/// symbols of every glibc: this machine's own linker would require a glibc as new as its own.
+/// Builds the addon for users. Gives the directory of the library.
 fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
-    let arch = std::env::consts::ARCH;
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
-        return optimised(steps, "dist");
-    }
-    let zig = environment::venv(steps, &environment::target().join("zig"), &package().join("native/zig.txt"))?;
-    let target = format!("{arch}-unknown-linux-gnu");
-    let versioned = format!("{target}.{}.{}", GLIBC.0, GLIBC.1);
-    let package = ["--package", "cortensor-router-node"];
-    let mut build =
-        environment::cargo(&["zigbuild", "--profile", "dist", "--target", &versioned, package[0], package[1]]);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(std::iter::once(zig).chain(std::env::split_paths(&path)));
-    build.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);
-    steps.run("build the Node addon (dist, with zig)", &mut build)?;
-    let directory = environment::target().join(target).join("dist");
-    steps.check("the addon's glibc", || {
-        let library = directory.join(library());
-        let bytes = fs::read(&library).map_err(|error| format!("{}: {error}", library.display()))?;
-        let (major, minor) = glibc(&bytes).ok_or("it names no version of glibc")?;
-        let told = format!("glibc {major}.{minor} is needed, {}.{} is allowed", GLIBC.0, GLIBC.1);
-        if (major, minor) <= GLIBC { Ok(told) } else { Err(told) }
-    })?;
-    Ok(directory)
-}
-
-/// The newest glibc whose symbols a library needs. The names of the versions are in the library as text.
-fn glibc(library: &[u8]) -> Option<(u32, u32)> {
-    const MARK: &[u8] = b"\0GLIBC_";
-    let version = |at: usize| {
-        let text = library[at..].split(|byte| *byte == 0).next().and_then(|text| std::str::from_utf8(text).ok())?;
-        let (major, rest) = text.split_once('.')?;
-        Some((major.parse().ok()?, rest.split('.').next()?.parse().ok()?))
-    };
-    let found = library.windows(MARK.len()).enumerate().filter(|(_, bytes)| *bytes == MARK);
-    found.filter_map(|(at, _)| version(at + MARK.len())).max()
+    portable::build(steps, "cortensor-router-node", &library())
 }
 
 /// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. Installs them in an
@@ -225,15 +185,4 @@ fn chromium(steps: &mut Steps) -> Outcome {
         return Ok(());
     }
     environment::apt_install(steps, &["chromium"])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::glibc;
-
-    #[test]
-    fn the_newest_glibc_of_a_library_is_found() {
-        assert_eq!(glibc(b"\0GLIBC_2.2.5\0malloc\0GLIBC_2.28\0GLIBC_2.17\0GLIBC_PRIVATE\0"), Some((2, 28)));
-        assert_eq!(glibc(b"no version"), None);
-    }
 }

@@ -8,12 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::programs::{self, Program};
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -66,13 +67,6 @@ enum FoundBy {
     Test(String),
     /// A row of the attacks on the real command.
     Attack(String),
-}
-
-/// A program of tests.
-struct Program {
-    path: PathBuf,
-    /// The directory of its package.
-    directory: PathBuf,
 }
 
 /// The end of a test.
@@ -272,46 +266,22 @@ fn set_apart(text: &str) -> Outcome<String> {
 /// Builds the tests of the copy that the faults name, and the command and its attacks. Gives the programs by their names.
 fn built(copy: &Path, bugs: &[Bug]) -> Outcome<BTreeMap<String, Program>> {
     let wanted: BTreeSet<&str> = bugs.iter().map(|bug| bug.found_by.program()).collect();
-    // The choice of the whole workspace keeps the features of all dependencies, and thus what is built of them.
-    let mut tests = environment::cargo(&["test", "--workspace", "--no-run"]);
-    for program in wanted.iter().filter(|program| **program != ATTACK) {
-        if is_lib(program) {
-            tests.arg("--lib");
-        } else {
-            tests.args(["--test", program]);
-        }
-    }
-    let mut programs = BTreeMap::new();
+    let mut found = BTreeMap::new();
     if wanted.iter().any(|program| *program != ATTACK) {
-        compile(copy, &mut tests, &mut programs)?;
+        let mut tests = programs::cargo("test", &["--no-run"]);
+        for program in wanted.iter().filter(|program| **program != ATTACK) {
+            if is_lib(program) {
+                tests.arg("--lib");
+            } else {
+                tests.args(["--test", program]);
+            }
+        }
+        found.append(&mut programs::build(&mut tests, copy)?);
     }
     if wanted.contains(ATTACK) {
-        compile(copy, &mut environment::cargo(environment::PROGRAMS), &mut programs)?;
+        found.append(&mut programs::build(&mut programs::all(), copy)?);
     }
-    Ok(programs)
-}
-
-/// Runs cargo in the copy. Adds the programs that it builds.
-fn compile(copy: &Path, cargo: &mut Command, programs: &mut BTreeMap<String, Program>) -> Outcome {
-    cargo.arg("--message-format=json").current_dir(copy);
-    cargo.env("CARGO_TARGET_DIR", environment::target()).stderr(Stdio::inherit());
-    let output = cargo.output().map_err(|error| format!("cargo: {error}"))?;
-    let mut errors = String::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-        let text = |pointer: &str| message.pointer(pointer).and_then(serde_json::Value::as_str);
-        // The switches make warnings, which say nothing about the project.
-        if text("/message/level") == Some("error") {
-            errors.push_str(text("/message/rendered").unwrap_or_default());
-        }
-        if let (Some(path), Some(name), Some(manifest)) =
-            (text("/executable"), text("/target/name"), text("/manifest_path"))
-        {
-            let directory = Path::new(manifest).parent().unwrap_or(copy).to_path_buf();
-            programs.insert(name.to_owned(), Program { path: path.into(), directory });
-        }
-    }
-    if output.status.success() { Ok(()) } else { Err(format!("the copy does not build\n{errors}")) }
+    Ok(found)
 }
 
 /// Whether the tests stand in a library itself; its name is that of a crate.
@@ -343,7 +313,7 @@ impl FoundBy {
         let log = environment::target().join("planted.log");
         let file = fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let clone = file.try_clone().map_err(|error| format!("{}: {error}", log.display()))?;
-        let mut command = Command::new(&program.path);
+        let mut command = program.command();
         let patience = if let Self::Attack(row) = self {
             command.arg(&named(ROUTER)?.path).arg(row);
             PATIENCE_OF_ATTACKS
@@ -351,7 +321,6 @@ impl FoundBy {
             command.args(["--exact", self.test()]);
             PATIENCE
         };
-        command.current_dir(&program.directory);
         command.stdin(Stdio::null()).stdout(file).stderr(clone);
         command.env("PROPTEST_FAILURE_PERSISTENCE", "off").env_remove(VARIABLE);
         if let Self::Worlds(worlds) = self {

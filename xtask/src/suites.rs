@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, lint, model, node, python, readme};
+use crate::{Outcome, c, environment, lint, model, node, packages, programs, python, readme};
 
 /// The default number of worlds.
 const SEEDS: u64 = 10_000;
@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     C,
     /// The commands and snippets of README.md and of the tutorial.
     Docs,
+    /// The command's Debian package, image, compose file and chart.
+    Packages,
 }
 
 /// Runs those suites, or all. A suite that fails does not keep the next one from running.
@@ -48,6 +50,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
             Suite::Node => node_clients(steps).and(node::test(steps)),
             Suite::C => c::test(steps),
             Suite::Docs => readme::run(steps),
+            Suite::Packages => packages::test(steps),
         };
         failures.extend(outcome.err());
     }
@@ -82,11 +85,22 @@ pub(crate) fn new_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// One integration test of the workspace, with its output. Further arguments go to the test.
-pub(crate) fn test_of(name: &str, arguments: &[&str]) -> Command {
-    let mut run = environment::cargo(&["test", "--workspace", "--test", name]);
-    run.args(arguments).args(["--", "--nocapture"]);
-    run
+/// Builds an integration test of the workspace. Gives the command that runs those of its tests whose names contain
+/// `filter`, with their output.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn test_of(steps: &mut Steps, name: &str, filter: &str) -> Outcome<Command> {
+    let mut command = None;
+    steps.check(&format!("build the test {name}"), || {
+        let built = programs::build(&mut programs::cargo("test", &["--no-run", "--test", name]), &environment::root())?;
+        let program = built.get(name).ok_or_else(|| format!("cargo has built no test {name}"))?;
+        let mut run = program.command();
+        run.args(["--nocapture", filter]);
+        command = Some(run);
+        Ok(program.path.display().to_string())
+    })?;
+    command.ok_or_else(|| format!("there is no test {name}"))
 }
 
 fn python_suite(steps: &mut Steps) -> Outcome {
@@ -130,8 +144,7 @@ fn node_clients(steps: &mut Steps) -> Outcome {
 /// # Errors
 /// When a seed breaks a rule.
 pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>, effects: Option<&Path>) -> Outcome {
-    let mut run = test_of("simulation", &[]);
-    run.arg("no_world_breaks_an_invariant");
+    let mut run = test_of(steps, "simulation", "no_world_breaks_an_invariant")?;
     let title = if let (None, Some(seed)) = (seeds, seed) {
         format!("simulator: seed {seed}")
     } else {
@@ -155,7 +168,7 @@ pub(crate) fn sim(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>, effe
 /// # Errors
 /// When a world breaks a promise.
 pub(crate) fn wiring(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -> Outcome {
-    let mut run = test_of("wiring", &[]);
+    let mut run = test_of(steps, "wiring", "")?;
     let seeds = seeds.unwrap_or(if seed.is_some() { 1 } else { WIRING_SEEDS });
     run.env("CORTENSOR_WIRING_SEEDS", seeds.to_string());
     if let Some(seed) = seed {
@@ -169,8 +182,8 @@ pub(crate) fn wiring(steps: &mut Steps, seeds: Option<u64>, seed: Option<u64>) -
 /// # Errors
 /// When the world fails.
 pub(crate) fn shrink(steps: &mut Steps, seed: u64) -> Outcome {
-    let mut run = test_of("simulation", &[]);
-    run.arg("no_world_breaks_an_invariant").env("SIM_SEED", seed.to_string()).env("SIM_SHRINK", "1");
+    let mut run = test_of(steps, "simulation", "no_world_breaks_an_invariant")?;
+    run.env("SIM_SEED", seed.to_string()).env("SIM_SHRINK", "1");
     steps.run(&format!("simulator: a smaller world of seed {seed}"), &mut run)
 }
 
@@ -179,7 +192,7 @@ pub(crate) fn shrink(steps: &mut Steps, seed: u64) -> Outcome {
 /// # Errors
 /// When a store answers otherwise than the model allows.
 pub(crate) fn stores(steps: &mut Steps, sequences: u32) -> Outcome {
-    let mut run = test_of("model", &[]);
+    let mut run = test_of(steps, "model", "")?;
     run.env("PROPTEST_CASES", sequences.to_string());
     steps.run(&format!("model of the stores: {sequences} sequences"), &mut run)
 }
@@ -189,7 +202,7 @@ pub(crate) fn stores(steps: &mut Steps, sequences: u32) -> Outcome {
 /// # Errors
 /// When an acknowledged task is lost, doubled or changed.
 pub(crate) fn chaos(steps: &mut Steps, cycles: u32, seed: Option<u64>) -> Outcome {
-    let mut run = test_of("chaos", &[]);
+    let mut run = test_of(steps, "chaos", "")?;
     run.env("CORTENSOR_CHAOS_CYCLES", cycles.to_string());
     if let Some(seed) = seed {
         run.env("CORTENSOR_CHAOS_SEED", seed.to_string());

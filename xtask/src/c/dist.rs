@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, sbom};
+use crate::{Outcome, environment, programs, sbom};
 
 /// The system libraries that a program with the static library needs, as `rustc --print native-static-libs` lists
 /// them.
@@ -29,13 +29,9 @@ pub(crate) enum Build {
 /// When it does not build or cannot be written.
 pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome {
     let libraries = match build {
-        // Testing the crate builds all its libraries, with the features that all tests have.
         Build::Dev => {
-            steps.run(
-                "build the C library",
-                &mut environment::cargo(&["test", "--workspace", "--no-run", "--test", "header"]),
-            )?;
-            environment::target().join("debug/deps")
+            steps.run("build the C library", &mut programs::all())?;
+            environment::target().join("debug")
         }
         Build::Release => {
             steps.check("build the C library", release)?;

@@ -11,8 +11,7 @@ use crate::{Outcome, suites};
 pub(super) fn run(steps: &mut Steps, plan: &Plan) -> Outcome {
     let Plan { target, seconds, seed } = plan;
     let seed = seed.unwrap_or_else(suites::new_seed);
-    let mut run = suites::test_of("fuzz", &[]);
-    run.arg("no_input_breaks_a_rule");
+    let mut run = suites::test_of(steps, "fuzz", "no_input_breaks_a_rule")?;
     run.env("FUZZ_SECONDS", seconds.to_string()).env("FUZZ_SEED", seed.to_string());
     if let Some(target) = target {
         run.env("FUZZ_TARGET", target);

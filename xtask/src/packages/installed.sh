@@ -1,0 +1,63 @@
+# Installs the Debian package $1 in a copy of this system, runs its service there on the port $2, and removes it again.
+# Runs as root in a mount namespace of its own: nothing that it writes reaches the real disk.
+set -eu
+package=$1 port=$2
+
+fail() { echo "installed.sh: $*" >&2; exit 1; }
+
+space=$(mktemp -d)
+mount -t tmpfs tmpfs "$space"
+mkdir "$space/upper" "$space/work" "$space/all"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$space/upper,workdir=$space/work" "$space/all"
+mount --rbind /dev "$space/all/dev"
+mount --rbind /proc "$space/all/proc"
+# What runs on the real system is not seen: the scripts of the package must not touch its services.
+mount -t tmpfs tmpfs "$space/all/run"
+cp "$package" "$space/all/root/package.deb"
+inside() { chroot "$space/all" "$@"; }
+
+inside dpkg --install /root/package.deb
+unit=/lib/systemd/system/cortensor-router.service
+if inside sh -c 'command -v systemd-analyze' >/dev/null; then
+    inside systemd-analyze verify "$unit" || fail "systemd does not accept the unit"
+fi
+test "$(stat -c %a "$space/all/etc/default/cortensor-router")" = 600 || fail "others can read the secrets"
+
+# A change of the administrator survives another installation.
+echo "CORTENSOR_LISTEN_PORT=$port" >>"$space/all/etc/default/cortensor-router"
+inside dpkg --install /root/package.deb
+grep -q "^CORTENSOR_LISTEN_PORT=$port$" "$space/all/etc/default/cortensor-router" || fail "a setting was overwritten"
+
+# The service, as systemd would run it: its user, its directory, its variables.
+mkdir -p "$space/all/var/lib/private"
+inside install -d -m 0700 -o nobody /var/lib/private/cortensor-router
+ln -s private/cortensor-router "$space/all/var/lib/cortensor-router"
+start=$(sed -n 's/^ExecStart=//p' "$space/all$unit")
+places=$(sed -n 's/^Environment=//p' "$space/all$unit")
+inside setpriv --reuid nobody --clear-groups env $places "CORTENSOR_LISTEN_PORT=$port" $start &
+service=$!
+tries=0
+until curl -sf "http://127.0.0.1:$port/readyz" >/dev/null; do
+    kill -0 "$service" 2>/dev/null || fail "the service has ended"
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ] || fail "the service is not ready"
+    sleep 0.1
+done
+
+ask() {
+    curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/v1/chat/completions" -H "Authorization: Bearer $1" \
+        -H 'Content-Type: application/json' -d '{"messages": [{"role": "user", "content": "Hello there"}]}'
+}
+test "$(ask default-dev-token)" = 401 || fail "the development token works on a service"
+key=$(inside cortensor-router key create --data-dir /var/lib/cortensor-router --name app | tail -n 1)
+test "$(ask "$key")" = 200 || fail "a new key does not work"
+
+kill -TERM "$service"
+wait "$service" || fail "the service ended with $?"
+
+inside dpkg --purge cortensor-router
+for left in /usr/bin/cortensor-router "$unit" /etc/cortensor-router /etc/default/cortensor-router \
+    /var/lib/cortensor-router /var/lib/private/cortensor-router /usr/share/doc/cortensor-router; do
+    [ ! -e "$space/all$left" ] || fail "$left is left behind"
+done
+echo "installed, started, upgraded and purged"

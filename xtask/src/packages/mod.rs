@@ -1,0 +1,84 @@
+//! The packages of the command: an archive, a Debian package, and what runs it in containers and clusters.
+
+mod archive;
+mod debian;
+mod trial;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::step::Steps;
+use crate::{Outcome, environment, portable, sbom};
+
+pub(crate) use trial::test;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The command's name, and that of its packages.
+const NAME: &str = "cortensor-router";
+
+/// The shells that have completions: the shell, and the path of its script below `/usr`.
+const COMPLETIONS: &[(&str, &str)] = &[
+    ("bash", "share/bash-completion/completions/cortensor-router"),
+    ("zsh", "share/zsh/vendor-completions/_cortensor-router"),
+    ("fish", "share/fish/vendor_completions.d/cortensor-router.fish"),
+];
+
+/// Pages that every package has.
+const PAGES: &[&str] = &["README.md", "CHANGELOG.md", "LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
+
+/// Where the files of deployments lie in the checkout.
+fn deploy() -> PathBuf {
+    environment::root().join("examples/deploy")
+}
+
+/// Builds the packages of the command for users into `target/dist/command`, with the sums of all files.
+///
+/// # Errors
+/// When it does not build or pack.
+pub(crate) fn dist(steps: &mut Steps) -> Outcome {
+    let directory = portable::build(steps, "cortensor-router-cli", NAME)?;
+    let out = environment::target().join("dist/command");
+    let _ = fs::remove_dir_all(&out);
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let bill = out.join("sbom.cdx.json");
+    sbom::write(steps, "core/cli", &bill)?;
+    let command = directory.join(NAME);
+    archive::pack(steps, &command, Some(&bill), &out)?;
+    debian::pack(steps, &command, debian::Squeeze::Well, &out)?;
+    let mut names: Vec<_> = listed(&out)?.into_iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
+    names.sort();
+    let mut sums = Command::new("sha256sum");
+    let output = sums.args(names).current_dir(&out).output().map_err(|error| format!("sha256sum: {error}"))?;
+    let file = out.join("SHA256SUMS");
+    fs::write(&file, output.stdout).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The files of a directory.
+fn listed(directory: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    Ok(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_file()).collect())
+}
+
+/// Writes a file and the directories above it, with its rights.
+fn place(tree: &Path, path: &str, bytes: impl AsRef<[u8]>, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = tree.join(path);
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(&file, bytes)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode))
+}
+
+/// What the command prints when it is asked with these arguments.
+fn said(command: &Path, arguments: &[&str]) -> Outcome<Vec<u8>> {
+    let output = Command::new(command).args(arguments).output();
+    let output = output.map_err(|error| format!("{}: {error}", command.display()))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
