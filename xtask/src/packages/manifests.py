@@ -113,11 +113,25 @@ def check_compose(folder: pathlib.Path) -> int:
     return len(compose["services"])
 
 
+def check_workflows(folder: pathlib.Path) -> int:
+    workflows = sorted(folder.glob("*.yml"))
+    for file in workflows:
+        jobs = yaml.safe_load(file.read_text())["jobs"]
+        for name, job in jobs.items():
+            assert job["runs-on"] and job["steps"], f"{file.name}: {name} does nothing"
+            for step in job["steps"]:
+                assert ("run" in step) != ("uses" in step), f"{file.name}: {name}: {step}"
+            for need in [job["needs"]] if "needs" in job else []:
+                assert need in jobs, f"{file.name}: {name} needs {need}, which is no job"
+    return len(workflows)
+
+
 def main() -> None:
     deploy, renderer = pathlib.Path(sys.argv[1]), sys.argv[2]
+    workflows = check_workflows(deploy / "../../.github/workflows")
     services = check_compose(deploy / "container")
     manifests = check_chart(deploy / "helm/cortensor-router", renderer)
-    print(f"{services} services of the compose file and {manifests} manifests of the chart are sound")
+    print(f"{services} services of the compose file, {manifests} manifests of the chart, {workflows} workflows: sound")
 
 
 main()

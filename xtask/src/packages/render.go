@@ -2,8 +2,7 @@
 //
 //	render CHART_DIRECTORY < VALUES_AS_JSON
 //
-// The functions that Helm adds itself and the chart uses are here: include and toYaml. JSON is YAML, so that toYaml may
-// write JSON.
+// The functions that Helm adds itself and the chart uses are here: include and toYaml.
 package main
 
 import (
@@ -12,6 +11,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sort"
+	"strings"
 	"text/template"
 
 	"github.com/Masterminds/sprig"
@@ -24,6 +25,34 @@ func check(err error) {
 	}
 }
 
+// toYaml writes the entries of a map or of a list in lines of their own. What is below them may be JSON, which is YAML.
+func toYaml(value interface{}) (string, error) {
+	var lines []string
+	add := func(start string, value interface{}) error {
+		text, err := json.Marshal(value)
+		lines = append(lines, start+string(text))
+		return err
+	}
+	switch value := value.(type) {
+	case map[string]interface{}:
+		for key, entry := range value {
+			if err := add(key+": ", entry); err != nil {
+				return "", err
+			}
+		}
+		sort.Strings(lines)
+	case []interface{}:
+		for _, entry := range value {
+			if err := add("- ", entry); err != nil {
+				return "", err
+			}
+		}
+	default:
+		return "", fmt.Errorf("toYaml: neither a map nor a list: %v", value)
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
 func main() {
 	var values map[string]interface{}
 	check(json.NewDecoder(os.Stdin).Decode(&values))
@@ -34,10 +63,7 @@ func main() {
 			err := all.ExecuteTemplate(&text, name, data)
 			return text.String(), err
 		},
-		"toYaml": func(value interface{}) (string, error) {
-			text, err := json.Marshal(value)
-			return string(text), err
-		},
+		"toYaml": toYaml,
 	})
 	files, err := filepath.Glob(filepath.Join(os.Args[1], "templates", "*"))
 	check(err)
