@@ -41,7 +41,7 @@ done <"$file"
 
 # As the chart has it: no rights, and a port that is free here.
 start="env $variables CORTENSOR_LISTEN_PORT=$port CORTENSOR_LISTEN_TOKEN=secret $entry $arguments"
-inside setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs $start &
+chroot "$space/all" setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs $start &
 service=$!
 tries=0
 until curl -sf "http://127.0.0.1:$port/readyz" >/dev/null; do

@@ -29,12 +29,13 @@ inside dpkg --install /root/package.deb
 grep -q "^CORTENSOR_LISTEN_PORT=$port$" "$space/all/etc/default/cortensor-router" || fail "a setting was overwritten"
 
 # The service, as systemd would run it: its user, its directory, its variables.
-mkdir -p "$space/all/var/lib/private"
+# systemd shows the service its directory below /var/lib/private, which is closed to everybody else.
+install -d -m 0755 "$space/all/var/lib/private"
 inside install -d -m 0700 -o nobody /var/lib/private/cortensor-router
 ln -s private/cortensor-router "$space/all/var/lib/cortensor-router"
 start=$(sed -n 's/^ExecStart=//p' "$space/all$unit")
 places=$(sed -n 's/^Environment=//p' "$space/all$unit")
-inside setpriv --reuid nobody --clear-groups env $places "CORTENSOR_LISTEN_PORT=$port" $start &
+chroot "$space/all" setpriv --reuid nobody --clear-groups env $places "CORTENSOR_LISTEN_PORT=$port" $start &
 service=$!
 tries=0
 until curl -sf "http://127.0.0.1:$port/readyz" >/dev/null; do
