@@ -33,8 +33,8 @@ pub(crate) fn build(steps: &mut Steps, package: &str, file: &str) -> Outcome<Pat
     steps.run(&format!("build {package} (dist, with zig)"), &mut build)?;
     let directory = environment::target().join(target).join("dist");
     steps.check(&format!("the glibc that {file} needs"), || {
-        let built = directory.join(file);
-        let bytes = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
+        let program = directory.join(file);
+        let bytes = fs::read(&program).map_err(|error| format!("{}: {error}", program.display()))?;
         let (major, minor) = glibc(&bytes).ok_or("it names no version of glibc")?;
         let told = format!("glibc {major}.{minor} is needed, {}.{} is allowed", GLIBC.0, GLIBC.1);
         if (major, minor) <= GLIBC { Ok(told) } else { Err(told) }

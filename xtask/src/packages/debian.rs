@@ -73,8 +73,8 @@ fn lay_out(command: &Path, tree: &Path) -> Outcome {
         place(tree, &format!("usr/{path}"), said(command, &["completions", shell])?, 0o644).map_err(failed)?;
     }
     place(tree, "DEBIAN/control", control(size)?, 0o644).map_err(failed)?;
-    let settings: String = SETTINGS.iter().map(|(_, path, _)| format!("/{path}\n")).collect();
-    place(tree, "DEBIAN/conffiles", settings, 0o644).map_err(failed)?;
+    let settings: Vec<_> = SETTINGS.iter().map(|(_, path, _)| format!("/{path}\n")).collect();
+    place(tree, "DEBIAN/conffiles", settings.concat(), 0o644).map_err(failed)?;
     for script in ["postinst", "prerm", "postrm"] {
         place(tree, &format!("DEBIAN/{script}"), text(script)?, 0o755).map_err(failed)?;
     }
