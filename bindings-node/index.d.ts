@@ -216,6 +216,8 @@ export class Job {
   readonly stream: boolean;
   /** The time after which the answer is not wanted. */
   readonly deadline: Date;
+  /** The text that another miner gave before it was lost, if the answer must go on behind it. Only miners that said that they can continue get such work. */
+  readonly partial: string | undefined;
   /** The W3C trace context under which the miner's own work belongs, if the caller sent one. */
   readonly traceparent: string | undefined;
   /** The W3C `tracestate` that belongs to `traceparent`. */

@@ -76,6 +76,10 @@ class Job {
     return new Date(this.info.deadline_ms);
   }
 
+  get partial() {
+    return this.info.partial;
+  }
+
   get traceparent() {
     return this.info.traceparent;
   }

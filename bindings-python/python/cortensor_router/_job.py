@@ -99,6 +99,14 @@ class JobBase:
         return int(self._told["deadline_ms"])
 
     @property
+    def partial(self) -> str | None:
+        """The text that another miner gave before it was lost, if the answer must go on behind it.
+
+        Only miners that said that they can continue get such work.
+        """
+        return self._told.get("partial")
+
+    @property
     def traceparent(self) -> str | None:
         """The W3C trace context under which the miner's own work belongs, if the caller sent one."""
         return self._told.get("traceparent")

@@ -23,8 +23,8 @@ impl From<embed::Job> for Job {
 }
 
 /// The job as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`, with
-/// `"traceparent","tracestate"` if the caller sent them. `request` is the caller's request; `deadline_ms` is in
-/// milliseconds since the Unix epoch.
+/// `"traceparent","tracestate"` if the caller sent them, and `"partial"` if the answer must go on behind that text.
+/// `request` is the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
 #[unsafe(no_mangle)]
 pub extern "C" fn cortensor_job_info(
     job: Option<&Job>,

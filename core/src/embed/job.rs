@@ -89,8 +89,8 @@ impl Job {
     }
 
     /// The job's record: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`,
-    /// with `"traceparent","tracestate"` if the caller sent them. `request` is the caller's request; `deadline_ms` is in
-    /// milliseconds since the Unix epoch.
+    /// with `"traceparent","tracestate"` if the caller sent them, and `"partial"` if the answer must go on behind that
+    /// text. `request` is the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// `Internal` if the record cannot be written as JSON.
@@ -103,6 +103,7 @@ impl Job {
             prompt: self.prompt(),
             stream: self.info.stream,
             deadline_ms: self.info.deadline,
+            partial: self.info.partial.as_deref(),
             traceparent: self.info.traceparent.as_deref(),
             tracestate: self.info.tracestate.as_deref(),
             request: &self.info.request,
@@ -379,6 +380,11 @@ pub(super) struct JobRecord<'a> {
     /// Milliseconds since the Unix epoch after which nobody wants the answer.
     #[schema(value_type = u64)]
     deadline_ms: Timestamp,
+    /// The text that another miner gave before it was lost, if the answer must go on behind it. Only miners that said
+    /// that they can continue get such work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    partial: Option<&'a str>,
     /// The W3C trace context under which the miner's own work belongs, if the caller sent one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]

@@ -53,6 +53,35 @@ fn a_job_names_the_trace_context_of_its_request() {
 }
 
 #[test]
+fn a_job_that_goes_on_for_a_lost_miner_names_the_text_so_far() {
+    let router = Router::open("", None).wait().unwrap();
+    let (told, jobs) = std::sync::mpsc::channel();
+    for name in ["one", "other"] {
+        let told = told.clone();
+        let spec = json!({"name": name, "features": ["continue"]}).to_string();
+        router.add_miner(&spec, move |job: Job| told.send(job).unwrap()).unwrap();
+    }
+    let request = json!({"prompt": "count", "stream": true, "on_failure": "continue"}).to_string();
+    let task = router.submit(0, &request).wait().unwrap();
+    let stream = task.stream(0).unwrap();
+    let partial_of = |job: &Job| serde_json::from_str::<Value>(&job.info().unwrap()).unwrap().get("partial").cloned();
+
+    let lost = jobs.recv().unwrap();
+    assert_eq!(partial_of(&lost), None);
+    lost.emit(b"one ").unwrap();
+    // A task whose reader has seen nothing would begin anew.
+    stream.next(None).unwrap();
+    lost.fail("unreachable", "gone").unwrap();
+
+    let goes_on = jobs.recv().unwrap();
+    assert_eq!(partial_of(&goes_on), Some(json!("one ")));
+    goes_on.emit(b"two").unwrap();
+    goes_on.finish("").unwrap();
+    let whole: Value = serde_json::from_str(&task.result().wait().unwrap()).unwrap();
+    assert_eq!(whole["choices"][0]["text"], "one two", "{whole}");
+}
+
+#[test]
 fn every_way_in_refuses_the_same_requests_in_the_same_words() {
     let router = Router::open("", None).wait().unwrap();
     router.add_miner(r#"{"name": "local", "models": ["m"]}"#, answers).unwrap();
