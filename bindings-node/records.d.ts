@@ -258,6 +258,8 @@ export interface JobInfo {
   stream: boolean;
   /** Milliseconds since the Unix epoch after which nobody wants the answer. */
   deadline_ms: number;
+  /** The text that another miner gave before it was lost, if the answer must go on behind it. Only miners that said that they can continue get such work. */
+  partial: string;
   /** The W3C trace context under which the miner's own work belongs, if the caller sent one. */
   traceparent: string;
   /** The W3C `tracestate` that belongs to `traceparent`. */

@@ -849,8 +849,8 @@ void cortensor_miner_free(struct cortensor_miner *miner);
 
 /**
  * The job as JSON: `{"gid","session_id","task_id","model","prompt","stream","deadline_ms","request"}`, with
- * `"traceparent","tracestate"` if the caller sent them. `request` is the caller's request; `deadline_ms` is in
- * milliseconds since the Unix epoch.
+ * `"traceparent","tracestate"` if the caller sent them, and `"partial"` if the answer must go on behind that text.
+ * `request` is the caller's request; `deadline_ms` is in milliseconds since the Unix epoch.
  */
 cortensor_status cortensor_job_info(const struct cortensor_job *job,
                                     struct cortensor_bytes **out,

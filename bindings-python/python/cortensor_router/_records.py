@@ -241,6 +241,11 @@ class JobInfo(TypedDict):
     """Whether somebody reads tokens as they come."""
     deadline_ms: int
     """Milliseconds since the Unix epoch after which nobody wants the answer."""
+    partial: str
+    """The text that another miner gave before it was lost, if the answer must go on behind it.
+
+    Only miners that said that they can continue get such work.
+    """
     traceparent: str
     """The W3C trace context under which the miner's own work belongs, if the caller sent one."""
     tracestate: str
