@@ -61,5 +61,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Runs the Rust examples of the Markdown pages as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/explanation/concepts.md")]
+#[doc = include_str!("../../docs/tutorials/rust.md")]
 #[doc = include_str!("../../README.md")]
 struct Pages;

@@ -4,6 +4,7 @@
 
 mod attack;
 mod bench;
+mod book;
 mod c;
 mod environment;
 mod fuzz;
@@ -14,11 +15,11 @@ mod model;
 mod nightly;
 mod node;
 mod packages;
+mod pages;
 mod planted;
 mod portable;
 mod programs;
 mod python;
-mod readme;
 mod sbom;
 mod serve;
 mod step;
@@ -50,6 +51,22 @@ enum Command {
     },
     /// Check format, lints, types, licences, the number of dependencies and of public items.
     Lint,
+    /// Make the book of the pages in docs/: an HTML site with search, in target/book/html. mdBook is installed below
+    /// target/ if it is absent.
+    Book {
+        /// Serve the book on http://localhost:3000, and make it again when a page changes.
+        #[arg(long)]
+        serve: bool,
+        /// Open the book in a browser.
+        #[arg(long)]
+        open: bool,
+    },
+    /// Run the commands and snippets of these pages alone, as `cargo xtask test docs` does for all.
+    Page {
+        /// The paths of the pages, from the root of the checkout.
+        #[arg(required = true)]
+        pages: Vec<String>,
+    },
     /// Look the dependencies up in the database of known faults, over the network.
     Advisories {
         /// Succeed, and say so, if the database cannot be reached.
@@ -57,7 +74,7 @@ enum Command {
         if_reachable: bool,
     },
     /// Write the files that are generated from the schema: records and options of the packages, their errors,
-    /// docs/rest-api.md.
+    /// docs/rest-api.md, the tables of docs/reference/errors.md.
     Gen {
         /// Write nothing, and fail if a file is out of date.
         #[arg(long)]
@@ -191,6 +208,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { suites } => suites::run(&mut steps, &suites),
         Command::Lint => lint::run(&mut steps),
+        Command::Book { serve, open } => book::run(&mut steps, serve, open),
+        Command::Page { pages } => pages::run(&mut steps, &pages),
         Command::Gen { check: true } => generate::check(&mut steps),
         Command::Gen { check: false } => generate::run(&mut steps),
         Command::Sim { planted: Some(names), third, .. } => planted::run(&mut steps, &names, third.map(usize::from)),

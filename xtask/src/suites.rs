@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, lint, model, node, packages, programs, python, readme};
+use crate::{Outcome, c, environment, lint, model, node, packages, pages, programs, python};
 
 /// The default number of worlds.
 const SEEDS: u64 = 10_000;
@@ -29,7 +29,7 @@ pub(crate) enum Suite {
     Node,
     /// The C library from C and C++ programs, installed as its users install it.
     C,
-    /// The commands and snippets of README.md and of the tutorial.
+    /// The commands and snippets of README.md and of the book.
     Docs,
     /// The command's Debian package, image, compose file and chart.
     Packages,
@@ -49,7 +49,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
             Suite::Python => python_suite(steps),
             Suite::Node => node_clients(steps).and(node::test(steps)),
             Suite::C => c::test(steps),
-            Suite::Docs => readme::run(steps),
+            Suite::Docs => pages::run(steps, &[]),
             Suite::Packages => packages::test(steps),
         };
         failures.extend(outcome.err());

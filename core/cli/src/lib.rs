@@ -25,6 +25,8 @@ mod otel;
 mod output;
 mod platform;
 mod printable;
+#[cfg(all(test, feature = "mcp", feature = "postgres"))]
+mod reference;
 mod room;
 mod runtime;
 mod serve;

@@ -10,8 +10,10 @@ pub(crate) use dist::{Build, lay_out};
 use std::fs;
 use std::path::PathBuf;
 
+use crate::lint::listed;
+use crate::pages::{Fate, blocks};
 use crate::step::Steps;
-use crate::{Outcome, environment, readme};
+use crate::{Outcome, environment};
 
 use programs::{Instrument, Linkage, Program, compile};
 
@@ -34,7 +36,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     let out = environment::target().join("c/programs");
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let stage = Stage { prefix, out };
-    let mut outcomes = vec![stage.cmake(steps), stage.readme(steps)];
+    let mut outcomes = vec![stage.cmake(steps), stage.pages(steps)];
     for linkage in [Linkage::Shared, Linkage::Static] {
         for name in ["hello.c", "hello.cpp"] {
             outcomes.push(stage.run(steps, &Program::example(name), linkage, Instrument::None));
@@ -94,12 +96,17 @@ impl Stage {
         Ok(())
     }
 
-    /// Builds and runs the C and C++ blocks of README.md.
-    fn readme(&self, steps: &mut Steps) -> Outcome {
-        let text = environment::read(&environment::root().join("README.md"))?;
-        for (number, block) in readme::blocks(&text).iter().enumerate() {
-            if block.language == "c" || block.language == "cpp" {
-                let source = self.out.join(format!("README-{number}.{}", block.language));
+    /// Builds and runs the C and C++ blocks of the pages.
+    fn pages(&self, steps: &mut Steps) -> Outcome {
+        let root = environment::root();
+        let mut pages = vec!["README.md".to_owned()];
+        pages.extend(listed(&root)?);
+        for page in pages {
+            let blocks = blocks(&environment::read(&root.join(&page))?);
+            let programs = blocks.iter().filter(|block| block.fate == Fate::Run);
+            for block in programs.filter(|block| block.language == "c" || block.language == "cpp") {
+                let stem = page.replace('/', "-");
+                let source = self.out.join(format!("{stem}-{}.{}", block.line, block.language));
                 fs::write(&source, &block.text).map_err(|error| format!("{}: {error}", source.display()))?;
                 self.run(steps, &Program::of(source), Linkage::Shared, Instrument::Sanitizers)?;
             }

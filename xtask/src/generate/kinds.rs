@@ -33,7 +33,7 @@ pub(super) fn python() -> String {
 }
 
 /// The name of a kind's class.
-fn class(row: &KindRow) -> String {
+pub(super) fn class(row: &KindRow) -> String {
     if let Some((_, name)) = OTHERWISE.iter().find(|(code, _)| *code == row.code) {
         return (*name).to_owned();
     }

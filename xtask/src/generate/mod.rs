@@ -7,6 +7,7 @@
 //! that are written here and from the rest of the C library; the test `header` of that crate holds it to them.
 
 mod document;
+mod errors;
 mod example;
 mod json;
 mod kinds;
@@ -72,6 +73,7 @@ fn files() -> Outcome<Vec<(&'static str, String)>> {
     let all = api.with(&read("packages.json")?);
     Ok(vec![
         ("docs/rest-api.md", rest_api),
+        (errors::PAGE, errors::page()?),
         ("core/capi/src/status.rs", status::rust()),
         ("bindings-python/python/cortensor_router/_errors.py", kinds::python()),
         ("bindings-python/python/cortensor_router/_records.py", python::records(&all)?),

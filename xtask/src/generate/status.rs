@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use cortensor_router_model::{ErrorKind, KINDS};
+use cortensor_router_model::{ErrorKind, KINDS, KindRow};
+
+/// The constant of a kind in the C header.
+pub(super) fn constant(row: &KindRow) -> String {
+    format!("CORTENSOR_STATUS_{}", row.code.to_uppercase())
+}
 
 /// `core/capi/src/status.rs`
 pub(super) fn rust() -> String {

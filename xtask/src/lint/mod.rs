@@ -1,5 +1,6 @@
 //! Runs the checks that do not need a running product.
 
+mod blocks;
 mod dependencies;
 mod interface;
 mod links;
@@ -11,6 +12,7 @@ mod versions;
 
 pub(crate) use dependencies::advisories;
 pub(crate) use pages::list;
+pub(crate) use summary::listed;
 
 use std::process::Command;
 
@@ -42,6 +44,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("Markdown pages", || pages::check(&environment::root())),
         steps.check("the book has every page", || summary::check(&environment::root())),
+        steps.check("blocks of the pages", || blocks::check(&environment::root())),
         steps.check("first words of sentences", || prose::check(&environment::root())),
         steps.check("number of dependencies", dependencies::count),
         dependencies::rules(steps),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{build, install, package, pytest};
 use crate::step::Steps;
-use crate::{Outcome, environment, model, readme};
+use crate::{Outcome, environment, model, pages};
 
 /// The interpreters that a wheel is tried with, if they are installed.
 const INTERPRETERS: &[&str] = &["python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "python3.15"];
@@ -84,7 +84,7 @@ pub(super) fn try_out(steps: &mut Steps, interpreter: &Path, wheel: &Path, which
         programs.push((example.to_owned(), environment::root().join(format!("examples/python/{example}.py"))));
     }
     let readme = environment::read(&package().join("README.md"))?;
-    for block in readme::blocks(&readme).iter().filter(|block| block.language == "python") {
+    for block in pages::blocks(&readme).iter().filter(|block| block.language == "python") {
         let path = venv.join(format!("readme_{}.py", block.line));
         fs::write(&path, &block.text).map_err(|error| format!("{}: {error}", path.display()))?;
         programs.push((format!("README.md:{}", block.line), path));
