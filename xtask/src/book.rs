@@ -39,7 +39,7 @@ pub(crate) fn run(steps: &mut Steps, serve: bool, open: bool) -> Outcome {
     }
     if !serve {
         steps.run("make the book", &mut mdbook)?;
-        println!("\n{}", home.join("html/docs/index.html").display());
+        println!("\n{}", home.join("html/index.html").display());
         return Ok(());
     }
     let mut child = mdbook.spawn().map_err(|error| format!("mdbook: {error}"))?;

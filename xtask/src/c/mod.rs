@@ -99,9 +99,7 @@ impl Stage {
     /// Builds and runs the C and C++ blocks of the pages.
     fn pages(&self, steps: &mut Steps) -> Outcome {
         let root = environment::root();
-        let mut pages = vec!["README.md".to_owned()];
-        pages.extend(listed(&root)?);
-        for page in pages {
+        for page in listed(&root)? {
             let blocks = blocks(&environment::read(&root.join(&page))?);
             let programs = blocks.iter().filter(|block| block.fate == Fate::Run);
             for block in programs.filter(|block| block.language == "c" || block.language == "cpp") {

@@ -20,14 +20,14 @@ const COMMANDS: &[&str] =
 /// The file that names the pages whose Rust blocks are documentation tests.
 const TESTED: &str = "core/src/lib.rs";
 
-/// Checks the blocks of the README and of every page of the book.
+/// Checks the blocks of every page of the book.
 ///
 /// # Errors
 /// A line for every block at fault.
 pub(crate) fn check(root: &Path) -> Outcome<String> {
     let tested = environment::read(&root.join(TESTED))?;
     let (mut count, mut wrong) = (0, Vec::new());
-    for page in std::iter::once("README.md".to_owned()).chain(listed(root)?) {
+    for page in listed(root)? {
         for block in blocks(&environment::read(&root.join(&page))?) {
             count += 1;
             let fault = fault(&block).or_else(|| {

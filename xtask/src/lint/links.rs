@@ -28,6 +28,9 @@ impl<'a> Headings<'a> {
         if !self.root.join(&file).exists() {
             return Some(format!("the link to {target} leads nowhere"));
         }
+        if self.root.join(&file).is_dir() {
+            return Some(format!("the link to {target} leads to a directory, which a book does not show: name a file"));
+        }
         let anchor = anchor.filter(|_| file.extension().is_some_and(|end| end == "md"))?;
         let headings = self.read.entry(file.clone()).or_insert_with(|| {
             environment::read(&self.root.join(&file)).map(|text| anchors(&text)).unwrap_or_default()

@@ -24,14 +24,13 @@ use crate::{Outcome, environment};
 pub(crate) use block::{Block, Fate, blocks};
 use stage::Stage;
 
-/// Runs every block of the README and of the book, or of these pages alone.
+/// Runs every block of the book, or of these pages alone.
 ///
 /// # Errors
 /// When one fails.
 pub(crate) fn run(steps: &mut Steps, only: &[String]) -> Outcome {
     let root = environment::root();
-    let mut pages = vec!["README.md".to_owned()];
-    pages.extend(listed(&root)?);
+    let pages = listed(&root)?;
     let mut stage = Stage::new(steps)?;
     let mut failures = Vec::new();
     for page in pages.iter().filter(|page| only.is_empty() || only.contains(page)) {
