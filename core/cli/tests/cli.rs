@@ -83,7 +83,10 @@ fn the_examples_of_the_pages_work() {
     let mut said = String::new();
     for page in EXAMPLES {
         let page = std::fs::read_to_string(pages.join(page)).unwrap();
-        let blocks: Vec<&str> = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        let chunks: Vec<&str> = page.split("```sh\n").collect();
+        let is_run = |before: &str| !before.trim_end().lines().last().unwrap().starts_with("<!-- not run: ");
+        let runs = chunks.windows(2).filter(|pair| is_run(pair[0]));
+        let blocks: Vec<&str> = runs.map(|pair| pair[1].split("```").next().unwrap()).collect();
         let home = Home::new();
         let server = home.serve(&[]);
         let script = blocks.join("\n").replace("http://127.0.0.1:5010", &server.url);
