@@ -54,7 +54,7 @@ enum Command {
     /// Make the book of the pages in docs/: an HTML site with search, in target/book/html. mdBook is installed below
     /// target/ if it is absent.
     Book {
-        /// Serve the book on http://localhost:3000, and make it again when a page changes.
+        /// Serve the book on <http://localhost:3000>, and make it again when a page changes.
         #[arg(long)]
         serve: bool,
         /// Open the book in a browser.

@@ -38,8 +38,8 @@ fn commands() -> String {
 fn write_command(out: &mut String, shared: &mut Shared, command: &Command, before: &str) {
     let name = format!("{before} {}", command.get_name());
     let inner: Vec<_> = command.get_subcommands().filter(|command| command.get_name() != "help").collect();
+    let _ = writeln!(out, "### `{name}`\n\n{}.\n", line(command.get_long_about().or(command.get_about())));
     if inner.is_empty() {
-        let _ = writeln!(out, "### `{name}`\n\n{}.\n", line(command.get_long_about().or(command.get_about())));
         let (mut rows, mut headings) = (String::new(), Vec::new());
         for argument in command.get_arguments().filter(|argument| !is_common(argument)) {
             match argument.get_help_heading() {
@@ -56,8 +56,10 @@ fn write_command(out: &mut String, shared: &mut Shared, command: &Command, befor
             let _ = writeln!(out, "| argument | what it does |\n|---|---|\n{rows}");
         }
         if !headings.is_empty() {
-            let links: Vec<_> =
-                headings.iter().map(|heading| format!("[{heading}](#{})", heading.to_lowercase().replace(' ', "-"))).collect();
+            let links: Vec<_> = headings
+                .iter()
+                .map(|heading| format!("[{heading}](#{})", heading.to_lowercase().replace(' ', "-")))
+                .collect();
             let _ = writeln!(out, "Further options: {}.\n", links.join(", "));
         }
     }
@@ -94,12 +96,17 @@ fn shown(argument: &Arg) -> String {
 /// The row of an argument in a table.
 fn row(argument: &Arg) -> String {
     let mut says = line(argument.get_long_help().or(argument.get_help()));
-    let values: Vec<_> =
-        argument.get_possible_values().iter().filter(|value| !value.is_hide_set()).map(|value| format!("`{}`", value.get_name())).collect();
+    let values: Vec<_> = argument
+        .get_possible_values()
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
     if !values.is_empty() && argument.get_action().takes_values() {
         let _ = write!(says, ". One of {}", values.join(", "));
     }
-    let defaults: Vec<_> = argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+    let defaults: Vec<_> =
+        argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
     if !defaults.is_empty() && argument.get_action().takes_values() {
         let _ = write!(says, ". Default {}", defaults.join(", "));
     }
@@ -124,6 +131,9 @@ fn the_page_about_the_command_line_is_current() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &wanted).unwrap();
     } else {
-        assert!(there == wanted, "docs/reference/command-line.md is not current: run UPDATE_DOCS=1 cargo test -p cortensor-router-cli --lib");
+        assert!(
+            there == wanted,
+            "docs/reference/command-line.md is not current: run UPDATE_DOCS=1 cargo test -p cortensor-router-cli --lib"
+        );
     }
 }

@@ -62,7 +62,11 @@ mod tests {
         }
         let page = environment::read(&root.join(PAGE)).unwrap();
         let mut absent = BTreeSet::new();
-        for file in files.iter().filter(|file| file.ends_with(".rs") && !["test", "samples"].iter().any(|part| file.contains(part))) {
+        let is_code = |file: &&String| {
+            let of_tests = ["test", "samples"].iter().any(|part| file.contains(part));
+            Path::new(file).extension().is_some_and(|end| end == "rs") && !of_tests
+        };
+        for file in files.iter().filter(is_code) {
             let text = environment::read(&root.join(file)).unwrap();
             // Tests at the end of a file make up codes of their own.
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();

@@ -26,7 +26,8 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
             wrong.push(format!("{SUMMARY}: {page} is there twice"));
         }
     }
-    let pages = files.iter().map(|file| format!("docs/{file}")).filter(|file| file.ends_with(".md") && file != SUMMARY);
+    let pages = files.iter().filter(|file| Path::new(file).extension().is_some_and(|end| end == "md"));
+    let pages = pages.map(|file| format!("docs/{file}")).filter(|page| page != SUMMARY);
     wrong.extend(pages.filter(|page| !once.contains(page)).map(|page| format!("{SUMMARY}: {page} is not there")));
     if wrong.is_empty() { Ok(format!("{} pages", listed.len())) } else { Err(wrong.join("\n")) }
 }

@@ -26,7 +26,8 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
         let rest = line.strip_prefix("<!-- ")?.strip_suffix("-->")?.strip_prefix(name)?;
         Some(rest.trim().to_owned())
     };
-    let all = text.lines().find_map(|line| marks(line.trim(), "not run on this page: ")).map_or(Fate::Run, Fate::Parsed);
+    let all =
+        text.lines().find_map(|line| marks(line.trim(), "not run on this page: ")).map_or(Fate::Run, Fate::Parsed);
     let mut blocks = Vec::new();
     let mut fate = None;
     let mut lines = text.lines().enumerate();
