@@ -1,8 +1,8 @@
 //! Builds programs of the workspace, so that each crate is compiled once for everything that the project runs.
 //!
 //! Cargo compiles a dependency once for each set of its features, and a set depends on what is selected: the whole
-//! workspace, or some of it, with or without what the tests depend on. So every command here selects the whole workspace
-//! and [`SAME_FEATURES`], as a run of all tests does.
+//! workspace, or some of it, with or without what the tests depend on. Every command here therefore selects the whole
+//! workspace and [`SAME_FEATURES`], as a run of all tests does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

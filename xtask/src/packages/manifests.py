@@ -18,7 +18,7 @@ import yaml
 
 KUBERNETES = "1.30"
 
-# What a user may set, and the kinds of manifests that come of it.
+# The settings that a user may make, and the kinds of manifests that come of them.
 BASE = ["ConfigMap", "Service", "ServiceAccount", "StatefulSet"]
 GOOD = {
     "defaults": ({}, BASE),

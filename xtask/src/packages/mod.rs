@@ -72,7 +72,7 @@ fn place(tree: &Path, path: &str, bytes: impl AsRef<[u8]>, mode: u32) -> std::io
     fs::set_permissions(&file, fs::Permissions::from_mode(mode))
 }
 
-/// What the command prints when it is asked with these arguments.
+/// The output of the command with these arguments.
 fn said(command: &Path, arguments: &[&str]) -> Outcome<Vec<u8>> {
     let output = Command::new(command).args(arguments).output();
     let output = output.map_err(|error| format!("{}: {error}", command.display()))?;
