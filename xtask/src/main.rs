@@ -74,7 +74,7 @@ enum Command {
         if_reachable: bool,
     },
     /// Write the files that are generated from the schema: records and options of the packages, their errors,
-    /// docs/rest-api.md, the tables of docs/reference/errors.md.
+    /// docs/rest-api.md, the tables of docs/reference/errors.md, the commands of docs/reference/command-line.md.
     Gen {
         /// Write nothing, and fail if a file is out of date.
         #[arg(long)]

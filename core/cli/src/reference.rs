@@ -11,7 +11,7 @@ use crate::Cli;
 
 /// The page, which says the rest in its own words, and the marks around the commands.
 const PAGE: &str = "../../docs/reference/command-line.md";
-const BEGIN: &str = "<!-- commands: made from the arguments by `UPDATE_DOCS=1 cargo test -p cortensor-router-cli --lib`; do not edit. -->\n";
+const BEGIN: &str = "<!-- commands: made from the arguments by `cargo xtask gen`; do not edit. -->\n";
 const END: &str = "<!-- end of commands -->";
 
 /// The headings under which many commands have the same options.
@@ -131,9 +131,6 @@ fn the_page_about_the_command_line_is_current() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &wanted).unwrap();
     } else {
-        assert!(
-            there == wanted,
-            "docs/reference/command-line.md is not current: run UPDATE_DOCS=1 cargo test -p cortensor-router-cli --lib"
-        );
+        assert!(there == wanted, "docs/reference/command-line.md is not current: run cargo xtask gen");
     }
 }

@@ -41,7 +41,10 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         Ok(format!("{} files", files.len()))
     })?;
     let mut header = environment::cargo(&["test", "--quiet", "--package", "cortensor-router-capi", "--test", "header"]);
-    steps.run("write the C header", header.env("UPDATE_DOCS", "1"))
+    steps.run("write the C header", header.env("UPDATE_DOCS", "1"))?;
+    let mut commands =
+        environment::cargo(&["test", "--quiet", "--package", "cortensor-router-cli", "--lib", "reference"]);
+    steps.run("write the page about the command line", commands.env("UPDATE_DOCS", "1"))
 }
 
 /// Compares every generated file with the schema in `docs/`.
