@@ -32,6 +32,8 @@ pub(crate) fn run(steps: &mut Steps, serve: bool, open: bool) -> Outcome {
     let mut stage = Stage { root: environment::root(), source: home.join("source"), seen: BTreeMap::new() };
     let _ = fs::remove_dir_all(&home);
     stage.renew()?;
+    // mdBook watches no file that the next `.gitignore` above it names, and that of the checkout names `target/`.
+    fs::write(home.join(".gitignore"), "").map_err(|error| format!("{}: {error}", home.display()))?;
     let mut mdbook = Command::new(tool);
     mdbook.arg(if serve { "serve" } else { "build" }).arg(&home);
     if open {
