@@ -13,6 +13,7 @@ mod dispatch;
 #[doc(hidden)]
 pub mod distrust;
 mod environment;
+mod examples;
 mod key_limits;
 mod kind;
 mod layers;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
+use super::examples;
 use super::keys::{self, Key};
 use super::kind::KeyKind;
 use super::{COMMAND_ENV, ENV_ALIASES, Loaded, Source};
@@ -61,6 +62,7 @@ pub fn reference() -> String {
     out.push_str("## Top level\n\n");
     let (plain, sections): (Vec<_>, Vec<_>) = top.into_iter().partition(|key| !has_keys(key));
     table(&mut out, &plain);
+    example(&mut out, "");
     let inner = nested.iter().copied().filter(|key| has_keys(key));
     for section in sections.into_iter().chain(inner) {
         let head = section.path.replace("[]", "");
@@ -75,6 +77,7 @@ pub fn reference() -> String {
             .filter(|key| !has_keys(key) && key.path.strip_prefix(&prefix).is_some_and(|name| !name.contains('.')))
             .collect();
         table(&mut out, &own);
+        example(&mut out, &title);
     }
     out.push_str(
         "## Environment names of Cortensor's own router and of OpenTelemetry\n\nThey are read if a key is not set under its own name, in the file or anywhere else.\n\n| variable | key | how it is read |\n|---|---|---|\n",
@@ -103,6 +106,14 @@ fn table(out: &mut String, keys: &[&Key]) {
         let _ = writeln!(out, "| `{name}` | {} | {default} | `{}` | {doc} |", key.kind.describe(), key.env);
     }
     out.push('\n');
+}
+
+/// Writes the example of a section. The checks of the page run it, but for one that names files.
+fn example(out: &mut String, title: &str) {
+    if let Some(example) = examples::of(title) {
+        let mark = if title == "[listen.tls]" { "<!-- not run: needs the files of a certificate -->\n" } else { "" };
+        let _ = write!(out, "{mark}```toml\n{example}```\n\n");
+    }
 }
 
 impl Loaded {
