@@ -36,6 +36,15 @@ pub fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Writes a whole number at the end of `out`.
+pub(crate) fn write_number(out: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        // Writing to a vector never fails.
+        _ => _ = write(out, &number),
+    }
+}
+
 /// The name by which `serde_json` knows a value that is JSON already.
 const RAW: &str = "$serde_json::private::RawValue";
 
@@ -56,6 +65,15 @@ impl<T: Serialize + ?Sized> Serialize for Raw<'_, T> {
         let mut raw = serializer.serialize_struct(RAW, 1)?;
         raw.serialize_field(RAW, self.0)?;
         raw.end()
+    }
+}
+
+/// A text that is JSON already, as a value that is written as it is.
+pub(crate) struct Ready<'a>(pub(crate) &'a str);
+
+impl Serialize for Ready<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        Raw(self.0).serialize(serializer)
     }
 }
 

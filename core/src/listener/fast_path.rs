@@ -112,16 +112,15 @@ impl FastPath {
                 let taken = openai::enter(state, caller, head, request).await;
                 self.answer(state, head, taken, |submission, reading| openai::respond(state, submission, reading)).await
             }
-            // The futures are boxed, so that a chat reserves no memory for them.
+            // The futures that are longer than a chat's are boxed, so that a chat reserves no memory for them.
             Order::Messages(order) => {
                 let taken = Box::pin(order.enter(state, caller, head)).await;
                 let respond = |submission, form| Box::pin(messages::respond(state, submission, form));
                 self.answer(state, head, taken, respond).await
             }
             Order::Responses(order) => {
-                let taken = Box::pin(order.enter(state, caller, head)).await;
-                let respond = |submission, form| Box::pin(responses::respond(state, submission, form));
-                self.answer(state, head, taken, respond).await
+                let taken = order.enter(state, caller, head).await;
+                self.answer(state, head, taken, |submission, form| responses::respond(state, submission, form)).await
             }
         }
     }

@@ -10,6 +10,7 @@ use super::frame;
 use super::output::{Item, Part, add};
 use super::shown::Output;
 use crate::chat::{Said, original_answer};
+use crate::compact::write_number;
 use crate::shape::last;
 use crate::{Answer, Error, ErrorKind, FinishReason, Usage, compact};
 
@@ -27,7 +28,7 @@ pub struct Named {
 impl Named {
     /// The id of the response.
     pub fn id(&self) -> String {
-        format!("resp_{}", self.digits)
+        ["resp_", &self.digits].concat()
     }
 }
 
@@ -183,6 +184,23 @@ pub struct InputDetails {
 pub struct OutputDetails {
     /// Tokens of the model's reasoning.
     pub reasoning_tokens: u64,
+}
+
+impl Counts {
+    /// Writes the counts as JSON.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        for (name, count) in [
+            (r#"{"input_tokens":"#, self.input_tokens),
+            (r#","input_tokens_details":{"cached_tokens":"#, self.input_tokens_details.cached_tokens),
+            (r#"},"output_tokens":"#, self.output_tokens),
+            (r#","output_tokens_details":{"reasoning_tokens":"#, self.output_tokens_details.reasoning_tokens),
+            (r#"},"total_tokens":"#, self.total_tokens),
+        ] {
+            out.extend_from_slice(name.as_bytes());
+            write_number(out, count);
+        }
+        out.push(b'}');
+    }
 }
 
 impl From<Usage> for Counts {

@@ -6,26 +6,25 @@ use serde_json::{Value, json};
 
 use super::answer::{Named, Resource, cut_by, passed};
 use super::asked::Asked;
-use super::change::{Change, ShownPart, snapshot, tell};
+use super::change::{Change, Growing, ShownPart, snapshot, tell};
 use super::follow::Followed;
 use super::output::{Item, Part, Place, Status, add};
 use super::shown::{Output, Shown, Thought};
 use super::tools::Kind;
 use crate::chat::{Piece, Said, original_event, write_event};
-use crate::{Answer, Error, compact};
+use crate::{Answer, Error};
 
 /// Writes one stream: pieces of a chat's answer in, events of the Responses API out.
 #[derive(Debug)]
 pub struct Events {
     named: Named,
-    asked: Asked,
+    asked: Box<Asked>,
     said: Said,
     items: Vec<Item>,
     /// The places of the items that may still grow.
     open: Vec<usize>,
-    /// The last item, while its last part is text: its place, and the bytes of its events between their numbers and
-    /// their words.
-    growing: Option<(usize, Vec<u8>)>,
+    /// The last item, while its last part is text.
+    growing: Option<Growing>,
     /// The number of the next event.
     number: u64,
     /// The number of the last event that the reader has; `None`: it has none.
@@ -44,17 +43,15 @@ pub struct Events {
     ended: bool,
 }
 
-/// The event of a piece of text, up to its number.
-const TEXT: &[u8] =
-    b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":";
-
 impl Events {
     /// A stream of that response, for a reader that has the events up to number `after`.
-    pub fn new(named: Named, asked: Asked, after: Option<u64>) -> Self {
+    pub fn new(named: Named, asked: impl Into<Box<Asked>>, after: Option<u64>) -> Self {
+        let mut asked = asked.into();
+        // No event shows the input, which may be long.
+        asked.input = Vec::new();
         Self {
             named,
-            // No event shows the input, which may be long.
-            asked: Asked { input: Vec::new(), ..asked },
+            asked,
             said: Said::default(),
             items: Vec::new(),
             open: Vec::new(),
@@ -279,7 +276,7 @@ impl Events {
         if text.is_empty() {
             return;
         }
-        let parts = self.growing.as_ref().and_then(|(place, _)| self.items.get_mut(*place));
+        let parts = self.growing.as_ref().and_then(|growing| self.items.get_mut(growing.place));
         if let Some(Item::Message(parts)) = parts
             && let Some(Part::Text(so_far)) = parts.last_mut()
         {
@@ -293,13 +290,9 @@ impl Events {
     /// Writes the event of a piece that the growing text has taken.
     fn grow(&mut self, text: &str, out: &mut Vec<u8>) {
         let number = self.next();
-        let (Some(number), Some((_, middle))) = (number, &self.growing) else { return };
-        out.extend_from_slice(TEXT);
-        // Writing to a vector never fails.
-        let _ = compact::write(out, &number);
-        out.extend_from_slice(middle);
-        compact::write_text(out, text);
-        out.extend_from_slice(b",\"logprobs\":[]}\n\n");
+        if let (Some(number), Some(growing)) = (number, &mut self.growing) {
+            growing.write(number, text, out);
+        }
     }
 
     fn take(&mut self, piece: &Piece, out: &mut Vec<u8>) {
@@ -321,13 +314,13 @@ impl Events {
             if let Some(item) = self.items.get(place.item) {
                 let item = Some(self.shown(item, place.item, Status::Begun));
                 let change = Change { output_index: place.item, item, ..Change::default() };
-                tell("response.output_item.added", number, change, out);
+                tell("response.output_item.added", number, &change, out);
             }
         }
         if place.is_new_part && !matches!(piece, Piece::Call(_)) {
             let number = self.next();
             if let Some(item) = self.items.get(place.item) {
-                self.part("added", number, (item, place.item, place.part), out);
+                self.part(true, number, (item, place.item, place.part), out);
             }
         }
         self.change(place, piece, out);
@@ -340,9 +333,7 @@ impl Events {
         let summary = self.asked.wants_summary();
         let (name, delta) = match (piece, item) {
             (Piece::Text(text), _) => {
-                let (item, part) = (place.item, place.part);
-                let middle = format!(r#","item_id":"{id}","output_index":{item},"content_index":{part},"delta":"#);
-                self.growing = Some((item, middle.into_bytes()));
+                self.growing = Some(Growing::new(place.item, place.part, &id));
                 return self.grow(text, out);
             }
             (Piece::Reasoning(text), _) if summary => ("response.reasoning_summary_text.delta", text.as_str()),
@@ -363,16 +354,21 @@ impl Events {
         let (content_index, summary_index) = (has_content.then_some(place.part), is_summary.then_some(0));
         let about = Change { output_index: place.item, content_index, summary_index, ..Change::default() };
         let number = self.next();
-        tell(name, number, Change { item_id: Some(&id), delta: Some(delta), ..about }, out);
+        tell(name, number, &Change { item_id: Some(&id), delta: Some(delta), ..about }, out);
     }
 
-    /// Writes that a part of an item begins (`added`) or is whole (`done`).
-    fn part(&self, change: &str, number: Option<u64>, (item, place, index): (&Item, usize, usize), out: &mut Vec<u8>) {
-        let is_begun = change == "added";
+    /// Writes that a part of an item begins, or that it is whole.
+    fn part(
+        &self,
+        is_begun: bool,
+        number: Option<u64>,
+        (item, place, index): (&Item, usize, usize),
+        out: &mut Vec<u8>,
+    ) {
         let (part, summary) = match item {
             Item::Message(parts) => {
                 let Some(part) = parts.get(index) else { return };
-                (if is_begun { ShownPart::Begun(part.empty()) } else { ShownPart::Words(part) }, false)
+                (if is_begun { ShownPart::Begun(part) } else { ShownPart::Words(part) }, false)
             }
             Item::Reasoning(text) => {
                 let summary = self.asked.wants_summary();
@@ -382,13 +378,14 @@ impl Events {
         };
         let id = item.id(&self.named.digits, place);
         let about = Change { item_id: Some(&id), output_index: place, part: Some(part), ..Change::default() };
-        if summary {
-            let name = format!("response.reasoning_summary_part.{change}");
-            tell(&name, number, Change { summary_index: Some(index), ..about }, out);
-        } else {
-            let name = format!("response.content_part.{change}");
-            tell(&name, number, Change { content_index: Some(index), ..about }, out);
-        }
+        let (content_index, summary_index) = if summary { (None, Some(index)) } else { (Some(index), None) };
+        let name = match (summary, is_begun) {
+            (true, true) => "response.reasoning_summary_part.added",
+            (true, false) => "response.reasoning_summary_part.done",
+            (false, true) => "response.content_part.added",
+            (false, false) => "response.content_part.done",
+        };
+        tell(name, number, &Change { content_index, summary_index, ..about }, out);
     }
 
     /// Closes the open items, each with its status.
@@ -415,51 +412,51 @@ impl Events {
                     let number = self.next();
                     match part {
                         Part::Text(text) => {
-                            let whole = Change { text: Some(text), logprobs: Some([]), ..about };
-                            tell("response.output_text.done", number, whole, out);
+                            let whole = Change { text: Some(text), logprobs: true, ..about };
+                            tell("response.output_text.done", number, &whole, out);
                         }
                         Part::Refusal(text) => {
-                            tell("response.refusal.done", number, Change { refusal: Some(text), ..about }, out);
+                            tell("response.refusal.done", number, &Change { refusal: Some(text), ..about }, out);
                         }
                     }
                     let number = self.next();
-                    self.part("done", number, (item, place, index), out);
+                    self.part(false, number, (item, place, index), out);
                 }
             }
             Item::Reasoning(text) => {
                 let (number, whole) = (self.next(), Change { text: Some(text), ..about() });
                 if self.asked.wants_summary() {
                     let whole = Change { summary_index: Some(0), ..whole };
-                    tell("response.reasoning_summary_text.done", number, whole, out);
+                    tell("response.reasoning_summary_text.done", number, &whole, out);
                 } else {
                     let whole = Change { content_index: Some(0), ..whole };
-                    tell("response.reasoning_text.done", number, whole, out);
+                    tell("response.reasoning_text.done", number, &whole, out);
                 }
                 let number = self.next();
-                self.part("done", number, (item, place, 0), out);
+                self.part(false, number, (item, place, 0), out);
             }
             Item::Call(call) if call.tool.kind == Kind::Search => {}
             Item::Call(call) if call.tool.kind == Kind::Custom => {
                 let input = call.input();
                 let (piece, whole) =
                     (Change { delta: Some(&input), ..about() }, Change { input: Some(&input), ..about() });
-                tell("response.custom_tool_call_input.delta", self.next(), piece, out);
-                tell("response.custom_tool_call_input.done", self.next(), whole, out);
+                tell("response.custom_tool_call_input.delta", self.next(), &piece, out);
+                tell("response.custom_tool_call_input.done", self.next(), &whole, out);
             }
             Item::Call(call) => {
                 let arguments = call.arguments(status);
                 if arguments != call.arguments {
                     // The model gave none, and the pieces must make up the whole.
                     let piece = Change { delta: Some(arguments), ..about() };
-                    tell("response.function_call_arguments.delta", self.next(), piece, out);
+                    tell("response.function_call_arguments.delta", self.next(), &piece, out);
                 }
                 let whole = Change { name: Some(&call.tool.name), arguments: Some(arguments), ..about() };
-                tell("response.function_call_arguments.done", self.next(), whole, out);
+                tell("response.function_call_arguments.done", self.next(), &whole, out);
             }
         }
         let number = self.next();
         let change = Change { output_index: place, item: Some(self.shown(item, place, status)), ..Change::default() };
-        tell("response.output_item.done", number, change, out);
+        tell("response.output_item.done", number, &change, out);
     }
 
     fn shown<'a>(&'a self, item: &'a Item, place: usize, status: Status) -> Shown<'a> {
@@ -469,7 +466,7 @@ impl Events {
     /// The number of the next event; `None`: the reader has the event.
     fn next(&mut self) -> Option<u64> {
         let number = self.number;
-        self.number += 1;
+        self.number = self.number.saturating_add(1);
         (!self.anew && self.after.is_none_or(|after| number > after)).then_some(number)
     }
 

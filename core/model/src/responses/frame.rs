@@ -6,9 +6,13 @@
 
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 use super::answer::{Ended, Named, Resource};
 use super::asked::Asked;
-use crate::compact;
+use crate::compact::{self, write_number, write_text};
+
+const NULL: &[u8] = b"null";
 
 /// The members whose values differ, in their order, as they stand in a response that has begun.
 const MEMBERS: [(&str, &str); 10] = [
@@ -41,26 +45,42 @@ static FRAME: LazyLock<([String; MEMBERS.len()], String)> = LazyLock::new(|| {
 
 /// Writes the response of a request that has none of the members which a response repeats.
 pub(super) fn write(response: &Resource<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
-    let (parts, end) = &*FRAME;
-    let mut parts = parts.iter();
-    macro_rules! values {
-        ($($value:expr),*) => {$(
-            out.extend_from_slice(parts.next().map_or("", String::as_str).as_bytes());
-            compact::write(out, $value)?;
-        )*};
+    let ([id, created, completed, status, details, error, model, output, usage, most], end) = &*FRAME;
+    let begin = |part: &str, out: &mut Vec<u8>| out.extend_from_slice(part.as_bytes());
+    let number = |number: Option<u64>, out: &mut Vec<u8>| match number {
+        Some(number) => write_number(out, number),
+        None => out.extend_from_slice(NULL),
+    };
+    let tree = |value: &Option<Value>, out: &mut Vec<u8>| match value {
+        Some(value) => compact::write(out, value),
+        None => {
+            out.extend_from_slice(NULL);
+            Ok(())
+        }
+    };
+    begin(id, out);
+    write_text(out, &response.id);
+    begin(created, out);
+    write_number(out, response.created_at);
+    begin(completed, out);
+    number(response.completed_at, out);
+    begin(status, out);
+    write_text(out, response.status);
+    begin(details, out);
+    tree(&response.incomplete_details, out)?;
+    begin(error, out);
+    tree(&response.error, out)?;
+    begin(model, out);
+    write_text(out, response.model);
+    begin(output, out);
+    response.output.write(out);
+    begin(usage, out);
+    match &response.usage {
+        Some(usage) => usage.write(out),
+        None => out.extend_from_slice(NULL),
     }
-    values!(
-        &response.id,
-        &response.created_at,
-        &response.completed_at,
-        response.status,
-        &response.incomplete_details,
-        &response.error,
-        response.model,
-        &response.output,
-        &response.usage,
-        &response.max_output_tokens
-    );
-    out.extend_from_slice(end.as_bytes());
+    begin(most, out);
+    number(response.max_output_tokens, out);
+    begin(end, out);
     Ok(())
 }

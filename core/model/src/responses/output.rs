@@ -133,7 +133,7 @@ impl Item {
                 Kind::Search => "tsc",
             },
         };
-        format!("{head}_{digits}_{place}")
+        id_of(head, digits, place)
     }
 }
 
@@ -165,7 +165,7 @@ impl Call {
 
     /// The id by which the tool's answer names the call: the model's server's own, or one made from the answer's.
     pub(super) fn id(&self, digits: &str, place: usize) -> String {
-        self.given_id.clone().unwrap_or_else(|| format!("call_{digits}_{place}"))
+        self.given_id.clone().unwrap_or_else(|| id_of("call", digits, place))
     }
 
     /// The arguments. They are JSON once the call is whole.
@@ -192,12 +192,15 @@ impl Call {
     }
 }
 
-impl Part {
-    /// The part without its text, as it begins.
-    pub(super) fn empty(&self) -> Self {
-        match self {
-            Self::Text(_) => Self::Text(String::new()),
-            Self::Refusal(_) => Self::Refusal(String::new()),
+/// An id that begins with that word. Most answers have one item, whose place is one digit.
+fn id_of(head: &str, digits: &str, place: usize) -> String {
+    match u8::try_from(place) {
+        Ok(place @ 0..=9) => {
+            let mut id = [head, "_", digits, "_0"].concat();
+            id.pop();
+            id.push(char::from(b'0' + place));
+            id
         }
+        _ => format!("{head}_{digits}_{place}"),
     }
 }

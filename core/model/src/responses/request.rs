@@ -20,7 +20,7 @@ pub struct ResponsesRequest {
     /// The messages of this turn.
     pub messages: Vec<Message>,
     /// The members that the answer repeats.
-    pub asked: Asked,
+    pub asked: Box<Asked>,
     /// The types of the tools that the model is not offered, because only a host runs them.
     pub left_out: Vec<String>,
     /// The error of the request where no server that speaks this API can get it: the chat does not say all of it.
@@ -71,7 +71,7 @@ pub fn to_chat(body: &[u8]) -> Result<ResponsesRequest> {
 #[derive(Default)]
 struct Reading {
     chat: TaskRequest,
-    asked: Asked,
+    asked: Box<Asked>,
     tools: Tools,
     has_input: bool,
     /// The members that this API does not know.
@@ -202,7 +202,8 @@ impl Reading {
         if !functions.is_empty() {
             self.chat.extra.push(("tools".to_owned(), into_raw(&functions)?));
         }
-        let asked = Asked { tools: shown, ..self.asked };
+        let mut asked = self.asked;
+        asked.tools = shown;
         let is_continued = asked.previous_response_id.is_some();
         if !self.has_input && !is_continued {
             return Err(Error::invalid("input", "input is missing: give a text or a list of items"));

@@ -6,9 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::output::{Item, Part, Status};
-
-/// A list that is always empty.
-pub(super) type Nothing = [(); 0];
+use crate::compact::{self, Ready, write_text};
 
 /// An item at its place among the others.
 #[derive(Debug, Clone, Copy)]
@@ -22,72 +20,85 @@ pub(super) struct Shown<'a> {
     pub(super) summary: bool,
 }
 
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Form<'a> {
-    Message { id: &'a str, status: &'a str, role: &'a str, content: &'a [Part] },
-    Reasoning(Reasoning<'a>),
-}
-
-#[derive(Serialize)]
-struct Reasoning<'a> {
-    id: &'a str,
-    summary: &'a [Thought<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<[Thought<'a>; 1]>,
-}
-
 /// The text of the model's reasoning, as a part of its item.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy)]
 pub(super) struct Thought<'a> {
-    r#type: &'static str,
     text: &'a str,
+    is_summary: bool,
 }
 
 impl<'a> Thought<'a> {
     pub(super) fn new(text: &'a str, is_summary: bool) -> Self {
-        Self { r#type: if is_summary { "summary_text" } else { "reasoning_text" }, text }
+        Self { text, is_summary }
+    }
+
+    /// Writes the part as JSON.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        let kind = if self.is_summary { "summary_text" } else { "reasoning_text" };
+        for part in [r#"{"type":""#, kind, r#"","text":"#] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        write_text(out, self.text);
+        out.push(b'}');
     }
 }
 
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Shown<'_> {
+    /// Writes the item as JSON.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         let (id, is_begun) = (self.item.id(self.digits, self.place), self.status == Status::Begun);
-        let form = match self.item {
+        match self.item {
             Item::Message(parts) => {
-                let content = if is_begun { &[][..] } else { parts };
-                Form::Message { id: &id, status: self.status.word(), role: "assistant", content }
+                out.extend_from_slice(br#"{"type":"message","id":"#);
+                write_text(out, &id);
+                for part in [r#","status":""#, self.status.word(), r#"","role":"assistant","content":["#] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+                for (index, part) in parts.iter().enumerate().take_while(|_| !is_begun) {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    part.write(false, out);
+                }
+                out.extend_from_slice(b"]}");
             }
             Item::Reasoning(text) => {
-                let thought = [Thought::new(text, self.summary)];
-                let (summary, content) = match self.summary {
-                    _ if is_begun => (&[][..], None),
-                    true => (&thought[..], None),
-                    false => (&[][..], Some(thought)),
-                };
-                return Form::Reasoning(Reasoning { id: &id, summary, content }).serialize(serializer);
+                out.extend_from_slice(br#"{"type":"reasoning","id":"#);
+                write_text(out, &id);
+                // The reasoning is a summary, or stands beside an empty one.
+                out.extend_from_slice(br#","summary":["#);
+                if !is_begun {
+                    if !self.summary {
+                        out.extend_from_slice(br#"],"content":["#);
+                    }
+                    Thought::new(text, self.summary).write(out);
+                }
+                out.extend_from_slice(b"]}");
             }
             Item::Call(call) => {
-                return call.json(&id, &call.id(self.digits, self.place), self.status).serialize(serializer);
+                // A tree of texts always has a JSON form.
+                let _ = compact::write(out, &call.json(&id, &call.id(self.digits, self.place), self.status));
             }
-        };
-        form.serialize(serializer)
+        }
     }
 }
 
-impl Serialize for Part {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(tag = "type", rename_all = "snake_case")]
-        enum Form<'a> {
-            OutputText { text: &'a str, annotations: Nothing, logprobs: Nothing },
-            Refusal { refusal: &'a str },
+impl Part {
+    /// Writes the part as JSON. `is_begun`: it has no words yet.
+    pub(super) fn write(&self, is_begun: bool, out: &mut Vec<u8>) {
+        let words = |text, out: &mut Vec<u8>| write_text(out, if is_begun { "" } else { text });
+        match self {
+            Self::Text(text) => {
+                out.extend_from_slice(br#"{"type":"output_text","text":"#);
+                words(text, out);
+                out.extend_from_slice(br#","annotations":[],"logprobs":[]}"#);
+            }
+            Self::Refusal(refusal) => {
+                out.extend_from_slice(br#"{"type":"refusal","refusal":"#);
+                words(refusal, out);
+                out.push(b'}');
+            }
         }
-        let form = match self {
-            Self::Text(text) => Form::OutputText { text, annotations: [], logprobs: [] },
-            Self::Refusal(refusal) => Form::Refusal { refusal },
-        };
-        form.serialize(serializer)
     }
 }
 
@@ -114,16 +125,31 @@ impl<'a> Output<'a> {
     pub(super) fn new(items: Cow<'a, [Item]>, digits: &'a str, cut: Vec<usize>, summary: bool) -> Self {
         Self { items, digits, cut, summary, own: Vec::new() }
     }
+
+    /// Writes the list as JSON.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        if !self.own.is_empty() {
+            // A tree of JSON always has a JSON form.
+            let _ = compact::write(out, &self.own);
+            return;
+        }
+        out.push(b'[');
+        for (place, item) in self.items.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            let status = if self.cut.contains(&place) { Status::Cut } else { Status::Done };
+            Shown { item, digits: self.digits, place, status, summary: self.summary }.write(out);
+        }
+        out.push(b']');
+    }
 }
 
 impl Serialize for Output<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !self.own.is_empty() {
-            return self.own.serialize(serializer);
-        }
-        serializer.collect_seq(self.items.iter().enumerate().map(|(place, item)| {
-            let status = if self.cut.contains(&place) { Status::Cut } else { Status::Done };
-            Shown { item, digits: self.digits, place, status, summary: self.summary }
-        }))
+        let mut list = Vec::new();
+        self.write(&mut list);
+        let list = std::str::from_utf8(&list).map_err(serde::ser::Error::custom)?;
+        Ready(list).serialize(serializer)
     }
 }

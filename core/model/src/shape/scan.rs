@@ -245,22 +245,36 @@ pub fn has_escapes(text: &str) -> bool {
 }
 
 /// The number of bytes before the first one that means something in a string: a quote, a backslash or a control
-/// character. Eight bytes are looked at together: below the first such byte no bit of `special` is set.
+/// character.
 #[inline]
 pub(super) fn plain(text: &[u8]) -> usize {
-    const EACH: u64 = u64::MAX / 255;
     let mut rest = text;
     while let Some((eight, more)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word;
-        let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-        let special = (below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH << 7);
-        if special != 0 {
-            return text.len() - rest.len() + special.trailing_zeros() as usize / 8;
+        if let Some(at) = special(u64::from_le_bytes(*eight)) {
+            return text.len() - rest.len() + at;
         }
         rest = more;
     }
-    text.len() - rest.len() + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+    // The bytes at the end are looked at together, too, with some before them, which mean nothing.
+    if let Some(eight) = text.last_chunk::<8>() {
+        return special(u64::from_le_bytes(*eight)).map_or(text.len(), |at| text.len() - 8 + at);
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let both = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        let place = |at| if at < 4 { at } else { text.len() + at - 8 };
+        return special(both).map_or(text.len(), place);
+    }
+    text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(text.len())
+}
+
+/// The place of the first of eight bytes that means something in a string. Below such a byte no bit of `found` is set.
+#[inline]
+fn special(word: u64) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 255;
+    let below = |word: u64, bound: u8| word.wrapping_sub(EACH * u64::from(bound)) & !word;
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    let found = (below(word, 0x20) | is(b'"') | is(b'\\')) & (EACH << 7);
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// The length of the escape that `text` begins with.

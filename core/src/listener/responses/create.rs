@@ -21,8 +21,8 @@ use crate::listener::state::AppState;
 use crate::listener::{openai, request_id};
 use crate::model::chat::{Content, Message, Piece, Role, Said, into_raw};
 use crate::model::responses::{Asked, Ended, Named as Names, Resource, ResponsesRequest, passed, to_chat};
-use crate::model::{self, Function, ToolCall};
-use crate::router::Wish;
+use crate::model::{self, Function, SessionId, ToolCall};
+use crate::router::{Checked, Wish};
 use crate::{Error, Result, Submission};
 
 /// The route, as spans and idempotency keys name it.
@@ -64,7 +64,7 @@ pub(in crate::listener) struct Order {
 /// The form in which the caller reads the answer.
 pub(in crate::listener) struct Form {
     stream: bool,
-    asked: Asked,
+    asked: Box<Asked>,
     left_out: ToolsLeftOut,
 }
 
@@ -99,37 +99,56 @@ impl Order {
     /// # Errors
     /// The refusal.
     pub(in crate::listener) async fn enter(
-        self,
+        self: Box<Self>,
         state: &AppState,
         caller: &Caller,
         head: Marked<'_>,
     ) -> Result<(Submission, Form)> {
+        let (checked, form) = match &self.request.asked.previous_response_id {
+            None => self.checked(state, caller, head, None)?,
+            // The rarer way is boxed, so that the usual one does not reserve memory for it.
+            Some(_) => Box::pin(self.continued(state, caller, head)).await?,
+        };
+        Ok((state.router.enter(checked).await?, form))
+    }
+
+    /// Checks a request that continues a response.
+    async fn continued(
+        mut self: Box<Self>,
+        state: &AppState,
+        caller: &Caller,
+        head: Marked<'_>,
+    ) -> Result<(Checked, Form)> {
+        let id = self.request.asked.previous_response_id.as_deref().unwrap_or_default();
+        let before = found::find(state, caller, id, "previous_response_id").await?;
+        self.request.messages = continued(&before, std::mem::take(&mut self.request.messages)).await?;
+        self.checked(state, caller, head, Some(before.submission.session_id()))
+    }
+
+    /// Checks the request. A conversation that goes on stays in its session.
+    fn checked(
+        self: Box<Self>,
+        state: &AppState,
+        caller: &Caller,
+        head: Marked<'_>,
+        session: Option<SessionId>,
+    ) -> Result<(Checked, Form)> {
         let ResponsesRequest { mut chat, messages, asked, left_out, own } = self.request;
         let left_out = ToolsLeftOut::of(left_out, self.original.is_some());
-        let before = match &asked.previous_response_id {
-            Some(id) => Some(found::find(state, caller, id, "previous_response_id").await?),
-            None => None,
-        };
-        let messages = match &before {
-            Some(before) => continued(before, messages).await?,
-            None => messages,
-        };
         chat.messages = Some(into_raw(&messages)?);
         let mut form = Form { stream: chat.stream, asked, left_out };
         let kept: Box<RawValue> = into_raw(&form.asked)?;
         // No answer shows the input, which may be long.
         form.asked.input = Vec::new();
         let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
-        if let Some(before) = before.filter(|_| !head.marks.has(Marks::SESSION)) {
-            // A conversation stays in its session.
-            intake.session = Wish::Exactly(before.submission.session_id());
+        if let Some(session) = session.filter(|_| !head.marks.has(Marks::SESSION)) {
+            intake.session = Wish::Exactly(session);
         }
         (intake.responses, intake.original, intake.own) = (Some(kept), self.original, own);
         intake.detach = form.asked.background;
         // The caller learns the id of the task at once, or with the first event.
         intake.waits &= !form.asked.background;
-        let checked = state.router.check(intake)?;
-        Ok((state.router.enter(checked).await?, form))
+        Ok((state.router.check(intake)?, form))
     }
 }
 
@@ -180,7 +199,7 @@ pub(in crate::listener) async fn respond(state: &AppState, submission: Submissio
     let Form { stream, asked, left_out } = form;
     let head = Named::from(&submission);
     if stream {
-        let events = stream::events(state, submission, asked, None).await?;
+        let events = Box::pin(stream::events(state, submission, asked, None)).await?;
         return Ok(Answer::events(head.leaving_out(left_out.kinds(|| events.is_own())), events));
     }
     if asked.background {

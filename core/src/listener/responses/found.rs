@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result, Submission};
 pub(super) struct Found {
     pub(super) submission: Submission,
     /// The part of its request that it repeats.
-    pub(super) asked: Asked,
+    pub(super) asked: Box<Asked>,
 }
 
 /// Finds a response that this caller made, or any response for a caller who administers the router. `param` names the
@@ -37,7 +37,7 @@ pub(super) async fn find(state: &AppState, caller: &Caller, id: &str, param: &st
         return Err(unknown());
     }
     let kept = submission.request().responses.as_deref().ok_or_else(unknown)?;
-    let asked: Asked = serde_json::from_str(kept.get()).map_err(Error::internal)?;
+    let asked: Box<Asked> = serde_json::from_str(kept.get()).map_err(Error::internal)?;
     if asked.is_stored() || asked.background { Ok(Found { submission, asked }) } else { Err(unknown()) }
 }
 

@@ -23,7 +23,7 @@ struct ResponseStream {
 pub(super) async fn events(
     state: &AppState,
     submission: Submission,
-    asked: Asked,
+    asked: Box<Asked>,
     after: Option<u64>,
 ) -> Result<sse::Events<impl Layout>> {
     let layout = |submission: &Submission| {
