@@ -25,7 +25,8 @@ pub(crate) use cortensor_router_model::internals::{
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
-    Raw, TextOrTokens, are_twins, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks, write_text,
+    Raw, TextOrTokens, are_twins, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks, work_of,
+    write_text,
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};

@@ -32,7 +32,8 @@ const RECORD: &str = "xtask/instructions.toml";
 /// A figure above its goal is reported; the record alone decides whether the command fails.
 const GOALS: [(&str, f64, f64); 2] = [("whole_answer", 50_000.0, 30.0), ("paced_frame", 8_000.0, f64::INFINITY)];
 
-/// The most instructions that an answer or a stream of another API may cost beside the same of a chat.
+/// The most instructions that an answer or a stream of another API may cost beside the same of a chat. The command fails
+/// above it.
 const BESIDE_CHAT: f64 = 1.3;
 
 /// The figure of a whole answer, and of a short stream.
@@ -91,7 +92,8 @@ pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
         }
         let text = environment::read(&environment::root().join(RECORD))?;
         let recorded = toml::from_str(&text).map_err(|error| format!("{RECORD}: {error}"))?;
-        compared(&found, &recorded).map(|text| text + &beside_goals(&found))
+        let told = compared(&found, &recorded).map(|text| text + &beside_goals(&found))?;
+        beside_chat(&found).map(|text| told + &text)
     })
 }
 
@@ -144,16 +146,26 @@ fn beside_goals(found: &BTreeMap<String, Figure>) -> String {
             }
         }
     }
+    text
+}
+
+/// Describes the counts of the other APIs beside those of a chat.
+///
+/// # Errors
+/// The description, if one of them costs too much.
+fn beside_chat(found: &BTreeMap<String, Figure>) -> Outcome<String> {
+    let (mut text, mut is_worse) = (String::new(), false);
     for api in [Api::Messages, Api::Responses] {
         for chat in [WHOLE, STREAM] {
             let name = api.figure(chat);
             let (Some(figure), Some(beside)) = (found.get(&name), found.get(chat)) else { continue };
             let ratio = figure.instructions / beside.instructions.max(1.0);
-            let verdict = if ratio <= BESIDE_CHAT { "reached" } else { "not reached" };
-            let _ = write!(text, "\n{name}: {ratio:.2} x {chat}, goal {BESIDE_CHAT} x: {verdict}");
+            is_worse |= ratio > BESIDE_CHAT;
+            let verdict = if ratio <= BESIDE_CHAT { "ok" } else { "TOO MANY" };
+            let _ = write!(text, "\n{name}: {ratio:.2} x {chat}, at most {BESIDE_CHAT} x: {verdict}");
         }
     }
-    text
+    if is_worse { Err(text.trim_start().to_owned()) } else { Ok(text) }
 }
 
 /// Starts the router under valgrind beside an upstream, and counts.
@@ -397,6 +409,16 @@ mod tests {
         }
         assert!(compared(&figures(900.0, 90.0), &record).unwrap().contains("--renew"));
         assert!(compared(&figures(1.0, 1.0), &BTreeMap::new()).unwrap_err().contains("has no figure a"));
+    }
+
+    #[test]
+    fn another_api_that_costs_too_much_is_an_error() {
+        let found = |responses: f64| {
+            let figure = |instructions| Figure { instructions, allocations: 0.0 };
+            BTreeMap::from([(WHOLE.to_owned(), figure(100.0)), (Api::Responses.figure(WHOLE), figure(responses))])
+        };
+        assert!(beside_chat(&found(130.0)).unwrap().contains("1.30 x"));
+        assert!(beside_chat(&found(131.0)).unwrap_err().contains("TOO MANY"));
     }
 
     #[test]

@@ -18,3 +18,4 @@ pub use crate::text::{clean_piece, estimate_bytes};
 pub use crate::told::{in_json, told};
 pub use crate::vectors::{inputs, vectors_for, vectors_of};
 pub use crate::whole::Whole;
+pub use crate::work::work_of;

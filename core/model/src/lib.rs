@@ -62,6 +62,7 @@ mod verdict;
 #[doc(hidden)]
 pub mod whole;
 mod word;
+mod work;
 
 use name::{check_name, check_word};
 use vectors::vectors_of;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::word::words;
+use super::work::READING;
 use super::{OnFailure, ValidationSpec};
 
 words! {
@@ -142,9 +143,6 @@ crate::setters! { TaskRequest {
     raw: bool => raw,
 } }
 
-/// Extra fields that say how the caller reads the answer, and not which work is wanted.
-const READING: &[&str] = &["stream_options", "async", "detach", "idempotent", "idempotency_key"];
-
 impl TaskRequest {
     /// A completion of that prompt with every default.
     pub fn completion(prompt: impl Into<String>) -> Self {
@@ -183,7 +181,12 @@ impl TaskRequest {
     #[must_use]
     pub fn work(&self) -> Self {
         let mut work = self.clone();
-        (work.stream, work.timeout, work.precommit_timeout) = (false, None, None);
+        (work.timeout, work.precommit_timeout) = (None, None);
+        if self.kind.passes() {
+            // The answer is the server's bytes, which are others where it streams them.
+            return work;
+        }
+        work.stream = false;
         // Most chats say it already, apart from members that say how the caller reads the answer.
         work.original = work.original.filter(|_| self.only_api().is_some());
         work.extra.retain(|(key, _)| !READING.contains(&key.as_str()));

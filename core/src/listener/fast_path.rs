@@ -74,7 +74,7 @@ impl FastPath {
         let read = async {
             self.admit(caller)?;
             let body = body::read(state, self.family(), head, body).await?;
-            self.read(state, &body)
+            self.read(state, head, &body)
         };
         match read.await {
             Ok(order) => self.perform(state, caller, head, order).await,
@@ -94,13 +94,13 @@ impl FastPath {
     ///
     /// # Errors
     /// The error names the field at fault.
-    pub(super) fn read(self, state: &AppState, body: &[u8]) -> Result<Order, Failed> {
+    pub(super) fn read(self, state: &AppState, head: Marked<'_>, body: &[u8]) -> Result<Order, Failed> {
         let order = match self {
             Self::Chat => return openai::parse(body, RequestKind::Chat).map(Order::Task),
             Self::Completion => return openai::parse(body, RequestKind::Completion).map(Order::Task),
             Self::Embedding => return openai::parse(body, RequestKind::Embedding).map(Order::Task),
-            Self::Messages => messages::Order::read(state, body).map(Box::new).map(Order::Messages),
-            Self::Responses => responses::Order::read(state, body).map(Box::new).map(Order::Responses),
+            Self::Messages => messages::Order::read(state, head, body).map(Box::new).map(Order::Messages),
+            Self::Responses => responses::Order::read(state, head, body).map(Box::new).map(Order::Responses),
         };
         order.map_err(|error| Failed::new(self.family(), error))
     }

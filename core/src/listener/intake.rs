@@ -13,7 +13,7 @@ use super::state::AppState;
 use super::{access, request_id};
 use crate::model::TaskRequest;
 use crate::model::chat::original_answer;
-use crate::router::{Intake, RepeatKey, Wish};
+use crate::router::{Fingerprint, Intake, RepeatKey, Wish};
 use crate::task::TraceContext;
 use crate::{Error, Result, Submission};
 
@@ -113,6 +113,11 @@ pub(in crate::listener) fn repeat_key(headers: &HeaderMap, caller: &Caller, way:
     const KEY: HeaderName = HeaderName::from_static("idempotency-key");
     let key = text(headers, &KEY, "Idempotency-Key", "Idempotency-Key must be plain ASCII text")?;
     Ok(key.map(|key| key_of(key.to_owned(), caller, way)))
+}
+
+/// The fingerprint of a body of an API whose words a chat does not say all of, if the request is repeatable.
+pub(in crate::listener) fn fingerprint(head: Marked<'_>, body: &[u8]) -> Option<Fingerprint> {
+    head.marks.has(Marks::REPEAT).then(|| Fingerprint::of(body))
 }
 
 /// Limits an idempotency key to its caller and to that route.

@@ -14,6 +14,8 @@ use super::quota::Meter;
 use super::shared::{Router, Shared};
 use crate::config::UnknownSession;
 use crate::model::whole::digits;
+#[cfg(feature = "listener")]
+use crate::model::work_of;
 use crate::model::{MinerInfo, MinerKind, SessionId, TaskRequest, meant};
 use crate::task::{Idempotency, TraceContext};
 use crate::{Error, ErrorKind, Result};
@@ -39,6 +41,26 @@ pub(crate) struct RepeatKey {
     pub(crate) scope: String,
     /// The caller's own key.
     pub(crate) key: String,
+}
+
+/// The hash of a body, apart from the members that say how its caller waits for the answer and reads it. It counts beside
+/// the work of a request whose API has words that the request does not say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+#[cfg(feature = "listener")]
+impl Fingerprint {
+    /// The fingerprint of this body.
+    pub(crate) fn of(body: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        for (name, value) in work_of(body) {
+            for part in [&name, value] {
+                hasher.update((part.len() as u64).to_be_bytes());
+                hasher.update(part);
+            }
+        }
+        Self(hasher.finalize().into())
+    }
 }
 
 /// A request with everything that its caller says about it.
@@ -76,6 +98,8 @@ pub(crate) struct Intake<'a> {
     pub(crate) responses: Option<Box<RawValue>>,
     /// The body of another API that the chat stands for, under that API's name, for upstreams that speak it.
     pub(crate) original: Option<Box<RawValue>>,
+    /// The fingerprint of the body that the request was made of, where the request does not say all of it.
+    pub(crate) said: Option<Fingerprint>,
     /// The error of a request that no chat says all of, for the case that no upstream that speaks its API serves the
     /// model.
     pub(crate) own: Option<Error>,
@@ -107,6 +131,7 @@ impl<'a> Intake<'a> {
             route: None,
             responses: None,
             original: None,
+            said: None,
             own: None,
         }
     }
@@ -168,7 +193,7 @@ impl Router {
             return Err(refusal);
         }
         let named = intake.session.names_one().then_some(session);
-        let idempotency = intake.idempotency.map(|key| key.of(named, &request)).transpose()?;
+        let idempotency = intake.idempotency.map(|key| key.of(named, &request, intake.said)).transpose()?;
         Ok(Checked {
             session,
             key: intake.key,
@@ -268,7 +293,7 @@ impl Wish<'_> {
 
 impl RepeatKey {
     /// The key as the store keeps it, with a fingerprint of the work and, if the caller named one, of the session.
-    fn of(self, session: Option<SessionId>, request: &TaskRequest) -> Result<Idempotency> {
+    fn of(self, session: Option<SessionId>, request: &TaskRequest, said: Option<Fingerprint>) -> Result<Idempotency> {
         if self.key.is_empty() || self.key.len() > 256 {
             return Err(Error::invalid("Idempotency-Key", "an idempotency key has 1 to 256 bytes"));
         }
@@ -276,7 +301,13 @@ impl RepeatKey {
         if let Some(session) = session {
             hasher.update(session.0.to_be_bytes());
         }
-        hasher.update(serde_json::to_vec(&request.work()).map_err(Error::internal)?);
+        let mut work = request.work();
+        if let Some(Fingerprint(body)) = said {
+            hasher.update(body);
+            // It has members for the reader, too.
+            work.original = None;
+        }
+        hasher.update(serde_json::to_vec(&work).map_err(Error::internal)?);
         Ok(Idempotency { scope: self.scope, key: self.key, fingerprint: hasher.finalize().into() })
     }
 }

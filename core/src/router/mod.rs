@@ -92,7 +92,7 @@ pub(crate) use exposition::Exposition;
 #[cfg(feature = "listener")]
 pub(crate) use facts::{Facts, Observed};
 #[cfg(feature = "listener")]
-pub(crate) use intake::{Checked, Wish};
+pub(crate) use intake::{Checked, Fingerprint, Wish};
 #[cfg(any(feature = "listener", feature = "embed"))]
 pub(crate) use intake::{Intake, RepeatKey};
 #[cfg(feature = "listener")]

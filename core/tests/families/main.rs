@@ -6,6 +6,7 @@
 mod agents;
 mod mcp;
 mod own;
+mod repeats;
 mod servers;
 mod trials;
 

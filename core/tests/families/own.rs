@@ -56,10 +56,18 @@ fn own_words(api: UpstreamApi) -> Vec<(Value, &'static str)> {
                 {"role": "assistant", "content": [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}]},
                 {"role": "user", "content": "and?"},
             ]);
+            // The result of a server's tool is an object, where that of a client's is a text or a list.
+            let ran = json!([
+                {"role": "user", "content": "q"},
+                {"role": "assistant", "content": [
+                    {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {"type": "x", "stdout": "1"}}]},
+                {"role": "user", "content": "and?"},
+            ]);
             vec![
                 (json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}), "tools[0].type"),
                 (json!({"tools": [{"name": "f"}, {"type": "bash_20250124", "name": "bash"}]}), "tools[1].type"),
                 (json!({"messages": said}), "messages[1].content[0].type"),
+                (json!({"messages": ran}), "messages[1].content[0].type"),
                 (json!({"mcp_servers": [{"type": "url", "url": "u", "name": "n"}]}), "mcp_servers"),
             ]
         }
@@ -67,6 +75,10 @@ fn own_words(api: UpstreamApi) -> Vec<(Value, &'static str)> {
             (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
             (json!({"tools": [{"type": "shell"}, {"type": "function", "name": "f"}]}), "tools[0].type"),
             (json!({"input": [{"type": "compaction", "encrypted_content": "x"}]}), "input[0].type"),
+            (
+                json!({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"type": "x"}}]}),
+                "input[0].type",
+            ),
             (
                 json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}),
                 "input[0].content[0].file_id",
@@ -171,6 +183,60 @@ async fn a_continued_response_cannot_use_the_tools_of_a_host() {
     let refused = server.post(path, &asked(UpstreamApi::Responses, &next).to_string()).await;
     assert_eq!(param(&refused), (400, "previous_response_id".to_owned()), "{}", refused.body);
     assert!(refused.body.contains("web_search"), "{}", refused.body);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_response_whose_request_needed_its_server_is_not_continued_as_a_chat() {
+    let (_, path, whole, streamed) = families().into_iter().nth(1).unwrap();
+    let item = |item: Value| json!({"input": [{"role": "user", "content": "q"}, item]});
+    let part = |part: Value| item(json!({"role": "user", "content": [{"type": "input_text", "text": "t"}, part]}));
+    let said = |part: Value| item(json!({"role": "assistant", "content": [part]}));
+    let needs = [
+        json!({"tools": [{"type": "web_search"}]}),
+        json!({"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}),
+        json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+        json!({"tools": [{"type": "image_generation"}]}),
+        json!({"tools": [{"type": "mcp", "server_label": "l", "server_url": "u"}]}),
+        json!({"tools": [{"type": "computer_use_preview"}, {"type": "function", "name": "f"}]}),
+        json!({"tools": [{"type": "shell"}, {"type": "function", "name": "f"}]}),
+        json!({"tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "web_search"}}),
+        item(json!({"type": "item_reference", "id": "msg_1"})),
+        item(json!({"type": "compaction", "encrypted_content": "x"})),
+        item(json!({"type": "computer_call_output", "call_id": "c", "output": {}})),
+        item(json!({"type": "web_search_call", "id": "w", "status": "completed", "tools": 1, "name": {}})),
+        item(json!({"type": "mcp_approval_response", "approval_request_id": "a", "approve": true})),
+        part(json!({"type": "input_file", "file_id": "f"})),
+        part(json!({"type": "input_file", "file_url": "https://example.com/a.pdf"})),
+        part(json!({"type": "input_image", "file_id": "f"})),
+        part(json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}})),
+        said(json!({"type": "output_audio", "data": ""})),
+        json!({"instructions": [{"type": "item_reference", "id": "msg_1"}]}),
+    ];
+    let (narrow, own) = (chats().await, of(path, &whole, &streamed).await);
+    let server = before(&[(&own, UpstreamApi::Responses), (&narrow, UpstreamApi::OpenAi)]).await;
+    for members in needs {
+        for stream in [false, true] {
+            let mut body = asked(UpstreamApi::Responses, &members);
+            body["stream"] = stream.into();
+            let first = server.post(path, &body.to_string()).await;
+            assert_eq!(first.status, 200, "{members}: {}", first.body);
+            let response = if stream { events_of(&first.body).pop().unwrap()["response"].take() } else { first.json() };
+            let next = json!({"previous_response_id": response["id"], "input": "and?"});
+            let refused = server.post(path, &asked(UpstreamApi::Responses, &next).to_string()).await;
+            assert_eq!(param(&refused), (400, "previous_response_id".to_owned()), "{members}: {}", refused.body);
+            assert!(refused.body.contains("send the items of the conversation in input"), "{}", refused.body);
+        }
+    }
+    assert!(narrow.bodies().is_empty());
+    // A request of which a chat says all is continued, whoever has answered it.
+    let mut hosted =
+        asked(UpstreamApi::Responses, &json!({"tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}));
+    for _ in 0..3 {
+        let reply = server.post(path, &hosted.to_string()).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        hosted["previous_response_id"] = reply.json()["id"].clone();
+    }
     server.stop().await;
 }
 

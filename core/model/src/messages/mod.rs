@@ -7,6 +7,7 @@
 mod answer;
 mod block;
 mod events;
+mod foreign;
 mod onward;
 mod request;
 mod returned;

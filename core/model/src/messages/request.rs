@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Wishes;
 use super::block::Blocks;
+use super::foreign::without_foreign;
 use crate::chat::{
     JsonSchema, LeftOut, Members, Message, ResponseFormat, Role, Tool, ToolChoice, ToolFunction, into_raw, is_hosted,
     member, not_run, with_members,
@@ -154,7 +155,13 @@ impl Reading {
                 let blocks = member::<Blocks>(&name, &value)?;
                 self.system = blocks.map(|blocks| blocks.into_system(&name)).transpose()?;
             }
-            "messages" => self.spoken = member(&name, &value)?,
+            "messages" => {
+                let again = |wrong| match without_foreign(&value) {
+                    Some(known) => member(&name, &known),
+                    None => Err(wrong),
+                };
+                self.spoken = member(&name, &value).or_else(again)?;
+            }
             "stop_sequences" => self.stop_sequences = member(&name, &value)?.unwrap_or_default(),
             "tools" => self.offer(member(&name, &value)?.unwrap_or_default())?,
             "tool_choice" => self.choice = member(&name, &value)?,

@@ -103,6 +103,11 @@ fn every_block_has_its_place_in_a_message() {
             user(json!("words")),
         ),
         (
+            json!([{"type": "search_result", "source": "https://example.com", "title": "t",
+                    "content": [{"type": "text", "text": "words"}], "citations": {"enabled": true}}]),
+            user(json!("words")),
+        ),
+        (
             json!([{"type": "tool_result", "tool_use_id": "t", "content": "2"}]),
             json!([{"role": "tool", "content": "2", "tool_call_id": "t"}]),
         ),
@@ -239,6 +244,8 @@ fn a_request_that_no_chat_stands_for_is_told_apart_from_a_wrong_one() {
         (json!({"mcp_servers": []}), false),
         (said(json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}})), true),
         (said(json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": []})), true),
+        (said(json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": {"type": "x"}})), true),
+        (said(json!({"type": "from_the_future", "text": 1, "source": "s", "id": {}, "title": []})), true),
         (said(json!({"type": "text", "text": "a"})), false),
         (json!({"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]}]}), true),
     ] {

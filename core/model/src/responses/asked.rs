@@ -12,7 +12,8 @@ use super::tools::Called;
 #[serde(default)]
 pub struct Asked {
     /// The items of the input, as a list.
-    pub input: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Box<RawValue>>,
     /// The rules of this turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<Value>,
@@ -81,6 +82,15 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The items of the input.
+    ///
+    /// # Errors
+    /// `Internal`, which no list causes.
+    pub fn items(&self) -> crate::Result<Vec<&RawValue>> {
+        let items = self.input.as_deref().map(|list| serde_json::from_str(list.get()));
+        Ok(items.transpose().map_err(crate::Error::internal)?.unwrap_or_default())
+    }
+
     /// Whether the response can be read again, which is the default.
     pub fn is_stored(&self) -> bool {
         self.store.unwrap_or(true)

@@ -48,7 +48,7 @@ impl Events {
     pub fn new(named: Named, asked: impl Into<Box<Asked>>, after: Option<u64>) -> Self {
         let mut asked = asked.into();
         // No event shows the input, which may be long.
-        asked.input = Vec::new();
+        asked.input = None;
         Self {
             named,
             asked,

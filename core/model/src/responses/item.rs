@@ -6,7 +6,21 @@ use serde_json::{Value, json};
 
 use super::tools::{SEARCH, function_name, function_names};
 use crate::chat::{Content, File, LeftOut, Message, Part, Role, TextOr, fault_in, member, missing, unsupported};
+use crate::shape::last;
 use crate::{Error, Result, ToolCall};
+
+/// The kinds of items that a chat has a place for.
+const KINDS: [&str; 9] = [
+    "message",
+    "reasoning",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "tool_search_call",
+    "tool_search_output",
+    "additional_tools",
+];
 
 /// An item as it comes. `type` says which of the other members counts; a message needs none.
 #[derive(Default, Deserialize)]
@@ -65,7 +79,7 @@ impl Item {
     ///
     /// # Errors
     /// `InvalidArgument` names the item.
-    pub(super) fn list(name: &str, items: &[Box<RawValue>]) -> Result<Vec<Self>> {
+    pub(super) fn list<'a>(name: &str, items: impl IntoIterator<Item = &'a RawValue>) -> Result<Vec<Self>> {
         let read = |index: usize, item: &RawValue| {
             if item.get().starts_with('[') {
                 // A record reads from a list, too, by the places of its members.
@@ -74,9 +88,16 @@ impl Item {
             }
             let again = || serde_json::Deserializer::from_str(item.get());
             let fault = |_| fault_in::<Self, _>(&format!("{name}[{index}]"), &mut again());
-            serde_json::from_str(item.get()).map_err(fault)
+            serde_json::from_str(item.get()).or_else(|wrong| Self::of_server(item).ok_or(wrong)).map_err(fault)
         };
-        items.iter().enumerate().map(|(index, item)| read(index, item)).collect()
+        items.into_iter().enumerate().map(|(index, item)| read(index, item)).collect()
+    }
+
+    /// An item of a kind that only a server of this API knows; its other members may have any form. `None`: it is of
+    /// another kind.
+    fn of_server(item: &RawValue) -> Option<Self> {
+        let kind = last(item.get(), "type").filter(|kind| kind.is_string())?.text().into_owned();
+        (!KINDS.contains(&kind.as_str())).then(|| Self { r#type: Some(kind), ..Self::default() })
     }
 
     /// The tools that the item brings; `None`: it is of another kind.
@@ -148,10 +169,9 @@ impl Item {
             }
             other => {
                 let at = format!("{at}.type");
-                let words = "message, reasoning, function_call, function_call_output, custom_tool_call, \
-                             custom_tool_call_output, tool_search_call, tool_search_output or additional_tools";
-                left_out
-                    .need(Error::invalid(&at, format!("{at} {other:?}: no miner here knows such items: use {words}")));
+                let (before, last) = (KINDS[..KINDS.len() - 1].join(", "), KINDS[KINDS.len() - 1]);
+                let words = format!("{at} {other:?}: no miner here knows such items: use {before} or {last}");
+                left_out.need(Error::invalid(&at, words));
                 Ok(grows)
             }
         }

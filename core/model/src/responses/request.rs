@@ -89,9 +89,9 @@ impl Reading {
             "input" => {
                 self.has_input = true;
                 asked.input = match value.get().as_bytes().first() {
-                    Some(b'n') => Vec::new(),
-                    Some(b'"') => vec![user_said(&value)?],
-                    Some(b'[') => member(&name, &value)?.unwrap_or_default(),
+                    Some(b'n') => None,
+                    Some(b'"') => Some(user_said(&value)?),
+                    Some(b'[') => Some(value),
                     _ => return Err(Error::invalid("input", "input must be a text or a list of items")),
                 };
             }
@@ -196,7 +196,7 @@ impl Reading {
     }
 
     fn into_request(mut self) -> Result<ResponsesRequest> {
-        let items = Item::list("input", &self.asked.input)?;
+        let items = Item::list("input", self.asked.items()?)?;
         self.tools.take_items(&items)?;
         let Tools { functions, shown, mut left_out, .. } = self.tools;
         if !functions.is_empty() {
@@ -208,7 +208,7 @@ impl Reading {
         if !self.has_input && !is_continued {
             return Err(Error::invalid("input", "input is missing: give a text or a list of items"));
         }
-        if asked.input.is_empty() && !is_continued && asked.instructions.is_none() {
+        if items.is_empty() && !is_continued && asked.instructions.is_none() {
             return Err(Error::invalid("input", "input is empty: give a text or at least one item"));
         }
         if let Some(word) = asked.truncation.as_deref().filter(|word| !matches!(*word, "auto" | "disabled")) {
@@ -221,7 +221,8 @@ impl Reading {
             Some(Value::String(text)) => messages.push(Message::text(Role::System, text.clone())),
             Some(Value::Array(items)) => {
                 let items = items.iter().map(into_raw).collect::<Result<Vec<_>>>()?;
-                item::add("instructions", Item::list("instructions", &items)?, &mut messages, &mut left_out)?;
+                let items = Item::list("instructions", items.iter().map(|item| &**item))?;
+                item::add("instructions", items, &mut messages, &mut left_out)?;
             }
             Some(_) => return Err(Error::invalid("instructions", "instructions must be a text or a list of items")),
         }
@@ -235,9 +236,9 @@ impl Reading {
     }
 }
 
-/// A text of the user as an item.
+/// A text of the user as a list of one item.
 fn user_said(text: &RawValue) -> Result<Box<RawValue>> {
-    let (before, after) = (r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"#, "}]}");
+    let (before, after) = (r#"[{"type":"message","role":"user","content":[{"type":"input_text","text":"#, "}]}]");
     RawValue::from_string([before, text.get(), after].concat()).map_err(Error::internal)
 }
 

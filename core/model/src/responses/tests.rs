@@ -204,6 +204,8 @@ fn a_request_that_no_chat_stands_for_is_told_apart_from_a_wrong_one() {
         (json!({"tools": [own], "tool_choice": {"type": "function", "name": "f"}}), false),
         (json!({"input": [user, {"type": "web_search_call", "id": "w", "status": "completed"}]}), true),
         (json!({"input": [user, {"type": "compaction", "encrypted_content": "x"}]}), true),
+        (json!({"input": [user, {"type": "computer_call_output", "call_id": "c", "output": {"type": "x"}}]}), true),
+        (json!({"input": [user, {"type": "from_the_future", "name": {}, "content": 1, "summary": "s"}]}), true),
         (json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}), true),
         (json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "d"}]}]}), false),
     ] {

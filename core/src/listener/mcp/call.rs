@@ -101,15 +101,18 @@ impl Call<'_> {
                 }
             }
             Tool::Delegate => {
-                self.work(delegate::delegate(self.state, &self.asker()?, arguments.as_bytes(), false).await).await?
+                self.work(delegate::delegate(self.state, &self.asker(arguments)?, arguments.as_bytes(), false).await)
+                    .await?
             }
             Tool::Validate => {
                 let way = validate::Way::Validation;
-                self.work(validate::validate(self.state, &self.asker()?, arguments.as_bytes(), way).await).await?
+                self.work(validate::validate(self.state, &self.asker(arguments)?, arguments.as_bytes(), way).await)
+                    .await?
             }
             Tool::Factcheck => {
                 let way = validate::Way::Facts;
-                self.work(validate::validate(self.state, &self.asker()?, arguments.as_bytes(), way).await).await?
+                self.work(validate::validate(self.state, &self.asker(arguments)?, arguments.as_bytes(), way).await)
+                    .await?
             }
             Tool::Miners => node::miners(state, caller).await?,
             Tool::Sessions => {
@@ -126,8 +129,8 @@ impl Call<'_> {
         })
     }
 
-    fn asker(&self) -> Result<Asker<'_>, Error> {
-        Asker::of(self.caller, self.head, ROUTE)
+    fn asker(&self, arguments: &str) -> Result<Asker<'_>, Error> {
+        Asker::of(self.caller, self.head, ROUTE, arguments.as_bytes())
     }
 
     /// Answers an order by the tasks that it became.

@@ -12,12 +12,13 @@ use crate::config::UpstreamApi;
 use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
 use crate::listener::fast_path::FastPath;
-use crate::listener::intake::{ToolsLeftOut, is_own};
+use crate::listener::intake::{self, ToolsLeftOut, is_own};
 use crate::listener::marks::Marked;
 use crate::listener::openapi::{AnthropicFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::state::AppState;
 use crate::listener::{openai, reply, request_id, sse};
 use crate::model::messages::{Events, Message, MessagesRequest, Wishes, passed, to_chat};
+use crate::router::Fingerprint;
 use crate::{Result, Submission};
 
 /// The route, as spans and idempotency keys name it.
@@ -55,6 +56,8 @@ pub(in crate::listener) struct Order {
     request: MessagesRequest,
     /// The body itself, for an upstream that speaks this API.
     original: Option<Box<RawValue>>,
+    /// The fingerprint of the body, if the request is repeatable.
+    said: Option<Fingerprint>,
 }
 
 /// The form in which the caller reads the answer.
@@ -69,10 +72,10 @@ impl Order {
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
-    pub(in crate::listener) fn read(state: &AppState, body: &[u8]) -> Result<Self> {
+    pub(in crate::listener) fn read(state: &AppState, head: Marked<'_>, body: &[u8]) -> Result<Self> {
         let request = to_chat(body)?;
         let original = state.router.original(UpstreamApi::Anthropic, body, request.own.is_some());
-        Ok(Self { request, original })
+        Ok(Self { request, original, said: intake::fingerprint(head, body) })
     }
 
     /// Submits the request.
@@ -89,7 +92,7 @@ impl Order {
         let left_out = ToolsLeftOut::of(left_out, self.original.is_some());
         let form = Form { stream: chat.stream, wishes, left_out };
         let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
-        (intake.original, intake.own) = (self.original, own);
+        (intake.original, intake.said, intake.own) = (self.original, self.said, own);
         let checked = state.router.check(intake)?;
         Ok((state.router.enter(checked).await?, form))
     }

@@ -103,7 +103,7 @@ async fn answer<S: Socket>(
             // The body came with its head, as it does in the usual case.
             let length = usize::try_from(*left).unwrap_or(usize::MAX);
             let body = &client.came()[..length];
-            let order = body::check(state, family, head, body).and_then(|()| route.read(state, body));
+            let order = body::check(state, family, head, body).and_then(|()| route.read(state, head, body));
             client.take(length);
             *left = 0;
             order
@@ -113,7 +113,7 @@ async fn answer<S: Socket>(
             // The future is boxed, so that connections reserve no memory for it.
             let read = Box::pin(async {
                 let body = body::read(state, family, head, body).await?;
-                route.read(state, &body)
+                route.read(state, head, &body)
             });
             match ends.hold(pin!(read)).await {
                 Ok(order) => order,

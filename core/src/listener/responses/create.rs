@@ -13,7 +13,7 @@ use crate::config::UpstreamApi;
 use crate::listener::answer::{Answer, Named};
 use crate::listener::auth::Caller;
 use crate::listener::fast_path::FastPath;
-use crate::listener::intake::{ToolsLeftOut, is_own};
+use crate::listener::intake::{self, ToolsLeftOut, is_own};
 use crate::listener::marks::{Marked, Marks};
 use crate::listener::openapi::{OpenAiFailures, ServerSentEvent, TaskHeaders};
 use crate::listener::reply::{Failed, Family, written};
@@ -22,7 +22,7 @@ use crate::listener::{openai, request_id};
 use crate::model::chat::{Content, Message, Piece, Role, Said, into_raw};
 use crate::model::responses::{Asked, Ended, Named as Names, Resource, ResponsesRequest, passed, to_chat};
 use crate::model::{self, Function, SessionId, ToolCall};
-use crate::router::{Checked, Wish};
+use crate::router::{Checked, Fingerprint, Wish};
 use crate::{Error, Result, Submission};
 
 /// The route, as spans and idempotency keys name it.
@@ -59,6 +59,8 @@ pub(in crate::listener) struct Order {
     request: ResponsesRequest,
     /// The body itself, for an upstream that speaks this API.
     original: Option<Box<RawValue>>,
+    /// The fingerprint of the body, if the request is repeatable.
+    said: Option<Fingerprint>,
 }
 
 /// The form in which the caller reads the answer.
@@ -77,21 +79,18 @@ impl Order {
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
-    pub(in crate::listener) fn read(state: &AppState, body: &[u8]) -> Result<Self> {
+    pub(in crate::listener) fn read(state: &AppState, head: Marked<'_>, body: &[u8]) -> Result<Self> {
         let mut request = to_chat(body)?;
         let original = state.router.original(UpstreamApi::Responses, body, request.own.is_some());
+        let said = intake::fingerprint(head, body);
         if request.asked.previous_response_id.is_none() {
-            return Ok(Self { request, original });
+            return Ok(Self { request, original, said });
         }
         // A server of this API does not know the router's responses.
         if let Some(why) = request.own.as_mut().filter(|_| original.is_some()) {
-            let words = format!(
-                "previous_response_id: {why}; a server of this API may know it, but not the router's responses: send \
-                 the items of the conversation in input"
-            );
-            *why = Error::invalid("previous_response_id", words);
+            *why = not_continued(&format!("{why}; a server of this API may know it"));
         }
-        Ok(Self { request, original: None })
+        Ok(Self { request, original: None, said })
     }
 
     /// Submits the request.
@@ -121,6 +120,9 @@ impl Order {
     ) -> Result<(Checked, Form)> {
         let id = self.request.asked.previous_response_id.as_deref().unwrap_or_default();
         let before = found::find(state, caller, id, "previous_response_id").await?;
+        if let Some(why) = before.own_words() {
+            return Err(not_continued(&format!("the request of this response has words that no chat says: {why}")));
+        }
         self.request.messages = continued(&before, std::mem::take(&mut self.request.messages)).await?;
         self.checked(state, caller, head, Some(before.submission.session_id()))
     }
@@ -139,17 +141,26 @@ impl Order {
         let mut form = Form { stream: chat.stream, asked, left_out };
         let kept: Box<RawValue> = into_raw(&form.asked)?;
         // No answer shows the input, which may be long.
-        form.asked.input = Vec::new();
+        form.asked.input = None;
         let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
         if let Some(session) = session.filter(|_| !head.marks.has(Marks::SESSION)) {
             intake.session = Wish::Exactly(session);
         }
         (intake.responses, intake.original, intake.own) = (Some(kept), self.original, own);
+        intake.said = self.said;
         intake.detach = form.asked.background;
         // The caller learns the id of the task at once, or with the first event.
         intake.waits &= !form.asked.background;
         Ok((state.router.check(intake)?, form))
     }
+}
+
+/// The error for a response that cannot go on as a chat. Servers of this API do not know the router's responses.
+fn not_continued(why: &str) -> Error {
+    let words = format!(
+        "previous_response_id: {why}, but not the router's responses: send the items of the conversation in input"
+    );
+    Error::invalid("previous_response_id", words)
 }
 
 /// The messages of a conversation: those of the response before and its answer, then the new ones. The rules of the

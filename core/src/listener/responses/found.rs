@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::listener::auth::Caller;
 use crate::listener::request_id;
 use crate::listener::state::AppState;
-use crate::model::responses::Asked;
+use crate::model::responses::{Asked, to_chat};
 use crate::model::{Completion, Retention, SessionId, TaskState};
 use crate::{Error, ErrorKind, Result, Submission};
 
@@ -57,6 +57,15 @@ pub(super) fn rules(asked: &Asked) -> usize {
 }
 
 impl Found {
+    /// The words of the response's request that only a server of this API knows, as the error about them says it;
+    /// `None`: the chat says all of it.
+    pub(super) fn own_words(&self) -> Option<String> {
+        let request = self.submission.request();
+        let api = request.only_api()?;
+        let own = request.original_of(api).and_then(|body| to_chat(body.as_bytes()).ok()?.own);
+        Some(own.map_or_else(|| "only a server of this API knows them".to_owned(), |why| why.message().to_owned()))
+    }
+
     /// The answer.
     ///
     /// # Errors

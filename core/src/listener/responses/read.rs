@@ -165,8 +165,9 @@ fn page(found: &Found, asked: &InputQuery) -> Result<InputItems> {
     if !(1..=100).contains(&limit) {
         return Err(Error::invalid("limit", "limit must be 1 to 100"));
     }
-    let mut items: Vec<(String, Value)> = Vec::with_capacity(found.asked.input.len());
-    for (index, item) in found.asked.input.iter().enumerate() {
+    let kept = found.asked.items()?;
+    let mut items: Vec<(String, Value)> = Vec::with_capacity(kept.len());
+    for (index, item) in kept.into_iter().enumerate() {
         let mut item: Value = serde_json::from_str(item.get()).map_err(Error::internal)?;
         if item.get("type").is_none() {
             item["type"] = "message".into();

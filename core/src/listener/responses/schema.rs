@@ -17,7 +17,8 @@ pub(super) struct ResponsesBody {
     input: Option<Value>,
     /// The rules of this turn: a text, or items.
     instructions: Option<Value>,
-    /// The id of the response before this one. Its conversation goes on, without its instructions.
+    /// The id of the response before this one. Its conversation goes on, without its instructions. A response whose
+    /// request only an upstream that speaks this API could serve does not go on: its items stand in `input` then.
     previous_response_id: Option<String>,
     /// Whether the answer comes as events.
     stream: Option<bool>,

@@ -3,8 +3,11 @@
 //! A server that answers such a route with 404, 405 or 501 has it not. The router remembers that for
 //! [`LACKED_FOR`], and then asks again.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use memchr::memmem;
 use parking_lot::Mutex;
@@ -124,6 +127,18 @@ fn asked_for(shared: &Shared, job: &Job) -> Outgoing {
     }
 }
 
+/// The beginning of every boundary; eight digits follow.
+const BOUNDARY: &[u8] = b"cortensor-router-";
+
+/// The base64 of the beginning of a boundary at each of its three places in a group of three bytes, as far as the bytes
+/// around it have no part in that.
+static ENCODED: LazyLock<[String; 3]> = LazyLock::new(|| {
+    [0, 1, 2].map(|skipped| {
+        let whole = (BOUNDARY.len() - skipped) / 3 * 3;
+        BASE64_STANDARD.encode(&BOUNDARY[skipped..skipped + whole])
+    })
+});
+
 /// A form as it goes out.
 struct Form<'a> {
     parts: Vec<FormPart<&'a str>>,
@@ -136,13 +151,14 @@ impl<'a> Form<'a> {
     /// The form of these parts, in which the part `model` has that text.
     fn of(parts: Vec<FormPart<&'a str>>, model: Option<&'a str>) -> Self {
         let mut form = Self { parts, model, boundary: String::new() };
+        // A file is decoded only where its base64 shows that it may have a boundary in it, which no usual file has.
+        let doubtful = form.parts.iter().filter(|part| may_hold_boundary(part));
+        let doubtful: Vec<Vec<u8>> = doubtful.map(|part| form.bytes_of(part, Vec::new())).collect();
         // The first boundary that stands in no part.
         let mut number = 0_u32;
         loop {
-            form.boundary = format!("cortensor-router-{number:08x}");
-            let boundary = form.boundary.as_bytes();
-            let is_free = |part: &FormPart<&str>| memmem::find(&form.bytes_of(part, Vec::new()), boundary).is_none();
-            if form.parts.iter().all(is_free) {
+            form.boundary = format!("{}{number:08x}", BOUNDARY.escape_ascii());
+            if doubtful.iter().all(|bytes| memmem::find(bytes, form.boundary.as_bytes()).is_none()) {
                 return form;
             }
             number = number.wrapping_add(1);
@@ -192,6 +208,16 @@ impl<'a> Form<'a> {
     }
 }
 
+/// Whether the bytes of a part may have the beginning of a boundary in them.
+fn may_hold_boundary(part: &FormPart<&str>) -> bool {
+    match (&part.text, part.data) {
+        // The name of the model, which may stand in the place of the text, is short.
+        (Some(text), _) => part.name == "model" || memmem::find(text.as_bytes(), BOUNDARY).is_some(),
+        (None, Some(data)) => ENCODED.iter().any(|words| memmem::find(data.as_bytes(), words.as_bytes()).is_some()),
+        (None, None) => false,
+    }
+}
+
 /// A name between quotes, as browsers write it.
 fn quoted(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
@@ -199,10 +225,34 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::prelude::BASE64_STANDARD;
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        /// Wherever a boundary stands in a file, the form has another one, and the file goes on as it is.
+        #[test]
+        fn no_boundary_of_a_form_stands_in_its_files(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..9),
+                    (0..3_u32).prop_map(|number| format!("cortensor-router-{number:08x}").into_bytes()),
+                ],
+                0..6,
+            ),
+        ) {
+            let file = pieces.concat();
+            let data = BASE64_STANDARD.encode(&file);
+            let form = Form::of(vec![FormPart::file("file", "a".into(), None, data.as_str())], None);
+            prop_assert_eq!(memmem::find(&file, form.boundary.as_bytes()), None);
+            let written = form.write(Vec::new());
+            let (_, rest) = written.split_at(memmem::find(&written, b"\r\n\r\n").unwrap() + 4);
+            prop_assert_eq!(&rest[..file.len()], &file[..]);
+            let free = |number: u32| memmem::find(&file, format!("cortensor-router-{number:08x}").as_bytes()).is_none();
+            let first = (0..).find(|number| free(*number)).unwrap();
+            prop_assert_eq!(form.boundary.clone(), format!("cortensor-router-{first:08x}"));
+        }
+    }
 
     #[test]
     fn a_form_goes_on_with_the_name_that_the_server_has_for_the_model() {

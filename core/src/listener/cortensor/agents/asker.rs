@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::listener::auth::Caller;
 use crate::listener::intake;
 use crate::listener::marks::Marked;
-use crate::router::{Intake, RepeatKey, Wish};
+use crate::router::{Fingerprint, Intake, RepeatKey, Wish};
 use crate::task::TraceContext;
 use crate::{Result, model::TaskRequest};
 
@@ -13,18 +13,25 @@ use crate::{Result, model::TaskRequest};
 pub(in crate::listener) struct Asker<'a> {
     caller: &'a Caller,
     key: Option<RepeatKey>,
+    /// The fingerprint of the order's body, if the order is repeatable.
+    said: Option<Fingerprint>,
     trace: Option<Arc<TraceContext>>,
     route: &'static str,
 }
 
 impl<'a> Asker<'a> {
-    /// The sender of a request to that route.
+    /// The sender of a request with that body to that route.
     ///
     /// # Errors
     /// `InvalidArgument` when a header is not text.
-    pub(in crate::listener) fn of(caller: &'a Caller, head: Marked<'_>, route: &'static str) -> Result<Self> {
+    pub(in crate::listener) fn of(
+        caller: &'a Caller,
+        head: Marked<'_>,
+        route: &'static str,
+        body: &[u8],
+    ) -> Result<Self> {
         let key = intake::repeat_key(head.headers, caller, route)?;
-        Ok(Self { caller, key, trace: intake::trace(head), route })
+        Ok(Self { caller, key, said: intake::fingerprint(head, body), trace: intake::trace(head), route })
     }
 
     /// The caller.
@@ -38,8 +45,8 @@ impl<'a> Asker<'a> {
             key.scope = format!("{} {replica}", key.scope);
             key
         });
-        let trace = self.trace.clone();
+        let (said, trace) = (self.said, self.trace.clone());
         let intake = intake::of(self.caller, session, request, self.route);
-        Intake { idempotency, waits: true, any_model: true, trace, ..intake }
+        Intake { idempotency, said, waits: true, any_model: true, trace, ..intake }
     }
 }

@@ -155,7 +155,7 @@ pub(super) async fn worked(
     let taken = async {
         caller.may(Scope::Submit)?;
         let body = body::read(state, Family::Cortensor, head, body).await?;
-        Ok(begin(&Asker::of(caller, head, route)?, &body).await?)
+        Ok(begin(&Asker::of(caller, head, route, &body)?, &body).await?)
     };
     respond(state, head, route, taken.await).await
 }
