@@ -40,7 +40,7 @@ pub(super) struct Item {
     /// Of the answer of a search for tools.
     tools: Option<Box<RawValue>>,
     /// Of the model's reasoning.
-    summary: Vec<ContentPart>,
+    summary: Option<Vec<ContentPart>>,
 }
 
 /// A text, or parts.
@@ -217,7 +217,7 @@ impl Item {
             Some(Words::Text(text)) => text,
             None => String::new(),
         };
-        if own.is_empty() { text(self.summary) } else { own }
+        if own.is_empty() { text(self.summary.unwrap_or_default()) } else { own }
     }
 }
 

@@ -119,6 +119,20 @@ fn every_item_has_its_place_among_the_messages() {
             json!([{"type": "reasoning", "summary": [{"type": "summary_text", "text": "s"}]}, {"role": "user", "content": "q"}]),
             json!([{"role": "assistant", "content": null, "reasoning_content": "s"}, text("user", "q")]),
         ),
+        // An SDK writes the members of an answer that have no value, too.
+        (
+            json!([
+                {"type": "reasoning", "id": "rs", "summary": null, "content": null, "encrypted_content": null, "status": null},
+                {"type": "message", "id": "m", "role": "assistant", "status": "completed", "phase": null, "content": [
+                    {"type": "output_text", "text": "a", "annotations": null, "logprobs": null}]},
+                {"type": "function_call", "id": null, "call_id": "a", "name": "f", "arguments": "{}", "namespace": null},
+                {"type": "function_call_output", "id": null, "call_id": "a", "output": "1", "status": null},
+            ]),
+            json!([
+                {"role": "assistant", "content": "a", "tool_calls": [call("a", "{}")]},
+                {"role": "tool", "content": "1", "tool_call_id": "a"},
+            ]),
+        ),
     ] {
         assert_eq!(messages(&items), wanted, "{items}");
     }
