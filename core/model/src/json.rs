@@ -48,10 +48,9 @@ fn explain<T: DeserializeOwned>(what: &str, text: &[u8], first: &serde_json::Err
     let mut reader = serde_json::Deserializer::from_slice(text);
     let found = serde_path_to_error::deserialize::<_, T>(&mut reader);
     if !first.is_data() {
-        let place = match &found {
-            Err(error) if error.path().iter().next().is_some() => format!(", in {}", error.path()),
-            _ => String::new(),
-        };
+        let place = found.as_ref().err().map(|error| error.path().to_string()).unwrap_or_default();
+        // Members that are read without their names have no place.
+        let place = if matches!(&*place, "" | "." | "?") { String::new() } else { format!(", in {place}") };
         return Error::invalid(what, format!("the {what} is not JSON: {first}{place}")).with_code("invalid_json");
     }
     let Err(found) = found else { return Error::invalid(what, words(first)) };

@@ -6,8 +6,6 @@
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
-
 use super::answer::{Ended, Named, Resource};
 use super::asked::Asked;
 use crate::compact::{self, write_number, write_text};
@@ -51,13 +49,6 @@ pub(super) fn write(response: &Resource<'_>, out: &mut Vec<u8>) -> serde_json::R
         Some(number) => write_number(out, number),
         None => out.extend_from_slice(NULL),
     };
-    let tree = |value: &Option<Value>, out: &mut Vec<u8>| match value {
-        Some(value) => compact::write(out, value),
-        None => {
-            out.extend_from_slice(NULL);
-            Ok(())
-        }
-    };
     begin(id, out);
     write_text(out, &response.id);
     begin(created, out);
@@ -67,9 +58,9 @@ pub(super) fn write(response: &Resource<'_>, out: &mut Vec<u8>) -> serde_json::R
     begin(status, out);
     write_text(out, response.status);
     begin(details, out);
-    tree(&response.incomplete_details, out)?;
+    compact::write(out, &response.incomplete_details)?;
     begin(error, out);
-    tree(&response.error, out)?;
+    compact::write(out, &response.error)?;
     begin(model, out);
     write_text(out, response.model);
     begin(output, out);
