@@ -249,7 +249,7 @@ mod tests {
             let (_, rest) = written.split_at(memmem::find(&written, b"\r\n\r\n").unwrap() + 4);
             prop_assert_eq!(&rest[..file.len()], &file[..]);
             let free = |number: u32| memmem::find(&file, format!("cortensor-router-{number:08x}").as_bytes()).is_none();
-            let first = (0..).find(|number| free(*number)).unwrap();
+            let first = (0..9).find(|number| free(*number)).unwrap();
             prop_assert_eq!(form.boundary.clone(), format!("cortensor-router-{first:08x}"));
         }
     }
