@@ -7,6 +7,7 @@ use bytes::Bytes;
 use clap::Args;
 use cortensor_router::config::DEFAULT_DEV_TOKEN;
 use cortensor_router::internals::client_tls;
+use cortensor_router::internals::store::holder;
 use cortensor_router::model::{SessionId, TaskId};
 use cortensor_router::{Error, ErrorKind, KINDS};
 use http::{Method, Request, Response, StatusCode, Uri, header};
@@ -18,7 +19,9 @@ use hyper_util::client::legacy::{self};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::command_token::CommandToken;
 use crate::exit::{Done, Exit};
+use crate::settings::Settings;
 use crate::unreached;
 
 /// The greatest answer in bytes that is read. Pages of lists are far smaller.
@@ -27,7 +30,8 @@ const MAX_ANSWER: usize = 64 << 20;
 /// The time limit of every call that does not wait for a model.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const DEFAULT_URL: &str = "http://127.0.0.1:5010";
+/// The router that is called where none is named.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:5010";
 
 /// The router to call.
 #[derive(Debug, Clone, Args)]
@@ -51,15 +55,35 @@ impl Remote {
         let url = if self.url.trim().is_empty() { DEFAULT_URL } else { &self.url };
         Client::new(url, self.token.as_deref(), self.ca_file.as_deref())
     }
+
+    /// Makes a client for those who operate the router. If no token is given, and the router that runs on the data
+    /// directory of this command listens at the address, then the token that it keeps there is used, which is valid
+    /// after the development token has ended too.
+    pub(crate) fn operator(&self) -> Done<Client> {
+        let given = self.token.as_deref().is_some_and(|token| !token.trim().is_empty());
+        let kept = || {
+            let config = Settings::default().load(Vec::new()).ok()?.config;
+            let dir = config.storage.data_dir?;
+            let url = holder(&dir)?.url?;
+            let own = without_api(&self.url);
+            (without_api(&url) == own || url.strip_prefix("http://") == Some(own)).then_some(dir)
+        };
+        let mut client = self.client()?;
+        client.kept = if given { None } else { kept() };
+        Ok(client)
+    }
 }
 
 /// The advice for a token that the router refuses.
 const REFUSED: &str = "give a valid token with --token or CORTENSOR_TOKEN";
 
 /// A client of one router.
+#[derive(Clone)]
 pub(crate) struct Client {
     base: String,
     token: Option<header::HeaderValue>,
+    /// The data directory that has the token. Each start of its router makes a new one, so it is read for each call.
+    kept: Option<PathBuf>,
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -76,18 +100,11 @@ impl Client {
             return Err(Exit::usage(format!("{url:?} must start with http:// or https:// and name a host")));
         };
         let given = token.map(str::trim).filter(|token| !token.is_empty());
-        let token = given
-            .or_else(|| is_loopback(host).then_some(DEFAULT_DEV_TOKEN))
-            .map(|token| header::HeaderValue::try_from(format!("Bearer {token}")))
-            .transpose()
-            .map_err(|_| Exit::usage("the token has characters that no token can have"))?
-            .map(|mut value| {
-                value.set_sensitive(true);
-                value
-            });
+        let token = given.or_else(|| is_loopback(host).then_some(DEFAULT_DEV_TOKEN)).map(bearer).transpose()?;
         Ok(Self {
             base: url.trim_end_matches('/').to_owned(),
             token,
+            kept: None,
             http: legacy::Client::builder(TokioExecutor::new()).build(connector(ca_file)?),
         })
     }
@@ -99,12 +116,28 @@ impl Client {
 
     /// Sends a `GET` that is answered with JSON.
     pub(crate) async fn get(&self, path: &str) -> Done<Value> {
-        self.call(Method::GET, path, None, Some(PATIENCE)).await
+        self.call(Method::GET, path, None).await
+    }
+
+    /// Sends a `GET` that is answered with text.
+    #[cfg(feature = "terminal")]
+    pub(crate) async fn text(&self, path: &str) -> Done<String> {
+        let work = async {
+            let response = self.open(path).await?;
+            Ok(String::from_utf8_lossy(&self.body(response).await?).into_owned())
+        };
+        self.in_time(work).await
+    }
+
+    /// Sends a `GET` whose answer is read piece by piece. A refusal becomes an error.
+    #[cfg(feature = "terminal")]
+    pub(crate) async fn open(&self, path: &str) -> Done<Response<Incoming>> {
+        self.accepted(self.request(Method::GET, path, None, &[]).await?).await
     }
 
     /// Sends a `POST` or another method with a JSON body. The answer is JSON.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
-        self.call(method, path, body, Some(PATIENCE)).await
+        self.call(method, path, body).await
     }
 
     /// Sends a request with a JSON body, and waits for its answer without a time limit.
@@ -120,18 +153,21 @@ impl Client {
         body: &Value,
         headers: &[(&'static str, String)],
     ) -> Done<Response<Incoming>> {
-        let response = self.request(Method::POST, path, Some(body), headers).await?;
+        self.accepted(self.request(Method::POST, path, Some(body), headers).await?).await
+    }
+
+    async fn accepted(&self, response: Response<Incoming>) -> Done<Response<Incoming>> {
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>, patience: Option<Duration>) -> Done<Value> {
-        let work = async { self.answer(self.request(method, path, body, &[]).await?).await };
-        match patience {
-            None => work.await,
-            Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
-                Err(Exit::new(7, format!("{} did not answer within {} s", self.base, patience.as_secs())))
-            }),
-        }
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
+        self.in_time(async { self.answer(self.request(method, path, body, &[]).await?).await }).await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Done<T>>) -> Done<T> {
+        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| {
+            Err(Exit::new(7, format!("{} did not answer within {} s", self.base, PATIENCE.as_secs())))
+        })
     }
 
     async fn request(
@@ -156,8 +192,9 @@ impl Client {
     pub(crate) async fn forward(&self, request: Request<Bytes>) -> Done<Response<Incoming>> {
         let mut request = request.map(Full::new);
         *request.uri_mut() = format!("{}{}", self.base, request.uri()).parse().map_err(unsendable)?;
-        if let Some(token) = &self.token {
-            request.headers_mut().insert(header::AUTHORIZATION, token.clone());
+        let kept = self.kept.as_deref().and_then(CommandToken::read).and_then(|token| bearer(&token).ok());
+        if let Some(token) = kept.or_else(|| self.token.clone()) {
+            request.headers_mut().insert(header::AUTHORIZATION, token);
         }
         self.http.request(request).await.map_err(|e| unreached::exit(&self.base, &e, e.is_connect()))
     }
@@ -192,6 +229,14 @@ impl Client {
         let exit = Exit::from(refused(status, &bytes)).with_code(code(&bytes));
         if status == StatusCode::UNAUTHORIZED { exit.with_hint(REFUSED) } else { exit }
     }
+}
+
+/// The header of a token.
+fn bearer(token: &str) -> Done<header::HeaderValue> {
+    let mut value = header::HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Exit::usage("the token has characters that no token can have"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn unsendable(error: impl std::fmt::Display) -> Exit {

@@ -7,6 +7,40 @@ use cortensor_router::{Error, ErrorKind};
 use crate::printable::printable;
 use crate::stderr;
 
+/// The exit statuses and their meaning.
+pub(crate) const STATUSES: &[(u8, &str)] = &[
+    (0, "done"),
+    (1, "it did not work"),
+    (2, "wrong arguments or configuration"),
+    (3, "token refused"),
+    (4, "not found"),
+    (5, "conflict"),
+    (6, "overloaded or unavailable, try again later"),
+    (7, "timed out"),
+    (8, "cancelled"),
+    (9, "the miner failed"),
+    (10, "no router answers"),
+    (130, "stopped by Ctrl-C"),
+];
+
+/// The exit statuses as the help shows them.
+pub(crate) fn statuses() -> String {
+    let mut out = String::from("Exit status:");
+    let mut width = usize::MAX;
+    for (status, meaning) in STATUSES {
+        let entry = format!("{status} {meaning}");
+        if width.saturating_add(entry.len()) > 90 {
+            out.push_str("\n  ");
+            width = 0;
+        } else {
+            out.push_str("   ");
+        }
+        width = width.saturating_add(entry.len() + 3);
+        out.push_str(&entry);
+    }
+    out
+}
+
 /// The reason why the command ended without doing its work.
 #[derive(Debug)]
 pub(crate) struct Exit {
@@ -50,6 +84,11 @@ impl Exit {
         stderr::remark("stopped at once");
         stderr::flush();
         std::process::exit(i32::from(Self::INTERRUPTED));
+    }
+
+    /// The exit status.
+    pub(crate) fn status(&self) -> u8 {
+        self.status
     }
 
     /// The message, for commands that report several failures.

@@ -12,6 +12,7 @@ use cortensor_router::listener::Listener;
 use cortensor_router::model::{MinerKind, MinerStatus, Scope};
 use serde_json::json;
 
+use crate::client::DEFAULT_URL;
 use crate::exit::Done;
 use crate::logging::LogFormat;
 use crate::output;
@@ -114,7 +115,16 @@ impl Greeting {
     fn text(&self) -> String {
         let mut out = String::new();
         let token = if self.dev_token { DEFAULT_DEV_TOKEN } else { "$CORTENSOR_TOKEN" };
-        let _ = writeln!(out, "cortensor-router {} listens on {}", cortensor_router::VERSION, self.url);
+        let url = &self.url;
+        let _ = writeln!(out, "cortensor-router {} listens on {url}\n\nTry it:", cortensor_router::VERSION);
+        let _ = writeln!(
+            out,
+            "  curl -sN {url}/api/v1/completions -H \"Authorization: Bearer {token}\" -H \"Content-Type: application/json\" -d '{{\"prompt\":\"Hello, router!\",\"stream\":true}}'"
+        );
+        let command = if cfg!(feature = "terminal") { "chat" } else { "submit 'Hello, router!'" };
+        let place = if self.url == DEFAULT_URL { String::new() } else { format!(" --url {url}") };
+        let _ = writeln!(out, "  cortensor-router {command}{place}");
+        let _ = writeln!(out, "OpenAI clients: base URL {url}/v1, API key {token}\n");
         let _ = writeln!(out, "  data     {}", self.store);
         let _ = match self.upstreams.as_slice() {
             [] => {
@@ -133,12 +143,7 @@ impl Greeting {
         for line in &self.posture {
             let _ = writeln!(out, "  access   {line}");
         }
-        let _ = writeln!(
-            out,
-            "\nTry it:\n  curl -sN {}/api/v1/completions -H \"Authorization: Bearer {token}\" -H \"Content-Type: application/json\" -d '{{\"prompt\":\"Hello, router!\",\"stream\":true}}'",
-            self.url
-        );
-        let _ = writeln!(out, "OpenAI clients: base URL {}/v1, API key {token}\n", self.url);
+        out.push('\n');
         out
     }
 }

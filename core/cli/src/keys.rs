@@ -14,6 +14,7 @@ use cortensor_router::internals::store::{PostgresOptions, PostgresStore};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::candidates;
 use crate::client::Client;
 use crate::command_token::CommandToken;
 use crate::exit::{Done, Exit};
@@ -70,11 +71,11 @@ struct Create {
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<Scope>,
     /// The only sessions that the key may use (repeatable); all where none is given
-    #[arg(long = "session", value_name = "ID", value_delimiter = ',')]
+    #[arg(long = "session", value_name = "ID", value_delimiter = ',', add = candidates::sessions())]
     sessions: Vec<u64>,
     /// The only models that the key's tasks may use, or that miners with it may serve (repeatable); all where none is
     /// given
-    #[arg(long = "model", value_name = "MODEL", value_delimiter = ',')]
+    #[arg(long = "model", value_name = "MODEL", value_delimiter = ',', add = candidates::models())]
     models: Vec<String>,
     /// For a key of miners: the person or company that runs them
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -94,7 +95,7 @@ struct Create {
 #[derive(Debug, Args)]
 struct Limit {
     /// The id, which is the second part of the token
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = candidates::keys())]
     id: String,
     /// A limit: `requests_per_minute`, `tasks_per_minute`, `tokens_per_minute`, `tokens_per_day`, `tokens_per_month`,
     /// `concurrent_tasks` or `concurrent_streams`; `none` lifts it
@@ -114,7 +115,7 @@ struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
     /// The id, which is the second part of the token
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = candidates::keys())]
     id: String,
     #[command(flatten)]
     place: Place,

@@ -3,8 +3,14 @@
 //! The command is a library too, so that `python -m cortensor_router` and `npx cortensor-router` run the command of the
 //! binary.
 
+#[cfg(not(feature = "terminal"))]
+mod absent;
 mod audit;
+mod candidates;
+#[cfg(feature = "terminal")]
+mod chat;
 mod client;
+mod colors;
 mod command_token;
 mod completions;
 mod config;
@@ -14,6 +20,8 @@ mod exit;
 mod greeting;
 mod keys;
 mod logging;
+#[cfg(feature = "terminal")]
+mod man;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod miner;
@@ -23,6 +31,7 @@ mod miners;
 #[cfg(feature = "otel")]
 mod otel;
 mod output;
+mod overview;
 mod platform;
 mod printable;
 #[cfg(all(test, feature = "mcp", feature = "postgres"))]
@@ -38,9 +47,13 @@ mod sse;
 mod status;
 mod stderr;
 mod submit;
+mod table;
 mod tasks;
+#[cfg(feature = "terminal")]
+mod top;
 mod unreached;
 mod usage;
+mod waiting;
 mod work;
 
 use std::ffi::{OsStr, OsString};
@@ -48,6 +61,7 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use colors::When;
 use exit::Exit;
 use stderr::Form;
 
@@ -61,17 +75,22 @@ Examples:
   cortensor-router tasks list 0
   cortensor-router key create --name app --scope submit
   cortensor-router miner --router wss://router.example --backend http://127.0.0.1:8080/v1
-  cortensor-router doctor
+  cortensor-router chat                        a conversation in the terminal
+  cortensor-router top                         what the router does, live
+  cortensor-router doctor";
 
-Exit status:
-  0 done   1 it did not work   2 wrong arguments or configuration   3 token refused
-  4 not found   5 conflict   6 overloaded or unavailable, try again later   7 timed out
-  8 cancelled   9 the miner failed   10 no router answers   130 stopped by Ctrl-C";
+/// The end of the help.
+fn after_help() -> String {
+    format!("{EXAMPLES}\n\n{}", exit::statuses())
+}
 
 /// A router for AI inference: sessions, tasks and miners behind Cortensor's REST API and OpenAI's.
 #[derive(Parser)]
-#[command(name = "cortensor-router", version, propagate_version = true, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "cortensor-router", version, propagate_version = true, after_help = after_help(), max_term_width = 110)]
 struct Cli {
+    /// When the output is coloured
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: When,
     #[command(subcommand)]
     command: Command,
 }
@@ -82,6 +101,18 @@ enum Command {
     Serve(serve::Serve),
     /// Send a prompt to a running router and stream the answer
     Submit(submit::Submit),
+    /// Talk with a model over a running router
+    #[cfg(feature = "terminal")]
+    Chat(chat::Chat),
+    /// Talk with a model over a running router (not in this build)
+    #[cfg(not(feature = "terminal"))]
+    Chat(absent::Absent),
+    /// Show live what a running router does: queue, rates, miners, tasks
+    #[cfg(feature = "terminal")]
+    Top(top::Top),
+    /// Show live what a running router does (not in this build)
+    #[cfg(not(feature = "terminal"))]
+    Top(absent::Absent),
     /// Show the state of a running router
     Status(status::Status),
     /// List, show, create and close sessions
@@ -113,6 +144,12 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print a completion script for a shell
     Completions(completions::Completions),
+    /// Print the manual pages
+    #[cfg(feature = "terminal")]
+    Man(man::Manual),
+    /// Print the manual pages (not in this build)
+    #[cfg(not(feature = "terminal"))]
+    Man(absent::Absent),
 }
 
 /// Runs the command with those arguments, of which the first is the program's name. Gives the exit status for the
@@ -124,11 +161,19 @@ enum Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     signals::outlive_the_file_size_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if completions::answered(&arguments) {
+        return 0;
+    }
     let form = Form::of_arguments(&arguments);
     form.choose();
-    let parsed = without_empty_variables(Cli::command()).try_get_matches_from(arguments);
+    let colors = When::of_arguments(&arguments);
+    colors.choose();
+    let parsed = without_empty_variables(Cli::command()).color(colors.of_help()).try_get_matches_from(arguments);
     let command = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli.command,
+        Ok(cli) => {
+            cli.color.choose();
+            cli.command
+        }
         Err(told) => {
             let status = u8::try_from(told.exit_code()).unwrap_or(2);
             if told.use_stderr() && form != Form::Text {
@@ -144,6 +189,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let done = match command {
         Command::Serve(command) => command.run(),
         Command::Submit(command) => command.run(),
+        #[cfg(feature = "terminal")]
+        Command::Chat(command) => command.run(),
+        #[cfg(feature = "terminal")]
+        Command::Top(command) => command.run(),
+        #[cfg(not(feature = "terminal"))]
+        Command::Chat(_) => absent::told("chat"),
+        #[cfg(not(feature = "terminal"))]
+        Command::Top(_) => absent::told("top"),
         Command::Status(command) => command.run(),
         Command::Sessions(command) => command.run(),
         Command::Tasks(command) => command.run(),
@@ -158,6 +211,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Doctor(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions(command) => command.run(),
+        #[cfg(feature = "terminal")]
+        Command::Man(command) => command.run(),
+        #[cfg(not(feature = "terminal"))]
+        Command::Man(_) => absent::told("man"),
     };
     let status = done.map_or_else(Exit::report, |()| 0);
     stderr::flush();

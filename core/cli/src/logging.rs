@@ -1,8 +1,6 @@
 //! Logs on standard error, as text or as JSON lines.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
 use tracing::field::{Field, Visit};
@@ -14,6 +12,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::colors;
 use crate::exit::{Done, Exit};
 use crate::stderr::{self, Form, Log};
 use cortensor_router::internals::logs_no_secret;
@@ -29,28 +28,6 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// When the log is coloured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless the variable `NO_COLOR` is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl Color {
-    fn is_on(self, is_terminal: bool, no_color: Option<&OsStr>) -> bool {
-        match self {
-            Self::Auto => is_terminal && no_color.is_none_or(OsStr::is_empty),
-            Self::Always => true,
-            Self::Never => false,
-        }
-    }
-}
-
 /// The flags that choose the log lines and their format.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
@@ -62,9 +39,6 @@ pub(crate) struct Logging {
     /// The format of logs and of the text that `serve` prints
     #[arg(long, value_enum, env = "CORTENSOR_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// Whether logs as text are coloured: auto (on a terminal, unless `NO_COLOR` is set), always or never
-    #[arg(long, value_enum, default_value = "auto")]
-    color: Color,
 }
 
 /// Writes fields with their control characters escaped. Much of the text in a log comes from a miner, an upstream or a
@@ -116,9 +90,7 @@ impl Logging {
         let secrets = filter_fn(logs_no_secret);
         let started = match self.log_format {
             LogFormat::Text => {
-                let no_color = std::env::var_os("NO_COLOR");
-                let color = self.color.is_on(std::io::stderr().is_terminal(), no_color.as_deref());
-                let builder = builder.with_ansi(color).fmt_fields(OnOneLine);
+                let builder = builder.with_ansi(colors::on_stderr()).fmt_fields(OnOneLine);
                 builder.finish().with(secrets).try_init()
             }
             LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),
@@ -169,21 +141,6 @@ mod tests {
         ] {
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
             assert!(!line.trim_end().contains(char::is_control) && line.contains("forged"), "{line:?}");
-        }
-    }
-
-    #[test]
-    fn colours_are_for_terminals_and_whoever_asks_for_them() {
-        let set = Some(OsStr::new("1"));
-        for (color, is_terminal, no_color, on) in [
-            (Color::Auto, true, None, true),
-            (Color::Auto, true, Some(OsStr::new("")), true),
-            (Color::Auto, true, set, false),
-            (Color::Auto, false, None, false),
-            (Color::Always, false, set, true),
-            (Color::Never, true, None, false),
-        ] {
-            assert_eq!(color.is_on(is_terminal, no_color), on, "{color:?} {is_terminal} {no_color:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::exit::{Done, Exit};
 use crate::printable::printable;
-use crate::stderr;
+use crate::{colors, stderr, table};
 use cortensor_router::model::Timestamp;
 
 /// Writes text to standard output unchanged, at once.
@@ -37,48 +37,28 @@ pub(crate) fn remark(message: &str) {
     stderr::remark(&printable(message));
 }
 
-/// Writes a table. Each column is as wide as its widest cell; the terminal cuts the last one at its edge.
+/// Writes a table: plain columns, or on a terminal such that fit.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> Done {
-    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = String::new();
-    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    for row in std::iter::once(&head).chain(&rows) {
-        let mut text = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(text, "{cell:<width$}  ", width = *width);
-        }
-        out.push_str(text.trim_end());
-        out.push('\n');
-    }
-    write(&out)
+    write(&table::layout(head, rows, columns(), colors::on_stdout()))
+}
+
+/// The columns of the terminal to which standard output goes.
+fn columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(width.0).max(1))
 }
 
 /// Writes names and values below each other.
 pub(crate) fn fields(fields: &[(&str, String)]) -> Done {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let colored = colors::on_stdout();
     let mut out = String::new();
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
         let value = printable(value).replace('\n', &format!("\n{:width$}  ", ""));
-        let _ = writeln!(out, "{name:<width$}  {value}");
+        let blanks = width - name.len() + 2;
+        let _ = writeln!(out, "{}{:blanks$}{value}", colors::styled(name, colors::HEAD, colored), "");
     }
     write(&out)
-}
-
-const CELL: usize = 60;
-
-fn one_line(cell: &str) -> String {
-    let text = cell.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    match text.char_indices().nth(CELL) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
-    }
 }
 
 /// Reads a value from a JSON object as text: numbers and booleans as they are written, and an empty text for null.
@@ -116,13 +96,6 @@ pub(crate) fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cells_are_one_short_line_without_control_characters() {
-        assert_eq!(one_line("a\n b\t\u{1b}[31mc"), "a b [31mc");
-        let long = one_line(&"ä".repeat(100));
-        assert_eq!(long.chars().count(), CELL + 3);
-    }
 
     #[test]
     fn spans_have_their_largest_unit() {

@@ -1,4 +1,4 @@
-//! The platform's directories for a user's configuration and data.
+//! The platform's directories for a user's configuration, data and state.
 //!
 //! Linux and the BSDs: the XDG base directories. macOS: Application Support. Windows: the local application data.
 
@@ -15,6 +15,12 @@ pub(crate) fn config_dir() -> Option<PathBuf> {
 /// The directory of the database; `None` if the user has no home directory.
 pub(crate) fn data_dir() -> Option<PathBuf> {
     place("XDG_DATA_HOME", ".local/share", "LOCALAPPDATA")
+}
+
+/// The directory of what commands remember; `None` if the user has no home directory.
+#[cfg(feature = "terminal")]
+pub(crate) fn state_dir() -> Option<PathBuf> {
+    place("XDG_STATE_HOME", ".local/state", "LOCALAPPDATA")
 }
 
 fn place(xdg: &str, below_home: &str, windows: &str) -> Option<PathBuf> {

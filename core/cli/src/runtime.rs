@@ -30,3 +30,11 @@ pub(crate) fn client<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
     runtime.shutdown_background();
     done
 }
+
+/// Makes the runtime of a talk. Its thread works on while the talk waits for the user, so that a connection that was
+/// given up is closed at once.
+#[cfg(feature = "terminal")]
+pub(crate) fn talk() -> Done<Runtime> {
+    let made = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    made.map_err(|e| Exit::failed(format!("cannot start: {e}")))
+}

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::candidates;
 use crate::client::Remote;
 use crate::exit::Done;
 use crate::output::{self, ago, text};
@@ -58,7 +59,7 @@ struct List {
 #[derive(Debug, Args)]
 struct One {
     /// The session's id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = candidates::sessions())]
     id: String,
     /// Print the router's JSON
     #[arg(long)]
@@ -73,7 +74,7 @@ struct Create {
     #[arg(value_name = "NAME")]
     name: String,
     /// The model of the session's tasks if they name none
-    #[arg(long)]
+    #[arg(long, add = candidates::models())]
     model: Option<String>,
     /// The band of the session's tasks, 0 to 9; a higher band is served first
     #[arg(long, value_name = "0-9")]

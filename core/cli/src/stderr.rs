@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
+use crate::colors;
+
 /// The form of everything that the command writes to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -62,7 +64,10 @@ impl Form {
 /// Writes the reason why the command ends.
 pub(crate) fn error(message: &str, code: Option<&str>, status: u8) {
     match Form::chosen() {
-        Form::Text => write(&format!("error: {}\n", message.trim_end().replace('\n', " "))),
+        Form::Text => {
+            let word = colors::styled("error:", colors::ERROR, colors::on_stderr());
+            write(&format!("{word} {}\n", message.trim_end().replace('\n', " ")));
+        }
         Form::Lines => line("ERROR", message, &[("code", json!(code)), ("exit_status", json!(status))]),
         Form::Json => {
             let value = json!({"error": message, "message": message, "code": code, "exit_status": status});

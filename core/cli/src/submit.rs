@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
-use std::time::Duration;
 
 use clap::Args;
 use cortensor_router::model::{SessionId, TaskId};
@@ -12,7 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::client::{Client, Remote};
 use crate::exit::{Done, Exit};
 use crate::sse::Events;
-use crate::{output, runtime};
+use crate::waiting::Waiting;
+use crate::{candidates, output, runtime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,9 +23,6 @@ Examples:
 
 Ctrl-C cancels the task. The exit status says why no answer came: see `cortensor-router --help`.";
 
-/// The time without a first word after which the command tells a user at a terminal that nothing is broken.
-const QUIET: Duration = Duration::from_secs(5);
-
 /// The arguments of `submit`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,10 +31,10 @@ pub(crate) struct Submit {
     #[arg(value_name = "PROMPT")]
     prompt: Option<String>,
     /// The session; the router chooses one where none is given
-    #[arg(long, short, value_name = "ID")]
+    #[arg(long, short, value_name = "ID", add = candidates::sessions())]
     session: Option<String>,
     /// The model
-    #[arg(long, short, value_name = "MODEL")]
+    #[arg(long, short, value_name = "MODEL", add = candidates::models())]
     model: Option<String>,
     /// The maximum number of tokens in the answer
     #[arg(long, value_name = "N")]
@@ -63,7 +60,7 @@ pub(crate) struct Submit {
 
 impl Submit {
     pub(crate) fn run(&self) -> Done {
-        let prompt = self.prompt()?;
+        let prompt = prompt_of(self.prompt.as_deref(), "prompt")?;
         let client = self.remote.client()?;
         let (path, body, headers) = self.request(&prompt);
         runtime::client(async {
@@ -73,18 +70,6 @@ impl Submit {
             }
             stream(&client, &path, &body, &headers, self.json).await
         })
-    }
-
-    fn prompt(&self) -> Done<String> {
-        let prompt = match self.prompt.as_deref() {
-            Some("-") => read_prompt()?,
-            Some(prompt) => prompt.to_owned(),
-            None if std::io::stdin().is_terminal() => {
-                return Err(Exit::usage("there is no prompt: give one, or `-` to read it from standard input"));
-            }
-            None => read_prompt()?,
-        };
-        if prompt.trim().is_empty() { Err(Exit::usage("the prompt is empty")) } else { Ok(prompt) }
     }
 
     fn request(&self, prompt: &str) -> (String, Value, Vec<(&'static str, String)>) {
@@ -114,23 +99,16 @@ pub(crate) async fn stream(
     headers: &[(&'static str, String)],
     json: bool,
 ) -> Done {
-    let mut events = Events::new(client.stream(path, body, headers).await?.into_body());
+    let mut waiting = Waiting::begin(client, !json);
+    let mut body = body.clone();
+    if let Some(reference) = waiting.reference() {
+        body["client_reference"] = json!(reference);
+    }
+    let response = waiting.during(client.stream(path, &body, headers)).await?;
+    let mut events = Events::new(response.into_body());
     let mut ended = false;
     let mut last = String::new();
-    loop {
-        let next = events.next();
-        tokio::pin!(next);
-        let data = if let Ok(data) = tokio::time::timeout(QUIET, &mut next).await {
-            data
-        } else {
-            if last.is_empty() && !json && std::io::stderr().is_terminal() {
-                output::remark(
-                    "waiting: the task is queued, or the model thinks (`cortensor-router status` says more)",
-                );
-            }
-            next.await
-        };
-        let Some(data) = data? else { break };
+    while let Some(data) = waiting.during(events.next()).await? {
         if &data[..] == b"[DONE]" {
             ended = true;
             break;
@@ -140,6 +118,7 @@ pub(crate) async fn stream(
         if json {
             output::json(&event)?;
         }
+        waiting.end();
         if !json && event.get("restart").is_some() {
             output::remark("\nanother miner starts over: what came before is void");
             continue;
@@ -161,7 +140,8 @@ pub(crate) async fn stream(
     if ended { Ok(()) } else { Err(Exit::new(6, "the connection ended before the answer did")) }
 }
 
-fn failure(event: &Value, message: &Value) -> Exit {
+/// The exit that an event with an error means.
+pub(crate) fn failure(event: &Value, message: &Value) -> Exit {
     let message = message.as_str().map_or_else(|| output::text(message, "message"), str::to_owned);
     let kind = event.get("code").and_then(Value::as_str).and_then(|code| code.parse().ok());
     let kind = kind.unwrap_or(ErrorKind::MinerFailed);
@@ -179,13 +159,27 @@ fn print_text(answer: &Value) -> Done {
     if text.ends_with('\n') { Ok(()) } else { output::line("") }
 }
 
-fn read_prompt() -> Done<String> {
-    let mut prompt = String::new();
+/// The text of an argument, or of standard input if the argument is `-`, or if there is none and standard input is no
+/// terminal. `name` says what the text is.
+pub(crate) fn prompt_of(given: Option<&str>, name: &str) -> Done<String> {
+    let prompt = match given {
+        Some("-") => read(name)?,
+        Some(prompt) => prompt.to_owned(),
+        None if std::io::stdin().is_terminal() => {
+            return Err(Exit::usage(format!("there is no {name}: give one, or `-` to read it from standard input")));
+        }
+        None => read(name)?,
+    };
+    if prompt.trim().is_empty() { Err(Exit::usage(format!("the {name} is empty"))) } else { Ok(prompt) }
+}
+
+fn read(name: &str) -> Done<String> {
+    let mut text = String::new();
     std::io::stdin()
         .lock()
-        .read_to_string(&mut prompt)
-        .map_err(|e| Exit::usage(format!("the prompt cannot be read: {e}")))?;
-    Ok(prompt)
+        .read_to_string(&mut text)
+        .map_err(|e| Exit::usage(format!("the {name} cannot be read: {e}")))?;
+    Ok(text)
 }
 
 /// Escapes a text as one segment of a path.

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
+use crate::candidates;
 use crate::client::Remote;
 use crate::exit::Done;
 use crate::output::{self, ago, text};
@@ -38,13 +39,13 @@ enum Action {
 #[derive(Debug, Args)]
 struct List {
     /// The session's id
-    #[arg(value_name = "SESSION", default_value = "0")]
+    #[arg(value_name = "SESSION", default_value = "0", add = candidates::sessions())]
     session: String,
     /// List only tasks in this state: queued, acked, ended ...
     #[arg(long)]
     state: Option<String>,
     /// List only tasks of this key
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = candidates::keys())]
     key: Option<String>,
     /// The maximum number of tasks to list: the newest, unless --offset or --order says otherwise
     #[arg(long, default_value_t = 100)]
@@ -65,10 +66,10 @@ struct List {
 #[derive(Debug, Args)]
 struct One {
     /// The session's id
-    #[arg(value_name = "SESSION")]
+    #[arg(value_name = "SESSION", add = candidates::sessions())]
     session: String,
     /// The task's id in the session
-    #[arg(value_name = "TASK")]
+    #[arg(value_name = "TASK", add = candidates::tasks())]
     task: String,
     /// Print the router's JSON
     #[arg(long)]
@@ -136,7 +137,7 @@ impl List {
 }
 
 /// The state of a task as it is shown, for example `ended (ok)` or `queued`.
-fn state_of(task: &Value) -> String {
+pub(crate) fn state_of(task: &Value) -> String {
     match text(task, "outcome") {
         outcome if outcome.is_empty() => text(task, "state"),
         outcome => format!("{} ({outcome})", text(task, "state")),

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
+use crate::candidates;
 use crate::client::Remote;
 use crate::exit::Done;
 use crate::output::{self, text};
@@ -31,16 +32,16 @@ pub(crate) struct Usage {
     #[arg(long, value_name = "YYYY-MM-DD")]
     to: Option<String>,
     /// Only tasks of this key
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = candidates::keys())]
     key: Option<String>,
     /// Only tasks of this session
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = candidates::sessions())]
     session: Option<String>,
     /// Only tasks for this model
-    #[arg(long)]
+    #[arg(long, add = candidates::models())]
     model: Option<String>,
     /// Only tasks of the miner with this address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = candidates::miners())]
     miner: Option<String>,
     /// The maximum number of lines
     #[arg(long, default_value_t = 100)]

@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[cfg(feature = "terminal")]
+#[path = "cli/chat.rs"]
+mod chat;
 #[path = "cli/command.rs"]
 mod command;
 #[path = "cli/file_limit.rs"]
@@ -22,6 +25,14 @@ mod otel;
 mod postgres;
 #[path = "cli/request.rs"]
 mod request;
+#[cfg(feature = "terminal")]
+#[path = "cli/screen.rs"]
+mod screen;
+#[path = "cli/shells.rs"]
+mod shells;
+#[cfg(feature = "terminal")]
+#[path = "cli/top.rs"]
+mod top;
 #[path = "cli/unheard.rs"]
 mod unheard;
 

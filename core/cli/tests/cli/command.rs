@@ -33,6 +33,11 @@ impl Home {
         path.to_str().unwrap().to_owned()
     }
 
+    #[cfg(feature = "terminal")]
+    pub(crate) fn path(&self) -> &str {
+        self.dir.path().to_str().unwrap()
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Call {
         self.call(PathBuf::from(env!("CARGO_BIN_EXE_cortensor-router")), arguments)
     }
@@ -40,6 +45,11 @@ impl Home {
     /// Runs a line in a shell that has this home.
     pub(crate) fn shell(&self, line: &str) -> Said {
         self.call("sh".into(), &["-c", line]).output()
+    }
+
+    /// A call of another program, in this home.
+    pub(crate) fn program(&self, program: &str, arguments: &[&str]) -> Call {
+        self.call(program.into(), arguments)
     }
 
     fn call(&self, program: PathBuf, arguments: &[&str]) -> Call {
@@ -68,7 +78,8 @@ impl Home {
             greeting.push_str(&line);
             greeting.push('\n');
             let json = line.starts_with('{');
-            if json || line.starts_with("OpenAI clients:") {
+            // The greeting ends with the empty line behind the facts, of which the data directory is the first.
+            if json || (line.is_empty() && greeting.contains("\n  data ")) {
                 let from = greeting.find("http").unwrap();
                 break greeting[from..]
                     .split(|c: char| c.is_whitespace() || c == '"' || c == ',')
