@@ -118,7 +118,7 @@ fn optimised(steps: &mut Steps, profile: &str) -> Outcome<PathBuf> {
 
 /// Builds the addon for users. Gives the directory of the library.
 fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
-    portable::build(steps, "cortensor-router-node", &library())
+    portable::build(steps, "cortensor-router-node", "", &library())
 }
 
 /// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. Installs them in an

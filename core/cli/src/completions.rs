@@ -23,6 +23,10 @@ const VARIABLE: &str = "CORTENSOR_COMPLETE";
 
 const NAME: &str = "cortensor-router";
 
+/// A script in zsh's `fpath` runs at the first Tab, which it must answer too.
+const ZSH_AUTOLOAD: &str =
+    "if [[ $funcstack[1] == _cortensor-router ]]; then _clap_dynamic_completer_cortensor_router; fi\n";
+
 /// The arguments of `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -41,6 +45,9 @@ impl Completions {
         shell
             .write_registration(VARIABLE, NAME, NAME, NAME, &mut script)
             .map_err(|e| Exit::failed(format!("the script cannot be made: {e}")))?;
+        if self.shell == Shell::Zsh {
+            script.extend_from_slice(ZSH_AUTOLOAD.as_bytes());
+        }
         output::write(&String::from_utf8_lossy(&script))
     }
 }

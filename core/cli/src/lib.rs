@@ -34,7 +34,7 @@ mod output;
 mod overview;
 mod platform;
 mod printable;
-#[cfg(all(test, feature = "mcp", feature = "postgres"))]
+#[cfg(all(test, feature = "mcp", feature = "postgres", feature = "terminal"))]
 mod reference;
 mod room;
 mod runtime;

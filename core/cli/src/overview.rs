@@ -1,4 +1,4 @@
-//! What a running router is doing: its state, its miners, its sessions and the tasks that have not ended.
+//! Reads the work of a running router: its state, its miners, its sessions and the tasks that have not ended.
 //!
 //! A router may have very many sessions and tasks, so each reading has bounds: at most [`PAGES`] pages of sessions, and
 //! the tasks of at most [`SESSIONS`] of them.

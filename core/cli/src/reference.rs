@@ -73,7 +73,7 @@ fn write_command(out: &mut String, shared: &mut Shared, command: &Command, befor
 
 /// Whether every command has the argument.
 fn is_common(argument: &Arg) -> bool {
-    ["help", "version"].contains(&argument.get_id().as_str()) || argument.is_hide_set()
+    ["help", "version", "color"].contains(&argument.get_id().as_str()) || argument.is_hide_set()
 }
 
 /// An argument as a user types it.

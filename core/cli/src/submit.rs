@@ -65,7 +65,10 @@ impl Submit {
         let (path, body, headers) = self.request(&prompt);
         runtime::client(async {
             if self.no_stream {
-                let answer = client.wait_for(&path, &body, &headers).await?;
+                let mut waiting = Waiting::begin(&client, !self.json && headers.is_empty());
+                let body = waiting.referred(&body);
+                let answer = waiting.during(client.wait_for(&path, &body, &headers)).await?;
+                waiting.end();
                 return if self.json { output::json(&answer) } else { print_text(&answer) };
             }
             stream(&client, &path, &body, &headers, self.json).await
@@ -99,11 +102,9 @@ pub(crate) async fn stream(
     headers: &[(&'static str, String)],
     json: bool,
 ) -> Done {
-    let mut waiting = Waiting::begin(client, !json);
-    let mut body = body.clone();
-    if let Some(reference) = waiting.reference() {
-        body["client_reference"] = json!(reference);
-    }
+    // A repeated call under a key must be the same request, so that it gets no reference of its own.
+    let mut waiting = Waiting::begin(client, !json && headers.is_empty());
+    let body = waiting.referred(body);
     let response = waiting.during(client.stream(path, &body, headers)).await?;
     let mut events = Events::new(response.into_body());
     let mut ended = false;

@@ -42,7 +42,9 @@ struct Sign {
 impl Waiting {
     /// Begins to wait. `wanted` is false where other output would be disturbed.
     pub(crate) fn begin(client: &Client, wanted: bool) -> Self {
-        let sign = (wanted && io::stderr().is_terminal()).then(|| {
+        // A terminal that cannot go back to the start of its line would show every picture.
+        let drawn = || io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb");
+        let sign = (wanted && drawn()).then(|| {
             // The time and the process tell the tasks of one user apart; the reference is only looked for.
             let reference =
                 format!("cli-{}-{}", std::process::id(), cortensor_router::model::Timestamp::wall_clock().0);
@@ -53,9 +55,13 @@ impl Waiting {
         Self { since: Instant::now(), sign }
     }
 
-    /// The reference by which the task is found at the router, for the request.
-    pub(crate) fn reference(&self) -> Option<&str> {
-        self.sign.as_ref().map(|sign| sign.reference.as_str())
+    /// The request with the reference by which its task is found at the router.
+    pub(crate) fn referred(&self, request: &Value) -> Value {
+        let mut request = request.clone();
+        if let Some(sign) = &self.sign {
+            request["client_reference"] = sign.reference.as_str().into();
+        }
+        request
     }
 
     /// Waits for something and shows the sign meanwhile.
@@ -126,7 +132,7 @@ async fn look(client: &Client, reference: &str, found: &mut Option<(u64, u64)>) 
     Ok(words(&task, &miners))
 }
 
-/// What a task waits for.
+/// The words for the thing that a task waits for.
 fn words(task: &Value, miners: &[Value]) -> String {
     let place = task.get("queue_position").and_then(Value::as_u64);
     let miner = miners_of(task, miners).pop();

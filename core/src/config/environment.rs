@@ -107,11 +107,9 @@ pub const COMMAND_ENV: &[(&str, &str)] = &[
     ("CORTENSOR_CONFIG", "the configuration file, as `--config`"),
     ("CORTENSOR_LOG", "what is logged, as `--log`: `info`, `debug`, `cortensor_router=trace` ..."),
     ("CORTENSOR_LOG_FORMAT", "`text` or `json`, as `--log-format`"),
-    (
-        "CORTENSOR_URL",
-        "the router that `submit`, `sessions`, `tasks`, `usage`, `audit`, `miners`, `status` and `key` talk to",
-    ),
+    ("CORTENSOR_URL", "the router that `submit`, `chat`, `top` and the other commands of a client talk to"),
     ("CORTENSOR_TOKEN", "the token that they send"),
+    ("CORTENSOR_COMPLETE", "set by the scripts of `completions`, for the shell that asks"),
 ];
 
 /// A key that a variable sets.

@@ -1,10 +1,10 @@
-//! The archive: the command, its completions, its pages and its bill of materials in one folder.
+//! The archive: the command, its completions, its manual, its pages and its bill of materials in one folder.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, place, said};
+use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, manual, place, said};
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -41,6 +41,7 @@ fn lay_out(command: &Path, bill: Option<&Path>, folder: &Path) -> Outcome {
         let script = said(command, &["completions", shell])?;
         place(folder, &format!("completions/{shell}/{name}"), script, 0o644).map_err(failed)?;
     }
+    manual(command, &folder.join("man/man1"))?;
     if let Some(bill) = bill {
         place(folder, "sbom.cdx.json", read(bill)?, 0o644).map_err(failed)?;
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, place, said};
+use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, manual, place, said};
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -67,6 +67,7 @@ fn lay_out(command: &Path, tree: &Path) -> Outcome {
         let page_text = environment::read(&environment::root().join(page))?;
         place(tree, &format!("usr/share/doc/{NAME}/{page}"), page_text, 0o644).map_err(failed)?;
     }
+    manual(command, &tree.join("usr/share/man/man1"))?;
     let copyright = environment::read(&environment::root().join("LICENSE"))?;
     place(tree, &format!("usr/share/doc/{NAME}/copyright"), copyright, 0o644).map_err(failed)?;
     for (shell, path) in COMPLETIONS {

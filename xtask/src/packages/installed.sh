@@ -23,6 +23,9 @@ if inside sh -c 'command -v systemd-analyze' >/dev/null; then
 fi
 test "$(stat -c %a "$space/all/etc/default/cortensor-router")" = 600 || fail "others can read the secrets"
 
+test -s "$space/all/usr/share/man/man1/cortensor-router-serve.1" || fail "the manual is not there"
+grep -q CORTENSOR_COMPLETE "$space/all/usr/share/bash-completion/completions/cortensor-router" || fail "no completions"
+
 # A change of the administrator survives another installation.
 echo "CORTENSOR_LISTEN_PORT=$port" >>"$space/all/etc/default/cortensor-router"
 inside dpkg --install /root/package.deb

@@ -25,6 +25,11 @@ const COMPLETIONS: &[(&str, &str)] = &[
     ("fish", "share/fish/vendor_completions.d/cortensor-router.fish"),
 ];
 
+/// Writes the manual pages of all commands below a directory.
+fn manual(command: &Path, directory: &Path) -> Outcome {
+    said(command, &["man", "--dir", &directory.to_string_lossy()]).map(drop)
+}
+
 /// Pages that every package has.
 const PAGES: &[&str] = &["README.md", "CHANGELOG.md", "LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
 
@@ -38,7 +43,7 @@ fn deploy() -> PathBuf {
 /// # Errors
 /// When it does not build or pack.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
-    let directory = portable::build(steps, "cortensor-router-cli", NAME)?;
+    let directory = portable::build(steps, "cortensor-router-cli", "terminal", NAME)?;
     let out = environment::target().join("dist/command");
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::conversation::Conversation;
 use super::markdown::Markdown;
@@ -13,7 +13,7 @@ use crate::sse::Events;
 use crate::submit::failure;
 use crate::waiting::Waiting;
 
-/// What came of a question.
+/// The outcome of a question.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) text: String,
@@ -65,10 +65,7 @@ async fn read(
     since: Instant,
 ) -> Done {
     let mut waiting = Waiting::begin(client, manner.sign);
-    let mut body = conversation.request();
-    if let Some(reference) = waiting.reference() {
-        body["client_reference"] = json!(reference);
-    }
+    let body = waiting.referred(&conversation.request());
     let headers: Vec<_> = conversation.session.iter().map(|id| ("x-cortensor-session", id.clone())).collect();
     let response = waiting.during(client.stream("/v1/chat/completions", &body, &headers)).await?;
     let mut events = Events::new(response.into_body());
@@ -121,6 +118,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ pub(super) struct Conversation {
     pub(super) session: Option<String>,
     pub(super) max_tokens: Option<u64>,
     pub(super) temperature: Option<f64>,
-    /// Who said what, in turn.
+    /// The messages with their speakers, in turn.
     pub(super) turns: Vec<(Role, String)>,
 }
 

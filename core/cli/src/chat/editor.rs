@@ -19,7 +19,7 @@ use crate::platform;
 /// The lines that the history keeps.
 const LINES: usize = 1_000;
 
-/// What the user did.
+/// An act of the user.
 pub(super) enum Typed {
     Line(String),
     /// Ctrl-C: the line is thrown away.

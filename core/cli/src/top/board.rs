@@ -1,4 +1,4 @@
-//! What the router does at one moment, as `top` shows it.
+//! The state of a router at one moment, as `top` shows it.
 
 use std::time::Instant;
 

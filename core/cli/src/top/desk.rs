@@ -1,14 +1,16 @@
-//! What the user of `top` looks at: the focused list, the selection, the filter, an opened task; and what a key does.
+//! The state of the screen of `top`: the focused list, the selection, the filter, an opened task; and what a key does.
 
 use std::time::Instant;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::widgets::TableState;
 
+use super::act::Act;
 use super::board::Board;
 use super::feed::Update;
 use super::opened::Opened;
 use super::panes::{PANES, Pane, Row, RowId, Sort};
+use crate::output::text;
 use crate::overview::number;
 
 /// The longest filter.
@@ -42,20 +44,17 @@ pub(super) struct List {
     selected: Option<RowId>,
 }
 
-/// What keys mean now.
+/// The meaning of keys now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mode {
     Lists,
     Filter,
     Help,
-    /// A question whether that task shall be cancelled.
-    Cancel {
-        session: u64,
-        task: u64,
-    },
+    /// The question whether that shall be done.
+    Ask(Act),
 }
 
-/// What a key asks for beyond the screen.
+/// A wish of the user that the screen alone cannot fulfil.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Quit,
@@ -66,10 +65,7 @@ pub(super) enum Wish {
         task: u64,
     },
     Close,
-    Cancel {
-        session: u64,
-        task: u64,
-    },
+    Act(Act),
 }
 
 impl Desk {
@@ -151,10 +147,10 @@ impl Desk {
                 self.type_filter(key.code);
                 None
             }
-            Mode::Cancel { session, task } => {
+            Mode::Ask(act) => {
                 self.mode = Mode::Lists;
                 let yes = matches!(key.code, KeyCode::Char('y' | 'Y'));
-                yes.then_some(Wish::Cancel { session, task })
+                yes.then_some(Wish::Act(act))
             }
             Mode::Lists if self.opened.is_some() => self.press_opened(key.code),
             Mode::Lists => self.press_lists(key.code),
@@ -180,7 +176,7 @@ impl Desk {
         match code {
             KeyCode::Esc | KeyCode::Char('q') | KeyCode::Enter | KeyCode::Backspace => return Some(Wish::Close),
             KeyCode::Char('c' | 'x') if !opened.has_ended() => {
-                self.mode = Mode::Cancel { session: opened.session, task: opened.task };
+                self.mode = Mode::Ask(Act::Cancel { session: opened.session, task: opened.task });
             }
             KeyCode::Char('?') => self.mode = Mode::Help,
             KeyCode::Down | KeyCode::Char('j') => opened.scroll(1),
@@ -230,6 +226,7 @@ impl Desk {
                 return (!self.paused).then_some(Wish::Refresh);
             }
             KeyCode::Char('c' | 'x') => self.ask_to_cancel(),
+            KeyCode::Char('d') => self.ask_to_drain(),
             KeyCode::Enter => return self.open(),
             _ => {}
         }
@@ -277,8 +274,18 @@ impl Desk {
         if ended == Some(true) {
             self.said = Some(format!("task {id} of session {session} has ended already"));
         } else {
-            self.mode = Mode::Cancel { session, task: id };
+            self.mode = Mode::Ask(Act::Cancel { session, task: id });
         }
+    }
+
+    fn ask_to_drain(&mut self) {
+        let Some(RowId::Miner(miner)) = self.focused().selected.clone() else {
+            self.said = Some("select a managed upstream to drain or resume it (2: miners)".to_owned());
+            return;
+        };
+        let is_it = |found: &&serde_json::Value| text(found, "id") == miner;
+        let drained = self.board.miners.iter().find(is_it).is_none_or(|found| text(found, "status") != "draining");
+        self.mode = Mode::Ask(Act::Drain { miner, drained });
     }
 }
 
@@ -328,9 +335,22 @@ mod tests {
         assert_eq!(press(&mut desk, &[KeyCode::Char('c'), KeyCode::Char('n')]), []);
         assert_eq!(press(&mut desk, &[KeyCode::Char('c'), KeyCode::Esc]), []);
         let yes = press(&mut desk, &[KeyCode::Char('c'), KeyCode::Char('y')]);
-        assert_eq!(yes, [Wish::Cancel { session: 0, task: 7 }]);
+        assert_eq!(yes, [Wish::Act(Act::Cancel { session: 0, task: 7 })]);
         press(&mut desk, &[KeyCode::Char('2'), KeyCode::Char('c')]);
         assert!(desk.mode == Mode::Lists && desk.said.is_some(), "a miner is no task");
+    }
+
+    #[test]
+    fn a_miner_is_drained_and_resumed() {
+        let mut desk = Desk::new("u".into(), board(&[7]));
+        assert_eq!(press(&mut desk, &[KeyCode::Char('d'), KeyCode::Char('y')]), [], "a task is no miner");
+        let keys = [KeyCode::Char('2'), KeyCode::Char('d'), KeyCode::Char('y')];
+        let drain = |drained| [Wish::Act(Act::Drain { miner: "rack".to_owned(), drained })];
+        assert_eq!(press(&mut desk, &keys), drain(true));
+        let mut draining = board(&[7]);
+        draining.miners[0]["status"] = "draining".into();
+        desk.take(Update::Board(Box::new(draining)));
+        assert_eq!(press(&mut desk, &keys), drain(false));
     }
 
     #[test]

@@ -30,6 +30,7 @@ const KEYS: &[(&str, &str)] = &[
     ("Tab, 1 2 3", "tasks, miners, sessions"),
     ("Enter", "open the task; of a miner or session: its tasks"),
     ("c", "cancel the task (asks first)"),
+    ("d", "drain a managed upstream, or resume it (asks first)"),
     ("/", "filter; Esc takes it back"),
     ("s, r", "sort by the next column, reverse"),
     ("e", "with tasks that have ended, or without"),
@@ -259,8 +260,8 @@ fn usage(record: &serde_json::Value) -> String {
 fn footer(frame: &mut Frame<'_>, area: Rect, desk: &Desk, colored: bool) {
     let line = match &desk.mode {
         Mode::Filter => Line::from(vec![Span::styled("filter: ", bold()), Span::raw(format!("{}_", desk.filter))]),
-        Mode::Cancel { session, task } => Line::from(Span::styled(
-            format!("cancel task {task} of session {session}? y: yes, any other key: no"),
+        Mode::Ask(act) => Line::from(Span::styled(
+            one_line(&format!("{} y: yes, any other key: no", act.question())),
             bold().add_modifier(Modifier::REVERSED),
         )),
         Mode::Lists | Mode::Help => match (&desk.away, &desk.said) {
@@ -293,6 +294,7 @@ mod tests {
     use ratatui::backend::TestBackend;
     use serde_json::json;
 
+    use super::super::act::Act;
     use super::super::board::Board;
     use super::super::opened::Opened;
     use super::*;
@@ -325,7 +327,7 @@ mod tests {
             opened.add(&"words of an answer ".repeat(50));
             opened
         };
-        for mode in [Mode::Lists, Mode::Help, Mode::Filter, Mode::Cancel { session: 0, task: 5 }] {
+        for mode in [Mode::Lists, Mode::Help, Mode::Filter, Mode::Ask(Act::Cancel { session: 0, task: 5 })] {
             desk.mode = mode;
             for open in [false, true] {
                 desk.opened = open.then(opened);

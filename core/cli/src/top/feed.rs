@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use http::Method;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::act::Act;
 use super::board::Board;
 use super::rates::Readings;
 use crate::client::Client;
@@ -15,6 +15,9 @@ use crate::sse::Events;
 
 /// The updates that wait for the screen at most; beyond them the calls wait.
 pub(super) const UPDATES: usize = 64;
+
+/// A router whose state is not read within this time counts as away.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// News for the screen.
 #[derive(Debug)]
@@ -48,9 +51,10 @@ pub(super) async fn boards(
             changed = ended.changed() => if changed.is_err() { return },
         }
         let wanted = *ended.borrow_and_update();
-        let update = match Board::read(&client, &mut readings, wanted).await {
-            Ok(board) => Update::Board(Box::new(board)),
-            Err(exit) => Update::Away(exit.message().to_owned()),
+        let update = match tokio::time::timeout(SILENCE, Board::read(&client, &mut readings, wanted)).await {
+            Ok(Ok(board)) => Update::Board(Box::new(board)),
+            Ok(Err(exit)) => Update::Away(exit.message().to_owned()),
+            Err(_) => Update::Away(format!("no whole answer within {} s", SILENCE.as_secs())),
         };
         if updates.send(update).await.is_err() {
             return;
@@ -150,19 +154,9 @@ pub(crate) fn piece(event: &Value) -> Option<&str> {
     text("/choices/0/text").or_else(|| text("/choices/0/delta/content")).filter(|text| !text.is_empty())
 }
 
-/// Cancels a task, tells what became of it, and has the router's state read again.
-pub(super) async fn cancel(
-    client: Client,
-    session: u64,
-    task: u64,
-    updates: mpsc::Sender<Update>,
-    ended: watch::Sender<bool>,
-) {
-    let path = format!("/api/v1/tasks/{session}/{task}");
-    let said = match client.send(Method::DELETE, &path, None).await {
-        Ok(_) => format!("task {task} of session {session} is cancelled"),
-        Err(exit) => exit.message().to_owned(),
-    };
+/// Makes a change, tells what became of it, and has the router's state read again.
+pub(super) async fn act(client: Client, act: Act, updates: mpsc::Sender<Update>, ended: watch::Sender<bool>) {
+    let said = act.done(&client).await;
     let _ = updates.send(Update::Said(said)).await;
     ended.send_modify(|_| {});
 }

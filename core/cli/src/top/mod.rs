@@ -1,5 +1,6 @@
 //! `top`: shows what a running router does, live on a terminal, or once.
 
+mod act;
 mod board;
 mod desk;
 mod draw;
@@ -116,14 +117,14 @@ async fn live(client: Client, every: Duration) -> Done {
             }
             Some(Wish::Close) => {
                 drop(following.take());
-                // What is on its way belongs to the task that is closed.
+                // Updates on their way belong to the task that is closed.
                 while let Ok(update) = updates.try_recv() {
                     desk.take(update);
                 }
                 desk.opened = None;
             }
-            Some(Wish::Cancel { session, task }) => {
-                tokio::spawn(feed::cancel(client.clone(), session, task, news.clone(), ended.clone()));
+            Some(Wish::Act(act)) => {
+                tokio::spawn(feed::act(client.clone(), act, news.clone(), ended.clone()));
             }
         }
     }

@@ -58,7 +58,7 @@ impl Histogram {
         }
     }
 
-    /// What came since an earlier reading.
+    /// The values that came since an earlier reading.
     fn since(&self, earlier: &Self) -> Self {
         let before = |bound: f64| {
             earlier.0.iter().find(|(known, _)| known.total_cmp(&bound).is_eq()).map_or(0.0, |(_, count)| *count)
@@ -89,7 +89,7 @@ impl Histogram {
 #[derive(Debug, Default)]
 pub(super) struct Readings(VecDeque<(Instant, Reading)>);
 
-/// What the readings say.
+/// The rates and times that the readings show.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Rates {
     /// Tokens of answers a second.

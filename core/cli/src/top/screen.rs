@@ -12,7 +12,7 @@ use crate::exit::{Done, Exit};
 /// The keys that wait at most; a user who types faster waits.
 const KEYS: usize = 64;
 
-/// What the user did.
+/// An act of the user.
 #[derive(Debug)]
 pub(super) enum Input {
     Key(KeyEvent),

@@ -48,12 +48,12 @@ impl Screen {
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
-    /// What the screen shows.
+    /// The text on the screen.
     pub(crate) fn text(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// What the screen shows, with the sequences of its colours.
+    /// The text on the screen, with the sequences of its colours.
     pub(crate) fn colored(&self) -> String {
         self.tmux(&["capture-pane", "-p", "-e"])
     }
