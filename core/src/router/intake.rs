@@ -43,8 +43,8 @@ pub(crate) struct RepeatKey {
     pub(crate) key: String,
 }
 
-/// The hash of a body, apart from the members that say how its caller waits for the answer and reads it. It counts beside
-/// the work of a request whose API has words that the request does not say.
+/// The hash of a body, apart from the members that say how its caller waits for the answer and reads it. It counts
+/// beside the work of a request whose API has words that the request does not say.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "listener"), allow(dead_code, reason = "only routes have bodies"))]
 pub(crate) struct Fingerprint([u8; 32]);

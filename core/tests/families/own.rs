@@ -60,7 +60,7 @@ fn own_words(api: UpstreamApi) -> Vec<(Value, &'static str)> {
             let ran = json!([
                 {"role": "user", "content": "q"},
                 {"role": "assistant", "content": [
-                    {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {"type": "x", "stdout": "1"}}]},
+                    {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {"type": "x"}}]},
                 {"role": "user", "content": "and?"},
             ]);
             vec![

@@ -73,7 +73,7 @@ fn tables() -> Vec<Family> {
                          "messages": [{"role": "user", "content": "q"},
                                       {"role": "assistant", "content": [
                                           {"type": "thinking", "thinking": "t", "signature": "s"},
-                                          {"type": "text", "text": "a", "citations": [{"type": "c", "cited_text": "x"}]}]},
+                                          {"type": "text", "text": "a", "citations": [{"cited_text": "x"}]}]},
                                       {"role": "user", "content": "and?"}],
                          "tools": [{"name": "f", "input_schema": {"type": "object"}},
                                    {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}],
@@ -91,7 +91,7 @@ fn tables() -> Vec<Family> {
         Family {
             route: "/v1/responses",
             body: json!({"model": "up-model", "instructions": "i", "include": ["web_search_call.action.sources"],
-                         "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "q"}]},
+                         "input": [{"role": "user", "content": [{"type": "input_text", "text": "q"}]},
                                    {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "e"},
                                    {"type": "message", "role": "assistant", "phase": "p", "content": "a"}],
                          "tools": [{"type": "function", "name": "f"},

@@ -122,10 +122,10 @@ fn every_item_has_its_place_among_the_messages() {
         // An SDK writes the members of an answer that have no value, too.
         (
             json!([
-                {"type": "reasoning", "id": "rs", "summary": null, "content": null, "encrypted_content": null, "status": null},
+                {"type": "reasoning", "id": "rs", "summary": null, "content": null, "encrypted_content": null},
                 {"type": "message", "id": "m", "role": "assistant", "status": "completed", "phase": null, "content": [
                     {"type": "output_text", "text": "a", "annotations": null, "logprobs": null}]},
-                {"type": "function_call", "id": null, "call_id": "a", "name": "f", "arguments": "{}", "namespace": null},
+                {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}", "namespace": null},
                 {"type": "function_call_output", "id": null, "call_id": "a", "output": "1", "status": null},
             ]),
             json!([
