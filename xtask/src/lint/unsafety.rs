@@ -149,6 +149,8 @@ fn counted() -> Outcome<BTreeMap<String, usize>> {
         todo.extend(node.deps.iter().filter(runs).map(|dependency| dependency.pkg.as_str()));
         if package.source.is_some() {
             let sources = Path::new(&package.manifest_path).with_file_name("src");
+            // A few crates have their files beside the manifest.
+            let sources = if sources.is_dir() { sources } else { sources.with_file_name("") };
             let count = in_folder(&sources).map_err(|error| format!("{}: {error}", sources.display()))?;
             let most = counted.entry(package.name.clone()).or_insert(0);
             *most = count.max(*most);
