@@ -32,6 +32,8 @@ mod id_map;
 pub mod internals;
 #[cfg(feature = "listener")]
 pub mod listener;
+#[cfg(feature = "listener")]
+mod log;
 pub mod miner;
 pub mod model;
 mod router;

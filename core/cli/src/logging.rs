@@ -1,22 +1,23 @@
 //! Logs on standard error, as text or as JSON lines.
 
 use std::fmt;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tracing::field::{Field, Visit};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use crate::colors;
 use crate::exit::{Done, Exit};
 use crate::stderr::{self, Form, Log};
-use cortensor_router::internals::logs_no_secret;
-use cortensor_router::internals::visible;
+use cortensor_router::internals::{LogRing, logs_no_secret, visible};
 
 /// The format of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -77,23 +78,44 @@ impl Visit for Line<'_> {
     }
 }
 
+/// Keeps lines in memory, for `GET /api/v1/logs`.
+struct Recent(Arc<LogRing>);
+
+impl<S: Subscriber> Layer<S> for Recent {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.take(event);
+    }
+}
+
 impl Logging {
     /// Starts logging.
     pub(crate) fn start(&self) -> Done {
+        self.begin(None)
+    }
+
+    /// Starts logging, and keeps lines in that ring too.
+    pub(crate) fn start_with(&self, ring: Arc<LogRing>) -> Done {
+        self.begin(Some(ring))
+    }
+
+    fn begin(&self, ring: Option<Arc<LogRing>>) -> Done {
         if self.log_format == LogFormat::Json {
             Form::Lines.choose();
         }
         let filter = EnvFilter::builder().parse(&self.log).map_err(|e| {
             Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
         })?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log);
-        let secrets = filter_fn(logs_no_secret);
+        let ring = ring.map(|ring| Recent(ring).with_filter(filter_fn(LogRing::wants)));
+        let filter = filter.and(filter_fn(logs_no_secret));
+        let written = tracing_subscriber::fmt::layer().with_writer(|| Log);
         let started = match self.log_format {
             LogFormat::Text => {
-                let builder = builder.with_ansi(colors::on_stderr()).fmt_fields(OnOneLine);
-                builder.finish().with(secrets).try_init()
+                let written = written.with_ansi(colors::on_stderr()).fmt_fields(OnOneLine).with_filter(filter);
+                registry().with(ring).with(written).try_init()
             }
-            LogFormat::Json => builder.json().flatten_event(true).finish().with(secrets).try_init(),
+            LogFormat::Json => {
+                registry().with(ring).with(written.json().flatten_event(true).with_filter(filter)).try_init()
+            }
         };
         stderr::write_apart();
         started.map_err(|e| Exit::failed(format!("cannot start to log: {e}")))
@@ -103,7 +125,7 @@ impl Logging {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use cortensor_router::Token;
-use cortensor_router::config::{Durability, Loaded, Override, Source};
+use cortensor_router::config::{Durability, Loaded, LogConfig, Override, Source};
+use cortensor_router::internals::LogRing;
 use cortensor_router::listener::{Certificates, Listener};
 use cortensor_router::{Error, ErrorKind, RouterBuilder};
 use tokio::sync::oneshot;
@@ -62,7 +64,9 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(&self) -> Done {
-        self.logging.start()?;
+        // The size follows once the configuration is read.
+        let ring = Arc::new(LogRing::new(LogConfig::default().recent_lines));
+        self.logging.start_with(ring.clone())?;
         let mut loaded = self.settings.load(self.flags())?;
         work::prepare(&mut loaded);
         if !loaded.config.listen.enabled {
@@ -78,7 +82,7 @@ impl Serve {
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();
-            spans::exported(&otel, async |builder| self.serve(loaded, builder).await).await
+            spans::exported(&otel, async |builder| self.serve(loaded, builder.log_ring(ring)).await).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         done

@@ -63,6 +63,9 @@ pub struct ListenConfig {
     pub public_metrics: bool,
     /// Whether `/openapi.json` needs no token. Default `true`: it holds nothing but the documentation.
     pub public_openapi: bool,
+    /// Whether a browser that opens `/` gets the console. Default `true`. Its files need no token and hold no data: it
+    /// shows what the token allows that is typed into it.
+    pub console: bool,
     /// TLS. Off by default.
     pub tls: TlsConfig,
     /// Cross-origin requests. Off by default.
@@ -125,6 +128,7 @@ impl Default for ListenConfig {
             public_status: false,
             public_metrics: false,
             public_openapi: true,
+            console: true,
             tls: TlsConfig::default(),
             cors: CorsConfig::default(),
             header_timeout_ms: 10_000,

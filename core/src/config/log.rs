@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 documented! {
-/// The lines that the log has for requests. The level of the log itself is the flag `--log` of the command and
+/// The lines that the log has for requests, and those that the router keeps. The level of the log itself is the flag `--log` of the command and
 /// `runtime.log_level` of an embedded router.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -13,11 +15,24 @@ pub struct LogConfig {
     pub prompts: bool,
     /// Bytes of a prompt, and of an answer, that such a line shows at most. Default 1024.
     pub prompt_bytes: usize,
+    /// Lines of the log that the router keeps in memory for `GET /api/v1/logs` and the console, each of them up to
+    /// 2 KiB; 0: none. They are the lines from `info` on, whatever level is written elsewhere, but for those about
+    /// single requests. Default 1000, at most 100000.
+    pub recent_lines: usize,
 }
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { prompts: false, prompt_bytes: 1_024 }
+        Self { prompts: false, prompt_bytes: 1_024, recent_lines: 1_000 }
+    }
+}
+
+impl LogConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.recent_lines > 100_000 {
+            return Err(Error::invalid("log.recent_lines", "log.recent_lines must be 0 to 100000"));
+        }
+        Ok(())
     }
 }

@@ -208,6 +208,7 @@ impl Config {
         self.limits.validate()?;
         self.dispatch.validate()?;
         self.listen.validate()?;
+        self.log.validate()?;
         self.otel.validate()?;
         self.runtime.validate()?;
         self.miners.validate()?;

@@ -54,7 +54,7 @@ impl MinerClient {
             }
         };
         let config: client::MinerClientConfig = from_json("config", json::text(&given)?.as_bytes())?;
-        let log = LogWorker::start(log, &threads)?;
+        let log = LogWorker::start(log, &threads, None)?;
         let runtime = host::runtime(&threads, log.as_ref())?;
         let handle = runtime.handle().clone();
         let port = Port::new(miner, handle.clone());

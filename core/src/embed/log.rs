@@ -5,35 +5,21 @@
 //! does not delay the router.
 
 use std::cell::RefCell;
-use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::callback::Callback;
 use crate::config::RuntimeConfig;
-use crate::model::{Timestamp, visible};
+pub use crate::log::LogRecord;
+use crate::log::LogRing;
 use crate::{Error, Result};
-
-/// One line of the log.
-#[derive(Debug, Clone)]
-pub struct LogRecord {
-    /// Milliseconds since the Unix epoch.
-    pub time_ms: u64,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: &'static str,
-    /// The module that wrote the line, for example `cortensor_router::router`.
-    pub target: &'static str,
-    /// The text, followed by the fields as `name=value`.
-    pub message: String,
-}
 
 /// The host's function for log records. It is called with one record at a time, on a thread that may block. It is
 /// dropped once, after the last call has ended.
@@ -41,11 +27,11 @@ pub type LogSink = Box<dyn Fn(&LogRecord) + Send + Sync>;
 
 type Sink = dyn Fn(&LogRecord) + Send + Sync;
 
-/// The sink's thread and the dispatcher that feeds it.
+/// The dispatcher of the router's threads, and the sink's thread, which it feeds.
 pub(super) struct LogWorker {
     dispatch: Dispatch,
-    callback: Arc<Callback<Sink>>,
-    progress: Arc<Progress>,
+    /// `None`: there is no sink, and the lines go into the ring alone.
+    sink: Option<(Arc<Callback<Sink>>, Arc<Progress>)>,
 }
 
 /// The records that were put into the queue, and those that the sink has got.
@@ -74,9 +60,17 @@ impl Progress {
 }
 
 impl LogWorker {
-    /// Starts the sink's thread. `None`: there is no sink, or the level is `off`.
-    pub(super) fn start(sink: Option<LogSink>, config: &RuntimeConfig) -> Result<Option<Self>> {
-        let (Some(sink), Some(level)) = (sink, config.level()) else { return Ok(None) };
+    /// Starts the sink's thread. The ring keeps lines without a sink, too. `None`: nobody wants lines.
+    pub(super) fn start(
+        sink: Option<LogSink>,
+        config: &RuntimeConfig,
+        ring: Option<Arc<LogRing>>,
+    ) -> Result<Option<Self>> {
+        let ring = ring.filter(|ring| ring.most() > 0);
+        let Some((sink, level)) = sink.zip(config.level()) else {
+            return Ok(ring
+                .map(|ring| Self { dispatch: Dispatch::new(Collector { sink: None, ring: Some(ring) }), sink: None }));
+        };
         let (records, queue) = sync_channel(config.log_queue);
         let callback = Callback::<Sink>::new(Arc::from(sink));
         let target = callback.clone();
@@ -86,9 +80,9 @@ impl LogWorker {
             .name("cortensor-router-log".into())
             .spawn(move || deliver(&queue, &target, &counted))
             .map_err(|error| Error::internal(format!("the system gives no thread for the log: {error}")))?;
-        let dispatch =
-            Dispatch::new(Collector { level, records, dropped: AtomicU64::new(0), progress: progress.clone() });
-        Ok(Some(Self { dispatch, callback, progress }))
+        let to_sink = ToSink { level, records, dropped: AtomicU64::new(0), progress: progress.clone() };
+        let dispatch = Dispatch::new(Collector { sink: Some(to_sink), ring });
+        Ok(Some(Self { dispatch, sink: Some((callback, progress)) }))
     }
 
     pub(super) fn dispatch(&self) -> &Dispatch {
@@ -98,9 +92,9 @@ impl LogWorker {
     /// Delivers the records that wait and no further one. `false`: the sink was too slow for that within `timeout`, and
     /// goes on.
     pub(super) fn close(&self, timeout: Option<Duration>) -> bool {
+        let Some((callback, progress)) = &self.sink else { return true };
         let begun = Instant::now();
-        self.progress.caught_up(timeout)
-            && self.callback.close(timeout.map(|timeout| timeout.saturating_sub(begun.elapsed())))
+        progress.caught_up(timeout) && callback.close(timeout.map(|timeout| timeout.saturating_sub(begun.elapsed())))
     }
 }
 
@@ -137,15 +131,37 @@ pub(super) fn set_for_thread(dispatch: &Dispatch) {
 
 /// Turns events into records. Spans are left out, because the router's events carry all their fields themselves.
 struct Collector {
+    sink: Option<ToSink>,
+    ring: Option<Arc<LogRing>>,
+}
+
+/// The queue of the sink.
+struct ToSink {
     level: Level,
     records: SyncSender<LogRecord>,
     dropped: AtomicU64,
     progress: Arc<Progress>,
 }
 
+impl ToSink {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level && crate::secrecy::logs_no_secret(metadata)
+    }
+
+    fn take(&self, event: &Event<'_>) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        match self.records.try_send(LogRecord::of(event, dropped)) {
+            Ok(()) => drop(self.progress.put.fetch_add(1, Ordering::Release)),
+            Err(TrySendError::Full(_)) => drop(self.dropped.fetch_add(dropped + 1, Ordering::Relaxed)),
+            // The sink is gone.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+}
+
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && crate::secrecy::logs_no_secret(metadata)
+        self.sink.as_ref().is_some_and(|sink| sink.wants(metadata)) || (self.ring.is_some() && LogRing::wants(metadata))
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -153,7 +169,9 @@ impl Subscriber for Collector {
     }
 
     fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
-        Some(self.level.into())
+        let sink = self.sink.as_ref().map(|sink| sink.level);
+        let ring = self.ring.as_ref().map(|_| Level::INFO);
+        sink.max(ring).map(Into::into)
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -165,61 +183,15 @@ impl Subscriber for Collector {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut text = Text::default();
-        event.record(&mut text);
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            let _ = write!(text.fields, " dropped_before={dropped}");
+        if let Some(ring) = self.ring.as_ref().filter(|_| LogRing::wants(event.metadata())) {
+            ring.take(event);
         }
-        let record = LogRecord {
-            time_ms: Timestamp::wall_clock().0,
-            level: word(*event.metadata().level()),
-            target: event.metadata().target(),
-            message: visible(&(text.message + &text.fields)).into_owned(),
-        };
-        match self.records.try_send(record) {
-            Ok(()) => drop(self.progress.put.fetch_add(1, Ordering::Release)),
-            Err(TrySendError::Full(_)) => drop(self.dropped.fetch_add(dropped + 1, Ordering::Relaxed)),
-            // The sink is gone.
-            Err(TrySendError::Disconnected(_)) => {}
+        if let Some(sink) = self.sink.as_ref().filter(|sink| sink.wants(event.metadata())) {
+            sink.take(event);
         }
     }
 
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
-}
-
-fn word(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
-    }
-}
-
-#[derive(Default)]
-struct Text {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Text {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message.push_str(value);
-        } else {
-            let _ = write!(self.fields, " {}={value:?}", field.name());
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = if field.name() == "message" {
-            write!(self.message, "{value:?}")
-        } else {
-            write!(self.fields, " {}={value:?}", field.name())
-        };
-    }
 }

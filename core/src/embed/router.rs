@@ -9,6 +9,7 @@ use super::host::{self, Host};
 use super::log::LogWorker;
 use super::{Call, Embeddings, HostMiner, HttpHandler, Listener, LogSink, Miner, Task, json, record};
 use crate::config::Config;
+use crate::log::LogRing;
 use crate::model::{SessionId, TaskId, page_rows, page_start, wanted_sessions, wanted_tasks};
 use crate::router::{Intake, SessionFilter};
 use crate::store::{TaskQuery, UsageBy, UsageQuery};
@@ -36,11 +37,12 @@ impl Router {
 
     fn try_open(config: &str, log: Option<LogSink>) -> Result<Call<Self>> {
         let config = Config::from_json(if config.trim().is_empty() { "{}" } else { config })?;
-        let log = LogWorker::start(log, &config.runtime)?;
+        let ring = Arc::new(LogRing::new(config.log.recent_lines));
+        let log = LogWorker::start(log, &config.runtime, Some(ring.clone()))?;
         let runtime = host::runtime(&config.runtime, log.as_ref())?;
         let handle = runtime.handle().clone();
         Ok(Call::spawn(&handle, async move {
-            match crate::Router::open(config).await {
+            match crate::Router::builder().config(config).log_ring(ring).open().await {
                 Ok(router) => Ok(Self { host: Host::new(router, runtime, log) }),
                 Err(error) => {
                     // Dropping the runtime on one of its own workers would panic.

@@ -203,6 +203,11 @@ impl Caller {
         Ok(spec)
     }
 
+    /// What the caller may do.
+    pub(in crate::listener) fn rights(&self) -> &ApiKey {
+        &self.rights
+    }
+
     /// The record of the caller's token, if it has one.
     pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
         self.recorded.then_some(&*self.rights)

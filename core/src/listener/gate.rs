@@ -14,6 +14,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use super::access::{self, Line};
 use super::auth::Caller;
+use super::console;
 use super::cut::Ends;
 use super::fast_path::FastPath;
 use super::limits::Limits;
@@ -271,6 +272,8 @@ impl Gate {
             "/api/v1/status" => config.public_status,
             "/metrics" => config.public_metrics,
             "/openapi.json" => config.public_openapi,
+            // The files of the console have no data.
+            _ if path.starts_with(console::PATH) => true,
             // The trial routes count their callers by address.
             _ if path.starts_with("/api/v1/trial/") || path.starts_with("/api/v2/trial/") => true,
             _ => false,

@@ -19,12 +19,15 @@ mod bodies;
 mod body;
 mod closing;
 mod connection;
+mod console;
 mod cortensor;
 mod credentials;
 mod cut;
 mod enrolments;
+mod events;
 mod extract;
 mod fast_path;
+mod feed;
 mod form;
 mod gate;
 mod handler;
@@ -34,6 +37,7 @@ mod intake;
 mod keys;
 mod limits;
 mod locality;
+mod logs;
 mod machine;
 mod marks;
 #[cfg(feature = "mcp")]
@@ -63,6 +67,7 @@ mod traffic;
 mod trials;
 mod usage;
 mod watch;
+mod whoami;
 mod wire;
 mod workers;
 mod written;
@@ -103,6 +108,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())
+        .merge(whoami::routes())
+        .merge(events::routes())
+        .merge(logs::routes())
+        .merge(console::routes())
         .merge(openapi::routes());
     #[cfg(feature = "mcp")]
     let routes = routes.merge(mcp::routes());

@@ -54,6 +54,13 @@ impl<T> ByName<T> {
         known.unwrap_or_else(|| self.other())
     }
 
+    /// All figures that there are.
+    #[cfg(feature = "listener")]
+    pub(super) fn all(&self) -> Vec<Arc<T>> {
+        let known: Vec<_> = self.known.read().values().cloned().collect();
+        known.into_iter().chain(self.other.get().cloned()).collect()
+    }
+
     fn other(&self) -> Arc<T> {
         self.other.get_or_init(|| Arc::new((self.make)(OTHER))).clone()
     }

@@ -5,12 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 #[cfg(feature = "listener")]
+use tokio_util::sync::CancellationToken;
+
+#[cfg(feature = "listener")]
 use super::memory::Memory;
 #[cfg(feature = "listener")]
 use super::metrics::Metrics;
 use super::sessions::listed_sessions;
 use super::shared::Router;
+#[cfg(feature = "listener")]
+use super::totals::Totals;
 use crate::config::Config;
+#[cfg(feature = "listener")]
+use crate::log::LogRing;
 use crate::model::{NodeInfo, NodeState, NodeStats, NodeStatus, address_of};
 use crate::{Result, VERSION};
 
@@ -39,6 +46,24 @@ impl Router {
     #[cfg(feature = "listener")]
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// The counts of tasks and tokens since the router was opened.
+    #[cfg(feature = "listener")]
+    pub(crate) fn totals(&self) -> Totals {
+        self.shared.metrics.totals()
+    }
+
+    /// The newest lines of the log.
+    #[cfg(feature = "listener")]
+    pub(crate) fn log_ring(&self) -> &Arc<LogRing> {
+        &self.shared.log
+    }
+
+    /// Cancelled when the router closes.
+    #[cfg(feature = "listener")]
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.shared.stop.clone()
     }
 
     /// All metrics as `OpenMetrics`, with gauges brought up to date.

@@ -19,7 +19,7 @@ pub(super) const OUTCOMES: [Outcome; 5] =
     [Outcome::Ok, Outcome::Disputed, Outcome::Failed, Outcome::Cancelled, Outcome::Expired];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ModelLabel {
+pub(super) struct ModelLabel {
     model: String,
 }
 
@@ -98,14 +98,17 @@ struct Process {
 /// The metrics of one router, in its own registry.
 pub(crate) struct Metrics {
     registry: parking_lot::Mutex<Registry>,
-    submitted: Counter,
+    /// The times to the first token alone, which [`Totals`](super::totals::Totals) reads.
+    #[cfg(feature = "listener")]
+    pub(super) first_tokens: Registry,
+    pub(super) submitted: Counter,
     refused: Family<CodeLabel, Counter>,
-    retries: Counter,
+    pub(super) retries: Counter,
     continued: Counter,
     hedges: Counter,
     audits: Counter,
     verdicts: Family<VerdictLabel, Counter>,
-    models: ByName<OfModel>,
+    pub(super) models: ByName<OfModel>,
     miners_by_name: ByName<OfMiner>,
     miner_up: Family<MinerLabel, Gauge>,
     miner_breaker: Family<BreakerLabel, Gauge>,
@@ -132,7 +135,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 /// Histograms of seconds, by model.
-type Times = Family<ModelLabel, Histogram>;
+pub(super) type Times = Family<ModelLabel, Histogram>;
 
 fn times(least: f64, buckets: u16) -> Histogram {
     Histogram::new(exponential_buckets(least, 2.0, buckets))
@@ -153,7 +156,8 @@ fn register_process(root: &mut Registry) -> Process {
     process
 }
 
-fn register_models(r: &mut Registry) -> ByName<OfModel> {
+/// The figures of models, and the times to the first token among them.
+fn register_models(r: &mut Registry) -> (ByName<OfModel>, Times) {
     let ended = Family::<EndLabel, Counter>::default();
     let tokens = Family::<TokenLabel, Counter>::default();
     let queue = Times::new_with_constructor(|| times(0.001, 18));
@@ -164,7 +168,8 @@ fn register_models(r: &mut Registry) -> ByName<OfModel> {
     r.register("queue_seconds", "From submit to the first attempt, by model", queue.clone());
     r.register("first_token_seconds", "From submit to the first token, by model", first_token.clone());
     r.register("token_seconds", "Time for each token after the first, by model", per_token.clone());
-    ByName::new(move |name| {
+    let first_tokens = first_token.clone();
+    let models = ByName::new(move |name| {
         let model = || name.to_owned();
         let of_model = ModelLabel { model: model() };
         let part = |part| tokens.get_or_create_owned(&TokenLabel { model: model(), part });
@@ -177,7 +182,8 @@ fn register_models(r: &mut Registry) -> ByName<OfModel> {
             prompt_tokens: part("prompt"),
             answer_tokens: part("answer"),
         }
-    })
+    });
+    (models, first_tokens)
 }
 
 fn register_miners(r: &mut Registry) -> ByName<OfMiner> {
@@ -205,11 +211,15 @@ impl Metrics {
         let process = register_process(&mut registry);
         let r = registry.sub_registry_with_prefix("cortensor");
         r.register("build", "The version of the router", Info::new(vec![("version", crate::VERSION)]));
-        let (models, miners_by_name) = (register_models(r), register_miners(r));
+        #[cfg_attr(not(feature = "listener"), expect(unused_variables, reason = "the listener alone reads the totals"))]
+        let (models, first_tokens) = register_models(r);
+        let miners_by_name = register_miners(r);
         #[cfg(feature = "listener")]
         let keys = register_keys(r);
         let metrics = Self {
             registry: parking_lot::Mutex::default(),
+            #[cfg(feature = "listener")]
+            first_tokens: super::totals::registry(first_tokens),
             submitted: Counter::default(),
             refused: Family::default(),
             retries: Counter::default(),

@@ -18,8 +18,8 @@
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
 //! quota, rate, spent, meters, underway, transcript,
-//! recent, claim, memory, metrics, spans,
-//! skills, clock
+//! recent, claim, memory, metrics, totals,
+//! spans, skills, clock
 //! ```
 //!
 //! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
@@ -79,6 +79,8 @@ mod spent;
 mod stream;
 mod submission;
 mod tasks;
+#[cfg(feature = "listener")]
+mod totals;
 pub(crate) mod transcript;
 mod underway;
 mod unwritten;
@@ -112,4 +114,6 @@ pub use shared::Router;
 pub use slot::NOT_HEARD;
 pub use stream::{StreamEvent, TokenStream};
 pub use submission::{Submission, SubmitOptions};
+#[cfg(feature = "listener")]
+pub(crate) use totals::Totals;
 pub use usage::{UsagePart, UsageReport};

@@ -65,6 +65,8 @@ pub struct RouterBuilder {
     stand_in: bool,
     network: Option<Arc<dyn Network>>,
     spans: Option<Arc<dyn SpanSink>>,
+    #[cfg(feature = "listener")]
+    log: Option<Arc<crate::log::LogRing>>,
 }
 
 impl Miner for Box<dyn Miner> {
@@ -106,6 +108,16 @@ impl RouterBuilder {
         self
     }
 
+    /// Shows the lines of that ring at `GET /api/v1/logs`. Its owner fills it; the router sets its size. The project's
+    /// own command and bindings use it.
+    #[cfg(feature = "listener")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn log_ring(mut self, ring: Arc<crate::log::LogRing>) -> Self {
+        self.log = Some(ring);
+        self
+    }
+
     /// Adds a miner that is code of the host program.
     #[must_use]
     pub fn miner(mut self, spec: MinerSpec, miner: impl Miner) -> Self {
@@ -137,8 +149,16 @@ impl RouterBuilder {
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
     pub async fn open(self) -> Result<Router> {
-        let Self { config, store, miners, stand_in, network, spans } = self;
+        #[cfg(feature = "listener")]
+        let log = self.log;
+        let Self { config, store, miners, stand_in, network, spans, .. } = self;
         config.validate()?;
+        #[cfg(feature = "listener")]
+        let log = {
+            let log = log.unwrap_or_else(|| Arc::new(crate::log::LogRing::new(0)));
+            log.resize(config.log.recent_lines);
+            log
+        };
         if spans.is_none() && config.otel.target()?.is_some() {
             return Err(Error::invalid(
                 "otel.endpoint",
@@ -172,9 +192,13 @@ impl RouterBuilder {
         for pending in written {
             pending.await?;
         }
-        let router = Router {
-            shared: Arc::new(build(config, store, Outside { network, spans }, keys, known, clock, &recovery)),
+        let outside = Outside {
+            network,
+            spans,
+            #[cfg(feature = "listener")]
+            log,
         };
+        let router = Router { shared: Arc::new(build(config, store, outside, keys, known, clock, &recovery)) };
         let shared = &router.shared;
         shared.tell_reputations();
         for session in std::mem::take(&mut recovery.sessions) {
@@ -246,6 +270,8 @@ async fn open_database(config: &Config, url: String, durability: Durability) -> 
 struct Outside {
     network: Option<Arc<dyn Network>>,
     spans: Option<Arc<dyn SpanSink>>,
+    #[cfg(feature = "listener")]
+    log: Arc<crate::log::LogRing>,
 }
 
 fn build(
@@ -303,6 +329,8 @@ fn build(
         stop: CancellationToken::new(),
         drain_started: CancellationToken::new(),
         #[cfg(feature = "listener")]
+        log: outside.log,
+        #[cfg(feature = "listener")]
         remotes: super::seats::Remotes::default(),
     }
 }
@@ -346,6 +374,8 @@ impl Router {
             stand_in: false,
             network: None,
             spans: None,
+            #[cfg(feature = "listener")]
+            log: None,
         }
     }
 

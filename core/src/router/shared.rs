@@ -76,6 +76,9 @@ pub(super) struct Shared {
     pub(super) stop: tokio_util::sync::CancellationToken,
     /// Cancelled when the router starts to drain.
     pub(super) drain_started: tokio_util::sync::CancellationToken,
+    /// The newest lines of the log.
+    #[cfg(feature = "listener")]
+    pub(super) log: Arc<crate::log::LogRing>,
     #[cfg(feature = "listener")]
     pub(super) remotes: super::seats::Remotes,
 }

@@ -2,12 +2,13 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::listener::auth::Caller;
+use crate::listener::console;
 use crate::listener::openapi::{self, ReadFailures};
 use crate::listener::reply::{self, Failed, Json};
 use crate::listener::state::AppState;
@@ -27,16 +28,24 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Shows that a router is here
 ///
-/// This is for users who open the address in a browser, and for health checks that request only this path.
+/// This is for users who open the address in a browser, and for health checks that request only this path. A client
+/// whose `Accept` names `text/html` gets the page of the console, unless the setting `listen.console` is off.
 #[utoipa::path(
     get,
     path = "/",
     tag = "Router",
     security((), ("bearer" = []), ("api_key" = [])),
-    responses((status = 200, description = "Where its APIs are.", body = Greeting), ReadFailures)
+    responses(
+        (status = 200, description = "Where its APIs are, or the console.", content((Greeting = "application/json"), (String = "text/html"))),
+        (status = 304, description = "The page is the one that `If-None-Match` names."),
+        ReadFailures,
+    )
 )]
-async fn root() -> Json<Greeting> {
-    Json(Greeting {
+async fn root(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    if console::is_wanted(&state, &headers) {
+        return console::page(&state, &headers);
+    }
+    let mut response = Json(Greeting {
         name: "cortensor-router",
         version: crate::VERSION,
         status: "ok",
@@ -44,6 +53,9 @@ async fn root() -> Json<Greeting> {
         openapi: "/openapi.json",
         health: "/healthz",
     })
+    .into_response();
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// The router's identity and features

@@ -183,6 +183,35 @@ pub(in crate::listener) struct AuditSelection {
     pub(in crate::listener) act: String,
 }
 
+/// Selects events.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(in crate::listener) struct EventSelection {
+    /// The number of events after which the stream ends. Missing: it does not end by itself.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    pub(in crate::listener) count: String,
+}
+
+/// Selects lines of the log.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(in crate::listener) struct LogSelection {
+    /// The maximum number of lines to list. Default 100, at most `listen.max_page_rows`.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    pub(in crate::listener) limit: String,
+    /// Only lines after the one with this number. Missing: the newest lines.
+    #[param(value_type = Option<u64>)]
+    pub(in crate::listener) after: String,
+    /// The least level: `error`, `warn` or `info`. Default `info`.
+    #[param(value_type = Option<String>)]
+    pub(in crate::listener) level: String,
+    /// `true`: the lines come as events, and further ones as they are written.
+    #[param(value_type = Option<bool>)]
+    pub(in crate::listener) follow: String,
+}
+
 /// A session that was just created.
 #[derive(Serialize, ToSchema)]
 pub(in crate::listener) struct SessionCreated {
