@@ -1,0 +1,131 @@
+/** Draws live curves as SVG. */
+
+import { fill, h, say, svg } from './dom.js';
+import { clock } from './text.js';
+
+const HEIGHT = 136;
+const [TOP, BOTTOM] = [14, 20];
+
+/**
+ * @template T
+ * @typedef {{ label: string, of: (sample: T) => number | null }} Series
+ */
+
+/**
+ * The least of 1, 2, 5, 10, 20 ... that is not below a value.
+ * @param {number} value
+ */
+export function ceiling(value) {
+  if (value <= 1) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? value;
+}
+
+/**
+ * A card with one or two curves over the last minutes.
+ * @template {{ time: number }} T
+ * @param {object} shape
+ * @param {string} shape.title
+ * @param {Series<T>[]} shape.series The first one is filled and names the value.
+ * @param {(value: number) => string} shape.words
+ * @param {number} shape.span The number of samples from the left edge to the right one.
+ */
+export function chart({ title, series, words, span }) {
+  const value = h('span', { class: 'now' });
+  const when = h('span', { class: 'small soft' });
+  const picture = svg('svg', { role: 'img', onpointermove: point, onpointerleave: () => point(null) });
+  const legend = h('span', { class: 'legend' }, series.map(({ label }, at) => h('span', { class: at ? 'second' : '' }, label)));
+  const element = h('figure', { class: 'card chart' },
+    h('figcaption', {}, h('h2', {}, title), series.length > 1 && legend),
+    h('div', { class: 'row' }, value, when), picture);
+  /** @type {T[]} */
+  let samples = [];
+  /** @type {number | null} */
+  let pointed = null;
+  new ResizeObserver(paint).observe(picture);
+
+  /** @param {PointerEvent | null} event */
+  function point(event) {
+    pointed = event ? event.offsetX / Math.max(1, picture.clientWidth) : null;
+    paint();
+  }
+
+  function paint() {
+    const width = picture.clientWidth || 320;
+    const values = series.map(({ of }) => samples.map(of));
+    const most = Math.max(0, ...values.flat().map((known) => known ?? 0));
+    const top = ceiling(most);
+    const x = (/** @type {number} */ at) => ((span - samples.length + at) / (span - 1)) * width;
+    const y = (/** @type {number} */ known) => HEIGHT - BOTTOM - (known / top) * (HEIGHT - TOP - BOTTOM);
+    picture.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
+    const at = pointed === null ? samples.length - 1 : Math.min(samples.length - 1, Math.round(pointed * (span - 1)) - span + samples.length);
+    const shown = values[0][at];
+    say(value, shown === null || shown === undefined ? '–' : words(shown));
+    say(when, pointed !== null && samples[at] ? `at ${clock(new Date(samples[at].time))}` : '');
+    const last = values[0].at(-1);
+    picture.setAttribute('aria-label', `${title}: ${last === null || last === undefined ? 'no value' : words(last)} now, at most ${words(most)} in the last five minutes`);
+    const rules = [0, top / 2, top].map((known) => svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }));
+    fill(picture, ...rules,
+      svg('text', { class: 'label', x: 0, y: y(top) - 4 }, words(top)),
+      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, '5 min ago'),
+      svg('text', { class: 'label', x: width, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
+      svg('path', { class: 'area', d: area(values[0], x, y) }),
+      ...values.map((known, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(known, x, y) })).reverse(),
+      ...(pointed !== null && at >= 0 ? [svg('line', { class: 'rule', x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM })] : []),
+      ...(shown === null || shown === undefined ? [] : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]));
+  }
+
+  /** @param {T[]} next */
+  function draw(next) {
+    samples = next;
+    paint();
+  }
+
+  return { element, draw };
+}
+
+/**
+ * The pieces of a curve between the samples without a value.
+ * @param {(number | null)[]} values
+ * @param {(at: number) => number} x
+ * @param {(value: number) => number} y
+ */
+function pieces(values, x, y) {
+  /** @type {string[][]} */
+  const found = [];
+  let open = false;
+  values.forEach((value, at) => {
+    if (value !== null) {
+      if (!open) found.push([]);
+      found[found.length - 1].push(`${x(at).toFixed(1)} ${y(value).toFixed(1)}`);
+    }
+    open = value !== null;
+  });
+  return found;
+}
+
+/** @type {typeof pieces extends (...args: infer A) => unknown ? (...args: A) => string : never} */
+function curve(values, x, y) {
+  // A piece of one sample is drawn as a dot, by the round end of a line without a length.
+  return pieces(values, x, y).map((points) => `M${points.length > 1 ? points.join('L') : `${points[0]}l0 0`}`).join('');
+}
+
+/** @type {typeof curve} */
+function area(values, x, y) {
+  const ground = y(0).toFixed(1);
+  return pieces(values, x, y)
+    .map((points) => `M${points[0].split(' ')[0]} ${ground}L${points.join('L')}L${points[points.length - 1].split(' ')[0]} ${ground}Z`)
+    .join('');
+}
+
+/**
+ * A bar that shows a share.
+ * @param {number} share 0 to 1
+ * @param {string} label
+ * @param {'warn'} [tone]
+ */
+export function bar(share, label, tone) {
+  const filled = h('span', { 'data-tone': tone });
+  filled.style.width = `${Math.min(1, Math.max(0, share)) * 100}%`;
+  return h('span', { class: 'bar', role: 'img', 'aria-label': label }, filled);
+}
