@@ -5,10 +5,12 @@ import { clock } from './text.js';
 
 const HEIGHT = 136;
 const [TOP, BOTTOM] = [14, 20];
+/** The samples, one each second, between the edges: at first, and once there are as many. */
+const [LEAST, MOST] = [60, 300];
 
 /**
- * @template T
- * @typedef {{ label: string, of: (sample: T) => number | null }} Series
+ * @typedef {import('./live.js').Sample} Sample
+ * @typedef {{ label: string, of: (sample: Sample) => number | null }} Series
  */
 
 /**
@@ -23,14 +25,12 @@ export function ceiling(value) {
 
 /**
  * A card with one or two curves over the last minutes.
- * @template {{ time: number }} T
  * @param {object} shape
  * @param {string} shape.title
- * @param {Series<T>[]} shape.series The first one is filled and names the value.
+ * @param {Series[]} shape.series The first one is filled and names the value.
  * @param {(value: number) => string} shape.words
- * @param {number} shape.span The number of samples from the left edge to the right one.
  */
-export function chart({ title, series, words, span }) {
+export function chart({ title, series, words }) {
   const value = h('span', { class: 'now' });
   const when = h('span', { class: 'small soft' });
   const picture = svg('svg', { role: 'img', onpointermove: point, onpointerleave: () => point(null) });
@@ -38,7 +38,7 @@ export function chart({ title, series, words, span }) {
   const element = h('figure', { class: 'card chart' },
     h('figcaption', {}, h('h2', {}, title), series.length > 1 && legend),
     h('div', { class: 'row' }, value, when), picture);
-  /** @type {T[]} */
+  /** @type {Sample[]} */
   let samples = [];
   /** @type {number | null} */
   let pointed = null;
@@ -55,6 +55,7 @@ export function chart({ title, series, words, span }) {
     const values = series.map(({ of }) => samples.map(of));
     const most = Math.max(0, ...values.flat().map((known) => known ?? 0));
     const top = ceiling(most);
+    const span = Math.min(MOST, Math.max(LEAST, samples.length));
     const x = (/** @type {number} */ at) => ((span - samples.length + at) / (span - 1)) * width;
     const y = (/** @type {number} */ known) => HEIGHT - BOTTOM - (known / top) * (HEIGHT - TOP - BOTTOM);
     picture.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
@@ -63,11 +64,11 @@ export function chart({ title, series, words, span }) {
     say(value, shown === null || shown === undefined ? '–' : words(shown));
     say(when, pointed !== null && samples[at] ? `at ${clock(new Date(samples[at].time))}` : '');
     const last = values[0].at(-1);
-    picture.setAttribute('aria-label', `${title}: ${last === null || last === undefined ? 'no value' : words(last)} now, at most ${words(most)} in the last five minutes`);
+    picture.setAttribute('aria-label', `${title}: ${last === null || last === undefined ? 'no value' : words(last)} now, at most ${words(most)} in the last minutes`);
     const rules = [0, top / 2, top].map((known) => svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }));
     fill(picture, ...rules,
       svg('text', { class: 'label', x: 0, y: y(top) - 4 }, words(top)),
-      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, '5 min ago'),
+      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, span < MOST ? `${span} s ago` : '5 min ago'),
       svg('text', { class: 'label', x: width, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
       svg('path', { class: 'area', d: area(values[0], x, y) }),
       ...values.map((known, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(known, x, y) })).reverse(),
@@ -75,7 +76,7 @@ export function chart({ title, series, words, span }) {
       ...(shown === null || shown === undefined ? [] : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]));
   }
 
-  /** @param {T[]} next */
+  /** @param {Sample[]} next */
   function draw(next) {
     samples = next;
     paint();

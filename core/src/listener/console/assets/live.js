@@ -142,7 +142,7 @@ export function stopLive() {
 
 /** What is known now. */
 export function now() {
-  return { state, samples, event: recent.at(-1) ?? null, span: MOST };
+  return { state, samples, event: recent.at(-1) ?? null };
 }
 
 /**

@@ -76,8 +76,9 @@ function card(miner) {
   ]);
   const more = miner.models.length - MODELS;
   return h('article', { class: 'card stack' },
-    h('div', { class: 'row apart' }, h('h2', {}, foreign(miner.id)), state(miner.status, TONES[miner.status])),
-    h('p', { class: 'small soft' }, `${KINDS[miner.kind] ?? miner.kind}, ${miner.node_type}`),
+    h('div', {},
+      h('div', { class: 'row apart' }, h('h2', {}, foreign(miner.id)), state(miner.status, TONES[miner.status])),
+      h('p', { class: 'small soft' }, `${KINDS[miner.kind] ?? miner.kind}, ${miner.node_type}`)),
     miner.reason && h('p', { class: 'note', 'data-tone': miner.status === 'down' ? 'bad' : 'warn' }, foreign(miner.reason)),
     h('div', {},
       h('div', { class: 'row apart small' }, h('span', { class: 'soft' }, 'Load'), h('span', {}, `${miner.in_flight} of ${miner.credits}${miner.credits < miner.capacity ? ` (${miner.capacity} at full strength)` : ''}`)),

@@ -19,14 +19,13 @@ export const overview = {
   about: 'What the router does now, and how fast.',
   needs: 'read',
   open(root, { caller, signal }) {
-    const { span } = now();
     const curves = [
-      chart({ title: 'Tasks at work', span, words: count, series: [{ label: 'running', of: (sample) => sample.running }, { label: 'waiting', of: (sample) => sample.queued }] }),
-      chart({ title: 'Tasks ended', span, words: (value) => `${rate(value)}/s`, series: [{ label: 'tasks', of: (sample) => sample.tasks }] }),
-      chart({ title: 'Tokens of answers', span, words: (value) => `${rate(value)}/s`, series: [{ label: 'tokens', of: (sample) => sample.tokens }] }),
-      chart({ title: 'Time to the first token', span, words: duration, series: [{ label: 'median', of: (sample) => sample.median }, { label: '95 of 100', of: (sample) => sample.slow }] }),
+      chart({ title: 'Tasks at work', words: count, series: [{ label: 'running', of: (sample) => sample.running }, { label: 'waiting', of: (sample) => sample.queued }] }),
+      chart({ title: 'Tasks ended', words: (value) => `${rate(value)}/s`, series: [{ label: 'tasks', of: (sample) => sample.tasks }] }),
+      chart({ title: 'Tokens of answers', words: (value) => `${rate(value)}/s`, series: [{ label: 'tokens', of: (sample) => sample.tokens }] }),
+      chart({ title: 'Time to the first token', words: duration, series: [{ label: 'median', of: (sample) => sample.median }, { label: '95 of 100', of: (sample) => sample.slow }] }),
     ];
-    const [steps, troubles] = [h('div'), h('div', { class: 'stack' })];
+    const [steps, troubles] = [h('div', { class: 'maybe' }), h('div', { class: 'stack maybe' })];
     const [figures, house] = [h('dl', { class: 'figures' }), h('dl', { class: 'figures minor' })];
     const card = h('section', { class: 'card stack', 'aria-label': 'The router' }, figures, house);
     root.append(h('div', { class: 'stack' }, steps, troubles, card, h('div', { class: 'halves' }, curves.map(({ element }) => element))));
@@ -62,20 +61,18 @@ export const overview = {
       for (const { draw } of curves) draw(samples);
       if (!event) return;
       const { status, totals } = event;
-      const last = samples[samples.length - 1];
       fill(figures,
         figure('State', state(status.status === 'ok' ? 'taking tasks' : status.status, status.status === 'ok' ? 'good' : 'bad')),
         figure('Running', count(status.running_tasks)),
         figure('Waiting', count(status.queued_tasks)),
-        figure('Miners up', `${status.active_miners} of ${status.connected_miners}`),
-        figure('Tasks ended', `${rate(last.tasks)}/s`));
+        figure('Miners up', `${status.active_miners} of ${status.connected_miners}`));
       fill(house,
         figure('Answered', count(totals.ok)),
         figure('Without an answer', count(totals.failed + totals.expired)),
         figure('Cancelled', count(totals.cancelled)),
         figure('Tokens of answers', count(totals.answer_tokens)),
-        figure('Store', `${status.store}, ${status.durability}`),
-        figure('Up since', duration(status.uptime * 1_000)),
+        figure('Store', status.store === status.durability ? status.store : `${status.store}, ${status.durability}`),
+        figure('Up for', duration(status.uptime * 1_000)),
         figure('Memory', `${count(Math.round(status.memory_usage))} MiB`),
         figure('Version', status.version));
       if (events % LOOK === 0) look();

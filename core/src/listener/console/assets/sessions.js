@@ -24,7 +24,7 @@ export const sessions = {
     const pages = h('div', { class: 'row' });
     const may = caller.may('submit') && caller.sessions.length === 0;
     const create = may && h('button', { type: 'button', class: 'primary', onclick: make }, 'Create a session');
-    root.append(h('div', { class: 'stack' }, h('div', { class: 'row apart' }, h('div', { class: 'filters' }, field('Show', shown)), create), list, pages));
+    root.append(h('div', { class: 'stack' }, h('div', { class: 'row apart end' }, h('div', { class: 'filters' }, field('Show', shown)), create), list, pages));
     let offset = 0;
 
     function turn() {
@@ -59,10 +59,10 @@ export const sessions = {
         { label: 'Session', kind: 'tight', cell: (session) => h('a', { href: `#/tasks/${session.id}` }, String(session.id)) },
         { label: 'Name', kind: 'long', cell: (session) => foreign(session.name) },
         { label: 'State', kind: 'tight', cell: (session) => (session.active ? state('open', 'good') : state('closed')) },
-        { label: 'Model', cell: (session) => (session.model ? foreign(session.model, 'mono') : h('span', { class: 'soft' }, 'any')) },
+        { label: 'Model', cell: (session) => (session.model ? foreign(session.model, 'mono short') : h('span', { class: 'soft' }, 'any')) },
         { label: 'At work', kind: 'number', cell: (session) => exact(session.active_tasks) },
         { label: 'Tasks', kind: 'number', cell: (session) => exact(session.total_tasks) },
-        { label: 'Owner', cell: (session) => foreign(session.owner) },
+        { label: 'Owner', cell: (session) => foreign(session.owner, 'short') },
         { label: 'Changed', kind: 'tight', cell: (session) => ago(session.updated_at) },
         { label: '', kind: 'tight', cell: (session) => closes(session) && h('button', { type: 'button', class: 'plain danger', onclick: () => close(session) }, 'Close', h('span', { class: 'visually-hidden' }, ` session ${session.id}`)) },
       ]);

@@ -16,11 +16,11 @@ import { duration, exact, foreign, moment, plural, state, visible } from './text
  */
 export function openTask(root, { caller, signal, title }, session, id) {
   const path = `api/v1/tasks/${encodeURIComponent(session)}/${encodeURIComponent(id)}`;
-  const [head, facts, answers, trouble] = [h('div', { class: 'row' }), h('dl', { class: 'facts' }), h('div', { class: 'stack' }), h('div')];
+  const [head, facts, answers, trouble] = [h('div', { class: 'row' }), h('dl', { class: 'facts' }), h('div', { class: 'stack' }), h('div', { class: 'maybe' })];
   const prompt = h('pre', { class: 'text', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': 'Request' });
   title(`Task ${session} / ${id}`);
   root.append(h('div', { class: 'stack' },
-    h('p', {}, h('a', { href: `#/tasks/${session}` }, `All tasks of session ${session}`)), trouble, head,
+    h('div', { class: 'row apart' }, head, h('a', { href: `#/tasks/${session}` }, `All tasks of session ${session}`)), trouble,
     h('div', { class: 'halves' },
       h('section', { class: 'card', 'aria-labelledby': 'task-facts' }, h('h2', { id: 'task-facts' }, 'Course'), facts),
       h('section', { class: 'card', 'aria-labelledby': 'task-prompt' }, h('h2', { id: 'task-prompt' }, 'Request'), prompt)),
@@ -88,7 +88,7 @@ export function openTask(root, { caller, signal, title }, session, id) {
       ['Miners', task.assigned_miners.length > 0 ? h('ol', {}, task.assigned_miners.map((address, nth) => h('li', {}, `${nth + 1}. `, name(address)))) : 'none yet'],
       ['Attempts', exact(task.attempts)],
       ['Submitted', at(task.created_at)],
-      ['Begun', task.queue_position === undefined ? at(task.started_at) : `waits, ${plural(task.queue_position, 'task')} before it`],
+      ['Begun', typeof task.queue_position !== 'number' ? at(task.started_at) : `waits, ${plural(task.queue_position, 'task')} before it`],
       ['Ended', at(task.finished_at)],
       ['Took', task.ended && task.started_at ? duration(task.execution_time * 1_000) : ''],
       ['Tokens', task.usage ? `${exact(task.usage.prompt_tokens)} read, ${exact(task.usage.completion_tokens)} written` : ''],

@@ -23,7 +23,7 @@ const TONES = { ok: 'good', disputed: 'warn', failed: 'bad', expired: 'bad', can
 
 /**
  * The word for a task's state or end.
- * @param {{ outcome: string | null, state: string, started_at: number }} task
+ * @param {{ outcome?: string | null, state: string, started_at: number }} task
  */
 export function taskState({ outcome, state: word, started_at }) {
   if (outcome) return state(outcome, TONES[outcome]);
@@ -138,7 +138,7 @@ const COLUMNS = [
   { label: 'Task', kind: 'tight', cell: (task) => h('a', { href: `#/tasks/${task.session_id}/${task.id}` }, `${task.session_id} / ${task.id}`) },
   { label: 'State', kind: 'tight', cell: taskState },
   { label: 'Prompt', kind: 'long', cell: (task) => foreign(cut(task.prompt, 300), 'clip') },
-  { label: 'Model', cell: (task) => foreign(task.model, 'mono') },
+  { label: 'Model', cell: (task) => foreign(task.model, 'mono short') },
   { label: 'Tokens', kind: 'number', cell: (task) => (task.usage ? exact(task.usage.completion_tokens) : '') },
   { label: 'Took', kind: 'number', cell: (task) => (task.ended && task.started_at ? duration(task.execution_time * 1_000) : '') },
   { label: 'Submitted', kind: 'tight', cell: (task) => ago(task.created_at) },

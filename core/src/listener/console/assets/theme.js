@@ -3,7 +3,7 @@
 import { h, say } from './dom.js';
 
 const NAME = 'cortensor-router-theme';
-const WORDS = { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' };
+const WORDS = { system: 'Theme: auto', light: 'Theme: light', dark: 'Theme: dark' };
 
 /** @typedef {keyof typeof WORDS} Theme */
 

@@ -57,7 +57,7 @@ export const usage = {
         { label: 'Tokens read', kind: 'number', cell: (part) => exact(part.prompt_tokens) },
         { label: 'Tokens written', kind: 'number', cell: (part) => exact(part.completion_tokens) },
         ...(currency ? [{ label: `Cost (${currency})`, kind: 'number', cell: (/** @type {Part} */ part) => part.cost ?? '' }] : []),
-        { label: 'Share', cell: (part) => bar(part.total_tokens / most, `${exact(part.total_tokens)} tokens`) },
+        { label: 'Tokens', kind: 'wide', cell: (part) => bar(part.total_tokens / most, `${exact(part.total_tokens)} tokens`) },
       ]);
       fill(list,
         h('dl', { class: 'card figures' }, [['Requests', sum((part) => part.requests)], ['Tokens read', sum((part) => part.prompt_tokens)], ['Tokens written', sum((part) => part.completion_tokens)]]
