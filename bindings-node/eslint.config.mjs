@@ -7,7 +7,7 @@ const names = [
 const common = ['__dirname', 'exports', 'module', 'require'];
 // What the console uses of a browser. Storage and timers that repeat are left out on purpose, but for the theme.
 const browser = [
-  'AbortController', 'Element', 'HTMLElement', 'Intl', 'Node', 'ResizeObserver', 'TextDecoderStream', 'URL', 'addEventListener', 'cancelAnimationFrame', 'document', 'fetch',
+  'AbortController', 'Element', 'HTMLElement', 'Intl', 'Node', 'ResizeObserver', 'TextDecoderStream', 'URL', 'addEventListener', 'cancelAnimationFrame', 'clearTimeout', 'document', 'fetch',
   'location', 'navigator', 'performance', 'removeEventListener', 'requestAnimationFrame', 'scrollTo', 'setTimeout',
 ];
 const page = 'core/src/listener/console/assets/*.js';

@@ -104,8 +104,8 @@ class Handler {
 
   /** Whether the router has a route for that path. Other paths belong to the program's own routes. */
   #serves(target) {
-    // The page at the root is the program's own.
-    this.#routes ??= native.paths().filter((path) => path !== '/').map((path) => {
+    // The page at the root is the program's own, and the files of the console serve that page alone.
+    this.#routes ??= native.paths().filter((path) => path !== '/' && !path.startsWith('/console/')).map((path) => {
       const pattern = path.replace(/[.]/g, '\\.').replace(/\{[^}]*\}/g, '[^/]+');
       return new RegExp(`^${pattern}/?$`);
     });

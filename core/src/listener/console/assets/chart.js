@@ -5,8 +5,10 @@ import { clock } from './text.js';
 
 const HEIGHT = 136;
 const [TOP, BOTTOM] = [14, 20];
-/** The samples, one each second, between the edges: at first, and once there are as many. */
+/** The seconds between the edges: at first, and once there are as many. */
 const [LEAST, MOST] = [60, 300];
+/** The milliseconds without a sample over which no line is drawn. */
+const GAP = 3_500;
 
 /**
  * @typedef {import('./live.js').Sample} Sample
@@ -55,25 +57,31 @@ export function chart({ title, series, words }) {
     const values = series.map(({ of }) => samples.map(of));
     const most = Math.max(0, ...values.flat().map((known) => known ?? 0));
     const top = ceiling(most);
-    const span = Math.min(MOST, Math.max(LEAST, samples.length));
-    const x = (/** @type {number} */ at) => ((span - samples.length + at) / (span - 1)) * width;
+    const last = samples.at(-1)?.time ?? 0;
+    const span = Math.min(MOST, Math.max(LEAST, (last - (samples[0]?.time ?? 0)) / 1_000));
+    const x = (/** @type {number} */ at) => (1 - (last - samples[at].time) / (span * 1_000)) * width;
     const y = (/** @type {number} */ known) => HEIGHT - BOTTOM - (known / top) * (HEIGHT - TOP - BOTTOM);
     picture.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
-    const at = pointed === null ? samples.length - 1 : Math.min(samples.length - 1, Math.round(pointed * (span - 1)) - span + samples.length);
+    const at = pointed === null ? samples.length - 1 : nearest(last - (1 - pointed) * span * 1_000);
     const shown = values[0][at];
     say(value, shown === null || shown === undefined ? '–' : words(shown));
     say(when, pointed !== null && samples[at] ? `at ${clock(new Date(samples[at].time))}` : '');
-    const last = values[0].at(-1);
-    picture.setAttribute('aria-label', `${title}: ${last === null || last === undefined ? 'no value' : words(last)} now, at most ${words(most)} in the last minutes`);
+    const present = values[0].at(-1);
+    picture.setAttribute('aria-label', `${title}: ${present === null || present === undefined ? 'no value' : words(present)} now, at most ${words(most)} in the last minutes`);
     const rules = [0, top / 2, top].map((known) => svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }));
     fill(picture, ...rules,
       svg('text', { class: 'label', x: 0, y: y(top) - 4 }, words(top)),
-      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, span < MOST ? `${span} s ago` : '5 min ago'),
+      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, span < MOST ? `${Math.round(span)} s ago` : '5 min ago'),
       svg('text', { class: 'label', x: width, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
-      svg('path', { class: 'area', d: area(values[0], x, y) }),
-      ...values.map((known, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(known, x, y) })).reverse(),
+      svg('path', { class: 'area', d: area(pieces(samples, values[0], x, y), y(0)) }),
+      ...values.map((known, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(pieces(samples, known, x, y)) })).reverse(),
       ...(pointed !== null && at >= 0 ? [svg('line', { class: 'rule', x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM })] : []),
       ...(shown === null || shown === undefined ? [] : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]));
+  }
+
+  /** @param {number} time */
+  function nearest(time) {
+    return samples.reduce((best, { time: known }, at) => (Math.abs(known - time) < Math.abs(samples[best].time - time) ? at : best), 0);
   }
 
   /** @param {Sample[]} next */
@@ -86,37 +94,40 @@ export function chart({ title, series, words }) {
 }
 
 /**
- * The pieces of a curve between the samples without a value.
+ * The points of a curve, in pieces where samples or their values are missing.
+ * @param {Sample[]} samples
  * @param {(number | null)[]} values
  * @param {(at: number) => number} x
  * @param {(value: number) => number} y
  */
-function pieces(values, x, y) {
-  /** @type {string[][]} */
+function pieces(samples, values, x, y) {
+  /** @type {[string, string][][]} */
   const found = [];
-  let open = false;
+  let before = -Infinity;
   values.forEach((value, at) => {
-    if (value !== null) {
-      if (!open) found.push([]);
-      found[found.length - 1].push(`${x(at).toFixed(1)} ${y(value).toFixed(1)}`);
+    if (value === null) {
+      before = -Infinity;
+      return;
     }
-    open = value !== null;
+    if (samples[at].time - before > GAP) found.push([]);
+    before = samples[at].time;
+    found[found.length - 1].push([x(at).toFixed(1), y(value).toFixed(1)]);
   });
   return found;
 }
 
-/** @type {typeof pieces extends (...args: infer A) => unknown ? (...args: A) => string : never} */
-function curve(values, x, y) {
-  // A piece of one sample is drawn as a dot, by the round end of a line without a length.
-  return pieces(values, x, y).map((points) => `M${points.length > 1 ? points.join('L') : `${points[0]}l0 0`}`).join('');
+/** @param {[string, string][][]} all */
+function curve(all) {
+  // A piece of one point is drawn as a dot, by the round end of a line without a length.
+  return all.map((points) => `M${points.length > 1 ? points.join('L') : `${points[0]}l0,0`}`).join('');
 }
 
-/** @type {typeof curve} */
-function area(values, x, y) {
-  const ground = y(0).toFixed(1);
-  return pieces(values, x, y)
-    .map((points) => `M${points[0].split(' ')[0]} ${ground}L${points.join('L')}L${points[points.length - 1].split(' ')[0]} ${ground}Z`)
-    .join('');
+/**
+ * @param {[string, string][][]} all
+ * @param {number} ground
+ */
+function area(all, ground) {
+  return all.map((points) => `M${points[0][0]},${ground}L${points.join('L')}L${points[points.length - 1][0]},${ground}Z`).join('');
 }
 
 /**

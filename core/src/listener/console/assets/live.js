@@ -124,15 +124,36 @@ async function follow(signal) {
   }
 }
 
-/** Begins to follow the router. */
-export function startLive() {
-  stopLive();
+/**
+ * The milliseconds after which a page that nobody sees stops to follow: a browser opens six connections to a router, and
+ * pages in the background must not hold them.
+ */
+const PATIENCE = 60_000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let hidden;
+
+function look() {
+  clearTimeout(hidden);
+  if (document.visibilityState === 'hidden') hidden = setTimeout(() => running?.abort(), PATIENCE);
+  else if (running?.signal.aborted) begin();
+}
+
+function begin() {
   running = new AbortController();
   follow(running.signal);
 }
 
+/** Begins to follow the router. */
+export function startLive() {
+  stopLive();
+  document.addEventListener('visibilitychange', look);
+  begin();
+}
+
 /** Ends it, and forgets all samples. */
 export function stopLive() {
+  document.removeEventListener('visibilitychange', look);
+  clearTimeout(hidden);
   running?.abort();
   running = null;
   samples = [];

@@ -20,7 +20,7 @@ export const logs = {
     const level = select([['info', 'All'], ['warn', 'Warnings and errors'], ['error', 'Errors']], 'info', begin);
     const word = h('input', { type: 'search', placeholder: 'any text', autocomplete: 'off', spellcheck: 'false', oninput: sift });
     const hold = h('button', { type: 'button', 'aria-pressed': 'false', onclick: toggle }, 'Hold');
-    const list = h('ol', { class: 'log', role: 'log', 'aria-live': 'off', 'aria-label': 'Log, newest first', tabindex: '0' });
+    const list = h('ol', { class: 'log', 'aria-label': 'Log, newest first' });
     const [note, place] = [h('p', { class: 'small soft', role: 'status' }), h('div', { class: 'stack' })];
     root.append(h('div', { class: 'stack' }, h('div', { class: 'filters' }, field('Level', level), field('Text', word), hold), note, place));
     /** @type {Line[]} */
