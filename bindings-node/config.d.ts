@@ -224,6 +224,8 @@ export interface ListenOptions {
   publicMetrics?: boolean;
   /** Whether `/openapi.json` needs no token. Default `true`: it holds nothing but the documentation. */
   publicOpenapi?: boolean;
+  /** Whether a browser that opens `/` gets the console. Default `true`. Its files need no token and hold no data: it shows what the token allows that is typed into it. */
+  console?: boolean;
   /** TLS. Off by default. */
   tls?: TlsOptions;
   /** Cross-origin requests. Off by default. */
@@ -348,6 +350,8 @@ export interface LogOptions {
   prompts?: boolean;
   /** Bytes of a prompt, and of an answer, that such a line shows at most. Default 1024. */
   promptBytes?: number;
+  /** Lines of the log that the router keeps in memory for `GET /api/v1/logs` and the console, each of them up to 2 KiB; 0: none. They are the lines from `info` on, whatever level is written elsewhere, but for those about single requests. Default 1000, at most 100000. */
+  recentLines?: number;
 }
 
 /** The export of spans by OTLP over HTTP; only a command with the feature `otel` has it. */

@@ -101,7 +101,7 @@ rule('the miners show why they are down', async () => {
   assert.match(await page.locator('article', { hasText: 'far away' }).textContent(), /down.*an upstream/s);
   assert.match(await page.locator('article', { hasText: 'words' }).textContent(), /in this process.*tiny.*other-model/s);
   await page.see('overview');
-  await page.shows('is down', '.note');
+  await page.shows('far away: ', '.note');
   page.sound();
   await page.close();
 });

@@ -34,6 +34,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
     let loader = loader(steps);
     let types = steps.run("Node package: types", package_tool("tsc").args(["--project", "test/types"]));
+    let console = steps.run("console: types", package_tool("tsc").args(["--project", "test/console"]));
     let lints = lint(steps);
     let mut test = Command::new("node");
     test.args(["--test", "--test-timeout=600000", "--test-concurrency=1"]).current_dir(package());
@@ -50,7 +51,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
         }
         None => steps.skip("Node package: a real model", "it was not fetched: cargo xtask model"),
     }
-    loader.and(types).and(lints).and(steps.run("Node package", &mut test))
+    loader.and(types).and(console).and(lints).and(steps.run("Node package", &mut test))
 }
 
 /// Compares the checked-in loader with the one that `@napi-rs/cli` makes of the addon.
@@ -70,7 +71,7 @@ fn loader(steps: &mut Steps) -> Outcome {
     })
 }
 
-/// Lints the package and the examples.
+/// Lints the package, the examples and the scripts of the console.
 ///
 /// # Errors
 /// When there is a finding.
@@ -84,6 +85,7 @@ pub(crate) fn lint(steps: &mut Steps) -> Outcome {
         "bindings-node/eslint.config.mjs",
         "bindings-node",
         "examples/node",
+        "core/src/listener/console/assets",
     ]);
     steps.run("eslint of the Node package", eslint.current_dir(environment::root()))
 }

@@ -34,6 +34,8 @@ pub(crate) struct Greeting {
     /// Whether the built-in echo answers.
     echo: bool,
     store: String,
+    /// Whether a browser finds the console at the address.
+    console: bool,
     posture: Vec<String>,
 }
 
@@ -66,6 +68,7 @@ impl Greeting {
             down: Vec::new(),
             echo: router.miners().iter().any(|miner| miner.id == "echo" && miner.kind == MinerKind::Local),
             store,
+            console: config.listen.console,
             posture: listener.posture(),
         }
     }
@@ -139,6 +142,9 @@ impl Greeting {
         for (name, why) in &self.down {
             let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
             let _ = writeln!(out, "           {name}: {}", printable(&why));
+        }
+        if self.console {
+            let _ = writeln!(out, "  console  {}/ in a browser", self.url);
         }
         for line in &self.posture {
             let _ = writeln!(out, "  access   {line}");

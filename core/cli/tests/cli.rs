@@ -9,6 +9,8 @@ mod chat;
 mod command;
 #[path = "cli/file_limit.rs"]
 mod file_limit;
+#[path = "cli/log.rs"]
+mod log;
 #[path = "cli/mcp.rs"]
 mod mcp;
 #[path = "cli/miner.rs"]

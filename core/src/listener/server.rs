@@ -132,6 +132,7 @@ impl Listener {
         };
         let word = |open: bool| if open { "without a token" } else { "with a token" };
         let cors = if config.cors.origins.is_empty() { "off".to_owned() } else { config.cors.origins.join(", ") };
+        let console = if config.console { ", the console's files" } else { "" };
         vec![
             format!(
                 "listens on {} ({reach}), {}",
@@ -146,7 +147,7 @@ impl Listener {
                 word(config.public_status)
             ),
             format!(
-                "/healthz, /readyz, /health, /api/v1/ping, /api/v1/about, /.well-known/agent.json: without a token; cross-origin requests: {cors}"
+                "/healthz, /readyz, /health, /api/v1/ping, /api/v1/about, /.well-known/agent.json{console}: without a token; cross-origin requests: {cors}"
             ),
             self.miner_posture(),
             self.trial_posture(),

@@ -1,7 +1,7 @@
 //! The newest lines of the log, for operators who look at a router from outside.
 //!
-//! The ring never has the text of a prompt or of an answer: it takes no lines about single requests, which are the only
-//! ones that may show such a text.
+//! The router writes no prompt and no answer into the ring: it takes no lines about single requests, which are the only
+//! ones in which it may show such a text.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -47,7 +47,15 @@ impl Server {
 
     /// Starts a router on that port.
     pub async fn open_at(config: Config, port: u16) -> Self {
-        let router = Router::open(config).await.unwrap();
+        Self::of_at(Router::open(config).await.unwrap(), port).await
+    }
+
+    /// Lets that router listen on a free port.
+    pub async fn of(router: Router) -> Self {
+        Self::of_at(router, 0).await
+    }
+
+    async fn of_at(router: Router, port: u16) -> Self {
         let listen = router.config().listen.clone().port(port);
         let listener = Listener::bind(router.clone(), listen).await.unwrap();
         let address = listener.local_addr();

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 mod access;
 mod audit;
+mod console;
 mod description;
 mod doors;
 mod heads;

@@ -26,6 +26,8 @@ const LIMIT: u64 = 987_654_321;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Nothing,
+    /// A token that counts, whatever its scopes are.
+    Token,
     Read,
     Submit,
     ReadOrSubmit,
@@ -124,7 +126,8 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
 impl Kind {
     /// Whether the token is enough for the route and the victim's objects in it.
     fn may(&self, route: &Route) -> bool {
-        self.rights.is_some_and(|rights| rights.contains(&route.need)) && !(self.limited && route.foreign)
+        let has = |rights: &[Need]| route.need == Need::Token || rights.contains(&route.need);
+        self.rights.is_some_and(has) && !(self.limited && route.foreign)
     }
 }
 
@@ -244,6 +247,10 @@ fn routes(document: &Value, victim: &Victim) -> Outcome<Vec<Route>> {
 fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcome<Route> {
     let mut target = path.to_owned();
     let mut foreign = path.contains('{') && !path.starts_with("/v1/models/");
+    if path == "/api/v1/events" {
+        // Without a number the stream goes on.
+        target.push_str("?count=1");
+    }
     for (start, parameter, value) in [
         ("", "{session_id}", victim.session.to_string()),
         ("", "{task_id}", victim.task.to_string()),
@@ -253,6 +260,8 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("/api/v1/miners/enrolments/", "{id}", victim.enrolment.clone()),
         ("/api/v1/miners/identities/", "{id}", victim.identity.clone()),
         ("/v1/models/", "{id}", "served".to_owned()),
+        ("/console/", "{version}", "0".to_owned()),
+        ("/console/", "{file}", "main.js".to_owned()),
     ] {
         if path.starts_with(start) {
             target = target.replace(parameter, &value);
@@ -286,6 +295,10 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     let public = operation["security"].as_array().is_some_and(|all| all.contains(&json!({})));
     let need = match (tag, method) {
         _ if public => Need::Nothing,
+        _ if path == "/api/v1/whoami" => Need::Token,
+        // The log and the record of changes are about everybody.
+        ("Audit", _) => Need::Admin,
+        _ if path == "/api/v1/logs" => Need::Admin,
         // A session of the Model Context Protocol is its own token's.
         ("Keys" | "Miners", _) | ("MCP", "DELETE") => Need::Admin,
         // A response is seen by its own key, which is none of the attacker's, and by administrators.
@@ -298,7 +311,7 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         _ => Need::Admin,
     };
     // A key limited to sessions makes none and enrols no miner, so these routes are foreign to it as well.
-    foreign |= tag == "Miners" || (tag == "Sessions" && method == "POST");
+    foreign |= matches!(tag, "Miners" | "Audit") || path == "/api/v1/logs" || (tag == "Sessions" && method == "POST");
     if (tag, method) == ("MCP", "DELETE") {
         foreign = true;
         ask = ask.line("Mcp-Session-Id", &victim.conversation);

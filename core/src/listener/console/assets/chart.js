@@ -16,13 +16,13 @@ const GAP = 3_500;
  */
 
 /**
- * The least of 1, 2, 5, 10, 20 ... that is not below a value.
+ * The least round number that is not below a value.
  * @param {number} value
  */
 export function ceiling(value) {
   if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? value;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value) ?? value;
 }
 
 /**
@@ -71,7 +71,7 @@ export function chart({ title, series, words }) {
     const rules = [0, top / 2, top].map((known) => svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }));
     fill(picture, ...rules,
       svg('text', { class: 'label', x: 0, y: y(top) - 4 }, words(top)),
-      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, span < MOST ? `${Math.round(span)} s ago` : '5 min ago'),
+      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, span < 110 ? `${Math.round(span)} s ago` : `${Math.round(span / 60)} min ago`),
       svg('text', { class: 'label', x: width, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
       svg('path', { class: 'area', d: area(pieces(samples, values[0], x, y), y(0)) }),
       ...values.map((known, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(pieces(samples, known, x, y)) })).reverse(),

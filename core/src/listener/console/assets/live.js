@@ -27,8 +27,8 @@ const WINDOW = 5;
  * @property {number} time
  * @property {number} queued
  * @property {number} running
- * @property {number} tasks Tasks that ended, in a second.
- * @property {number} tokens Tokens of answers, in a second.
+ * @property {number | null} tasks Tasks that ended, in a second; `null`: one event tells no rate.
+ * @property {number | null} tokens Tokens of answers, in a second.
  * @property {number | null} median Milliseconds to the first token; `null`: no task ended.
  * @property {number | null} slow The time within which 95 of 100 first tokens came.
  */
@@ -79,7 +79,7 @@ function take(event) {
   const before = recent[0];
   const secs = Math.max(0.001, (event.time_ms - before.time_ms) / 1_000);
   const rate = (/** @type {(totals: Totals) => number} */ of) =>
-    recent.length > 1 ? (of(event.totals) - of(before.totals)) / secs : 0;
+    recent.length > 1 ? (of(event.totals) - of(before.totals)) / secs : null;
   const time = (/** @type {number} */ share) => quantile(before.totals.first_tokens, event.totals.first_tokens, share);
   samples.push({
     time: event.time_ms,
@@ -161,7 +161,7 @@ export function stopLive() {
   state = 'beginning';
 }
 
-/** What is known now. */
+/** Gives all that is known now. */
 export function now() {
   return { state, samples, event: recent.at(-1) ?? null };
 }

@@ -14,7 +14,7 @@ const [MOST, FIRST] = [1_000, 300];
 export const logs = {
   name: 'logs',
   title: 'Log',
-  about: 'The last lines of the router’s log. No line has the text of a prompt or of an answer.',
+  about: 'The last lines of the router’s log. The router writes no prompt and no answer into them.',
   needs: 'admin',
   open(root, { signal }) {
     const level = select([['info', 'All'], ['warn', 'Warnings and errors'], ['error', 'Errors']], 'info', begin);

@@ -94,11 +94,12 @@ function figure(name, value) {
 
 /** @param {MinerInfo} miner */
 function trouble(miner) {
-  return h('p', { class: 'note', 'data-tone': 'warn' }, h('strong', {}, foreign(miner.id)), ` is ${miner.status === 'down' ? 'down' : 'left alone for a while'}. `, foreign(miner.reason || 'Its last attempts failed.'));
+  const words = miner.status === 'down' ? 'it is down' : 'it gets no tasks for a while, because its last attempts failed';
+  return h('p', { class: 'note', 'data-tone': 'warn' }, h('strong', {}, foreign(miner.id)), ': ', foreign(miner.reason || words));
 }
 
 /**
- * What to do first.
+ * The first steps with a router.
  * @param {import('./start.js').Caller} caller
  * @param {boolean} lonely Whether nothing but the built-in echo answers.
  * @param {boolean} echoes

@@ -1,4 +1,4 @@
-/** What was used: by day, model, key, session or miner, as a table with bars. */
+/** The usage: by day, model, key, session or miner, as a table with bars. */
 
 import { call } from './api.js';
 import { bar } from './chart.js';
