@@ -35,7 +35,15 @@ rule('a newcomer is let in and sees what to do first', async () => {
   await page.shows('Signed in as dev');
   await page.shows('This router is ready');
   await page.shows(`curl -sN ${fresh.url}/v1/chat/completions`);
-  assert.deepEqual(await page.evaluate(() => [globalThis.location.search, Object.keys(globalThis.sessionStorage), Object.keys(globalThis.localStorage), globalThis.document.cookie]), ['', [], [], '']);
+  assert.deepEqual(
+    await page.evaluate(() => [
+      globalThis.location.search,
+      Object.keys(globalThis.sessionStorage),
+      Object.keys(globalThis.localStorage),
+      globalThis.document.cookie,
+    ]),
+    ['', [], [], ''],
+  );
   // The token that everybody knows gives a page no right to make keys.
   await page.see('keys');
   await page.shows('This needs the scope admin');
@@ -82,13 +90,19 @@ rule('the overview is live', async () => {
   const page = await browser.open(here.url, { token: admin, place: '#/overview' });
   await page.shows('taking tasks');
   const held = await here.router.submit('hold');
-  await page.waitForFunction(() => [...globalThis.document.querySelectorAll('dt')].find((one) => one.textContent === 'Running')?.nextSibling.textContent === '1');
+  await page.waitForFunction(
+    () =>
+      [...globalThis.document.querySelectorAll('dt')].find((one) => one.textContent === 'Running')?.nextSibling
+        .textContent === '1',
+  );
   await page.waitForFunction(() => globalThis.document.querySelectorAll('.chart path.curve').length === 6);
   await page.shows('1', 'nav [href="#/tasks"] .number');
   await until(() => here.seen.jobs.length > 0, 'the job');
   here.steps.next();
   assert.equal((await held.result()).text, 'first second');
-  await page.waitForFunction(() => /[1-9]/.test(globalThis.document.querySelector('.chart [role=img]').getAttribute('aria-label')));
+  await page.waitForFunction(() =>
+    /[1-9]/.test(globalThis.document.querySelector('.chart [role=img]').getAttribute('aria-label')),
+  );
   page.sound();
   await page.close();
 });
@@ -99,7 +113,10 @@ rule('the miners show why they are down', async () => {
   await page.shows('far away');
   await page.waitForFunction(() => globalThis.document.querySelector('article .note')?.textContent.length > 10);
   assert.match(await page.locator('article', { hasText: 'far away' }).textContent(), /down.*an upstream/s);
-  assert.match(await page.locator('article', { hasText: 'words' }).textContent(), /in this process.*tiny.*other-model/s);
+  assert.match(
+    await page.locator('article', { hasText: 'words' }).textContent(),
+    /in this process.*tiny.*other-model/s,
+  );
   await page.see('overview');
   await page.shows('far away: ', '.note');
   page.sound();
@@ -118,7 +135,11 @@ rule('a session is made and closed', async () => {
   await page.click('dialog button.danger');
   await page.waitForFunction(() => globalThis.document.querySelector('tbody').textContent.includes('closed'));
   const sessions = await here.router.sessions();
-  assert.deepEqual(sessions.sessions.map(({ name, model, active }) => [name, model, active]).at(-1), [HOSTILE.script, 'tiny', false]);
+  assert.deepEqual(sessions.sessions.map(({ name, model, active }) => [name, model, active]).at(-1), [
+    HOSTILE.script,
+    'tiny',
+    false,
+  ]);
   page.sound();
   await page.close();
 });
@@ -138,9 +159,13 @@ rule('tasks are found, watched and cancelled', async () => {
   assert.match(await page.locator('tbody').textContent(), /failed.*fail.*other-model/s);
   // The tokens of a task come while it runs.
   await page.see(`tasks/${session.id}/${held.taskId}`);
-  await page.waitForFunction(() => globalThis.document.querySelector('[aria-label="Answer so far"]')?.textContent === 'first ');
+  await page.waitForFunction(
+    () => globalThis.document.querySelector('[aria-label="Answer so far"]')?.textContent === 'first ',
+  );
   here.steps.next();
-  await page.waitForFunction(() => globalThis.document.querySelector('[aria-label="Answer"]')?.textContent === 'first second');
+  await page.waitForFunction(
+    () => globalThis.document.querySelector('[aria-label="Answer"]')?.textContent === 'first second',
+  );
   await page.shows('ok', 'main .state');
   assert.match(await page.locator('.facts').textContent(), /Miners1\. wordsAttempts1/);
   // A task is cancelled after a question.
@@ -152,7 +177,9 @@ rule('tasks are found, watched and cancelled', async () => {
   await page.click('text=Cancel the task');
   const before = here.seen.aborted;
   await page.click('dialog button.danger');
-  await page.waitForFunction(() => globalThis.document.querySelector('main .state[data-tone=quiet]')?.textContent === 'cancelled');
+  await page.waitForFunction(
+    () => globalThis.document.querySelector('main .state[data-tone=quiet]')?.textContent === 'cancelled',
+  );
   await until(() => here.seen.aborted > before, 'the cancellation at the miner');
   await assert.rejects(other.result(), { kind: 'cancelled' });
   page.sound();
@@ -190,7 +217,7 @@ rule('usage is shown by day, model and key', async () => {
   await page.shows(new Date().toISOString().slice(0, 10), 'tbody');
   await page.selectOption('select', 'model');
   await page.shows('tiny', 'tbody');
-  assert.ok(await page.locator('tbody .bar').count() > 0);
+  assert.ok((await page.locator('tbody .bar').count()) > 0);
   await page.fill('input[type=date] >> nth=0', '2020-01-01');
   await page.fill('input[type=date] >> nth=1', '2020-01-02');
   await page.shows('Nothing was used in these days');
@@ -210,7 +237,9 @@ rule('the log is followed', async () => {
   await page.click('text=Hold');
   await page.shows('while it is held', '.log');
   await page.fill('input[type=search]', 'is held');
-  await page.waitForFunction(() => [...globalThis.document.querySelectorAll('.log li')].filter((one) => !one.hidden).length === 1);
+  await page.waitForFunction(
+    () => [...globalThis.document.querySelectorAll('.log li')].filter((one) => !one.hidden).length === 1,
+  );
   await page.selectOption('select', 'error');
   await page.shows('No line is like that yet');
   page.sound();
@@ -225,7 +254,9 @@ rule('a chat streams, remembers, and stops', async () => {
   await page.fill('details textarea', 'You hold your tongue.');
   await page.fill('[aria-label=Message]', 'hello');
   await page.keyboard.press('Enter');
-  await page.waitForFunction(() => globalThis.document.querySelector('[data-role=assistant] .said')?.textContent.startsWith('first'));
+  await page.waitForFunction(() =>
+    globalThis.document.querySelector('[data-role=assistant] .said')?.textContent.startsWith('first'),
+  );
   assert.equal(await page.locator('text=Stop').isVisible(), true);
   here.steps.next();
   await page.shows('first second', '[data-role=assistant] .said');
@@ -238,7 +269,9 @@ rule('a chat streams, remembers, and stops', async () => {
   const before = here.seen.aborted;
   await page.click('text=Send');
   await page.waitForFunction(() => globalThis.document.querySelectorAll('[data-role=assistant] .said').length === 2);
-  await page.waitForFunction(() => globalThis.document.querySelectorAll('[data-role=assistant] .said')[1].textContent.startsWith('first'));
+  await page.waitForFunction(() =>
+    globalThis.document.querySelectorAll('[data-role=assistant] .said')[1].textContent.startsWith('first'),
+  );
   assert.match(here.seen.jobs.at(-1).prompt, /hello.*first second.*hold on/s);
   await page.click('text=Stop');
   await until(() => here.seen.aborted > before, 'the stop at the miner');
@@ -260,7 +293,18 @@ rule('a chat streams, remembers, and stops', async () => {
 
 rule('an answer in Markdown is shown as nodes', async () => {
   const page = await browser.open(here.url, { token: admin, place: '#/chat' });
-  const text = ['**bold** and `code`', '', '1. one', '2. two', '', '```', '<b>x</b>', '```', '', `[good](https://a.example/) [bad](javascript:alert(1)) ${HOSTILE.script} ${HOSTILE.nul}`].join('\n');
+  const text = [
+    '**bold** and `code`',
+    '',
+    '1. one',
+    '2. two',
+    '',
+    '```',
+    '<b>x</b>',
+    '```',
+    '',
+    `[good](https://a.example/) [bad](javascript:alert(1)) ${HOSTILE.script} ${HOSTILE.nul}`,
+  ].join('\n');
   await page.fill('[aria-label=Message]', text);
   await page.keyboard.press('Enter');
   await page.shows('first token after', '[data-role=assistant] > .small');
@@ -268,7 +312,9 @@ rule('an answer in Markdown is shown as nodes', async () => {
   assert.equal(await said.locator('strong').textContent(), 'bold');
   assert.deepEqual(await said.locator('ol li').allTextContents(), ['one', 'two']);
   assert.equal(await said.locator('pre').textContent(), '<b>x</b>');
-  assert.deepEqual(await said.locator('a').evaluateAll((all) => all.map((one) => [one.href, one.rel])), [['https://a.example/', 'noopener noreferrer']]);
+  assert.deepEqual(await said.locator('a').evaluateAll((all) => all.map((one) => [one.href, one.rel])), [
+    ['https://a.example/', 'noopener noreferrer'],
+  ]);
   assert.match(await said.textContent(), /javascript:alert.*<script>.*before␀after␇/s);
   await page.check('text=Show answers as plain text');
   assert.match(await said.textContent(), /\*\*bold\*\* and `code`/);
@@ -281,7 +327,10 @@ rule('an answer in Markdown is shown as nodes', async () => {
 rule('a token that reads sees no way to change anything', async () => {
   const session = await here.router.createSession({ name: 'of a reader' });
   const held = await session.submit('hold for a reader');
-  const page = await browser.open(here.url, { token: await here.key('reader', ['read']), place: `#/tasks/${session.id}/${held.taskId}` });
+  const page = await browser.open(here.url, {
+    token: await here.key('reader', ['read']),
+    place: `#/tasks/${session.id}/${held.taskId}`,
+  });
   await page.shows('first ', '[aria-label="Answer so far"]');
   assert.equal(await page.locator('text=Cancel the task').count(), 0);
   await page.see('sessions');
@@ -326,7 +375,11 @@ rule('texts of strangers stay texts and break nothing', async () => {
         await page.selectOption('select', 'model');
         await page.shows(HOSTILE.script, 'tbody');
       }
-      if (view === 'chat') await page.waitForFunction((name) => [...globalThis.document.querySelectorAll('option')].some((one) => one.textContent === name), HOSTILE.script);
+      if (view === 'chat')
+        await page.waitForFunction(
+          (name) => [...globalThis.document.querySelectorAll('option')].some((one) => one.textContent === name),
+          HOSTILE.script,
+        );
       await page.fits();
       assert.equal(await page.evaluate(() => globalThis.hacked), undefined);
       assert.equal(await page.locator('main img, main script, main [onerror]').count(), 0);
@@ -348,8 +401,15 @@ rule('every view is accessible in both themes and fits a phone', async () => {
     await page.keyboard.press('Enter');
     await page.waitForSelector('.frame');
     for (const [view, ready] of [
-      ['overview', '.chart path.curve'], ['chat', 'option:nth-child(2)'], ['tasks', 'tbody tr'], ['tasks/0/1', '.facts dd'], ['miners', 'article'],
-      ['sessions', 'tbody tr'], ['usage', 'tbody tr'], ['keys', 'tbody tr'], ['logs', '.log li'],
+      ['overview', '.chart path.curve'],
+      ['chat', 'option:nth-child(2)'],
+      ['tasks', 'tbody tr'],
+      ['tasks/0/1', '.facts dd'],
+      ['miners', 'article'],
+      ['sessions', 'tbody tr'],
+      ['usage', 'tbody tr'],
+      ['keys', 'tbody tr'],
+      ['logs', '.log li'],
     ]) {
       await page.setViewportSize(DESK);
       await page.see(view);
@@ -387,7 +447,9 @@ rule('the keyboard is enough', async () => {
   await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
   assert.equal(await focused(), 'Chat');
-  const outline = await page.evaluate(() => globalThis.getComputedStyle(globalThis.document.activeElement).outlineStyle);
+  const outline = await page.evaluate(
+    () => globalThis.getComputedStyle(globalThis.document.activeElement).outlineStyle,
+  );
   assert.equal(outline, 'solid');
   await page.keyboard.press('Enter');
   await page.waitForSelector('[aria-label=Message]');

@@ -37,7 +37,12 @@ export const PHONE = { width: 360, height: 740 };
 /** Starts a browser with an empty profile. */
 export async function launch() {
   const profile = await mkdtemp(join(tmpdir(), 'cortensor-router-console-'));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, viewport: DESK, timeout: 60_000 });
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    args: FLAGS,
+    viewport: DESK,
+    timeout: 60_000,
+  });
   browser.setDefaultTimeout(20_000);
   return {
     open: (url, options) => openPage(browser, url, options),
@@ -62,7 +67,10 @@ async function openPage(browser, url, { scheme = 'light', size = DESK, token, pl
     if (!request.url().startsWith(`${url}/`)) foreign.push(request.url());
     if (token && request.url().includes(token)) problems.push(`a token in ${request.url()}`);
   });
-  if (fresh) await page.route(/\/console\/[^/]+\/[^/]+$/, (route) => route.fulfill({ path: join(assets, new URL(route.request().url()).pathname.split('/').at(-1)) }));
+  if (fresh)
+    await page.route(/\/console\/[^/]+\/[^/]+$/, (route) =>
+      route.fulfill({ path: join(assets, new URL(route.request().url()).pathname.split('/').at(-1)) }),
+    );
   await page.goto(`${url}/${place}`);
   if (token) {
     await page.fill('input[type=password]', token);
@@ -73,17 +81,26 @@ async function openPage(browser, url, { scheme = 'light', size = DESK, token, pl
   return Object.assign(page, {
     /** Goes to a view as the address names it. */
     async see(view) {
-      await page.evaluate((to) => { globalThis.location.hash = `#/${to}`; }, view);
-      await page.waitForFunction((to) => globalThis.location.hash === `#/${to}` && globalThis.document.querySelector('main h1'), view);
+      await page.evaluate((to) => {
+        globalThis.location.hash = `#/${to}`;
+      }, view);
+      await page.waitForFunction(
+        (to) => globalThis.location.hash === `#/${to}` && globalThis.document.querySelector('main h1'),
+        view,
+      );
     },
     /** Waits until the page shows a text. */
-    shows: (text, within = 'body') => page.waitForFunction(
-      ([selector, wanted]) => globalThis.document.querySelector(selector)?.textContent.includes(wanted),
-      [within, text],
-    ),
+    shows: (text, within = 'body') =>
+      page.waitForFunction(
+        ([selector, wanted]) => globalThis.document.querySelector(selector)?.textContent.includes(wanted),
+        [within, text],
+      ),
     /** Fails if the browser had to complain, but for these complaints. */
     sound(...allowed) {
-      assert.deepEqual(problems.filter((problem) => !allowed.some((one) => one.test(problem))), []);
+      assert.deepEqual(
+        problems.filter((problem) => !allowed.some((one) => one.test(problem))),
+        [],
+      );
       assert.deepEqual(foreign, []);
     },
     /** Fails if the page can be scrolled sideways. */
@@ -99,7 +116,10 @@ async function openPage(browser, url, { scheme = 'light', size = DESK, token, pl
       if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(await axe);
       const found = await page.evaluate(async () => {
         const { violations } = await globalThis.axe.run(globalThis.document, { resultTypes: ['violations'] });
-        return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join(' | ')}`);
+        return violations.map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join(' | ')}`,
+        );
       });
       assert.deepEqual(found, [], page.url());
     },

@@ -45,8 +45,8 @@ struct LogPage {
 /// The newest lines of the log
 ///
 /// The router keeps `log.recent_lines` lines of its log in memory: those from the level `info` on, whatever level is
-/// written elsewhere, but for those about single requests, so that the router writes no prompt into them. With `follow` the
-/// answer is a stream of events whose data are lines. In a program in Rust that installs a subscriber of its own, the
+/// written elsewhere, but for those about single requests, so that the router writes no prompt into them. With `follow`
+/// the answer is a stream of events whose data are lines. In a program in Rust that installs a subscriber of its own, the
 /// lines go there alone.
 #[utoipa::path(
     get,

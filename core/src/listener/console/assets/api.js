@@ -87,7 +87,11 @@ async function failure(response) {
   try {
     return failureOf(JSON.parse(text), response.status);
   } catch {
-    return new ApiError(response.status, String(response.status), text.slice(0, 500) || `HTTP status ${response.status}`);
+    return new ApiError(
+      response.status,
+      String(response.status),
+      text.slice(0, 500) || `HTTP status ${response.status}`,
+    );
   }
 }
 

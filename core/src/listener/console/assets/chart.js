@@ -36,10 +36,18 @@ export function chart({ title, series, words }) {
   const value = h('span', { class: 'now' });
   const when = h('span', { class: 'small soft' });
   const picture = svg('svg', { role: 'img', onpointermove: point, onpointerleave: () => point(null) });
-  const legend = h('span', { class: 'legend' }, series.map(({ label }, at) => h('span', { class: at ? 'second' : '' }, label)));
-  const element = h('figure', { class: 'card chart' },
+  const legend = h(
+    'span',
+    { class: 'legend' },
+    series.map(({ label }, at) => h('span', { class: at ? 'second' : '' }, label)),
+  );
+  const element = h(
+    'figure',
+    { class: 'card chart' },
     h('figcaption', {}, h('h2', {}, title), series.length > 1 && legend),
-    h('div', { class: 'row' }, value, when), picture);
+    h('div', { class: 'row' }, value, when),
+    picture,
+  );
   /** @type {Sample[]} */
   let samples = [];
   /** @type {number | null} */
@@ -67,21 +75,44 @@ export function chart({ title, series, words }) {
     say(value, shown === null || shown === undefined ? '–' : words(shown));
     say(when, pointed !== null && samples[at] ? `at ${clock(new Date(samples[at].time))}` : '');
     const present = values[0].at(-1);
-    picture.setAttribute('aria-label', `${title}: ${present === null || present === undefined ? 'no value' : words(present)} now, at most ${words(most)} in the last minutes`);
-    const rules = [0, top / 2, top].map((known) => svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }));
-    fill(picture, ...rules,
+    picture.setAttribute(
+      'aria-label',
+      `${title}: ${present === null || present === undefined ? 'no value' : words(present)} now, at most ${words(most)} in the last minutes`,
+    );
+    const rules = [0, top / 2, top].map((known) =>
+      svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }),
+    );
+    fill(
+      picture,
+      ...rules,
       svg('text', { class: 'label', x: 0, y: y(top) - 4 }, words(top)),
-      svg('text', { class: 'label', x: 0, y: HEIGHT - 4 }, span < 110 ? `${Math.round(span)} s ago` : `${Math.round(span / 60)} min ago`),
+      svg(
+        'text',
+        { class: 'label', x: 0, y: HEIGHT - 4 },
+        span < 110 ? `${Math.round(span)} s ago` : `${Math.round(span / 60)} min ago`,
+      ),
       svg('text', { class: 'label', x: width, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
       svg('path', { class: 'area', d: area(pieces(samples, values[0], x, y), y(0)) }),
-      ...values.map((known, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(pieces(samples, known, x, y)) })).reverse(),
-      ...(pointed !== null && at >= 0 ? [svg('line', { class: 'rule', x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM })] : []),
-      ...(shown === null || shown === undefined ? [] : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]));
+      ...values
+        .map((known, nth) =>
+          svg('path', { class: nth ? 'curve second' : 'curve', d: curve(pieces(samples, known, x, y)) }),
+        )
+        .reverse(),
+      ...(pointed !== null && at >= 0
+        ? [svg('line', { class: 'rule', x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM })]
+        : []),
+      ...(shown === null || shown === undefined
+        ? []
+        : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]),
+    );
   }
 
   /** @param {number} time */
   function nearest(time) {
-    return samples.reduce((best, { time: known }, at) => (Math.abs(known - time) < Math.abs(samples[best].time - time) ? at : best), 0);
+    return samples.reduce(
+      (best, { time: known }, at) => (Math.abs(known - time) < Math.abs(samples[best].time - time) ? at : best),
+      0,
+    );
   }
 
   /** @param {Sample[]} next */
@@ -127,7 +158,9 @@ function curve(all) {
  * @param {number} ground
  */
 function area(all, ground) {
-  return all.map((points) => `M${points[0][0]},${ground}L${points.join('L')}L${points[points.length - 1][0]},${ground}Z`).join('');
+  return all
+    .map((points) => `M${points[0][0]},${ground}L${points.join('L')}L${points[points.length - 1][0]},${ground}Z`)
+    .join('');
 }
 
 /**

@@ -32,19 +32,57 @@ export const chat = {
     const plain = h('input', { type: 'checkbox', checked: kept.plain, onchange: redraw });
     const list = h('div', { class: 'turns', role: 'log', 'aria-label': 'Conversation', 'aria-live': 'off' });
     const status = h('p', { class: 'visually-hidden', role: 'status' });
-    const prompt = h('textarea', { rows: 3, required: true, placeholder: 'Write a message', 'aria-label': 'Message', dir: 'auto', onkeydown: key });
+    const prompt = h('textarea', {
+      rows: 3,
+      required: true,
+      placeholder: 'Write a message',
+      'aria-label': 'Message',
+      dir: 'auto',
+      onkeydown: key,
+    });
     const send = h('button', { class: 'primary' }, 'Send');
     const stop = h('button', { type: 'button', hidden: true, onclick: () => running?.abort() }, 'Stop');
     const clear = h('button', { type: 'button', class: 'plain', onclick: forget }, 'New conversation');
     /** @type {AbortController | null} */
     let running = null;
     signal.addEventListener('abort', () => running?.abort());
-    root.append(h('div', { class: 'chat' }, list,
-      h('form', { class: 'composer', onsubmit: submit }, prompt,
-        h('div', { class: 'row apart' }, h('div', { class: 'row' }, send, stop, h('span', { class: 'small soft' }, 'Enter sends, Shift + Enter begins a new line.')), clear),
-        h('div', { class: 'filters' }, field('Model', model), h('label', { class: 'check' }, plain, 'Show answers as plain text')),
-        h('details', { open: kept.system !== '' }, h('summary', {}, 'System prompt'), field('What the model reads before the conversation', system))),
-      status));
+    root.append(
+      h(
+        'div',
+        { class: 'chat' },
+        list,
+        h(
+          'form',
+          { class: 'composer', onsubmit: submit },
+          prompt,
+          h(
+            'div',
+            { class: 'row apart' },
+            h(
+              'div',
+              { class: 'row' },
+              send,
+              stop,
+              h('span', { class: 'small soft' }, 'Enter sends, Shift + Enter begins a new line.'),
+            ),
+            clear,
+          ),
+          h(
+            'div',
+            { class: 'filters' },
+            field('Model', model),
+            h('label', { class: 'check' }, plain, 'Show answers as plain text'),
+          ),
+          h(
+            'details',
+            { open: kept.system !== '' },
+            h('summary', {}, 'System prompt'),
+            field('What the model reads before the conversation', system),
+          ),
+        ),
+        status,
+      ),
+    );
 
     async function offer() {
       try {
@@ -60,9 +98,15 @@ export const chat = {
 
     function redraw() {
       kept.plain = plain.checked;
-      fill(list, turns.length === 0
-        ? empty('Ask something', 'The router gives your message to the best free miner and shows the answer as it comes.')
-        : turns.map((turn) => draw(turn).element));
+      fill(
+        list,
+        turns.length === 0
+          ? empty(
+              'Ask something',
+              'The router gives your message to the best free miner and shows the answer as it comes.',
+            )
+          : turns.map((turn) => draw(turn).element),
+      );
     }
 
     function forget() {
@@ -85,7 +129,15 @@ export const chat = {
       const thought = h('pre', { class: 'text', dir: 'auto', tabindex: '0' });
       const thoughts = h('details', {}, h('summary', {}, 'Reasoning'), thought);
       const [note, trouble] = [h('p', { class: 'small soft' }), h('div')];
-      const element = h('article', { class: 'turn', 'data-role': turn.role }, h('h3', {}, turn.role === 'user' ? 'You' : 'Answer'), thoughts, said, trouble, note);
+      const element = h(
+        'article',
+        { class: 'turn', 'data-role': turn.role },
+        h('h3', {}, turn.role === 'user' ? 'You' : 'Answer'),
+        thoughts,
+        said,
+        trouble,
+        note,
+      );
       function show() {
         said.toggleAttribute('data-plain', kept.plain);
         if (turn.role === 'user' || kept.plain) say(said, visible(turn.text));
@@ -93,7 +145,15 @@ export const chat = {
         thoughts.hidden = turn.thought === '';
         say(thought, visible(turn.thought));
         fill(trouble, turn.error !== '' && failed(turn.error));
-        fill(note, turn.note, turn.task !== '' && caller.may('read') && [turn.note ? ' · ' : '', h('a', { href: `#/tasks/${turn.task}` }, `task ${turn.task.replace('/', ' / ')}`)]);
+        fill(
+          note,
+          turn.note,
+          turn.task !== '' &&
+            caller.may('read') && [
+              turn.note ? ' · ' : '',
+              h('a', { href: `#/tasks/${turn.task}` }, `task ${turn.task.replace('/', ' / ')}`),
+            ],
+        );
       }
       show();
       return { element, show };
@@ -138,12 +198,22 @@ export const chat = {
         });
       };
       try {
-        const body = { ...(kept.model !== '' && { model: kept.model }), messages, stream: true, stream_options: { include_usage: true } };
+        const body = {
+          ...(kept.model !== '' && { model: kept.model }),
+          messages,
+          stream: true,
+          stream_options: { include_usage: true },
+        };
         const begins = (/** @type {Headers} */ headers) => {
           const [session, task] = [headers.get('x-cortensor-session'), headers.get('x-cortensor-task')];
           if (session && task) given.task = `${session}/${task}`;
         };
-        for await (const event of events('v1/chat/completions', { method: 'POST', body, signal: running.signal, begun: begins })) {
+        for await (const event of events('v1/chat/completions', {
+          method: 'POST',
+          body,
+          signal: running.signal,
+          begun: begins,
+        })) {
           if (event.data === '[DONE]') break;
           const said = told(event);
           const delta = said.choices?.[0]?.delta;

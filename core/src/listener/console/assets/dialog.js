@@ -39,7 +39,12 @@ export function command(text, label = 'Copy the command') {
     setTimeout(() => say(button, 'Copy'), 1_600);
   }
   const can = Boolean(navigator.clipboard);
-  return h('div', { class: 'command' }, h('pre', { tabindex: '0', role: 'group', 'aria-label': 'Command' }, h('code', {}, text)), can && button);
+  return h(
+    'div',
+    { class: 'command' },
+    h('pre', { tabindex: '0', role: 'group', 'aria-label': 'Command' }, h('code', {}, text)),
+    can && button,
+  );
 }
 
 let labels = 0;
@@ -59,7 +64,14 @@ export function dialog(title, fill) {
       shown.remove();
       resolve();
     }
-    shown.append(h('div', { class: 'stack' }, h('h2', { id }, title), fill(() => shown.close())));
+    shown.append(
+      h(
+        'div',
+        { class: 'stack' },
+        h('h2', { id }, title),
+        fill(() => shown.close()),
+      ),
+    );
     document.body.append(shown);
     shown.showModal();
   });
@@ -108,7 +120,12 @@ export function field(label, input, hint) {
   fields += 1;
   const id = `hint-${fields}`;
   input.setAttribute('aria-describedby', id);
-  return h('div', { class: 'field' }, h('label', { class: 'field' }, h('span', {}, label), input), h('span', { class: 'small soft', id }, hint));
+  return h(
+    'div',
+    { class: 'field' },
+    h('label', { class: 'field' }, h('span', {}, label), input),
+    h('span', { class: 'small soft', id }, hint),
+  );
 }
 
 /**
@@ -118,7 +135,11 @@ export function field(label, input, hint) {
  * @param {() => void} [changed]
  */
 export function select(options, chosen, changed) {
-  const element = h('select', { onchange: changed }, options.map(([value, words]) => h('option', { value }, visible(words))));
+  const element = h(
+    'select',
+    { onchange: changed },
+    options.map(([value, words]) => h('option', { value }, visible(words))),
+  );
   element.value = chosen;
   return element;
 }

@@ -14,7 +14,13 @@ const SCOPES = /** @type {[string, string][]} */ ([
   ['admin', 'admin: everything, also keys'],
   ['miner', 'miner: answer prompts as a worker'],
 ]);
-const LIVES = /** @type {[string, string][]} */ ([['', 'For ever'], ['3600', 'An hour'], ['86400', 'A day'], ['2592000', '30 days'], ['31536000', 'A year']]);
+const LIVES = /** @type {[string, string][]} */ ([
+  ['', 'For ever'],
+  ['3600', 'An hour'],
+  ['86400', 'A day'],
+  ['2592000', '30 days'],
+  ['31536000', 'A year'],
+]);
 
 /** @type {import('./start.js').View} */
 export const keys = {
@@ -24,7 +30,14 @@ export const keys = {
   needs: 'admin',
   open(root, { caller, signal }) {
     const list = h('div', { class: 'stack' });
-    root.append(h('div', { class: 'stack' }, h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', onclick: make }, 'Make a key')), list));
+    root.append(
+      h(
+        'div',
+        { class: 'stack' },
+        h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', onclick: make }, 'Make a key')),
+        list,
+      ),
+    );
 
     async function look() {
       try {
@@ -43,18 +56,65 @@ export const keys = {
     /** @param {Key[]} found */
     function show(found) {
       if (found.length === 0) {
-        fill(list, empty('There is no key yet', 'Make one here, or by the command on the router’s own machine. The first key with the scope admin ends the development token.', command('cortensor-router key create --name app')));
+        fill(
+          list,
+          empty(
+            'There is no key yet',
+            'Make one here, or by the command on the router’s own machine. The first key with the scope admin ends the development token.',
+            command('cortensor-router key create --name app'),
+          ),
+        );
         return;
       }
       const now = Date.now() / 1_000;
       const columns = /** @type {import('./table.js').Column<Key>[]} */ ([
-        { label: 'Name', kind: 'long', cell: (key) => [foreign(key.name || key.id), key.id === caller.id && h('span', { class: 'soft' }, ' (this one)')] },
+        {
+          label: 'Name',
+          kind: 'long',
+          cell: (key) => [
+            foreign(key.name || key.id),
+            key.id === caller.id && h('span', { class: 'soft' }, ' (this one)'),
+          ],
+        },
         { label: 'Id', kind: 'tight', cell: (key) => foreign(key.id, 'mono') },
-        { label: 'Scopes', cell: (key) => h('ul', { class: 'tags' }, key.scopes.map((scope) => h('li', { class: 'tag' }, scope))) },
-        { label: 'Only', cell: (key) => [key.sessions.length > 0 && `sessions ${key.sessions.join(', ')} `, (key.models ?? []).length > 0 && foreign((key.models ?? []).join(', '), 'mono')] },
+        {
+          label: 'Scopes',
+          cell: (key) =>
+            h(
+              'ul',
+              { class: 'tags' },
+              key.scopes.map((scope) => h('li', { class: 'tag' }, scope)),
+            ),
+        },
+        {
+          label: 'Only',
+          cell: (key) => [
+            key.sessions.length > 0 && `sessions ${key.sessions.join(', ')} `,
+            (key.models ?? []).length > 0 && foreign((key.models ?? []).join(', '), 'mono'),
+          ],
+        },
         { label: 'Made', kind: 'tight', cell: (key) => ago(key.created_at) },
-        { label: 'Ends', kind: 'tight', cell: (key) => (key.expires_at === 0 ? 'never' : key.expires_at < now ? h('span', { class: 'soft' }, 'has ended') : moment(key.expires_at)) },
-        { label: '', kind: 'tight', cell: (key) => h('button', { type: 'button', class: 'plain danger', onclick: () => revoke(key) }, 'Revoke', h('span', { class: 'visually-hidden' }, ' ', visibleName(key))) },
+        {
+          label: 'Ends',
+          kind: 'tight',
+          cell: (key) =>
+            key.expires_at === 0
+              ? 'never'
+              : key.expires_at < now
+                ? h('span', { class: 'soft' }, 'has ended')
+                : moment(key.expires_at),
+        },
+        {
+          label: '',
+          kind: 'tight',
+          cell: (key) =>
+            h(
+              'button',
+              { type: 'button', class: 'plain danger', onclick: () => revoke(key) },
+              'Revoke',
+              h('span', { class: 'visually-hidden' }, ' ', visibleName(key)),
+            ),
+        },
       ]);
       fill(list, h('p', { class: 'soft' }, plural(found.length, 'key')), table('Keys', columns, found));
     }
@@ -62,9 +122,14 @@ export const keys = {
     /** @param {Key} key */
     async function revoke(key) {
       const own = key.id === caller.id ? ' You are signed in with this key.' : '';
-      const done = await ask(`Revoke the key ${visibleName(key)}?`, `Programs that use it are refused at once, and its running requests end.${own}`, 'Revoke the key', async () => {
-        await call(`api/v1/keys/${encodeURIComponent(key.id)}`, { method: 'DELETE' });
-      });
+      const done = await ask(
+        `Revoke the key ${visibleName(key)}?`,
+        `Programs that use it are refused at once, and its running requests end.${own}`,
+        'Revoke the key',
+        async () => {
+          await call(`api/v1/keys/${encodeURIComponent(key.id)}`, { method: 'DELETE' });
+        },
+      );
       if (done) look();
     }
 
@@ -81,21 +146,37 @@ function visibleName(key) {
 async function makeKey() {
   await dialog('Make a key', (close) => {
     const name = h('input', { required: true, maxlength: 256, autocomplete: 'off' });
-    const scopes = SCOPES.map(([value, words]) => ({ value, box: h('input', { type: 'checkbox', checked: value === 'submit' || value === 'read' }), words }));
+    const scopes = SCOPES.map(([value, words]) => ({
+      value,
+      box: h('input', { type: 'checkbox', checked: value === 'submit' || value === 'read' }),
+      words,
+    }));
     const life = select(LIVES, '');
     const sessions = h('input', { placeholder: 'all', autocomplete: 'off', inputmode: 'numeric' });
     const models = h('input', { placeholder: 'all', autocomplete: 'off', spellcheck: 'false' });
     const trouble = h('div');
     const submit = h('button', { class: 'primary' }, 'Make it');
-    const form = h('form', { onsubmit: send },
+    const form = h(
+      'form',
+      { onsubmit: send },
       field('Name', name, 'For people: the program or the person that gets the key.'),
-      h('fieldset', { class: 'field' }, h('legend', {}, 'Scopes'), scopes.map(({ box, words }) => h('label', { class: 'check' }, box, words))),
+      h(
+        'fieldset',
+        { class: 'field' },
+        h('legend', {}, 'Scopes'),
+        scopes.map(({ box, words }) => h('label', { class: 'check' }, box, words)),
+      ),
       field('Valid', life),
       field('Only these sessions', sessions, 'Numbers, with commas between them.'),
       field('Only these models', models, 'Names, with commas between them.'),
       trouble,
-      h('div', { class: 'row' }, submit, h('button', { type: 'button', onclick: close }, 'Leave')));
-    const parts = (/** @type {HTMLInputElement} */ input) => input.value.split(',').map((part) => part.trim()).filter(Boolean);
+      h('div', { class: 'row' }, submit, h('button', { type: 'button', onclick: close }, 'Leave')),
+    );
+    const parts = (/** @type {HTMLInputElement} */ input) =>
+      input.value
+        .split(',')
+        .map((part) => part.trim())
+        .filter(Boolean);
     /** @param {Event} event */
     async function send(event) {
       event.preventDefault();
@@ -111,8 +192,20 @@ async function makeKey() {
             models: parts(models),
           },
         });
-        const told = h('p', { tabindex: '-1' }, 'Keep the token now: it is never shown again. The router keeps a hash of it alone.');
-        form.replaceWith(told, command(made.token, 'Copy the token'), h('div', { class: 'row' }, h('button', { type: 'button', class: 'primary', onclick: close }, 'I have kept it')));
+        const told = h(
+          'p',
+          { tabindex: '-1' },
+          'Keep the token now: it is never shown again. The router keeps a hash of it alone.',
+        );
+        form.replaceWith(
+          told,
+          command(made.token, 'Copy the token'),
+          h(
+            'div',
+            { class: 'row' },
+            h('button', { type: 'button', class: 'primary', onclick: close }, 'I have kept it'),
+          ),
+        );
         told.focus();
       } catch (error) {
         fill(trouble, failed(error));

@@ -57,7 +57,10 @@ function ended({ ok, disputed, failed, cancelled, expired }) {
  * @param {number} share
  */
 export function quantile(before, after, share) {
-  const counts = after.map(({ within_ms, count }, at) => ({ within: within_ms, count: count - (before[at]?.count ?? 0) }));
+  const counts = after.map(({ within_ms, count }, at) => ({
+    within: within_ms,
+    count: count - (before[at]?.count ?? 0),
+  }));
   const all = counts.at(-1)?.count ?? 0;
   if (all <= 0) return null;
   let [least, below] = [0, 0];
@@ -178,19 +181,21 @@ export function watch(reader) {
   };
 }
 
+/** The events between two looks at lists, at least while tasks move and at most while none does. */
+const [LEAST_PAUSE, MOST_PAUSE] = [3, 10];
+
 /**
- * Calls a function now, whenever tasks come or end, and at least each `period` events.
+ * Calls a function now, soon after tasks have come or ended, and now and then while none does.
  * @param {() => void} reader
- * @param {number} [period]
  */
-export function whenTasksMove(reader, period = 10) {
+export function whenTasksMove(reader) {
   let known = '';
-  let since = 0;
+  let since = MOST_PAUSE;
   return watch(() => {
     const { event } = now();
     const mark = event ? `${event.totals.submitted} ${ended(event.totals)} ${event.status.running_tasks}` : '';
     since += 1;
-    if (mark === known && since < period) return;
+    if (since < (mark === known ? MOST_PAUSE : LEAST_PAUSE)) return;
     [known, since] = [mark, 0];
     reader();
   });

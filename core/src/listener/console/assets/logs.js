@@ -17,12 +17,34 @@ export const logs = {
   about: 'The last lines of the router’s log. The router writes no prompt and no answer into them.',
   needs: 'admin',
   open(root, { signal }) {
-    const level = select([['info', 'All'], ['warn', 'Warnings and errors'], ['error', 'Errors']], 'info', begin);
-    const word = h('input', { type: 'search', placeholder: 'any text', autocomplete: 'off', spellcheck: 'false', oninput: sift });
+    const level = select(
+      [
+        ['info', 'All'],
+        ['warn', 'Warnings and errors'],
+        ['error', 'Errors'],
+      ],
+      'info',
+      begin,
+    );
+    const word = h('input', {
+      type: 'search',
+      placeholder: 'any text',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      oninput: sift,
+    });
     const hold = h('button', { type: 'button', 'aria-pressed': 'false', onclick: toggle }, 'Hold');
     const list = h('ol', { class: 'log', 'aria-label': 'Log, newest first' });
     const [note, place] = [h('p', { class: 'small soft', role: 'status' }), h('div', { class: 'stack' })];
-    root.append(h('div', { class: 'stack' }, h('div', { class: 'filters' }, field('Level', level), field('Text', word), hold), note, place));
+    root.append(
+      h(
+        'div',
+        { class: 'stack' },
+        h('div', { class: 'filters' }, field('Level', level), field('Text', word), hold),
+        note,
+        place,
+      ),
+    );
     /** @type {Line[]} */
     let held = [];
     let holds = false;
@@ -42,18 +64,34 @@ export const logs = {
       try {
         const { recent_lines } = await call('api/v1/logs?limit=1', { signal: stop });
         if (recent_lines === 0) {
-          fill(place, empty('The log is not kept', 'The router keeps no lines in memory. A setting lets it keep some:', command('cortensor-router serve --set log.recent_lines=1000')));
+          fill(
+            place,
+            empty(
+              'The log is not kept',
+              'The router keeps no lines in memory. A setting lets it keep some:',
+              command('cortensor-router serve --set log.recent_lines=1000'),
+            ),
+          );
           return;
         }
         fill(place, list);
         count();
-        for await (const event of events(`api/v1/logs?follow=true&limit=${FIRST}&level=${level.value}`, { signal: stop })) {
+        for await (const event of events(`api/v1/logs?follow=true&limit=${FIRST}&level=${level.value}`, {
+          signal: stop,
+        })) {
           const line = /** @type {Line} */ (told(event));
           if (holds) held = [...held, line].slice(-MOST);
           else add(line);
           count();
         }
-        if (!stop.aborted) place.prepend(h('p', { class: 'note', 'data-tone': 'warn', role: 'status' }, 'The router has ended the stream. Choose a level to begin again.'));
+        if (!stop.aborted)
+          place.prepend(
+            h(
+              'p',
+              { class: 'note', 'data-tone': 'warn', role: 'status' },
+              'The router has ended the stream. Choose a level to begin again.',
+            ),
+          );
       } catch (error) {
         if (!stop.aborted) fill(place, failed(error));
       }
@@ -62,10 +100,13 @@ export const logs = {
     /** @param {Line} line */
     function add(line) {
       const at = new Date(line.time_ms);
-      const item = h('li', { 'data-text': `${line.target} ${line.message}`.toLowerCase() },
+      const item = h(
+        'li',
+        { 'data-text': `${line.target} ${line.message}`.toLowerCase() },
         h('time', { datetime: at.toISOString(), title: moment(line.time_ms / 1_000) }, clock(at)),
         h('span', { 'data-level': line.level }, line.level),
-        h('span', {}, foreign(line.message), h('span', { class: 'target' }, line.target)));
+        h('span', {}, foreign(line.message), h('span', { class: 'target' }, line.target)),
+      );
       item.hidden = !matches(item);
       list.prepend(item);
       if (list.childElementCount > MOST) list.lastElementChild?.remove();
@@ -83,7 +124,14 @@ export const logs = {
 
     function count() {
       const shown = [...list.children].filter((item) => item instanceof HTMLElement && !item.hidden).length;
-      say(note, holds && held.length > 0 ? `${plural(shown, 'line')}, and ${held.length} more since you hold it` : shown > 0 ? `${plural(shown, 'line')}, newest first` : 'No line is like that yet. Further ones appear here by themselves.');
+      say(
+        note,
+        holds && held.length > 0
+          ? `${plural(shown, 'line')}, and ${held.length} more since you hold it`
+          : shown > 0
+            ? `${plural(shown, 'line')}, newest first`
+            : 'No line is like that yet. Further ones appear here by themselves.',
+      );
     }
 
     function toggle() {

@@ -51,7 +51,8 @@ export function markdown(text) {
       blocks.push(h('blockquote', {}, inline(quoted.join('\n'))));
     } else {
       const words = [];
-      for (; at < lines.length && lines[at].trim() !== '' && !FENCE.test(lines[at]) && !ITEM.test(lines[at]); at += 1) words.push(lines[at]);
+      for (; at < lines.length && lines[at].trim() !== '' && !FENCE.test(lines[at]) && !ITEM.test(lines[at]); at += 1)
+        words.push(lines[at]);
       blocks.push(h('p', { dir: 'auto' }, inline(words.join('\n'))));
     }
   }

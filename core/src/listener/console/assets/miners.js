@@ -43,12 +43,31 @@ export const miners = {
     /** @param {MinerInfo[]} found */
     function show(found) {
       if (found.length === 0) {
-        fill(list, empty('No miner is here', 'Tasks are refused until one joins. Start the router in front of a model server:', command('cortensor-router serve --upstream http://127.0.0.1:8080/v1'), 'Or let a worker dial in from another machine:', command('cortensor-router miner --help')));
+        fill(
+          list,
+          empty(
+            'No miner is here',
+            'Tasks are refused until one joins. Start the router in front of a model server:',
+            command('cortensor-router serve --upstream http://127.0.0.1:8080/v1'),
+            'Or let a worker dial in from another machine:',
+            command('cortensor-router miner --help'),
+          ),
+        );
         return;
       }
       const order = Object.keys(TONES).reverse();
-      const sorted = found.toSorted((one, other) => order.indexOf(one.status) - order.indexOf(other.status) || one.id.localeCompare(other.id));
-      fill(list, h('p', { class: 'soft' }, `${plural(found.length, 'miner')}, ${found.filter((miner) => miner.active).length} of them get work.`), h('div', { class: 'grid' }, sorted.map(card)));
+      const sorted = found.toSorted(
+        (one, other) => order.indexOf(one.status) - order.indexOf(other.status) || one.id.localeCompare(other.id),
+      );
+      fill(
+        list,
+        h(
+          'p',
+          { class: 'soft' },
+          `${plural(found.length, 'miner')}, ${found.filter((miner) => miner.active).length} of them get work.`,
+        ),
+        h('div', { class: 'grid' }, sorted.map(card)),
+      );
     }
 
     return watch(() => {
@@ -75,16 +94,50 @@ function card(miner) {
     ['Seen', miner.last_seen > 0 ? ago(miner.last_seen) : 'never'],
   ]);
   const more = miner.models.length - MODELS;
-  return h('article', { class: 'card stack' },
-    h('div', {},
+  return h(
+    'article',
+    { class: 'card stack' },
+    h(
+      'div',
+      {},
       h('div', { class: 'row apart' }, h('h2', {}, foreign(miner.id)), state(miner.status, TONES[miner.status])),
-      h('p', { class: 'small soft' }, `${KINDS[miner.kind] ?? miner.kind}, ${miner.node_type}`)),
-    miner.reason && h('p', { class: 'note', 'data-tone': miner.status === 'down' ? 'bad' : 'warn' }, foreign(miner.reason)),
-    h('div', {},
-      h('div', { class: 'row apart small' }, h('span', { class: 'soft' }, 'Load'), h('span', {}, `${miner.in_flight} of ${miner.credits}${miner.credits < miner.capacity ? ` (${miner.capacity} at full strength)` : ''}`)),
-      bar(places ? miner.in_flight / places : 0, `${miner.in_flight} of ${miner.credits} places taken`, miner.credits < miner.capacity ? 'warn' : undefined)),
-    h('ul', { class: 'tags', 'aria-label': 'Models' }, miner.models.length > 0
-      ? [...miner.models.slice(0, MODELS).map((model) => h('li', { class: 'tag' }, foreign(model))), more > 0 && h('li', { class: 'tag' }, `and ${more} more`)]
-      : h('li', { class: 'small soft' }, 'any model')),
-    h('dl', { class: 'facts small' }, facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])));
+      h('p', { class: 'small soft' }, `${KINDS[miner.kind] ?? miner.kind}, ${miner.node_type}`),
+    ),
+    miner.reason &&
+      h('p', { class: 'note', 'data-tone': miner.status === 'down' ? 'bad' : 'warn' }, foreign(miner.reason)),
+    h(
+      'div',
+      {},
+      h(
+        'div',
+        { class: 'row apart small' },
+        h('span', { class: 'soft' }, 'Load'),
+        h(
+          'span',
+          {},
+          `${miner.in_flight} of ${miner.credits}${miner.credits < miner.capacity ? ` (${miner.capacity} at full strength)` : ''}`,
+        ),
+      ),
+      bar(
+        places ? miner.in_flight / places : 0,
+        `${miner.in_flight} of ${miner.credits} places taken`,
+        miner.credits < miner.capacity ? 'warn' : undefined,
+      ),
+    ),
+    h(
+      'ul',
+      { class: 'tags', 'aria-label': 'Models' },
+      miner.models.length > 0
+        ? [
+            ...miner.models.slice(0, MODELS).map((model) => h('li', { class: 'tag' }, foreign(model))),
+            more > 0 && h('li', { class: 'tag' }, `and ${more} more`),
+          ]
+        : h('li', { class: 'small soft' }, 'any model'),
+    ),
+    h(
+      'dl',
+      { class: 'facts small' },
+      facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+    ),
+  );
 }

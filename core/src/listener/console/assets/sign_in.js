@@ -59,9 +59,22 @@ export async function signIn(error, asks) {
  */
 function show(done, trouble, open) {
   const said = h('div', {}, trouble && failed(trouble));
-  const token = h('input', { type: 'password', required: true, autocomplete: 'off', spellcheck: 'false', autocapitalize: 'off', placeholder: 'ctr_…' });
+  const token = h('input', {
+    type: 'password',
+    required: true,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    autocapitalize: 'off',
+    placeholder: 'ctr_…',
+  });
   const submit = h('button', { class: 'primary' }, 'Sign in');
-  const other = open !== undefined && h('button', { type: 'button', onclick: () => go(open) }, open === null ? 'Go on without a token' : 'Use the development token');
+  const other =
+    open !== undefined &&
+    h(
+      'button',
+      { type: 'button', onclick: () => go(open) },
+      open === null ? 'Go on without a token' : 'Use the development token',
+    );
 
   /** @param {string | null} with_token */
   async function go(with_token) {
@@ -75,14 +88,55 @@ function show(done, trouble, open) {
     }
   }
 
-  fill(document.body, h('main', { class: 'alone stack' },
-    h('div', { class: 'row' }, h('img', { src: new URL('icon.svg', import.meta.url).pathname, alt: '', width: 40, height: 40 }), h('h1', { tabindex: '-1' }, 'cortensor-router')),
-    h('p', { class: 'soft' }, 'Sign in with a token of this router. What the console shows and does is what the token allows.'),
-    said,
-    h('form', { class: 'stack', onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); go(token.value.trim()); } },
-      field('Token', token, 'The page keeps it in memory alone, so that nothing on this computer can read it later. A reload asks again.'),
-      h('div', { class: 'row' }, submit, other)),
-    h('details', {}, h('summary', {}, 'I have no token'),
-      h('div', { class: 'stack' }, h('p', { class: 'small soft' }, 'Make one on the machine of the router. For one that only looks, leave out the scope admin:'), command('cortensor-router key create --name me --scope admin')))));
+  fill(
+    document.body,
+    h(
+      'main',
+      { class: 'alone stack' },
+      h(
+        'div',
+        { class: 'row' },
+        h('img', { src: new URL('icon.svg', import.meta.url).pathname, alt: '', width: 40, height: 40 }),
+        h('h1', { tabindex: '-1' }, 'cortensor-router'),
+      ),
+      h(
+        'p',
+        { class: 'soft' },
+        'Sign in with a token of this router. What the console shows and does is what the token allows.',
+      ),
+      said,
+      h(
+        'form',
+        {
+          class: 'stack',
+          onsubmit: (/** @type {Event} */ event) => {
+            event.preventDefault();
+            go(token.value.trim());
+          },
+        },
+        field(
+          'Token',
+          token,
+          'The page keeps it in memory alone, so that nothing on this computer can read it later. A reload asks again.',
+        ),
+        h('div', { class: 'row' }, submit, other),
+      ),
+      h(
+        'details',
+        {},
+        h('summary', {}, 'I have no token'),
+        h(
+          'div',
+          { class: 'stack' },
+          h(
+            'p',
+            { class: 'small soft' },
+            'Make one on the machine of the router. For one that only looks, leave out the scope admin:',
+          ),
+          command('cortensor-router key create --name me --scope admin'),
+        ),
+      ),
+    ),
+  );
   token.focus();
 }

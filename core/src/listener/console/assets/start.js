@@ -43,27 +43,72 @@ const VIEWS = [overview, chat, tasks, miners, sessions, usage, keys, logs];
  * @returns {() => void} Takes the frame away.
  */
 export function start(rights, leave) {
-  const caller = { ...rights, may: (/** @type {Scope} */ scope) => rights.scopes.includes(scope) || rights.scopes.includes('admin') };
+  const caller = {
+    ...rights,
+    may: (/** @type {Scope} */ scope) => rights.scopes.includes(scope) || rights.scopes.includes('admin'),
+  };
   const main = h('main', { class: 'main', id: 'main', tabindex: '-1' });
   const load = h('span', { class: 'number' });
   const body = h('div', { class: 'side-body', 'data-closed': true, id: 'places' });
-  const menu = h('button', { type: 'button', class: 'menu plain', 'aria-expanded': 'false', 'aria-controls': 'places', onclick: () => toggle(body.hasAttribute('data-closed')) }, 'Menu');
-  const links = VIEWS.map((view) => h('a', { href: `#/${view.name}`, onclick: () => toggle(false) }, view.title, view === tasks && load));
+  const menu = h(
+    'button',
+    {
+      type: 'button',
+      class: 'menu plain',
+      'aria-expanded': 'false',
+      'aria-controls': 'places',
+      onclick: () => toggle(body.hasAttribute('data-closed')),
+    },
+    'Menu',
+  );
+  const links = VIEWS.map((view) =>
+    h('a', { href: `#/${view.name}`, onclick: () => toggle(false) }, view.title, view === tasks && load),
+  );
   const line = h('span', { class: 'state', role: 'status' });
   const name = rights.name || rights.id;
   body.append(
     h('nav', { class: 'places', 'aria-label': 'Views' }, links),
-    h('div', { class: 'side-foot' },
+    h(
+      'div',
+      { class: 'side-foot' },
       h('div', { class: 'row' }, line),
-      h('div', {}, 'Signed in as ', h('strong', {}, foreign(name)), h('br'), caller.may('admin') ? 'admin' : rights.scopes.join(', ')),
-      h('div', { class: 'row' }, themeButton(), h('button', { type: 'button', class: 'plain', onclick: () => leave(true) }, 'Sign out'))));
-  fill(document.body,
+      h(
+        'div',
+        {},
+        'Signed in as ',
+        h('strong', {}, foreign(name)),
+        h('br'),
+        caller.may('admin') ? 'admin' : rights.scopes.join(', '),
+      ),
+      h(
+        'div',
+        { class: 'row' },
+        themeButton(),
+        h('button', { type: 'button', class: 'plain', onclick: () => leave(true) }, 'Sign out'),
+      ),
+    ),
+  );
+  fill(
+    document.body,
     h('a', { class: 'skip', href: '#main', onclick: skip }, 'Skip to the content'),
-    h('div', { class: 'frame' },
-      h('header', { class: 'side' },
-        h('a', { class: 'brand', href: '#/overview' }, h('img', { src: new URL('icon.svg', import.meta.url).pathname, alt: '', width: 28, height: 28 }), 'cortensor-router'),
-        menu, body),
-      main));
+    h(
+      'div',
+      { class: 'frame' },
+      h(
+        'header',
+        { class: 'side' },
+        h(
+          'a',
+          { class: 'brand', href: '#/overview' },
+          h('img', { src: new URL('icon.svg', import.meta.url).pathname, alt: '', width: 28, height: 28 }),
+          'cortensor-router',
+        ),
+        menu,
+        body,
+      ),
+      main,
+    ),
+  );
 
   /** @type {AbortController | null} */
   let opened = null;
@@ -98,7 +143,9 @@ export function start(rights, leave) {
     const heading = h('h1', { tabindex: '-1' }, view.title);
     fill(main, h('div', { class: 'head' }, h('div', {}, heading, rest.length < 2 && h('p', {}, view.about))), root);
     document.title = `${view.title} – cortensor-router`;
-    VIEWS.forEach((one, at) => (one === view ? links[at].setAttribute('aria-current', 'page') : links[at].removeAttribute('aria-current')));
+    VIEWS.forEach((one, at) =>
+      one === view ? links[at].setAttribute('aria-current', 'page') : links[at].removeAttribute('aria-current'),
+    );
     const title = (/** @type {string} */ words) => {
       say(heading, words);
       document.title = `${words} – cortensor-router`;
@@ -114,7 +161,12 @@ export function start(rights, leave) {
   function connection() {
     const { state, event } = now();
     const drains = event?.status.status === 'draining';
-    const words = { beginning: 'connecting', live: drains ? 'draining' : 'live', away: 'no connection', refused: 'not live' }[state];
+    const words = {
+      beginning: 'connecting',
+      live: drains ? 'draining' : 'live',
+      away: 'no connection',
+      refused: 'not live',
+    }[state];
     line.dataset.tone = { beginning: 'quiet', live: drains ? 'warn' : 'good', away: 'bad', refused: 'quiet' }[state];
     say(line, words);
   }
@@ -149,6 +201,13 @@ function decoded(part) {
  * @param {Scope} scope
  */
 function closed(scope) {
-  const also = scope === 'admin' ? 'On the machine of the router, this command makes a key with it. The first such key ends the development token:' : 'This command makes a key with it:';
-  return empty(`This needs the scope ${scope}`, `The token that you signed in with does not carry it. ${also}`, command(`cortensor-router key create --name me --scope ${scope}`));
+  const also =
+    scope === 'admin'
+      ? 'On the machine of the router, this command makes a key with it. The first such key ends the development token:'
+      : 'This command makes a key with it:';
+  return empty(
+    `This needs the scope ${scope}`,
+    `The token that you signed in with does not carry it. ${also}`,
+    command(`cortensor-router key create --name me --scope ${scope}`),
+  );
 }

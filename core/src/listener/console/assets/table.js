@@ -18,12 +18,28 @@ import { h } from './dom.js';
  */
 export function table(caption, columns, rows) {
   const head = columns.map(({ label, kind }) =>
-    h('th', { scope: 'col', class: kind === 'number' ? kind : undefined }, label || h('span', { class: 'visually-hidden' }, 'Actions')));
+    h(
+      'th',
+      { scope: 'col', class: kind === 'number' ? kind : undefined },
+      label || h('span', { class: 'visually-hidden' }, 'Actions'),
+    ),
+  );
   const body = rows.map((row) =>
-    h('tr', {}, columns.map(({ label, kind, cell }) => h('td', { class: kind, 'data-label': label }, h('div', {}, cell(row))))));
-  return h('div', { class: 'table' },
-    h('table', {},
+    h(
+      'tr',
+      {},
+      columns.map(({ label, kind, cell }) => h('td', { class: kind, 'data-label': label }, h('div', {}, cell(row)))),
+    ),
+  );
+  return h(
+    'div',
+    { class: 'table' },
+    h(
+      'table',
+      {},
       h('caption', { class: 'visually-hidden' }, caption),
       h('thead', {}, h('tr', {}, head)),
-      h('tbody', {}, body)));
+      h('tbody', {}, body),
+    ),
+  );
 }

@@ -16,15 +16,44 @@ import { duration, exact, foreign, moment, plural, state, visible } from './text
  */
 export function openTask(root, { caller, signal, title }, session, id) {
   const path = `api/v1/tasks/${encodeURIComponent(session)}/${encodeURIComponent(id)}`;
-  const [head, facts, answers, trouble] = [h('div', { class: 'row' }), h('dl', { class: 'facts' }), h('div', { class: 'stack' }), h('div', { class: 'maybe' })];
+  const [head, facts, answers, trouble] = [
+    h('div', { class: 'row' }),
+    h('dl', { class: 'facts' }),
+    h('div', { class: 'stack' }),
+    h('div', { class: 'maybe' }),
+  ];
   const prompt = h('pre', { class: 'text', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': 'Request' });
   title(`Task ${session} / ${id}`);
-  root.append(h('div', { class: 'stack' },
-    h('div', { class: 'row apart' }, head, h('a', { href: `#/tasks/${session}` }, `All tasks of session ${session}`)), trouble,
-    h('div', { class: 'halves' },
-      h('section', { class: 'card', 'aria-labelledby': 'task-facts' }, h('h2', { id: 'task-facts' }, 'Course'), facts),
-      h('section', { class: 'card', 'aria-labelledby': 'task-prompt' }, h('h2', { id: 'task-prompt' }, 'Request'), prompt)),
-    h('section', { class: 'card', 'aria-labelledby': 'task-answer' }, h('h2', { id: 'task-answer' }, 'Answer'), answers)));
+  root.append(
+    h(
+      'div',
+      { class: 'stack' },
+      h('div', { class: 'row apart' }, head, h('a', { href: `#/tasks/${session}` }, `All tasks of session ${session}`)),
+      trouble,
+      h(
+        'div',
+        { class: 'halves' },
+        h(
+          'section',
+          { class: 'card', 'aria-labelledby': 'task-facts' },
+          h('h2', { id: 'task-facts' }, 'Course'),
+          facts,
+        ),
+        h(
+          'section',
+          { class: 'card', 'aria-labelledby': 'task-prompt' },
+          h('h2', { id: 'task-prompt' }, 'Request'),
+          prompt,
+        ),
+      ),
+      h(
+        'section',
+        { class: 'card', 'aria-labelledby': 'task-answer' },
+        h('h2', { id: 'task-answer' }, 'Answer'),
+        answers,
+      ),
+    ),
+  );
   /** @type {Map<string, string>} */
   const names = new Map();
 
@@ -41,7 +70,13 @@ export function openTask(root, { caller, signal, title }, session, id) {
 
   async function look() {
     const task = /** @type {Task} */ (await call(path, { signal }));
-    fill(head, taskState(task), !task.ended && caller.may('submit') && h('button', { type: 'button', class: 'danger', onclick: cancel }, 'Cancel the task'));
+    fill(
+      head,
+      taskState(task),
+      !task.ended &&
+        caller.may('submit') &&
+        h('button', { type: 'button', class: 'danger', onclick: cancel }, 'Cancel the task'),
+    );
     say(prompt, visible(task.prompt));
     course(task);
     if (task.ended) end(task);
@@ -50,8 +85,24 @@ export function openTask(root, { caller, signal, title }, session, id) {
 
   /** Shows the tokens as they come, and the task as it is after them. */
   async function follow() {
-    const text = h('pre', { class: 'text', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': 'Answer so far', 'aria-busy': 'true' });
-    fill(answers, h('div', { class: 'row' }, state('live', 'live'), h('span', { class: 'small soft' }, 'Tokens appear as the miner sends them.')), text);
+    const text = h('pre', {
+      class: 'text',
+      dir: 'auto',
+      tabindex: '0',
+      role: 'group',
+      'aria-label': 'Answer so far',
+      'aria-busy': 'true',
+    });
+    fill(
+      answers,
+      h(
+        'div',
+        { class: 'row' },
+        state('live', 'live'),
+        h('span', { class: 'small soft' }, 'Tokens appear as the miner sends them.'),
+      ),
+      text,
+    );
     let so_far = '';
     let pieces = 0;
     for await (const event of events(`${path}/stream`, { signal })) {
@@ -73,9 +124,14 @@ export function openTask(root, { caller, signal, title }, session, id) {
   }
 
   async function cancel() {
-    await ask(`Cancel task ${session} / ${id}?`, 'Its miner is told to stop, and the task ends without an answer.', 'Cancel the task', async () => {
-      await call(path, { method: 'DELETE' });
-    });
+    await ask(
+      `Cancel task ${session} / ${id}?`,
+      'Its miner is told to stop, and the task ends without an answer.',
+      'Cancel the task',
+      async () => {
+        await call(path, { method: 'DELETE' });
+      },
+    );
     if (!signal.aborted) await look().catch(() => {});
   }
 
@@ -85,33 +141,75 @@ export function openTask(root, { caller, signal, title }, session, id) {
     const at = (/** @type {number} */ secs) => (secs ? moment(secs) : 'not yet');
     const rows = /** @type {[string, string | Node | null][]} */ ([
       ['Model', foreign(task.model ?? 'any')],
-      ['Miners', task.assigned_miners.length > 0 ? h('ol', {}, task.assigned_miners.map((address, nth) => h('li', {}, `${nth + 1}. `, name(address)))) : 'none yet'],
+      [
+        'Miners',
+        task.assigned_miners.length > 0
+          ? h(
+              'ol',
+              {},
+              task.assigned_miners.map((address, nth) => h('li', {}, `${nth + 1}. `, name(address))),
+            )
+          : 'none yet',
+      ],
       ['Attempts', exact(task.attempts)],
       ['Submitted', at(task.created_at)],
-      ['Begun', typeof task.queue_position !== 'number' ? at(task.started_at) : `waits, ${plural(task.queue_position, 'task')} before it`],
+      [
+        'Begun',
+        typeof task.queue_position !== 'number'
+          ? at(task.started_at)
+          : `waits, ${plural(task.queue_position, 'task')} before it`,
+      ],
       ['Ended', at(task.finished_at)],
       ['Took', task.ended && task.started_at ? duration(task.execution_time * 1_000) : ''],
-      ['Tokens', task.usage ? `${exact(task.usage.prompt_tokens)} read, ${exact(task.usage.completion_tokens)} written` : ''],
+      [
+        'Tokens',
+        task.usage ? `${exact(task.usage.prompt_tokens)} read, ${exact(task.usage.completion_tokens)} written` : '',
+      ],
       ['Finish reason', foreign(task.finish_reason ?? '')],
-      ['Verdict', task.verdict ? `${task.verdict.verdict}, ${Math.round(task.verdict.score * 100)} % by ${task.verdict.method}` : ''],
+      [
+        'Verdict',
+        task.verdict
+          ? `${task.verdict.verdict}, ${Math.round(task.verdict.score * 100)} % by ${task.verdict.method}`
+          : '',
+      ],
       ['Key', foreign(task.key_id ?? '')],
       ['Reference', foreign(task.client_reference ?? '')],
     ]);
     const told = rows.filter(([, value]) => (value instanceof Node ? value.textContent : value));
-    fill(facts, told.flatMap(([label, value]) => [h('dt', {}, label), h('dd', {}, value)]));
+    fill(
+      facts,
+      told.flatMap(([label, value]) => [h('dt', {}, label), h('dd', {}, value)]),
+    );
   }
 
   /** @param {Task} task */
   function end(task) {
     const texts = task.results.data ?? [];
-    fill(answers,
+    fill(
+      answers,
       task.failure && h('p', { class: 'note', 'data-tone': 'bad' }, foreign(task.failure)),
-      texts.map((text, nth) => h('div', {},
-        texts.length > 1 && h('h3', {}, foreign(names.get(task.results.miners?.[nth] ?? '') ?? task.results.miners?.[nth] ?? '')),
-        h('pre', { class: 'text', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': texts.length > 1 ? `Answer ${nth + 1}` : 'Answer' }, visible(text)))),
-      texts.length === 0 && !task.failure && h('p', { class: 'soft' }, 'The task has no answer.'));
+      texts.map((text, nth) =>
+        h(
+          'div',
+          {},
+          texts.length > 1 &&
+            h('h3', {}, foreign(names.get(task.results.miners?.[nth] ?? '') ?? task.results.miners?.[nth] ?? '')),
+          h(
+            'pre',
+            {
+              class: 'text',
+              dir: 'auto',
+              tabindex: '0',
+              role: 'group',
+              'aria-label': texts.length > 1 ? `Answer ${nth + 1}` : 'Answer',
+            },
+            visible(text),
+          ),
+        ),
+      ),
+      texts.length === 0 && !task.failure && h('p', { class: 'soft' }, 'The task has no answer.'),
+    );
   }
 
   begin();
 }
-

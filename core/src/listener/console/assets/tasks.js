@@ -14,7 +14,7 @@ import { ago, cut, duration, exact, foreign, plural, state, visible } from './te
  */
 
 /** The sessions whose newest tasks stand together in one list, and the tasks of each. */
-const [TOGETHER, OF_EACH] = [8, 25];
+const [TOGETHER, OF_EACH] = [6, 15];
 /** The tasks of one session that are listed at a time. */
 const PAGE = 50;
 
@@ -49,10 +49,32 @@ export const tasks = {
  */
 function openList(root, { signal, go }, chosen) {
   const session = h('select', { onchange: () => go(session.value ? `tasks/${session.value}` : 'tasks') });
-  const shown = select([['', 'All'], ['active', 'At work'], ['ended', 'Ended']], '', turn);
-  const model = h('input', { type: 'search', placeholder: 'any model', autocomplete: 'off', spellcheck: 'false', oninput: () => show() });
+  const shown = select(
+    [
+      ['', 'All'],
+      ['active', 'At work'],
+      ['ended', 'Ended'],
+    ],
+    '',
+    turn,
+  );
+  const model = h('input', {
+    type: 'search',
+    placeholder: 'any model',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    oninput: () => show(),
+  });
   const [list, pages] = [h('div', { class: 'stack' }), h('div', { class: 'row' })];
-  root.append(h('div', { class: 'stack' }, h('div', { class: 'filters' }, field('Session', session), field('State', shown), field('Model', model)), list, pages));
+  root.append(
+    h(
+      'div',
+      { class: 'stack' },
+      h('div', { class: 'filters' }, field('Session', session), field('State', shown), field('Model', model)),
+      list,
+      pages,
+    ),
+  );
   let offset = 0;
   /** @type {TaskRow[]} */
   let found = [];
@@ -75,10 +97,14 @@ function openList(root, { signal, go }, chosen) {
 
   async function look() {
     try {
-      const { sessions } = /** @type {{ sessions: Session[] }} */ (await call('api/v1/sessions?limit=1000', { signal }));
+      const { sessions } = /** @type {{ sessions: Session[] }} */ (
+        await call('api/v1/sessions?limit=1000', { signal })
+      );
       offer(sessions);
       if (chosen === undefined) {
-        const busy = sessions.filter((one) => one.total_tasks > 0).toSorted((one, other) => other.active_tasks - one.active_tasks || other.updated_at - one.updated_at);
+        const busy = sessions
+          .filter((one) => one.total_tasks > 0)
+          .toSorted((one, other) => other.active_tasks - one.active_tasks || other.updated_at - one.updated_at);
         const lists = await Promise.all(busy.slice(0, TOGETHER).map((one) => page(one.id, OF_EACH)));
         found = lists.flatMap((one) => one.tasks).toSorted((one, other) => other.gid - one.gid);
         all = found.length;
@@ -94,12 +120,18 @@ function openList(root, { signal, go }, chosen) {
 
   /** @param {Session[]} sessions */
   function offer(sessions) {
-    const options = /** @type {[string, string][]} */ ([['', 'The busiest ones'], ...sessions.map((one) => [String(one.id), `${one.id}  ${cut(one.name, 40)}`])]);
+    const options = /** @type {[string, string][]} */ ([
+      ['', 'The busiest ones'],
+      ...sessions.map((one) => [String(one.id), `${one.id}  ${cut(one.name, 40)}`]),
+    ]);
     if (chosen !== undefined && !options.some(([value]) => value === chosen)) options.push([chosen, chosen]);
     const mark = JSON.stringify(options);
     if (session.dataset.mark !== mark) {
       session.dataset.mark = mark;
-      fill(session, options.map(([value, words]) => h('option', { value }, visible(words))));
+      fill(
+        session,
+        options.map(([value, words]) => h('option', { value }, visible(words))),
+      );
       session.value = chosen ?? '';
     }
   }
@@ -112,9 +144,16 @@ function openList(root, { signal, go }, chosen) {
     known = mark;
     if (rows.length === 0) {
       const chosenOne = word !== '' || shown.value !== '';
-      fill(list, chosenOne
-        ? empty('No task is like that', 'Choose another state, or leave the model empty.')
-        : empty('No task is here yet', 'Ask something in the chat, or submit a prompt:', command('cortensor-router submit "Hello, router!"')));
+      fill(
+        list,
+        chosenOne
+          ? empty('No task is like that', 'Choose another state, or leave the model empty.')
+          : empty(
+              'No task is here yet',
+              'Ask something in the chat, or submit a prompt:',
+              command('cortensor-router submit "Hello, router!"'),
+            ),
+      );
     } else {
       fill(list, table('Tasks, newest first', COLUMNS, rows));
     }
@@ -122,12 +161,25 @@ function openList(root, { signal, go }, chosen) {
       offset = Math.max(0, offset + by);
       look();
     };
-    fill(pages, chosen === undefined
-      ? rows.length > 0 && h('span', { class: 'small soft' }, `The newest tasks of ${TOGETHER} sessions at most. Choose a session to see all of its tasks.`)
-      : all > PAGE && [
-        h('button', { type: 'button', class: 'plain', disabled: offset === 0, onclick: step(-PAGE) }, 'Newer'),
-        h('button', { type: 'button', class: 'plain', disabled: offset + PAGE >= all, onclick: step(PAGE) }, 'Older'),
-        h('span', { class: 'small soft' }, plural(all, 'task'))]);
+    fill(
+      pages,
+      chosen === undefined
+        ? rows.length > 0 &&
+            h(
+              'span',
+              { class: 'small soft' },
+              `The newest tasks of ${TOGETHER} sessions at most. Choose a session to see all of its tasks.`,
+            )
+        : all > PAGE && [
+            h('button', { type: 'button', class: 'plain', disabled: offset === 0, onclick: step(-PAGE) }, 'Newer'),
+            h(
+              'button',
+              { type: 'button', class: 'plain', disabled: offset + PAGE >= all, onclick: step(PAGE) },
+              'Older',
+            ),
+            h('span', { class: 'small soft' }, plural(all, 'task')),
+          ],
+    );
   }
 
   return whenTasksMove(look);
@@ -135,11 +187,19 @@ function openList(root, { signal, go }, chosen) {
 
 /** @type {import('./table.js').Column<TaskRow>[]} */
 const COLUMNS = [
-  { label: 'Task', kind: 'tight', cell: (task) => h('a', { href: `#/tasks/${task.session_id}/${task.id}` }, `${task.session_id} / ${task.id}`) },
+  {
+    label: 'Task',
+    kind: 'tight',
+    cell: (task) => h('a', { href: `#/tasks/${task.session_id}/${task.id}` }, `${task.session_id} / ${task.id}`),
+  },
   { label: 'State', kind: 'tight', cell: taskState },
   { label: 'Prompt', kind: 'long', cell: (task) => foreign(cut(task.prompt, 300), 'clip') },
   { label: 'Model', cell: (task) => foreign(task.model, 'mono short') },
   { label: 'Tokens', kind: 'number', cell: (task) => (task.usage ? exact(task.usage.completion_tokens) : '') },
-  { label: 'Took', kind: 'number', cell: (task) => (task.ended && task.started_at ? duration(task.execution_time * 1_000) : '') },
+  {
+    label: 'Took',
+    kind: 'number',
+    cell: (task) => (task.ended && task.started_at ? duration(task.execution_time * 1_000) : ''),
+  },
   { label: 'Submitted', kind: 'tight', cell: (task) => ago(task.created_at) },
 ];

@@ -1,4 +1,4 @@
-// Makes the pictures of docs/images: node bindings-node/test/console/pictures.mjs
+// Makes the pictures of docs/images: node bindings-node/pictures.mjs
 // The router is a real one with made-up miners; only the history behind the curves is made up, so that it is full.
 
 import { createServer } from 'node:http';
@@ -6,10 +6,10 @@ import { mkdir, stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { Router } from '../../index.mjs';
-import { DESK, PHONE, launch } from './browser.mjs';
+import { Router } from './index.mjs';
+import { DESK, PHONE, launch } from './test/console/browser.mjs';
 
-const out = fileURLToPath(new URL('../../../docs/images/', import.meta.url));
+const out = fileURLToPath(new URL('../docs/images/', import.meta.url));
 /** The most bytes of a picture. */
 const MOST = 150_000;
 
@@ -32,15 +32,19 @@ for (const [name, models, capacity, owner] of [
   ['gpu-b', ['llama-3.1-8b'], 4, 'Lab 3'],
   ['edge-7', ['tiny'], 2, undefined],
 ]) {
-  router.miner(name, { models, capacity, ...(owner && { owner }), maxContextTokens: 8_192 }, async function* (job, { signal }) {
-    await pause(120);
-    for (const word of ANSWER.split(/(?<= )/)) {
-      if (signal.aborted) return;
-      yield word;
-      await pause(12);
-    }
-    if (job.prompt.includes('stays')) await new Promise((resolve) => signal.addEventListener('abort', resolve));
-  });
+  router.miner(
+    name,
+    { models, capacity, ...(owner && { owner }), maxContextTokens: 8_192 },
+    async function* (job, { signal }) {
+      await pause(120);
+      for (const word of ANSWER.split(/(?<= )/)) {
+        if (signal.aborted) return;
+        yield word;
+        await pause(12);
+      }
+      if (job.prompt.includes('stays')) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    },
+  );
 }
 router.addUpstream({ url: 'http://127.0.0.1:9/v1', name: 'model-server' });
 const { token } = await router.createKey({ name: 'ops', scopes: ['admin'] });
@@ -51,20 +55,54 @@ for (const [session, prompt] of [
   [night, 'Summarise the incident report of last night in three sentences.'],
   [desk, 'Which invoices are older than 30 days?'],
   [night, 'Name the three slowest queries of the week.'],
-]) await (await session.submit(prompt)).result();
-const held = await Promise.all(['Draft a reply; it stays friendly.', 'Explain what stays in the cache.', 'Say which jobs stay for tomorrow, and what stays.'].map((prompt) => desk.submit(prompt)));
+])
+  await (await session.submit(prompt)).result();
+const held = await Promise.all(
+  [
+    'Draft a reply; it stays friendly.',
+    'Explain what stays in the cache.',
+    'Say which jobs stay for tomorrow, and what stays.',
+  ].map((prompt) => desk.submit(prompt)),
+);
 
 /** The counts of a router that has been busy for five minutes. */
 function event(status, second) {
   const wave = (period, phase = 0) => Math.sin((second / period) * 2 * Math.PI + phase);
-  const sum = (rate) => Math.round(Array.from({ length: second }, (_, at) => rate(at)).reduce((all, one) => all + one, 0));
+  const sum = (rate) =>
+    Math.round(Array.from({ length: second }, (_, at) => rate(at)).reduce((all, one) => all + one, 0));
   const ended = sum((at) => 42 + 14 * Math.sin(at / 29) + 6 * Math.sin(at / 7));
   const within = [64, 128, 256, 512, 1_024];
-  const counts = within.map((_, nth) => sum((at) => (42 + 14 * Math.sin(at / 29)) * [0.2, 0.55 + 0.1 * Math.sin(at / 41), 0.9, 0.985, 1][nth]));
+  const counts = within.map((_, nth) =>
+    sum((at) => (42 + 14 * Math.sin(at / 29)) * [0.2, 0.55 + 0.1 * Math.sin(at / 41), 0.9, 0.985, 1][nth]),
+  );
   return {
     time_ms: Date.now() - (300 - second) * 1_000,
-    status: { ...status, running_tasks: Math.round(8 + 3 * wave(90) + wave(13)), queued_tasks: Math.max(0, Math.round(3 * wave(120, 2) + 1.5 * wave(17))), uptime: 1_036_800 + second, store: 'sqlite', durability: 'full', memory_usage: 61, connected_miners: 4, active_miners: 3 },
-    totals: { submitted: ended + 8, retries: 3, ok: 1_204_331 + ended, disputed: 0, failed: 12, cancelled: 208, expired: 1, prompt_tokens: ended * 90, answer_tokens: 96_000_000 + ended * 74, first_tokens: [...within.map((ms, nth) => ({ within_ms: ms, count: counts[nth] })), { within_ms: null, count: counts.at(-1) }] },
+    status: {
+      ...status,
+      running_tasks: Math.round(8 + 3 * wave(90) + wave(13)),
+      queued_tasks: Math.max(0, Math.round(3 * wave(120, 2) + 1.5 * wave(17))),
+      uptime: 1_036_800 + second,
+      store: 'sqlite',
+      durability: 'full',
+      memory_usage: 61,
+      connected_miners: 4,
+      active_miners: 3,
+    },
+    totals: {
+      submitted: ended + 8,
+      retries: 3,
+      ok: 1_204_331 + ended,
+      disputed: 0,
+      failed: 12,
+      cancelled: 208,
+      expired: 1,
+      prompt_tokens: ended * 90,
+      answer_tokens: 96_000_000 + ended * 74,
+      first_tokens: [
+        ...within.map((ms, nth) => ({ within_ms: ms, count: counts[nth] })),
+        { within_ms: null, count: counts.at(-1) },
+      ],
+    },
   };
 }
 
@@ -72,7 +110,8 @@ const api = router.middleware();
 const server = createServer(async (request, response) => {
   if (!request.url.startsWith('/api/v1/events')) return api(request, response);
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  for (let second = 1; second <= 300; second += 1) response.write(`data: ${JSON.stringify(event(router.status(), second))}\n\n`);
+  for (let second = 1; second <= 300; second += 1)
+    response.write(`data: ${JSON.stringify(event(router.status(), second))}\n\n`);
 });
 server.listen(0, '127.0.0.1');
 await new Promise((resolve) => server.once('listening', resolve));
