@@ -53,6 +53,19 @@ export async function launch() {
   };
 }
 
+/** Answers with the files of the working tree, under the policy and the way in that the router gives. */
+async function freshen(page, url) {
+  await page.route(/\/console\/[^/]+\/[^/]+$/, (route) =>
+    route.fulfill({ path: join(assets, new URL(route.request().url()).pathname.split('/').at(-1)) }),
+  );
+  await page.route(`${url}/`, async (route) => {
+    const response = await route.fetch();
+    const [, way] = /data-sign-in="(\w+)"/.exec(await response.text());
+    const text = await readFile(join(assets, 'index.html'), 'utf8');
+    await route.fulfill({ response, body: text.replaceAll('{version}', 'fresh').replace('{sign_in}', way) });
+  });
+}
+
 /** Opens the console of a router. With a token, it signs in with it. */
 async function openPage(browser, url, { scheme = 'light', size = DESK, token, place = '', motion = 'reduce' } = {}) {
   const page = await browser.newPage();
@@ -67,10 +80,7 @@ async function openPage(browser, url, { scheme = 'light', size = DESK, token, pl
     if (!request.url().startsWith(`${url}/`)) foreign.push(request.url());
     if (token && request.url().includes(token)) problems.push(`a token in ${request.url()}`);
   });
-  if (fresh)
-    await page.route(/\/console\/[^/]+\/[^/]+$/, (route) =>
-      route.fulfill({ path: join(assets, new URL(route.request().url()).pathname.split('/').at(-1)) }),
-    );
+  if (fresh) await freshen(page, url);
   await page.goto(`${url}/${place}`);
   if (token) {
     await page.fill('input[type=password]', token);
