@@ -88,6 +88,6 @@ fn event(state: &AppState) -> Bytes {
     let event = StatusEvent { time_ms: Timestamp::wall_clock().0, status, totals: state.router.totals() };
     let mut out = Vec::new();
     // The record has no map with keys that are not text.
-    write_raw_event("status", &reply::written(&event).unwrap_or_default(), &mut out);
+    write_raw_event("status", reply::written(&event).unwrap_or_default(), &mut out);
     out.into()
 }

@@ -107,7 +107,7 @@ mod tests {
     use crate::model::Usage;
     use crate::router::metrics::Ended;
 
-    fn end<'a>(outcome: Outcome, model: &'a str, first_token_ms: Option<u64>) -> Ended<'a> {
+    fn end(outcome: Outcome, model: &str, first_token_ms: Option<u64>) -> Ended<'_> {
         Ended {
             outcome,
             took_ms: 900,
@@ -115,7 +115,7 @@ mod tests {
             first_token_ms,
             answered_by: Some(model),
             asked_for: None,
-            usage: Some(Usage { prompt_tokens: 3, completion_tokens: 2, ..Usage::default() }),
+            usage: Some(Usage::default().prompt_tokens(3).completion_tokens(2)),
         }
     }
 
