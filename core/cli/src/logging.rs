@@ -83,7 +83,9 @@ struct Recent(Arc<LogRing>);
 
 impl<S: Subscriber> Layer<S> for Recent {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.0.take(event);
+        if LogRing::wants(event.metadata()) {
+            self.0.take(event);
+        }
     }
 }
 
@@ -102,11 +104,17 @@ impl Logging {
         if self.log_format == LogFormat::Json {
             Form::Lines.choose();
         }
-        let filter = EnvFilter::builder().parse(&self.log).map_err(|e| {
-            Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
-        })?;
-        let ring = ring.map(|ring| Recent(ring).with_filter(filter_fn(LogRing::wants)));
-        let filter = filter.and(filter_fn(logs_no_secret));
+        let asked = || {
+            EnvFilter::builder().parse(&self.log).map_err(|e| {
+                Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
+            })
+        };
+        // The layer of the ring gets every line that is written, too, and sorts them out itself. A look at whether a
+        // line is wanted (`tracing::enabled!`) would else leave a mark at the layer that does not want it, and this
+        // layer would then miss the next line of the thread.
+        let kept = filter_fn(LogRing::wants).or(asked()?.and(filter_fn(logs_no_secret)));
+        let ring = ring.map(|ring| Recent(ring).with_filter(kept));
+        let filter = asked()?.and(filter_fn(logs_no_secret));
         let written = tracing_subscriber::fmt::layer().with_writer(|| Log);
         let started = match self.log_format {
             LogFormat::Text => {

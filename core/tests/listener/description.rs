@@ -15,6 +15,8 @@ async fn every_described_operation_is_there_and_no_other() {
     assert_eq!(status, 200);
     for (path, item) in document["paths"].as_object().unwrap() {
         let concrete = path.replace("{session_id}", "0").replace("{task_id}", "7").replace("{id}", "0");
+        // Without a number of events the stream goes on.
+        let concrete = if path == "/api/v1/events" { concrete + "?count=1" } else { concrete };
         for method in METHODS {
             let (status, head, body) = server.parts(method, &concrete, DEV, "").await;
             if item.get(method.to_ascii_lowercase()).is_some() {
