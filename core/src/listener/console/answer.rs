@@ -86,12 +86,12 @@ pub(in crate::listener) fn page(state: &AppState, headers: &HeaderMap) -> Respon
 async fn file(State(state): State<AppState>, InPath(path): InPath<FilePath>, headers: HeaderMap) -> Response {
     let known = FILES.iter().find(|file| file.name == path.file);
     let Some(file) = known.filter(|_| state.config.console && path.version == *VERSION) else {
-        let words = if state.config.console {
-            "the console has no such file in this version: load its page anew"
+        let error = if state.config.console {
+            Error::not_found("the console has no such file in this version: load its page anew")
         } else {
-            "the console is off (listen.console = false)"
+            Error::not_found("the console is off (listen.console = false)").with_code("route_not_found")
         };
-        return Failed::from(Error::not_found(words).with_code("route_not_found")).into_response();
+        return Failed::from(error).into_response();
     };
     let tag = format!("\"{}\"", *VERSION);
     let content = || Bytes::from_static(file.bytes);
