@@ -5,7 +5,7 @@ pub use crate::config::client_tls;
 #[cfg(feature = "miner-client")]
 pub use crate::config::distrust;
 #[cfg(feature = "listener")]
-pub use crate::log::LogRing;
+pub use crate::log::{LogRecord, LogRing};
 pub use crate::miner::{Received, Recorded, chain, received, recorded, retry_after_ms};
 pub use crate::model::visible;
 pub use crate::router::spans::{Span, SpanKind, SpanSink, SpanValue};
