@@ -2,7 +2,7 @@
 
 /** The one configuration, as in docs/configuration.md. Everything has a default. */
 export interface RouterConfig {
-  /** The router's name in `/api/v1/info`. Default `cortensor-router`. */
+  /** The router's name in `/api/v1/info`. Routers that share a database need different names. Default `cortensor-router`; with `storage.url` the name of the host. */
   name?: string;
   /** The address under which the router is reached from outside, shown in `/api/v1/info`. */
   externalAddress?: string;
@@ -74,7 +74,7 @@ export interface StorageOptions {
   busyTimeoutMs?: number;
   /** Bytes to which the file of the write-ahead log is cut when the log starts over. Default 64 MiB. */
   maxLogBytes?: number;
-  /** Milliseconds for which a router may use the database of `url` without renewing its lease; another start takes the database over after that. At least 1000. Default 10000. */
+  /** Milliseconds for which a router may use the database of `url` without renewing its lease, which it does ten times within that time. Later the other routers declare it gone and take its tasks over. At least 1000. Default 10000. */
   leaseMs?: number;
   /** Milliseconds that a new task waits for a database that is away, before it is refused with 503; also those that one answer of the database may take. Default 2000. */
   maxWriteWaitMs?: number;

@@ -23,8 +23,6 @@ use crate::runtime;
 use crate::settings::Settings;
 use crate::submit::path_segment;
 use cortensor_router::Error;
-#[cfg(feature = "postgres")]
-use cortensor_router::ErrorKind;
 use cortensor_router::model::{Scope, Timestamp};
 
 const EXAMPLES: &str = "\
@@ -365,16 +363,8 @@ pub(crate) fn with_store<T>(config: &Config, work: impl FnOnce(&dyn Store) -> co
 fn open(config: &Config) -> Done<Box<dyn Store>> {
     #[cfg(feature = "postgres")]
     if let Some(url) = &config.storage.url {
-        let name = format!("{} (a command)", config.name);
-        let options = PostgresOptions { name, ..PostgresOptions::from(config) };
-        let opened = PostgresStore::open(url, Durability::Full, options);
-        return match opened {
-            Ok(store) => Ok(Box::new(store)),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                Err(Exit::failed(format!("{}; or name the address of that router with --url", error.message())))
-            }
-            Err(error) => Err(error.into()),
-        };
+        // The routers that share the database learn of it with their next beat.
+        return Ok(Box::new(PostgresStore::visit(url, Durability::Full, PostgresOptions::from(config))?));
     }
     let Some(dir) = &config.storage.data_dir else { return Err(Exit::usage("there is no data directory: --data-dir")) };
     Ok(Box::new(SqliteStore::open_with(dir, Durability::Full, SqliteOptions::from(config))?))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cortensor_router_model::{Fence, Gid, Outcome, TaskId, TaskState};
+use cortensor_router_model::{Fence, Gid, Outcome, SessionId, TaskId, TaskState};
 
 use super::rules::MinerKey;
 
@@ -99,6 +99,11 @@ pub enum Effect {
         reason: Refusal,
         /// The milliseconds after which a retry may succeed.
         retry_after_ms: u64,
+    },
+    /// The session will soon have no ids left. The router must get some and report [`Event::Ids`].
+    NeedIds {
+        /// The session.
+        session: SessionId,
     },
     /// The router must offer the task to a miner under this fence.
     Offer {

@@ -73,6 +73,20 @@ pub enum Event {
         /// task.
         give_back: Option<TaskId>,
     },
+    /// Other routers do not use the session's ids from `first` up to but not including `end`. Equal: there are no ids at
+    /// present.
+    Ids {
+        /// The session.
+        session: SessionId,
+        /// The first id.
+        first: TaskId,
+        /// The id after the last one.
+        end: TaskId,
+    },
+    /// All ids that came in blocks and are not used yet are others' now.
+    IdsLost,
+    /// A task belongs to another router now. The engine forgets it, and its miners are told to stop. It gets no end.
+    Moved(Gid),
     /// A task is cancelled.
     Cancel(Gid),
     /// No caller waits for a task any more, and it goes on.

@@ -71,8 +71,8 @@ impl Engine {
     pub fn new(settings: EngineSettings) -> Self {
         Self {
             budget: RetryBudget::new(settings.retry_ratio, settings.retry_floor_per_sec),
-            sessions: Sessions::new(settings.first_task_id),
-            tasks: Tasks::new(settings.first_gid, settings.epoch),
+            sessions: Sessions::new(settings.first_task_id, settings.ids_in_blocks),
+            tasks: Tasks::new(settings.first_gid, settings.last_gid, settings.epoch),
             fleet: Fleet::default(),
             trust: Trust::new(2 * settings.max_miners),
             line: Line::default(),
@@ -106,6 +106,9 @@ impl Engine {
             Event::Submit(task) => self.submit(task, &mut step),
             Event::Restore(gid, id, task) => self.restore(gid, id, task, &mut step),
             Event::Release(gid) => self.stored(gid, &mut step),
+            Event::Ids { session, first, end } => self.sessions.add_ids(session, first, end),
+            Event::IdsLost => self.sessions.lose_ids(),
+            Event::Moved(gid) => self.moved(gid, &mut step),
             Event::Detach(gid) => self.detach(gid),
             Event::Forget { gid, give_back } => self.forget(gid, give_back),
             Event::Cancel(gid) => {

@@ -226,6 +226,11 @@ impl MinerEntry {
         self.rerank();
     }
 
+    /// The number of tasks that it could begin at once.
+    pub(super) fn free(&self) -> u32 {
+        self.credits.saturating_sub(self.in_flight)
+    }
+
     /// The session that it is kept for.
     pub(super) fn reserved(&self) -> Option<SessionId> {
         self.reserved

@@ -33,11 +33,26 @@ pub(super) struct SessionEntry {
     kept: BTreeSet<MinerKey>,
     /// The time until which miners are kept for it; 0: its reservation is over.
     kept_until: Timestamp,
+    /// The ids that it may give its tasks; `None`: all from `next_task` on.
+    ids: Option<Ids>,
+}
+
+/// The ids of a session whose ids come in blocks.
+#[derive(Debug, Default)]
+struct Ids {
+    /// The id after the last one of the present block.
+    end: TaskId,
+    /// The next block, of which no id is used yet: its first id, and the one after its last.
+    spare: Option<(TaskId, TaskId)>,
+    /// The number of ids of the newest block.
+    block: u64,
+    /// Whether the router was asked for more.
+    asked: bool,
 }
 
 impl SessionEntry {
     /// A session that has had no task. Its first task gets that id.
-    pub(super) fn new(first_task: TaskId) -> Self {
+    pub(super) fn new(first_task: TaskId, in_blocks: bool) -> Self {
         Self {
             rules: SessionRules::default(),
             finish: 0,
@@ -50,6 +65,7 @@ impl SessionEntry {
             working: BTreeMap::new(),
             kept: BTreeSet::new(),
             kept_until: Timestamp(0),
+            ids: in_blocks.then(|| Ids { end: first_task, ..Ids::default() }),
         }
     }
 
@@ -98,6 +114,10 @@ impl SessionEntry {
 
     /// Whether it has taken all the tasks that it ever takes.
     pub(super) fn is_exhausted(&self) -> bool {
+        // What gives out the ids counts those of all routers.
+        if self.ids.is_some() {
+            return self.lacks_ids();
+        }
         self.rules.max_tasks.is_some_and(|most| self.taken >= most.get())
     }
 
@@ -111,19 +131,70 @@ impl SessionEntry {
         let id = self.next_task;
         self.next_task = TaskId(id.0 + 1);
         self.taken += 1;
+        if let Some(ids) = &mut self.ids
+            && self.next_task >= ids.end
+            && let Some((first, end)) = ids.spare.take()
+        {
+            (self.next_task, ids.end) = (first, end);
+        }
         id
+    }
+
+    /// Whether its ids come in blocks and none is left.
+    pub(super) fn lacks_ids(&self) -> bool {
+        self.ids.as_ref().is_some_and(|ids| self.next_task >= ids.end)
+    }
+
+    /// Whether its ids come in blocks and the router should be asked for more, which it is only once.
+    pub(super) fn asks_for_ids(&mut self) -> bool {
+        let Some(ids) = &mut self.ids else { return false };
+        let left = ids.end.0.saturating_sub(self.next_task.0);
+        let asks = !ids.asked && ids.spare.is_none() && left <= ids.block / 2;
+        ids.asked |= asks;
+        asks
+    }
+
+    /// Adds a block of ids.
+    pub(super) fn add_ids(&mut self, first: TaskId, end: TaskId) {
+        let Some(ids) = &mut self.ids else { return };
+        ids.asked = false;
+        if end <= first {
+            return;
+        }
+        ids.block = end.0 - first.0;
+        if self.next_task >= ids.end && first != ids.end {
+            (self.next_task, ids.end) = (first, end);
+        } else if first == ids.end {
+            ids.end = end;
+        } else if let Some((_, last)) = ids.spare.as_mut().filter(|(_, last)| *last == first) {
+            *last = end;
+        } else if ids.spare.is_none() {
+            ids.spare = Some((first, end));
+        }
+    }
+
+    /// Forgets the ids that are not used yet.
+    pub(super) fn lose_ids(&mut self) {
+        if let Some(ids) = &mut self.ids {
+            *ids = Ids { end: self.next_task, ..Ids::default() };
+        }
     }
 
     /// Takes back that it took the task with that id. If later ids were given out in the meantime, the id stays unused.
     pub(super) fn give_back(&mut self, id: TaskId) {
         self.taken = self.taken.saturating_sub(1);
-        if self.next_task.0 == id.0 + 1 {
+        let is_of_block = self.ids.as_ref().is_none_or(|ids| id < ids.end);
+        if self.next_task.0 == id.0 + 1 && is_of_block {
             self.next_task = id;
         }
     }
 
-    /// Notes that a task of that id existed before: new ids are greater.
+    /// Notes that a task of that id existed before: new ids are greater. An id that came in a block says nothing of the
+    /// next one.
     pub(super) fn skip(&mut self, id: TaskId) {
+        if self.ids.is_some() {
+            return;
+        }
         self.next_task = self.next_task.max(TaskId(id.0 + 1));
     }
 

@@ -17,12 +17,14 @@ pub(super) struct Sessions {
     /// Sessions with a reservation that is in force and has fewer miners than it wants.
     short: BTreeSet<SessionId>,
     first_task: TaskId,
+    /// Whether ids come in blocks.
+    in_blocks: bool,
 }
 
 impl Sessions {
     /// No sessions yet. The first task of each session gets the id `first_task`.
-    pub(super) fn new(first_task: TaskId) -> Self {
-        Self { by_id: Pages::default(), short: BTreeSet::new(), first_task }
+    pub(super) fn new(first_task: TaskId, in_blocks: bool) -> Self {
+        Self { by_id: Pages::default(), short: BTreeSet::new(), first_task, in_blocks }
     }
 
     /// A session.
@@ -44,8 +46,23 @@ impl Sessions {
 
     /// The session, which is added if it is not there.
     pub(super) fn entry(&mut self, id: SessionId) -> &mut SessionEntry {
-        let first_task = self.first_task;
-        self.by_id.entry(id, || SessionEntry::new(first_task))
+        let (first_task, in_blocks) = (self.first_task, self.in_blocks);
+        self.by_id.entry(id, || SessionEntry::new(first_task, in_blocks))
+    }
+
+    /// Adds a block of ids to a session.
+    pub(super) fn add_ids(&mut self, id: SessionId, first: TaskId, end: TaskId) {
+        if let Some(session) = self.by_id.get_mut(id) {
+            session.add_ids(first, end);
+        }
+    }
+
+    /// Forgets all ids that are not used yet.
+    pub(super) fn lose_ids(&mut self) {
+        let all: Vec<SessionId> = self.by_id.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.by_id.get_mut(id).into_iter().for_each(SessionEntry::lose_ids);
+        }
     }
 
     /// Sets the rules of a session, which is added if it is not there. Returns its former and its present weight among

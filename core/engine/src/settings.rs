@@ -57,6 +57,11 @@ pub struct EngineSettings {
     pub epoch: u64,
     /// The global id of the first new task.
     pub first_gid: Gid,
+    /// The greatest global id that this engine may give out. Those beyond it belong to other routers.
+    pub last_gid: Gid,
+    /// Whether the ids of a session's tasks come in blocks with [`Event::Ids`](crate::Event::Ids), because other routers
+    /// number tasks of the session, too.
+    pub ids_in_blocks: bool,
     /// The id of a session's first task.
     pub first_task_id: TaskId,
 }
@@ -90,6 +95,8 @@ impl Default for EngineSettings {
             max_miners: 10_000,
             epoch: 1,
             first_gid: Gid(1),
+            last_gid: Gid(u64::MAX),
+            ids_in_blocks: false,
             first_task_id: TaskId(1),
         }
     }

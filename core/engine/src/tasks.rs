@@ -29,13 +29,15 @@ pub(super) struct Tasks {
     /// The number of tasks that only check an answer.
     rechecks: u32,
     next_gid: Gid,
+    /// The greatest number that may be given out.
+    last_gid: Gid,
     epoch: u64,
     next_fence: u64,
 }
 
 impl Tasks {
-    /// No tasks yet. The first one gets the number `first_gid`.
-    pub(super) fn new(first_gid: Gid, epoch: u64) -> Self {
+    /// No tasks yet. The first one gets the number `first_gid`, and none gets one beyond `last_gid`.
+    pub(super) fn new(first_gid: Gid, last_gid: Gid, epoch: u64) -> Self {
         Self {
             by_gid: Pages::default(),
             fences: Pages::default(),
@@ -43,6 +45,7 @@ impl Tasks {
             picky: BTreeSet::new(),
             rechecks: 0,
             next_gid: first_gid,
+            last_gid,
             epoch,
             next_fence: 1,
         }
@@ -55,9 +58,12 @@ impl Tasks {
         gid
     }
 
-    /// Notes that a task of that number existed before: new numbers are greater.
+    /// Notes that a task of that number existed before: new numbers are greater. The number of another router says
+    /// nothing.
     pub(super) fn skip(&mut self, gid: Gid) {
-        self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
+        if gid <= self.last_gid {
+            self.next_gid = self.next_gid.max(Gid(gid.0 + 1));
+        }
     }
 
     /// A fence that no attempt had, not before a restart either.

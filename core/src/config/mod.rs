@@ -14,6 +14,7 @@ mod dispatch;
 pub mod distrust;
 mod environment;
 mod examples;
+mod host;
 mod key_limits;
 mod kind;
 mod layers;
@@ -92,6 +93,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::check_name;
 use crate::{Error, Result};
 
+/// The name of a router that has none of its own.
+const NAME: &str = "cortensor-router";
+
 /// The answer to a request that names a session that does not exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -119,7 +123,8 @@ documented! {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The router's name in `/api/v1/info`. Default `cortensor-router`.
+    /// The router's name in `/api/v1/info`. Routers that share a database need different names. Default
+    /// `cortensor-router`; with `storage.url` the name of the host.
     pub name: String,
     /// The address under which the router is reached from outside, shown in `/api/v1/info`.
     #[serde(with = "crate::model::absent::text")]
@@ -169,7 +174,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            name: "cortensor-router".into(),
+            name: NAME.into(),
             external_address: None,
             echo: false,
             completion_sessions: Vec::new(),

@@ -51,8 +51,8 @@ pub struct StorageConfig {
     pub busy_timeout_ms: u64,
     /// Bytes to which the file of the write-ahead log is cut when the log starts over. Default 64 MiB.
     pub max_log_bytes: u64,
-    /// Milliseconds for which a router may use the database of `url` without renewing its lease; another start takes the
-    /// database over after that. At least 1000. Default 10000.
+    /// Milliseconds for which a router may use the database of `url` without renewing its lease, which it does ten times
+    /// within that time. Later the other routers declare it gone and take its tasks over. At least 1000. Default 10000.
     pub lease_ms: u64,
     /// Milliseconds that a new task waits for a database that is away, before it is refused with 503; also those that one
     /// answer of the database may take. Default 2000.

@@ -167,7 +167,7 @@ impl Router {
     pub fn complete(&self, session: u64, request: &str) -> Call<String> {
         let intake = record::submit(session, request);
         self.host.look(move |router| async move {
-            let submission = router.enter(router.check(Intake { waits: true, ..intake? })?).await?;
+            let submission = router.enter(router.checked(Intake { waits: true, ..intake? }).await?).await?;
             record::completion(&submission.result().await?)
         })
     }
@@ -201,7 +201,7 @@ impl Router {
     fn submitted(&self, intake: Result<Intake<'static>>) -> Call<Task> {
         let host = self.host.clone();
         self.host.visit(move |router| async move {
-            let submission = router.enter(router.check(intake?)?).await?;
+            let submission = router.enter(router.checked(intake?).await?).await?;
             submission.accepted().await?;
             Ok(Task::new(host, submission))
         })
@@ -364,6 +364,6 @@ impl Router {
 }
 
 async fn embeddings(router: &crate::Router, intake: Intake<'static>) -> Result<Embeddings> {
-    let submission = router.enter(router.check(Intake { waits: true, ..intake })?).await?;
+    let submission = router.enter(router.checked(Intake { waits: true, ..intake }).await?).await?;
     Embeddings::of(submission.request(), &submission.result().await?)
 }

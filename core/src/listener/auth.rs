@@ -203,7 +203,7 @@ impl Caller {
         Ok(spec)
     }
 
-    /// The rights of the caller.
+    /// What the caller may do.
     pub(in crate::listener) fn rights(&self) -> &ApiKey {
         &self.rights
     }
@@ -211,6 +211,11 @@ impl Caller {
     /// The record of the caller's token, if it has one.
     pub(in crate::listener) fn key(&self) -> Option<&ApiKey> {
         self.recorded.then_some(&*self.rights)
+    }
+
+    /// Whether the caller has a key of the store.
+    pub(in crate::listener) fn is_stored(&self) -> bool {
+        self.revoked.is_some()
     }
 
     /// The life of the caller's key from `now` on, if it has a key that can end.

@@ -3,6 +3,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::Token;
+
+/// The number of keys of a request that are looked up in the store.
+const MOST_KEYS: usize = 4;
+
 /// A token that the client sent.
 #[derive(Clone, Copy)]
 pub(in crate::listener) struct Sent<'a> {
@@ -30,6 +35,15 @@ pub(in crate::listener) fn sent(headers: &HeaderMap) -> impl Iterator<Item = Sen
         })
     });
     bearers.chain(keys).filter(|sent| !sent.token.is_empty())
+}
+
+/// The ids of the first few keys of a request, known or not.
+pub(in crate::listener) fn key_ids(headers: &HeaderMap) -> Vec<String> {
+    sent(headers)
+        .filter_map(|sent| Token::parse(sent.token))
+        .map(|token| token.id().to_owned())
+        .take(MOST_KEYS)
+        .collect()
 }
 
 /// Whether a request has no credential. An empty header does not count as one.

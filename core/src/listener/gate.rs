@@ -15,6 +15,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use super::access::{self, Line};
 use super::auth::Caller;
 use super::console;
+use super::credentials;
 use super::cut::Ends;
 use super::fast_path::FastPath;
 use super::limits::Limits;
@@ -101,10 +102,32 @@ impl Gate {
         connection: &Connection,
         now: Timestamp,
     ) -> Result<Caller, Error> {
-        match &connection.recall {
+        let caller = match &connection.recall {
             Some(recall) => recall.caller(&self.state.auth, visit, now.as_secs()),
             None => self.state.auth.caller(visit, now.as_secs()),
+        }?;
+        if caller.is_stored() && self.state.router.is_stale() {
+            return Err(Error::store(
+                "this router has not reached the database for long and cannot check keys: try again",
+            ));
         }
+        Ok(caller)
+    }
+
+    /// Looks the keys of a request up in the store: another router, or a program that is none, may have made one a moment
+    /// ago. Gives whether one is news, so that the caller is worth another look.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(in crate::listener) async fn learn(&self, refusal: &Error, headers: HeaderMap) -> Result<bool, Error> {
+        if !self.state.router.learns() || refusal.kind() != ErrorKind::Unauthenticated {
+            return Ok(false);
+        }
+        let mut is_news = false;
+        for id in credentials::key_ids(&headers) {
+            is_news |= self.state.router.learn_key(&id).await?;
+        }
+        Ok(is_news)
     }
 
     /// Takes a caller's request from its limits, and notes whose request it is.
@@ -207,7 +230,21 @@ impl Gate {
         if !self.is_public(path) {
             let now = Timestamp::wall_clock();
             let visit = Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
-            let found = self.caller(&visit, connection, now).map_err(|error| Refused { limits: None, error });
+            let mut found = self.caller(&visit, connection, now);
+            if let Err(refusal) = &found
+                && self.state.router.learns()
+            {
+                match Box::pin(self.learn(refusal, request.headers().clone())).await {
+                    Ok(true) => {
+                        let visit =
+                            Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
+                        found = self.caller(&visit, connection, now);
+                    }
+                    Ok(false) => {}
+                    Err(error) => found = Err(error),
+                }
+            }
+            let found = found.map_err(|error| Refused { limits: None, error });
             match found.and_then(|caller| self.admit(caller, now)) {
                 Ok(admitted) => {
                     known = Some(admitted.caller);

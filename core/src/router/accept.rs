@@ -139,6 +139,7 @@ impl Router {
                     Err(_) => greeting.timed_out(),
                 },
                 Step::Token(shown) => {
+                    self.learn_token(shown.token()).await;
                     let holder = tokens.holder(shown.token());
                     shown.held_by(holder.map(|(holder, life)| {
                         key_life = life;
@@ -146,6 +147,10 @@ impl Router {
                     }))
                 }
                 Step::Key(shown) => {
+                    if self.learns() && self.known_miner(shown.key_id()).is_none() {
+                        // Another router may have enrolled it a moment ago.
+                        let _ = self.shared.beat().await;
+                    }
                     let record = self.known_miner(shown.key_id()).filter(|record| record.public_key.is_some());
                     shown.known(record.map(enrolled))
                 }
@@ -171,8 +176,19 @@ impl Router {
         }
     }
 
+    /// Looks the key of a token up that another router, or a program that is none, may have made a moment ago. A store that
+    /// does not answer leaves it unknown.
+    async fn learn_token(&self, token: &str) {
+        if self.learns()
+            && let Some(token) = crate::Token::parse(token)
+        {
+            let _ = self.learn_key(token.id()).await;
+        }
+    }
+
     /// Spends the one-time token and records the key.
     async fn enrol(&self, enrolment: &Enrolment, tokens: &impl MinerTokens) -> Result<Enrolled> {
+        self.learn_token(enrolment.token()).await;
         let token = tokens.enrolment(enrolment.token())?;
         // Only the caller that deletes the token may use it, so that it works once.
         if !self.remove_key(&token.id, None).await? {

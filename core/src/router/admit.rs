@@ -53,6 +53,21 @@ pub(super) struct Entrant {
     pub(super) retention: Retention,
     pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) origin: Origin,
+    /// The number from which on the pieces are numbered at least.
+    pub(super) base: u64,
+}
+
+/// The reason why a task was not admitted.
+pub(super) enum Turned {
+    Refused(Error),
+    /// The session has no ids at present. The request comes back.
+    LacksIds(Box<Checked>),
+}
+
+impl From<Error> for Turned {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
 }
 
 /// A task that was admitted.
@@ -74,7 +89,7 @@ impl Shared {
         if self.closed.load(Ordering::Acquire) {
             return Err(Self::closed_error());
         }
-        let Entrant { demand, key, request, judged, created_at, retention, trace, origin } = entrant;
+        let Entrant { demand, key, request, judged, created_at, retention, trace, origin, base } = entrant;
         let mut spec = TaskSpec {
             gid: Gid::default(),
             id: TaskId::default(),
@@ -107,7 +122,7 @@ impl Shared {
             }
             _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
         }
-        let base = core.engine.first_base().max(if runs_again { core.rerun_base } else { 0 });
+        let base = base.max(core.engine.first_base()).max(if runs_again { core.rerun_base } else { 0 });
         let (row, detached) = match origin {
             Origin::Caller { idempotency, detach, with_end } => {
                 spec.idempotency = idempotency;
@@ -153,7 +168,11 @@ impl Shared {
     /// # Errors
     /// `NotFound` if there is no such session or model; `Overloaded`, `Unavailable` and `Conflict` give the reason why
     /// the task was refused.
-    pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted> {
+    pub(super) fn submitted(self: &Arc<Self>, checked: Checked) -> Result<Admitted, Turned> {
+        let early = self.membership.is_some().then(|| self.core.lock());
+        if early.as_ref().is_some_and(|core| core.engine.lacks_ids(checked.session)) {
+            return Err(Turned::LacksIds(Box::new(checked)));
+        }
         let Checked { session, key, meter, mut request, text, idempotency, .. } = checked;
         let Checked { detach, waits, any_model, patience, trace, route, .. } = checked;
         let trace = self.traced(trace, route);
@@ -161,12 +180,14 @@ impl Shared {
         let limits = &self.config.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
         let deadline = now.plus((timeout.min(limits.max_timeout_secs as f64) * 1_000.0) as u64);
-        let mut core = self.core.lock();
+        let mut core = early.unwrap_or_else(|| self.core.lock());
         if !core.make_room(weight_of(&request), &self.memory) {
             drop(core);
-            return Err(self.refused(session, Memory::full()));
+            return Err(self.refused(session, Memory::full()).into());
         }
-        let Some(record) = core.sessions.get(&session) else { return Err(super::sessions::absent(&core, session)) };
+        let Some(record) = core.sessions.get(&session) else {
+            return Err(super::sessions::absent(&core, session).into());
+        };
         let retention = record.spec.retention;
         let demand = |request: &TaskRequest| self.demand(&record.spec, (request, &text), session, (now, deadline));
         let (mut task, mut judged) = demand(&request)?;
@@ -190,12 +211,13 @@ impl Shared {
             Ok(reserved) => reserved,
             Err(error) => {
                 drop(core);
-                return Err(self.refused(session, error));
+                return Err(self.refused(session, error).into());
             }
         };
         let with_end = waits && idempotency.is_none() && !detach && self.writes_rows_with_ends();
         let origin = Origin::Caller { idempotency, detach, with_end };
-        let entrant = Entrant { demand: task, key, request, judged, created_at: now, retention, trace, origin };
+        let entrant =
+            Entrant { demand: task, key, request, judged, created_at: now, retention, trace, origin, base: 0 };
         match self.admit(&mut core, entrant, now) {
             Ok(admitted) => {
                 self.metrics.submitted();
@@ -206,7 +228,7 @@ impl Shared {
             }
             Err(error) => {
                 drop(core);
-                Err(self.refused(session, error))
+                Err(self.refused(session, error).into())
             }
         }
     }
@@ -220,11 +242,14 @@ impl Shared {
     }
 
     /// Admits a task that the store has as unfinished, under its old ids. `band`: the band in which it waited; `None`:
-    /// the one that its request and its session give it now.
-    pub(super) fn restore(self: &Arc<Self>, task: &Task, band: Option<u8>) {
+    /// the one that its request and its session give it now. Its pieces are numbered from `base` on at least.
+    pub(super) fn restore(self: &Arc<Self>, task: &Task, band: Option<u8>, base: u64) {
         let now = self.clock.now();
         let deeds = {
             let mut core = self.core.lock();
+            if core.live.contains_key(&task.gid) {
+                return;
+            }
             let Some(session) = core.sessions.get(&task.session_id) else { return };
             let retention = session.spec.retention;
             // An accepted task stays accepted, even if the session's rules have changed.
@@ -240,6 +265,7 @@ impl Shared {
                     retention,
                     trace: None,
                     origin: Origin::Store { gid: task.gid, id: task.id },
+                    base,
                 };
                 self.admit(&mut core, entrant, now)
             });
@@ -259,6 +285,15 @@ impl Shared {
             }
         };
         self.perform(deeds);
+    }
+
+    /// Whether a miner is up that could serve a task of the store.
+    pub(super) fn serves(&self, task: &Task) -> bool {
+        let core = self.core.lock();
+        let Some(session) = core.sessions.get(&task.session_id) else { return false };
+        let (times, text) = ((task.created_at, task.deadline), task.request.prompt_text());
+        let demand = self.demand(&session.spec, (&task.request, &text), task.session_id, times);
+        demand.is_ok_and(|(demand, _)| core.engine.attends(&demand))
     }
 
     /// The needs of a task, for the engine, and the rules for comparing its answers; `None`: they are not compared. The
@@ -348,6 +383,11 @@ fn greatest_use(demand: &Demand, request: &TaskRequest) -> u64 {
     // Each of an upstream's choices may be as long as the answer.
     let choices = count("n").max(count("best_of")).max(1);
     demand.max_tokens.saturating_mul(choices).saturating_add(demand.prompt_tokens)
+}
+
+/// The error for a session that has had all tasks that it may have.
+pub(super) fn exhausted(session: SessionId) -> Error {
+    refusal(Refusal::SessionExhausted, 0, session, None)
 }
 
 fn refusal(reason: Refusal, retry_after_ms: u64, session: SessionId, model: Option<&str>) -> Error {

@@ -12,7 +12,12 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), unix_ms: Timestamp::wall_clock().0 }
+        Self::at(Timestamp::wall_clock())
+    }
+
+    /// A clock that shows that time now.
+    pub(super) fn at(now: Timestamp) -> Self {
+        Self { start: Instant::now(), unix_ms: now.0 }
     }
 
     pub(super) fn now(&self) -> Timestamp {

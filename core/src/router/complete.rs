@@ -28,6 +28,6 @@ impl Router {
     pub async fn complete(&self, prompt: impl Into<String>) -> Result<Completion> {
         let request = TaskRequest::completion(prompt);
         let intake = Intake { waits: true, ..Intake::exactly(self.next_completion_session(), request) };
-        self.enter(self.check(intake)?).await?.result().await
+        self.enter(self.checked(intake).await?).await?.result().await
     }
 }

@@ -30,9 +30,18 @@ pub(super) struct Core {
     /// The number from which on a task that runs again numbers its pieces. It is above the numbers of all runs whose
     /// ends are lost, so that no reader takes pieces of two runs for one text.
     pub(super) rerun_base: u64,
+    /// For each session the tasks at other routers that share the store: those that it ever had, and those that have not
+    /// ended.
+    pub(super) elsewhere: HashMap<SessionId, (u64, u64)>,
 }
 
 impl Core {
+    /// The tasks of a session at all routers: those that it ever had, and those that have not ended.
+    pub(super) fn tasks_of(&self, session: SessionId) -> (u64, u64) {
+        let (taken, active) = self.elsewhere.get(&session).copied().unwrap_or_default();
+        (taken + self.engine.taken_tasks(session), active + self.engine.active_tasks(session))
+    }
+
     /// Keeps an ended task that takes this many bytes. Returns the tasks that are no longer kept, which the caller must
     /// free outside the lock.
     pub(super) fn keep(&mut self, gid: Gid, bytes: u64, limits: &LimitsConfig, memory: &Memory) -> Vec<Arc<Live>> {

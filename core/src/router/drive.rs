@@ -169,6 +169,7 @@ impl Shared {
                     });
                     deeds.push(Deed::Offer(slot.miner.clone(), job));
                 }
+                Effect::NeedIds { session } => self.fetch_ids(session),
                 Effect::Stop { gid, miner, fence, reason } => {
                     log_debug(&mut deeds, move || {
                         tracing::debug!(%gid, %fence, ?reason, "a miner is told to stop");
@@ -430,6 +431,10 @@ impl Shared {
         let gid = live.spec.gid;
         match answer {
             Ok(true) => self.step_at(Event::Committed(gid), now),
+            Ok(false) if self.membership.is_some() => {
+                let shared = self.clone();
+                self.attend(shared.settle_elsewhere(live.clone()));
+            }
             Ok(false) => {
                 tracing::error!(%gid, "the end of a task was not written: the store has no unfinished row of it");
                 self.step_at(Event::Unwritten(gid), now);

@@ -82,6 +82,7 @@ impl Shared {
                 }
             }
             if !gone.is_empty() {
+                self.forget_paces(&gone);
                 let forgotten = self.core.lock().forget_sessions(gone);
                 drop(forgotten);
             }

@@ -199,6 +199,7 @@ impl Shared {
             retention: Retention::Nothing,
             trace: None,
             origin: Origin::Router,
+            base: 0,
         };
         let Admitted { live: asked, deeds, .. } = self.admit(&mut self.core.lock(), entrant, now).ok()?;
         self.perform(deeds);

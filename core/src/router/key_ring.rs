@@ -12,6 +12,7 @@ use super::quota::Meter;
 use super::spent::Spent;
 #[cfg(feature = "listener")]
 use crate::config::KeyLimits;
+use crate::model::Day;
 use crate::model::Scope;
 use crate::store::ApiKey;
 
@@ -99,6 +100,26 @@ impl KeyRing {
         }
         drop(ring);
         self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The keys, and when they were made.
+    pub(super) fn made(&self) -> Vec<(String, u64)> {
+        self.ring.read().by_id.iter().map(|(id, known)| (id.clone(), known.key.created_at)).collect()
+    }
+
+    /// Notes what a key without limits has used up, before it gets some.
+    pub(super) fn note_spent(&self, id: &str, spent: Spent) {
+        self.meters.note(id.to_owned(), spent);
+    }
+
+    /// Whether a key or a token has a limit for a day or a month.
+    pub(super) fn has_quotas(&self) -> bool {
+        self.meters.has_quotas()
+    }
+
+    /// Sets what keys and tokens with limits have used up until `today`.
+    pub(super) fn set_spent(&self, spent: &HashMap<String, Spent>, today: Day) {
+        self.meters.set_spent(spent, today);
     }
 
     /// Whether what the key uses is counted.

@@ -97,6 +97,12 @@ impl Router {
         self.shared
             .see_through(async move {
                 let _no_changes = shared.keys.changing.lock().await;
+                if let Some((fleet, _)) = shared.fleet()
+                    && let Some(key) = fleet.key(id.clone()).await?
+                {
+                    // Another router may have changed it a moment ago.
+                    shared.take_key(key).await?;
+                }
                 let Some(known) = shared.keys.get(&id) else { return Ok(None) };
                 let mut key = ApiKey::clone(&known.key);
                 key.limits = patch.applied_to(key.limits);

@@ -104,9 +104,13 @@ impl Router {
     pub(super) fn change_miner(&self, id: &str, change: impl FnOnce(&mut MinerRecord)) -> bool {
         let mut known = self.shared.known.lock();
         let Some(record) = known.get_mut(id) else { return false };
+        let before = record.reputation;
         change(record);
         // The lock is held while the write is queued, so that the newest change is the last one in the store.
-        let written = self.shared.store.put_miner(record.clone(), None);
+        let written = match self.shared.fleet() {
+            Some((fleet, _)) => fleet.merge_miner(record.clone(), before),
+            None => self.shared.store.put_miner(record.clone(), None),
+        };
         drop(known);
         let id = id.to_owned();
         self.shared.background.spawn_on(

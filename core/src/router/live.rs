@@ -77,6 +77,8 @@ pub(super) struct LiveState {
     /// Whether the text came from the store in one piece. The piece numbers that readers have seen before do not
     /// belong to this piece.
     pub(super) rejoined: bool,
+    /// Whether another router has the task, so that its end comes from its row.
+    pub(super) followed: bool,
     /// How the task's tokens count against the limits of its key; `None`: they do not.
     pub(super) charge: Option<Charge>,
     /// The task's share of the router's memory.
@@ -139,6 +141,7 @@ impl Live {
                 lost: None,
                 unwritten: None,
                 rejoined: false,
+                followed: false,
                 charge: None,
                 held,
                 readers: SmallVec::new(),

@@ -57,6 +57,19 @@ impl Meters {
         self.known.lock().meters.contains_key(key)
     }
 
+    /// Whether a key has a limit for a day or a month.
+    pub(super) fn has_quotas(&self) -> bool {
+        self.known.lock().meters.values().any(|meter| meter.has_quotas())
+    }
+
+    /// Sets what keys have used up until `today`.
+    pub(super) fn set_spent(&self, spent: &HashMap<String, Spent>, today: Day) {
+        let known = self.known.lock();
+        for (key, meter) in &known.meters {
+            meter.set_spent(spent.get(key).copied().unwrap_or(Spent { on: today, ..Spent::default() }));
+        }
+    }
+
     /// Notes what a key without a meter has used up.
     pub(super) fn note(&self, key: String, spent: Spent) {
         self.known.lock().spent.insert(key, spent);

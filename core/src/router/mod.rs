@@ -22,6 +22,9 @@
 //! spans, skills, clock
 //! ```
 //!
+//! `fleet` stands beside them: the work of a router that shares its store with others. Of a router that does not,
+//! nothing of it exists.
+//!
 //! A module below `drive` reports upwards by an event, with `Shared::step`: an attempt reports its miner's tokens and
 //! answer, a deed reports its result, and `sessions` and `miners` report changes. One call goes against the
 //! order: a comparison that needs vectors admits a task of its own. A task holds the `underway` half of each attempt,
@@ -47,6 +50,7 @@ mod exposition;
 #[cfg(feature = "listener")]
 mod facts;
 mod figures;
+mod fleet;
 mod house;
 mod inspect;
 mod intake;

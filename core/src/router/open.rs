@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
+use super::fleet::Membership;
 use super::key_ring::KeyRing;
 use super::live::{Live, wake};
 use super::memory::Memory;
@@ -30,7 +31,7 @@ use crate::engine::{Engine, Event};
 use crate::id_map::IdMap;
 use crate::miner::{EchoMiner, Miner, Network};
 use crate::model::{Day, Gid, MinerSpec, Session, TaskId};
-use crate::store::{Durability, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
+use crate::store::{Durability, GID_BITS, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresOptions, PostgresStore};
 use crate::{Error, ErrorKind, Result};
@@ -151,7 +152,8 @@ impl RouterBuilder {
     pub async fn open(self) -> Result<Router> {
         #[cfg(feature = "listener")]
         let log = self.log;
-        let Self { config, store, miners, stand_in, network, spans, .. } = self;
+        let Self { mut config, store, miners, stand_in, network, spans, .. } = self;
+        config.name_by_host();
         config.validate()?;
         #[cfg(feature = "listener")]
         let log = {
@@ -173,7 +175,8 @@ impl RouterBuilder {
         if recovery.epoch >= 1 << 20 {
             return Err(Error::internal("the store was opened more than a million times: fences have run out"));
         }
-        let clock = Clock::new();
+        // Routers that share a store go by its clock, so that deadlines mean the same everywhere.
+        let clock = recovery.now.map_or_else(Clock::new, Clock::at);
         let spent = spent(&*store, Day::of(clock.now()), None).await?;
         let keys = KeyRing::new(store.keys().await?, Meters::new(clock, spent));
         let known = store.miners().await?;
@@ -206,12 +209,18 @@ impl RouterBuilder {
         }
         {
             let mut core = shared.core.lock();
-            for (session, last) in &recovery.last_task_ids {
+            let own = if shared.membership.is_some() { &[] } else { &recovery.last_task_ids[..] };
+            for (session, last) in own {
                 core.engine.resume_session(*session, *last);
             }
         }
+        // Boxed, so that a router that shares nothing reserves no memory for it.
+        Box::pin(shared.beat()).await?;
         for (task, band) in std::mem::take(&mut recovery.unfinished) {
-            shared.restore(&task, Some(band));
+            shared.restore(&task, Some(band), 0);
+        }
+        for task in std::mem::take(&mut recovery.quarantined) {
+            Box::pin(shared.quarantine(task)).await;
         }
         if shared.config.echo || stand_in && miners_are_new {
             let spec = MinerSpec::new("echo", 1_024);
@@ -230,6 +239,9 @@ impl RouterBuilder {
         shared.background.spawn_on(shared.clone().keep_time(), &shared.runtime);
         shared.background.spawn_on(shared.clone().keep_house(), &shared.runtime);
         shared.background.spawn_on(shared.clone().write_again(), &shared.runtime);
+        if shared.membership.is_some() {
+            shared.background.spawn_on(shared.clone().keep_membership(), &shared.runtime);
+        }
         Ok(router)
     }
 }
@@ -286,6 +298,12 @@ fn build(
     let mut settings = engine_settings(&config.dispatch, &config.limits);
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
+    let membership = Membership::of(&store, recovery, config.storage.lease_ms);
+    if membership.is_some() {
+        let first = settings.epoch << GID_BITS;
+        (settings.first_gid, settings.last_gid) = (Gid(first + 1), Gid(first + (1 << GID_BITS) - 1));
+        settings.ids_in_blocks = true;
+    }
     settings.first_task_id = TaskId(config.first_task_id);
     let memory = Memory::new(config.limits.max_memory_bytes);
     Shared {
@@ -306,6 +324,7 @@ fn build(
             next_miner: 1,
             stand_in: None,
             rerun_base: 0,
+            elsewhere: HashMap::new(),
         }),
         metrics: Metrics::new(),
         memory,
@@ -328,6 +347,7 @@ fn build(
         background: TaskTracker::new(),
         stop: CancellationToken::new(),
         drain_started: CancellationToken::new(),
+        membership,
         #[cfg(feature = "listener")]
         log: outside.log,
         #[cfg(feature = "listener")]
@@ -392,6 +412,7 @@ impl Router {
     pub async fn drain(&self, timeout: Duration) -> bool {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain_started.cancel();
+        Box::pin(self.shared.retire()).await;
         let unfinished = || self.shared.core.lock().engine.unfinished();
         tracing::info!(unfinished = unfinished(), timeout_ms = timeout.as_millis() as u64, "the router drains");
         let deadline = tokio::time::Instant::now() + timeout;

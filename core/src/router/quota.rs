@@ -105,6 +105,20 @@ impl Meter {
         self.state.lock().limit(limits, self.clock);
     }
 
+    /// Whether there is a limit for a day or a month.
+    pub(super) fn has_quotas(&self) -> bool {
+        let state = self.state.lock();
+        state.limits.tokens_per_day.is_some() || state.limits.tokens_per_month.is_some()
+    }
+
+    /// Sets what is used up, as the store has counted it for all routers.
+    pub(super) fn set_spent(&self, spent: Spent) {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        state.spent = spent;
+        state.turn(now);
+    }
+
     /// Counts tokens that nobody reserved.
     pub(super) fn count(&self, tokens: u64) {
         let now = self.clock.now();

@@ -117,14 +117,19 @@ impl Router {
     pub(crate) async fn refuse_miner(&self, id: &str, by: &str) -> Result<bool> {
         let Some(written) = self.revoke_known(id, by) else { return Ok(false) };
         tracing::info!(miner = id, by, "a miner's key is revoked");
+        self.dismiss(id);
+        written.await?;
+        Ok(true)
+    }
+
+    /// Ends the connection of a miner whose key is revoked.
+    pub(super) fn dismiss(&self, id: &str) {
         if let Some((dismissed, seat)) = self.shared.evict(id, |_| true) {
             if let Some(gone) = dismissed {
                 self.shared.see_off(gone);
             }
             seat.refuse(&revoked_error());
         }
-        written.await?;
-        Ok(true)
     }
 
     /// Runs work in the background; the router's close waits for it.

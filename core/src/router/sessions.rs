@@ -12,7 +12,7 @@ use super::shared::{Router, Shared};
 use crate::config::DispatchConfig;
 use crate::engine::{Event, SessionRules};
 use crate::model::{Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, hex};
-use crate::store::{Act, damaged_session};
+use crate::store::{Act, SessionName, damaged_session};
 use crate::{Error, ErrorKind, Result};
 
 /// The filter of a list of sessions.
@@ -42,7 +42,7 @@ pub(super) fn standing(id: SessionId) -> Result<SessionSpec> {
 fn is_listed(core: &Core, session: &Session) -> bool {
     !STANDING.contains(&session.id)
         || !session.active
-        || core.engine.taken_tasks(session.id) > 0
+        || core.tasks_of(session.id).0 > 0
         || standing(session.id).is_ok_and(|spec| spec != session.spec)
 }
 
@@ -98,8 +98,7 @@ fn rules(session: &Session, dispatch: &DispatchConfig, aliases: &Aliases) -> Ses
 fn shown(core: &Core, aliases: &Aliases, session: &Session) -> Session {
     let models = session.spec.model.as_deref().map(|model| aliases.models(model));
     let mut out = session.clone();
-    out.total_tasks = core.engine.taken_tasks(session.id);
-    out.active_tasks = core.engine.active_tasks(session.id);
+    (out.total_tasks, out.active_tasks) = core.tasks_of(session.id);
     for (key, slot) in core.miners.iter().filter(|(_, slot)| {
         let serves = |model: &&str| slot.spec.models.iter().any(|own| own == model);
         session.spec.mode.takes(slot.spec.dedicated)
@@ -152,8 +151,11 @@ impl Shared {
     async fn change(
         self: &Arc<Self>,
         id: SessionId,
-        with: impl FnOnce(&mut Session) -> Result<Option<Act>> + Send + 'static,
+        with: impl Fn(&mut Session) -> Result<Option<Act>> + Send + Sync + 'static,
     ) -> Result<Session> {
+        if self.membership.is_some() {
+            return self.change_shared(id, with).await;
+        }
         let shared = self.clone();
         self.see_through(async move {
             let _one_at_a_time = shared.session_changes.lock().await;
@@ -166,12 +168,44 @@ impl Shared {
             session.updated_at = shared.clock.now().as_secs();
             shared.store.put_session(session.clone(), act).await?;
             shared.adopt_session(session.clone());
-            let core = shared.core.lock();
-            Ok(shown(&core, &shared.aliases, &session))
+            Ok(shared.session_as_shown(&session))
         })
         .await
     }
+
+    /// Changes a session whose row another router may change at the same time: what is changed is what the store has.
+    async fn change_shared(
+        self: &Arc<Self>,
+        id: SessionId,
+        with: impl Fn(&mut Session) -> Result<Option<Act>> + Send + Sync + 'static,
+    ) -> Result<Session> {
+        let shared = self.clone();
+        self.see_through(async move {
+            let Some((fleet, _)) = shared.fleet() else { return Err(Error::internal("there is no fleet")) };
+            let _one_at_a_time = shared.session_changes.lock().await;
+            for _ in 0..TRIES {
+                let found = fleet.session(SessionName::Id(id)).await?;
+                let (mut session, version) = found.ok_or_else(|| absent(&shared.core.lock(), id))?;
+                let act = with(&mut session)?;
+                session.updated_at = shared.clock.now().as_secs();
+                if fleet.change_session(session.clone(), version, act).await? {
+                    shared.adopt_session(session.clone());
+                    return Ok(shared.session_as_shown(&session));
+                }
+            }
+            Err(Error::new(ErrorKind::Conflict, "other routers change the session at the same time: try again")
+                .with_code("session_changed"))
+        })
+        .await
+    }
+
+    fn session_as_shown(&self, session: &Session) -> Session {
+        shown(&self.core.lock(), &self.aliases, session)
+    }
 }
+
+/// How often a change of a session is tried that others change, too.
+const TRIES: u32 = 3;
 
 impl Router {
     /// Opens a session. The session is durable when this returns.
@@ -203,7 +237,10 @@ impl Router {
                 "as many sessions are open as limits.max_sessions allows: close some, or raise it",
             ));
         }
-        let id = SessionId(shared.next_session.fetch_add(1, Ordering::AcqRel));
+        let id = match shared.fleet() {
+            Some((fleet, _)) => fleet.session_id().await?,
+            None => SessionId(shared.next_session.fetch_add(1, Ordering::AcqRel)),
+        };
         let session = Session::new(id, new_sid()?, spec, shared.clock.now());
         let router = self.clone();
         shared
@@ -253,7 +290,7 @@ impl Router {
     pub async fn update_session(&self, id: SessionId, patch: SessionPatch) -> Result<Session> {
         self.shared
             .change(id, move |session| {
-                session.spec = session.spec.patched(patch)?;
+                session.spec = session.spec.patched(patch.clone())?;
                 Ok(None)
             })
             .await
@@ -285,13 +322,13 @@ impl Router {
     async fn end_session(
         &self,
         id: SessionId,
-        act: impl FnOnce(&Session) -> Option<Act> + Send + 'static,
+        act: impl Fn(&Session) -> Option<Act> + Send + Sync + 'static,
     ) -> Result<Session> {
         if id == SessionId(0) {
             return Err(Error::invalid("session_id", "session 0 is the default session and stays open"));
         }
         self.shared
-            .change(id, |session| {
+            .change(id, move |session| {
                 let act = if session.active { act(session) } else { None };
                 session.active = false;
                 session.state = SessionState::Closed;

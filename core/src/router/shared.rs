@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
+use super::fleet::Membership;
 use super::key_ring::KeyRing;
 use super::memory::Memory;
 use super::metrics::Metrics;
@@ -79,6 +80,8 @@ pub(super) struct Shared {
     /// The newest lines of the log.
     #[cfg(feature = "listener")]
     pub(super) log: Arc<crate::log::LogRing>,
+    /// What is known of the other routers; `None`: the store is this one's own.
+    pub(super) membership: Option<Membership>,
     #[cfg(feature = "listener")]
     pub(super) remotes: super::seats::Remotes,
 }

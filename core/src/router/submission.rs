@@ -200,6 +200,9 @@ impl Submission {
 
     /// Cancels the task, even if other callers wait for it.
     pub fn cancel(&self) {
+        if self.live.state.lock().followed {
+            return self.shared.ask_cancel_of(&self.live.spec);
+        }
         self.shared.step(Event::Cancel(self.live.spec.gid));
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::admit::Admitted;
-use super::intake::{Checked, Intake, RepeatKey};
+use super::admit::{Admitted, Turned};
+use super::intake::{Checked, Intake, RepeatKey, Wish};
 use super::live::{Live, wake};
 use super::quota::Meter;
 use super::shared::{Router, Shared};
@@ -36,7 +36,7 @@ impl Router {
         let trace = traceparent.and_then(|parent| TraceContext::read(&parent, tracestate.as_deref())).map(Arc::new);
         let rest = Intake::exactly(session, request);
         let intake = Intake { idempotency, key: key_id, detach, any_model, patience, trace, ..rest };
-        self.enter(self.check(intake)?).await
+        self.enter(self.checked(intake).await?).await
     }
 
     /// Submits a checked request.
@@ -61,7 +61,7 @@ impl Router {
         let Admitted { live, written, deeds } = match shared.submitted(checked) {
             Ok(admitted) => admitted,
             // The rarer ways are boxed, so that the usual one does not reserve memory for them.
-            Err(refusal) => return Box::pin(self.replay(idempotency, refusal)).await,
+            Err(turned) => return Box::pin(self.turned(idempotency, turned)).await,
         };
         let submission = Submission::new(shared.clone(), live.clone(), false);
         let mut pending = written;
@@ -80,6 +80,18 @@ impl Router {
             shared.await_accept(live, pending);
         }
         Ok(submission)
+    }
+
+    /// Goes on with a request that was not admitted: it joins the task that its key has already made, or is admitted once
+    /// its session has ids again.
+    async fn turned(&self, key: Option<Idempotency>, turned: Turned) -> Result<Submission> {
+        match turned {
+            Turned::Refused(refusal) => self.replay(key, refusal).await,
+            Turned::LacksIds(checked) => match self.shared.await_ids(checked.session).await {
+                Ok(()) => self.admitted(*checked).await,
+                Err(refusal) => self.replay(key, refusal).await,
+            },
+        }
     }
 
     /// Joins the task that this idempotency key has already made, although the router refuses new work at present.
@@ -116,7 +128,7 @@ impl Router {
                 // After any other error, the store may have written the task, so its number is not used again.
                 shared.forget(&live, error.kind() == ErrorKind::IdempotencyMismatch);
                 shared.doubt(&error);
-                Err(error)
+                Err(shared.reread_ids(error))
             }
         }
     }
@@ -134,6 +146,7 @@ impl Router {
     }
 
     async fn stored(&self, session: SessionId, id: TaskId) -> Result<Task> {
+        self.learn_session(&Wish::Exactly(session)).await?;
         self.session(session)?;
         let mut task = self.shared.store.task(session, id).await?.ok_or_else(|| unknown(session, id))?;
         add_hashes(&mut task);
@@ -145,6 +158,7 @@ impl Router {
     /// # Errors
     /// `NotFound` when there is no such session.
     pub async fn tasks(&self, query: TaskQuery) -> Result<TaskPage> {
+        self.learn_session(&Wish::Exactly(query.session_id)).await?;
         self.session(query.session_id)?;
         let mut page = self.shared.store.tasks(query).await?;
         for task in &mut page.tasks {
@@ -162,7 +176,14 @@ impl Router {
     /// # Errors
     /// `NotFound`; `Conflict` if the task has ended otherwise; the store's error if the end could not be written.
     pub async fn cancel(&self, session: SessionId, id: TaskId) -> Result<Task> {
-        if let Some(live) = self.shared.find(session, id) {
+        let found = self.shared.find(session, id);
+        if found.is_none() && self.shared.membership.is_some() {
+            let task = self.stored(session, id).await?;
+            if task.state != TaskState::Ended {
+                self.shared.cancel_elsewhere(task.gid, (session, id)).await?;
+            }
+        }
+        if let Some(live) = found {
             self.shared.step(Event::Cancel(live.spec.gid));
             let submission = Submission::new(self.shared.clone(), live.clone(), true);
             // The outcome is reported below; an end that the store could not write is an error here.
@@ -260,6 +281,11 @@ impl Router {
     }
 
     fn attach_stored(&self, task: Task) -> Result<Submission> {
+        if task.state != TaskState::Ended && self.shared.membership.is_some() {
+            // It is another router's, or comes into memory in a moment: its row tells of its end.
+            let live = self.shared.follow_stored(&task);
+            return Ok(Submission::new(self.shared.clone(), live, false));
+        }
         if task.state != TaskState::Ended {
             return Err(unwritten(task.session_id, task.id));
         }
@@ -361,6 +387,7 @@ impl Shared {
 
     /// Records whether the store has written the task, and wakes the waiters.
     fn accept_written(self: &Arc<Self>, live: &Arc<Live>, answer: Result<Accepted>) {
+        let answer = answer.map_err(|error| self.reread_ids(error));
         let failed = answer.is_err();
         if let Err(error) = &answer {
             self.doubt(error);

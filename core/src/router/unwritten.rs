@@ -191,6 +191,11 @@ impl Shared {
         for (kept, answer) in asked {
             let gid = kept.0.spec.gid;
             let written = match answer.await {
+                Ok(false) if self.membership.is_some() => {
+                    self.unwritten.release(kept.1);
+                    self.clone().settle_elsewhere(kept.0).await;
+                    continue;
+                }
                 Ok(false) => self.has_end(gid).await,
                 answer => answer,
             };
@@ -234,7 +239,8 @@ impl Shared {
     }
 
     /// Runs the tasks that the store has as unfinished and that are not in memory, as at a start.
-    async fn run_strays(self: &Arc<Self>) -> Result<()> {
+    pub(super) async fn run_strays(self: &Arc<Self>) -> Result<()> {
+        let _one_at_a_time = self.restoring().await;
         let unfinished = self.store.unfinished().await?;
         let strays: Vec<Gid> = {
             let core = self.core.lock();
@@ -249,7 +255,7 @@ impl Shared {
             match self.store.task_by_gid(gid).await {
                 Ok(Some(task)) if task.state != TaskState::Ended => {
                     tracing::warn!(%gid, "a task whose end is not in the store runs again");
-                    self.restore(&task, None);
+                    self.restore(&task, None, 0);
                 }
                 Ok(_) => {}
                 Err(error) if passes(&error) => return Err(error),

@@ -8,8 +8,8 @@ use super::op::Op;
 use super::queue::{Queue, Refused};
 use super::want::{Read, Want};
 use super::{
-    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery,
-    Resolver, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Fleet, Idempotency, MinerRecord, Pending, Purge,
+    Recovery, Resolver, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
 };
 use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -69,11 +69,11 @@ impl Front {
     }
 
     /// Queues a write that tasks depend on. It is refused much later than new work.
-    fn write_sure<T>(&self, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
+    pub(super) fn write_sure<T>(&self, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
         self.write(self.max_writes.saturating_mul(4), op)
     }
 
-    fn read<T>(&self, want: impl FnOnce(Resolver<T>) -> Want) -> Pending<T> {
+    pub(super) fn read<T>(&self, want: impl FnOnce(Resolver<T>) -> Want) -> Pending<T> {
         let (resolver, pending) = Pending::channel();
         let read = Read { after: self.writes.count(), want: want(resolver) };
         match self.reads.put(read, self.max_reads) {
@@ -114,6 +114,10 @@ pub(super) trait Fronted: Send + Sync + 'static {
     fn durability(&self) -> Durability;
 
     fn announce(&self, url: &str) -> Result<()>;
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        None
+    }
 }
 
 impl<T: Fronted> Store for T {
@@ -227,6 +231,10 @@ impl<T: Fronted> Store for T {
 
     fn announce(&self, url: &str) -> Result<()> {
         Fronted::announce(self, url)
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        Fronted::fleet(self)
     }
 
     fn check(&self) -> Result<()> {

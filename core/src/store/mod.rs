@@ -9,6 +9,7 @@ mod columns;
 #[cfg(test)]
 mod conformance;
 mod end;
+mod fleet;
 mod front;
 mod memory;
 mod op;
@@ -32,7 +33,11 @@ pub use crate::model::{ActKind, Durability, Retention, StoreKind, UsageBy};
 pub use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
 pub(crate) use audit::HOST;
 pub use audit::{Act, AuditEntry, AuditPage, AuditQuery, COMMAND};
-pub use memory::MemoryStore;
+pub(crate) use fleet::GID_BITS;
+pub use fleet::{
+    Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MOST_MOVES, Member, MemberState, Placed, SessionName,
+};
+pub use memory::{MemberStore, MemoryStore, SharedMemory, StoreFault};
 pub use pending::{Pending, Resolver};
 #[cfg(feature = "postgres")]
 pub use postgres::{DatabaseReport, PostgresOptions, PostgresStore, survey};
@@ -168,6 +173,11 @@ pub trait Store: Send + Sync + 'static {
     fn announce(&self, url: &str) -> crate::Result<()> {
         let _ = url;
         Ok(())
+    }
+
+    /// The calls of a router that shares the store with others; `None`: nobody can share it.
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        None
     }
 
     /// Whether the store accepts writes now, as far as it knows without trying one.

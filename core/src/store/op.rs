@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+use super::postgres::Deed;
 use super::queue::{Queue, Taken};
 use super::weight::{request_weight, weight};
 use super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
@@ -30,6 +32,9 @@ pub(super) enum Op {
     ForgetUsage(Day, Resolver<u64>),
     ForgetAudit(Timestamp, Resolver<u64>),
     Recover(Resolver<Recovery>),
+    /// An operation of a member of a fleet.
+    #[cfg(feature = "postgres")]
+    Fleet(Box<Deed>),
     Close(Resolver<()>),
 }
 
@@ -37,6 +42,10 @@ impl Op {
     /// Whether the operation needs a batch of its own, because it reads rows that other operations of a batch would
     /// change.
     pub(super) fn is_alone(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        if let Self::Fleet(deed) = self {
+            return deed.is_long();
+        }
         matches!(
             self,
             Self::Purge(..) | Self::DeleteTask(..) | Self::ForgetUsage(..) | Self::Recover(..) | Self::Close(..)
@@ -67,6 +76,8 @@ impl Op {
             }
             Self::Purge(_, to) | Self::ForgetUsage(_, to) | Self::ForgetAudit(_, to) => Reply::Purged(to, Err(error)),
             Self::Recover(to) => Reply::Recovered(to, Err(error)),
+            #[cfg(feature = "postgres")]
+            Self::Fleet(deed) => return deed.fail(error),
         }
         .send();
     }

@@ -82,6 +82,10 @@ pub struct Recovery {
     pub unfinished: Vec<(Task, u8)>,
     /// The greatest fence that any stored task has.
     pub last_fence: Fence,
+    /// The store's time, by which all routers that share it go; `None`: there is one router, with a clock of its own.
+    pub now: Option<Timestamp>,
+    /// Open tasks whose routers died too often for them to run again.
+    pub quarantined: Vec<Task>,
 }
 
 /// A miner that the router remembers: one with an enrolled key, or one whose answers were compared with others'.

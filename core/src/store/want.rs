@@ -4,6 +4,10 @@ use super::{
     Accepted, ApiKey, AuditPage, AuditQuery, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage,
     UsageQuery,
 };
+#[cfg(feature = "postgres")]
+use super::{Placed, SessionName};
+#[cfg(feature = "postgres")]
+use crate::model::Session;
 use crate::model::{Gid, SessionId, Task, TaskId};
 
 /// The kinds of reads.
@@ -18,6 +22,12 @@ pub(super) enum Want {
     Miners(Resolver<Vec<MinerRecord>>),
     Usage(Box<UsageQuery>, Resolver<UsagePage>),
     Audit(AuditQuery, Resolver<AuditPage>),
+    #[cfg(feature = "postgres")]
+    Placed(Gid, Resolver<Option<Placed>>),
+    #[cfg(feature = "postgres")]
+    Session(SessionName, Resolver<Option<(Session, u64)>>),
+    #[cfg(feature = "postgres")]
+    ApiKey(String, Resolver<Option<ApiKey>>),
 }
 
 /// A read, and the number of writes that must be settled before it.

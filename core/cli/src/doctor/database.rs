@@ -7,6 +7,9 @@ use cortensor_router::internals::store::{PostgresOptions, survey};
 
 use super::Findings;
 
+/// The starts and takeovers that the numbers of one schema are enough for.
+const MOST_STARTS: u64 = 1 << 20;
+
 /// The time from which on a commit is slow.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -39,9 +42,18 @@ pub(super) fn check(url: &str, storage: &StorageConfig, findings: &mut Findings)
     } else {
         findings.ok("replication", format!("a commit waits for {}", found.standbys));
     }
-    match found.holder {
-        None => findings.ok("router", "no router has the database"),
-        Some((name, since)) => findings.ok("router", format!("the router {name:?} has the database since {since}")),
+    if found.routers.is_empty() {
+        findings.ok("routers", "no router uses the database");
+    }
+    for (name, since) in &found.routers {
+        findings.ok("router", format!("the router {name:?} uses the database since {since}"));
+    }
+    let left = MOST_STARTS.saturating_sub(found.starts);
+    if left < MOST_STARTS / 4 {
+        findings.warn(
+            "starts",
+            format!("{left} starts and takeovers of routers are left in this schema: move to a new one in good time"),
+        );
     }
 }
 

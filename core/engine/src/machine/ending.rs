@@ -41,6 +41,14 @@ impl Engine {
         }
     }
 
+    /// Forgets a task that belongs to another router, whatever it is doing.
+    pub(super) fn moved(&mut self, gid: Gid, step: &mut Step) {
+        if let Some(open) = self.begin_end(gid) {
+            self.stop_all(gid, &open, StopReason::Superseded, step);
+        }
+        self.over(gid);
+    }
+
     /// Notes that the store has the end of the task.
     pub(super) fn committed(&mut self, gid: Gid, step: &mut Step) {
         let Some(task) = self.over(gid) else { return };

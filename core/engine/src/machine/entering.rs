@@ -6,6 +6,7 @@ use crate::demand::Demand;
 use crate::effect::Effect;
 use crate::lane::{LaneKey, Place};
 use crate::rules::SessionRules;
+use crate::session::SessionEntry;
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
@@ -43,7 +44,12 @@ impl Engine {
         let id = if task.shadow { TaskId(0) } else { session.take_task() };
         step.push(Effect::Admitted { gid, id, band });
         step.extend(moved.map(|model| Effect::Rerouted { gid, model }));
+        let session = task.session;
+        let asks = !task.shadow && self.sessions.get_mut(session).is_some_and(SessionEntry::asks_for_ids);
         self.enter(gid, task, &lane, step);
+        if asks {
+            step.push(Effect::NeedIds { session });
+        }
     }
 
     /// Takes a task in again that the last process left unfinished.

@@ -4,6 +4,7 @@ use cortensor_router_model::{Fence, Gid, SessionId, TaskId, TaskState};
 
 use super::Engine;
 use crate::breaker::BreakerState;
+use crate::demand::Demand;
 use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 use crate::session::SessionEntry;
@@ -79,6 +80,30 @@ impl Engine {
         let mut absent: Vec<MinerKey> = absent.map(MinerEntry::key).collect();
         absent.sort_unstable();
         absent
+    }
+
+    /// Whether the session's ids come in blocks and none is left.
+    pub fn lacks_ids(&self, session: SessionId) -> bool {
+        self.sessions.get(session).is_some_and(SessionEntry::lacks_ids)
+    }
+
+    /// Whether a miner is up that could serve the task, busy or not.
+    pub fn attends(&self, task: &Demand) -> bool {
+        self.fleet.attends(&self.lane_of(task))
+    }
+
+    /// The number of tasks that the miners could begin at once.
+    pub fn free_slots(&self) -> u64 {
+        let of = |miner: &MinerEntry| if miner.takes_part() { u64::from(miner.free()) } else { 0 };
+        self.fleet.values().map(of).sum()
+    }
+
+    /// The tasks that wait for their first miner, in the order of their lanes. `unattended`: only those that no miner
+    /// could serve at present.
+    pub fn waiting(&self, unattended: bool) -> Vec<Gid> {
+        let lanes = self.line.lanes().filter(|lane| !unattended || !self.fleet.attends(lane));
+        let begun = |gid: &Gid| self.tasks.get(*gid).is_none_or(|task| task.tries() > 0 || task.demand().shadow);
+        lanes.flat_map(|lane| self.line.waiting_in(lane)).filter(|gid| !begun(gid)).collect()
     }
 
     /// Tasks of a session that have not ended.

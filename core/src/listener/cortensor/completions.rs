@@ -21,7 +21,7 @@ use crate::listener::sse;
 use crate::listener::state::AppState;
 use crate::listener::{body, intake, openai};
 use crate::model::{CompletionRecord, RequestKind, Scope, TaskRequest, Whole};
-use crate::router::{Intake, Submission, Wish};
+use crate::router::{Checked, Intake, Submission, Wish};
 use crate::{Error, Result};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -222,8 +222,38 @@ pub(in crate::listener) async fn enter(
     mut request: TaskRequest,
     taken: Taken,
 ) -> Result<(Submission, Form), Failed> {
-    let Taken { session, key, route, chat } = taken;
-    let session = session_of(session, &mut request)?;
+    let session = session_of(taken.session, &mut request)?;
+    let taken = Taken { session: None, ..taken };
+    if state.router.learns() {
+        // The rarer way is boxed, so that the usual one does not reserve memory for it.
+        return Box::pin(enter_shared(state, caller, head, request, taken, session)).await;
+    }
+    let (checked, form) = checked(state, caller, head, request, taken, session)?;
+    Ok((state.router.enter(checked).await?, form))
+}
+
+/// Submits a request to a session that another router may have made.
+async fn enter_shared(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    request: TaskRequest,
+    taken: Taken,
+    session: Wish<'_>,
+) -> Result<(Submission, Form), Failed> {
+    state.router.learn_session(&session).await?;
+    let (checked, form) = checked(state, caller, head, request, taken, session)?;
+    Ok((state.router.enter(checked).await?, form))
+}
+
+fn checked(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    mut request: TaskRequest,
+    Taken { key, route, chat, .. }: Taken,
+    session: Wish<'_>,
+) -> Result<(Checked, Form), Failed> {
     let later = request.take_flag("async")?;
     let detach = request.take_flag("detach")?;
     let idempotent = request.take_flag("idempotent")?;
@@ -251,7 +281,7 @@ pub(in crate::listener) async fn enter(
         request if request.stream => Form::Stream,
         _ => Form::Whole,
     };
-    Ok((state.router.enter(checked).await?, form))
+    Ok((checked, form))
 }
 
 /// The form of the answer to a task.

@@ -10,8 +10,10 @@ use crate::router::Wish;
 use crate::{Error, Result};
 
 /// Reads a session's id from a path: a number, or `0x` and the session's 64 digits.
-pub(super) fn session(state: &AppState, caller: &Caller, text: &str) -> Result<SessionId> {
-    state.router.session_of(&Wish::Named(text.into()), caller.sessions())
+pub(super) async fn session(state: &AppState, caller: &Caller, text: &str) -> Result<SessionId> {
+    let wish = Wish::Named(text.into());
+    state.router.learn_session(&wish).await?;
+    state.router.session_of(&wish, caller.sessions())
 }
 
 /// Reads the name of a session from a body, where it may be a JSON number or a string; `None` for `null`.

@@ -94,7 +94,7 @@ pub(in crate::listener) async fn show(
     InPath(id): InPath<String>,
 ) -> Result<Json<SessionDetail>, Failed> {
     caller.may(Scope::Read)?;
-    let id = query::session(&state, &caller, &id)?;
+    let id = query::session(&state, &caller, &id).await?;
     let session = state.router.session(id)?;
     Ok(Json(SessionDetail { session, max_context_tokens: state.router.info().max_context_tokens }))
 }
@@ -120,7 +120,7 @@ async fn change(
     caller.may(Scope::Submit)?;
     // A higher priority or weight of one session takes miners from the others.
     caller.is_unlimited()?;
-    let id = query::session(&state, &caller, &id)?;
+    let id = query::session(&state, &caller, &id).await?;
     let body = body::read(&state, Family::Cortensor, Marked::of(&headers), body).await?;
     let patch: SessionPatch = body::parse(Family::Cortensor, &body)?;
     Ok(Json(state.router.update_session(id, patch).await?))
@@ -143,7 +143,7 @@ async fn close(
     InPath(id): InPath<String>,
 ) -> Result<Json<Session>, Failed> {
     caller.may(Scope::Submit)?;
-    let id = query::session(&state, &caller, &id)?;
+    let id = query::session(&state, &caller, &id).await?;
     if id.0 == 1 {
         // Session 1 is shared by all callers, as is session 0, which cannot be closed.
         caller.may(Scope::Admin)?;

@@ -46,7 +46,7 @@ pub(in crate::listener) async fn list(
     InQuery(asked): InQuery<schema::TaskQuery>,
 ) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
-    let session_id = query::session(&state, &caller, &session)?;
+    let session_id = query::session(&state, &caller, &session).await?;
     let (start, reversed) = page_start(query::number("offset", &asked.offset)?, Some(&asked.order))?;
     let wanted = TaskQuery {
         session_id,
@@ -87,7 +87,7 @@ pub(in crate::listener) async fn show(
     InPath(path): InPath<TaskPath>,
 ) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
-    let session = query::session(&state, &caller, &path.session_id)?;
+    let session = query::session(&state, &caller, &path.session_id).await?;
     let task = state.router.task(session, query::task(&path.task_id)?).await?;
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
@@ -108,7 +108,7 @@ async fn cancel(
     InPath(path): InPath<TaskPath>,
 ) -> Result<Response, Failed> {
     caller.may(Scope::Submit)?;
-    let session = query::session(&state, &caller, &path.session_id)?;
+    let session = query::session(&state, &caller, &path.session_id).await?;
     let task = state.router.cancel(session, query::task(&path.task_id)?).await?;
     reply::json(StatusCode::OK, &TaskRecord::detail(&task))
 }
@@ -135,7 +135,7 @@ async fn join(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
-    let session = query::session(&state, &caller, &path.session_id)?;
+    let session = query::session(&state, &caller, &path.session_id).await?;
     let permit = caller.meter().map(Meter::stream).transpose()?;
     let mut submission = state.router.attach(session, query::task(&path.task_id)?).await?;
     submission.hold(permit);

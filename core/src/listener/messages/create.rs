@@ -93,7 +93,12 @@ impl Order {
         let form = Form { stream: chat.stream, wishes, left_out };
         let mut intake = openai::intake_of(state, caller, head, chat, ROUTE)?;
         (intake.original, intake.said, intake.own) = (self.original, self.said, own);
-        let checked = state.router.check(intake)?;
+        // The rarer way is boxed, so that the usual one does not reserve memory for it.
+        let checked = if state.router.learns() {
+            Box::pin(state.router.checked(intake)).await?
+        } else {
+            state.router.check(intake)?
+        };
         Ok((state.router.enter(checked).await?, form))
     }
 }

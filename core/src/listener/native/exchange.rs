@@ -14,6 +14,7 @@ use super::talk::Talk;
 use crate::Error;
 use crate::listener::access::{self, Line};
 use crate::listener::answer::Named;
+use crate::listener::auth::Caller;
 use crate::listener::body;
 use crate::listener::cut::{Ends, cut_off};
 use crate::listener::fast_path::{FastPath, Order};
@@ -76,6 +77,21 @@ impl<S: Socket> Talk<'_, S> {
     }
 }
 
+/// Finds the caller of a request once more if another router has made its key.
+async fn found_again(
+    gate: &Gate,
+    on: &Connection,
+    known: &mut Known,
+    found: Result<Caller, Error>,
+) -> Result<Caller, Error> {
+    let Err(refusal) = found else { return found };
+    if gate.learn(&refusal, known.marked().headers.clone()).await? {
+        known.caller(gate, on, Timestamp::wall_clock())
+    } else {
+        Err(refusal)
+    }
+}
+
 /// Checks a request, reads its body and makes its answer. `left` is the length of the body that was not read.
 ///
 /// # Errors
@@ -89,7 +105,12 @@ async fn answer<S: Socket>(
 ) -> io::Result<Outcome> {
     let (route, family) = (known.route(), known.route().family());
     let now = Timestamp::wall_clock();
-    let found = known.caller(gate, on, now).map_err(|error| Refused { limits: None, error });
+    let mut found = known.caller(gate, on, now);
+    if found.is_err() && gate.state().router.learns() {
+        // The rarer way is boxed, so that the usual one does not reserve memory for it.
+        found = Box::pin(found_again(gate, on, known, found)).await;
+    }
+    let found = found.map_err(|error| Refused { limits: None, error });
     let (caller, limits, key_life) = match found.and_then(|caller| gate.admit(caller, now)) {
         Ok(Admitted { caller, limits, key_life }) => (caller, limits, key_life),
         Err(Refused { limits, error }) => return Ok(Outcome::refused(family, limits, error)),

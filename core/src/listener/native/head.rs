@@ -184,6 +184,7 @@ impl Known {
         if let Some((caller, then)) = &self.caller
             && *then == changes
             && !caller.has_expired(now.as_secs())
+            && !gate.state().router.is_stale()
         {
             return Ok(caller.clone());
         }

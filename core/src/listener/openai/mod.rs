@@ -26,7 +26,7 @@ use utoipa_axum::routes;
 
 #[cfg(feature = "embed")]
 pub(crate) use counts::EmbeddingCounts;
-pub(in crate::listener) use run::{Reading, chat as answer_chat, enter, intake_of, parse, respond, route_of};
+pub(in crate::listener) use run::{Reading, chat as answer_chat, enter, intake_of, learn, parse, respond, route_of};
 
 use crate::listener::state::AppState;
 

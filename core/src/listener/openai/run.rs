@@ -89,10 +89,31 @@ pub(in crate::listener) async fn enter(
     head: Marked<'_>,
     request: TaskRequest,
 ) -> Result<(Submission, Reading)> {
+    if state.router.learns() {
+        // The rarer way is boxed, so that the usual one does not reserve memory for it.
+        return Box::pin(enter_shared(state, caller, head, request)).await;
+    }
+    let (checked, reading) = checked(state, caller, head, request)?;
+    Ok((state.router.enter(checked).await?, reading))
+}
+
+/// Submits a request to a session that another router may have made.
+async fn enter_shared(
+    state: &AppState,
+    caller: &Caller,
+    head: Marked<'_>,
+    request: TaskRequest,
+) -> Result<(Submission, Reading)> {
+    learn(state, head, request.model.clone()).await?;
+    let (checked, reading) = checked(state, caller, head, request)?;
+    Ok((state.router.enter(checked).await?, reading))
+}
+
+fn checked(state: &AppState, caller: &Caller, head: Marked<'_>, request: TaskRequest) -> Result<(Checked, Reading)> {
     let way = route_of(request.kind);
     let checked = state.router.check(intake_of(state, caller, head, request, way)?)?;
     let reading = Reading::of(&checked)?;
-    Ok((state.router.enter(checked).await?, reading))
+    Ok((checked, reading))
 }
 
 /// A request that came by that route under `/v1`, with what its headers say.
@@ -146,6 +167,17 @@ fn patience(head: Marked<'_>, body: Option<f64>, limits: &LimitsConfig) -> f64 {
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => limits.openai_timeout_secs as f64,
     }
+}
+
+/// Makes sure that the session that the caller names is known here if another router has made it.
+///
+/// # Errors
+/// The store's; `InvalidArgument` names the header.
+pub(in crate::listener) async fn learn(state: &AppState, head: Marked<'_>, model: Option<String>) -> Result<()> {
+    let mut named = TaskRequest::default();
+    named.model = model;
+    let wish = session_of(head, &mut named)?;
+    state.router.learn_session(&wish).await
 }
 
 /// The session that the caller wants: the header names it, else the model's name, else the router chooses.

@@ -60,7 +60,7 @@ async fn take_in(
         let mut intake = openai::intake_of(state, caller, head, request.kind(kind), way)?;
         // The answer comes as a whole, even if the model's server streams it.
         intake.waits = true;
-        state.router.enter(state.router.check(intake)?).await
+        state.router.enter(Box::pin(state.router.checked(intake)).await?).await
     };
     entered.await.map_err(|error| failed(unserved(&state.router, kind, error)))
 }

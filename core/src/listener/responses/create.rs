@@ -103,6 +103,9 @@ impl Order {
         caller: &Caller,
         head: Marked<'_>,
     ) -> Result<(Submission, Form)> {
+        if state.router.learns() {
+            Box::pin(openai::learn(state, head, self.request.chat.model.clone())).await?;
+        }
         let (checked, form) = match &self.request.asked.previous_response_id {
             None => self.checked(state, caller, head, None)?,
             // The rarer way is boxed, so that the usual one does not reserve memory for it.

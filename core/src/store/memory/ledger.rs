@@ -187,6 +187,28 @@ impl Ledger {
         }
     }
 
+    /// Loses a task, ended or not. Gives whether there was one.
+    pub(super) fn lose(&mut self, gid: Gid) -> bool {
+        let Some(entry) = self.tasks.get(&gid) else { return false };
+        let (_, session, id) = entry.ids();
+        match &entry.body {
+            Body::Ended { task, .. } => {
+                let ended = (task.ended_at.unwrap_or_default(), gid);
+                self.remove(ended, &mut Vec::new());
+            }
+            Body::Open(_) => {
+                if let Some((name, _)) = self.tasks.remove(&gid).and_then(|entry| entry.key) {
+                    self.by_key.remove(&name);
+                }
+                if let Some(tasks) = self.by_session.get_mut(&session) {
+                    tasks.end(id);
+                    tasks.remove(id);
+                }
+            }
+        }
+        true
+    }
+
     fn remove(&mut self, ended: (Timestamp, Gid), out: &mut Vec<Entry>) {
         if let Ok(place) = self.ended.binary_search(&ended) {
             self.ended.remove(place);
@@ -268,6 +290,7 @@ impl Ledger {
             last_gid: self.last_gid,
             unfinished,
             last_fence: self.last_fence,
+            ..Recovery::default()
         }
     }
 }

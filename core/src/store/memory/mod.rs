@@ -3,6 +3,7 @@
 //! Slow work (measuring a task, copying it, freeing deleted tasks) happens outside of the lock.
 
 mod audit;
+mod fleet;
 mod ids;
 mod ledger;
 mod usage;
@@ -10,6 +11,8 @@ mod usage;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+
+pub use self::fleet::{MemberStore, SharedMemory, StoreFault};
 
 use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
@@ -46,6 +49,11 @@ impl MemoryStore {
     /// the rest of each key, and the entries of the audit log.
     pub fn with_rows(max_bytes: u64, usage_rows: u64, audit_rows: u64) -> Self {
         Self { max_bytes, ledger: Mutex::new(Some(Ledger::new(usage_rows, audit_rows))) }
+    }
+
+    /// Loses a task, ended or not. Gives whether there was one.
+    fn lose(&self, gid: Gid) -> bool {
+        self.with(|ledger| Ok(ledger.lose(gid))).unwrap_or_default()
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T>) -> Result<T> {

@@ -1,5 +1,6 @@
 //! The answers of a batch, which are known before its commit and sent after it.
 
+use super::deed::Told;
 use crate::store::op::{Op, Reply};
 use crate::store::{Accepted, Recovery};
 use crate::{Error, Result};
@@ -12,6 +13,7 @@ pub(super) enum Answer {
     Done(Result<()>),
     Counted(Result<u64>),
     Recovered(Box<Result<Recovery>>),
+    Told(Result<Told>),
 }
 
 impl Answer {
@@ -28,6 +30,7 @@ impl Answer {
             Op::PutSession(..) | Op::PutKey(..) | Op::PutMiner(..) | Op::Close(..) => Self::Done(Err(error)),
             Op::Purge(..) | Op::ForgetUsage(..) | Op::ForgetAudit(..) => Self::Counted(Err(error)),
             Op::Recover(..) => Self::Recovered(Box::new(Err(error))),
+            Op::Fleet(..) => Self::Told(Err(error)),
         }
     }
 
@@ -51,6 +54,7 @@ impl Answer {
                 Reply::Purged(to, answer).send();
             }
             (Op::Recover(to), Self::Recovered(answer)) => Reply::Recovered(to, *answer).send(),
+            (Op::Fleet(deed), Self::Told(told)) => deed.tell(told),
             (op, answer) => op.fail(Error::internal(format!("{answer:?} is no answer to this operation of the store"))),
         }
     }

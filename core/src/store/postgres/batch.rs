@@ -4,6 +4,7 @@
 //! in the row of this start tells whether it was done, and no statement is ever done twice.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -16,7 +17,7 @@ use super::seat::Seat;
 use super::sql::Sql;
 use super::stage::{Part, Stage, parts};
 use super::sums::{Sums, UsageRows};
-use super::{records, recovery, usage};
+use super::{deeds, records, recovery, usage};
 use crate::model::{Gid, SessionId, TaskId};
 use crate::store::columns::int;
 use crate::store::op::Op;
@@ -29,8 +30,10 @@ use crate::{Error, Result};
 pub(super) enum Failed {
     /// The server did not do it, or did not say so.
     Lost(Lost),
-    /// Another router has taken the database over.
+    /// Another router has declared this one gone.
     Deposed,
+    /// This program must not write any more.
+    Refused(Error),
 }
 
 impl From<tokio_postgres::Error> for Failed {
@@ -48,9 +51,21 @@ pub(super) struct Ground {
     pub(super) audit_rows: u64,
     pub(super) lease: Duration,
     pub(super) patience: Duration,
+    /// The epoch of the writer, whose open tasks the reader reads.
+    pub(super) epoch: AtomicI64,
+    /// Whether the writer stands still, as a process that was stopped, and whether it ends as one that was killed.
+    #[cfg(test)]
+    pub(super) asleep: std::sync::atomic::AtomicBool,
+    #[cfg(test)]
+    pub(super) killed: std::sync::atomic::AtomicBool,
 }
 
 impl Ground {
+    /// The epoch of this start.
+    pub(super) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// The statements that begin a transaction with the durability of the store, whatever the server's default is.
     fn begin(&self, durability: Durability) -> String {
         let commit = if durability == Durability::Relaxed { "off" } else { "on" };
@@ -67,16 +82,15 @@ impl Ground {
 pub(super) struct Batch<'a> {
     pub(super) link: &'a Link,
     pub(super) ground: &'a Ground,
-    pub(super) seat: &'a Seat,
-    /// The epoch under which the batch writes. A new one holds for the store once the batch is committed.
-    pub(super) epoch: i64,
+    /// The seat under which the batch writes. What changes of it holds for the store once the batch is committed.
+    pub(super) seat: Seat,
     pub(super) usage: &'a mut UsageRows,
     pub(super) sums: Sums,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(link: &'a Link, ground: &'a Ground, seat: &'a Seat, usage: &'a mut UsageRows) -> Self {
-        Self { link, ground, seat, epoch: seat.epoch, usage, sums: Sums::default() }
+        Self { link, ground, seat: seat.clone(), usage, sums: Sums::default() }
     }
 
     /// Does the operations. Gives their answers, which hold once the batch is committed.
@@ -120,7 +134,7 @@ impl<'a> Batch<'a> {
             (&fence, Type::INT8),
         ];
         let note = self.link.query(&self.ground.sql.note, params);
-        let sums = self.sums.write(self.link, &self.ground.sql, self.epoch);
+        let sums = self.sums.write(self.link, &self.ground.sql, self.seat.epoch);
         tokio::try_join!(biased; note, sums, self.link.run("COMMIT"))?;
         Ok(())
     }
@@ -133,7 +147,7 @@ impl<'a> Batch<'a> {
             self.link.run(&begin),
             self.link.query(&self.ground.sql.lock, nonce)
         )?;
-        let is_up = locked.first().is_some_and(|row| row.get::<_, &str>(2) == "up");
+        let is_up = locked.first().is_some_and(|row| row.get::<_, &str>(2) != "gone");
         if is_up { Ok(()) } else { Err(Failed::Deposed) }
     }
 
@@ -156,7 +170,7 @@ impl<'a> Batch<'a> {
         if count == 0 {
             return Ok(BTreeSet::new());
         }
-        let rows = self.link.query(sql, &arrays.params(&self.epoch)).await?;
+        let rows = self.link.query(sql, &arrays.params(&self.seat.epoch)).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
@@ -245,6 +259,7 @@ impl<'a> Batch<'a> {
             Op::DeleteTask(gid, _) => Answer::Changed(records::delete_task(self, *gid).await.map(Ok)?),
             Op::ForgetUsage(before, _) => Answer::Counted(records::forget_usage(self, *before).await.map(Ok)?),
             Op::ForgetAudit(before, _) => Answer::Counted(records::forget_audit(self, *before).await.map(Ok)?),
+            Op::Fleet(deed) => Answer::Told(deeds::done(self, deed).await?),
             Op::Recover(_) => Answer::Recovered(Box::new(recovery::recover(self).await.map(Ok)?)),
             Op::Accept(..) | Op::Finish(..) | Op::Record(..) | Op::Close(..) => {
                 Answer::failed(op, Error::internal("an operation of the store is in the wrong place"))
@@ -271,16 +286,15 @@ pub(super) async fn find(
     Ok(rows.first().map(found))
 }
 
-/// Whether that batch of this start was committed. Waits for a transaction that may still be under way.
-pub(super) async fn was_committed(link: &Link, ground: &Ground, seat: &Seat, number: u64) -> Result<bool, Failed> {
+/// Whether that batch of the start with that secret was committed. Waits for a transaction that may still be under way.
+pub(super) async fn was_committed(link: &Link, ground: &Ground, nonce: &str, number: u64) -> Result<bool, Failed> {
     let begin = ground.begin(ground.durability);
-    let nonce: Params<'_> = &[(&seat.nonce, Type::TEXT)];
+    let nonce: Params<'_> = &[(&nonce, Type::TEXT)];
     let ((), locked, ()) = tokio::try_join!(
         biased;
         link.run(&begin),
         link.query(&ground.sql.lock, nonce),
         link.run("ROLLBACK")
     )?;
-    let Some(row) = locked.first() else { return Err(Failed::Deposed) };
-    Ok(row.get::<_, i64>(1) >= int(number))
+    Ok(locked.first().is_some_and(|row| row.get::<_, i64>(1) >= int(number)))
 }

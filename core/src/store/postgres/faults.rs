@@ -12,7 +12,7 @@ use crate::store::samples::{ended, keyed, new_task};
 use crate::store::{Accepted, Act, ApiKey, AuditQuery, Durability, Pending, Store, TaskQuery, TaskSpec, UsageQuery};
 use crate::{Error, ErrorKind};
 
-fn options(schema: &str) -> PostgresOptions {
+pub(super) fn options(schema: &str) -> PostgresOptions {
     PostgresOptions {
         name: "one".into(),
         schema: schema.into(),
@@ -21,7 +21,7 @@ fn options(schema: &str) -> PostgresOptions {
     }
 }
 
-fn open(url: &str, options: PostgresOptions) -> PostgresStore {
+pub(super) fn open(url: &str, options: PostgresOptions) -> PostgresStore {
     PostgresStore::open(url, Durability::Full, options).unwrap()
 }
 
@@ -211,44 +211,8 @@ fn ends_wait_within_their_bounds_and_a_close_does_not_hang() {
     assert!(late.wait().is_err());
 }
 
-fn refusal(url: &str, options: PostgresOptions) -> Error {
+pub(super) fn refusal(url: &str, options: PostgresOptions) -> Error {
     PostgresStore::open(url, Durability::Full, options).map(drop).unwrap_err()
-}
-
-#[test]
-fn one_router_at_a_time_has_the_database() {
-    let Some(server) = Postgres::start() else { return };
-    let first = open(&server.url(), options("seat"));
-    assert_eq!(first.recover().wait().unwrap().epoch, 1);
-    first.accept(new_task(1, 1).into()).wait().unwrap();
-    let from = Instant::now();
-    let error = refusal(&server.url(), PostgresOptions { name: "two".into(), ..options("seat") });
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "store_in_use"));
-    assert!(error.message().contains("\"one\"") && error.message().contains("UTC"), "{error}");
-    assert!(from.elapsed() < Duration::from_secs(8), "{:?}", from.elapsed());
-    first.accept(new_task(1, 2).into()).wait().unwrap();
-    // A lease that another start took over is never used again.
-    server.psql("UPDATE seat.router SET state = 'gone'").unwrap();
-    let second = open(&server.url(), PostgresOptions { name: "two".into(), ..options("seat") });
-    let error = first.accept(new_task(1, 3).into()).wait().unwrap_err();
-    assert_eq!(error.code(), "store_taken_over");
-    assert!(error.message().contains("\"two\""), "{error}");
-    assert_eq!(first.check().unwrap_err().code(), "store_taken_over");
-    first.close().wait().unwrap();
-    let recovery = second.recover().wait().unwrap();
-    assert_eq!((recovery.epoch, recovery.unfinished.len(), recovery.last_gid), (2, 2, new_task(1, 2).gid));
-    assert!(second.finish(Arc::new(ended(&new_task(1, 1), 9, "x"))).wait().unwrap(), "its tasks are the second's");
-    drop(second);
-    // A seat that was left is free at once, and that of a dead router once its lease has run out.
-    let from = Instant::now();
-    drop(open(&server.url(), options("seat")));
-    assert!(from.elapsed() < Duration::from_secs(8), "{:?}", from.elapsed());
-    let dead = "UPDATE seat.router SET state = 'up', process = '', lease_until = clock_timestamp() + interval '1500 ms'
-                WHERE epoch = (SELECT max(epoch) FROM seat.router)";
-    server.psql(dead).unwrap();
-    let from = Instant::now();
-    drop(open(&server.url(), options("seat")));
-    assert!((1_000..8_000).contains(&from.elapsed().as_millis()), "{:?}", from.elapsed());
 }
 
 #[test]
@@ -284,7 +248,7 @@ fn a_server_that_cannot_be_used_is_refused_with_the_reason() {
     let memory = PostgresStore::open(&url, Durability::Memory, options("x")).map(drop).unwrap_err();
     assert_eq!(memory.details().param.as_deref(), Some("storage.durability"));
     let found = survey(&url, &options("newer")).unwrap();
-    assert_eq!((found.schema, found.encrypted, found.holder), (Some(99), false, None));
+    assert_eq!((found.schema, found.encrypted, found.routers), (Some(99), false, Vec::new()));
     assert!(found.version.starts_with(|first: char| first.is_ascii_digit()) && found.commit.is_some());
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
+use super::seat::Seat;
 use crate::Error;
 use crate::store::op::Op;
 
@@ -10,6 +11,8 @@ use crate::store::op::Op;
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) ops: Vec<Op>,
+    /// The bytes of the operations.
+    weight: u64,
     since: Instant,
     /// Set once the commit was asked for, until its outcome is known.
     pub(super) doubt: Option<Doubt>,
@@ -20,28 +23,39 @@ pub(super) struct Flight {
 pub(super) struct Doubt {
     /// The number of the batch.
     pub(super) number: u64,
-    /// The epoch that holds if it was committed.
-    pub(super) epoch: i64,
+    /// The seat that holds if it was committed.
+    pub(super) seat: Seat,
     /// The answers that hold if it was committed, one for each operation.
     pub(super) answers: Vec<Answer>,
 }
 
 impl Flight {
     pub(super) fn of(ops: Vec<Op>) -> Self {
-        Self { ops, since: Instant::now(), doubt: None }
+        Self { weight: weight_of(&ops), ops, since: Instant::now(), doubt: None }
+    }
+
+    /// Adds operations that came within `short` after the others, so that a long wait has few flights. Gives them back if
+    /// they do not fit.
+    pub(super) fn join(&mut self, ops: Vec<Op>, most: usize, short: Duration) -> Result<(), Vec<Op>> {
+        if self.doubt.is_some() || self.ops.len() + ops.len() > most || self.since.elapsed() > short {
+            return Err(ops);
+        }
+        self.weight += weight_of(&ops);
+        self.ops.extend(ops);
+        Ok(())
     }
 
     /// Divides a flight that was refused because of one operation.
     pub(super) fn halves(mut self) -> [Self; 2] {
         let rest = self.ops.split_off(self.ops.len() / 2);
-        let part = |ops| Self { ops, since: self.since, doubt: None };
+        let part = |ops: Vec<Op>| Self { weight: weight_of(&ops), ops, since: self.since, doubt: None };
         let rest = part(rest);
         [part(std::mem::take(&mut self.ops)), rest]
     }
 
     /// The bytes that wait.
     pub(super) fn weight(&self) -> u64 {
-        self.ops.iter().map(Op::weight).sum()
+        self.weight
     }
 
     /// Refuses the operations that have waited too long: ends after `long`, all others after `short`. Gives their number.
@@ -67,6 +81,9 @@ impl Flight {
         if let Some(doubt) = &mut self.doubt {
             doubt.answers = kept;
         }
+        if refused > 0 {
+            self.weight = weight_of(&self.ops);
+        }
         refused
     }
 
@@ -76,6 +93,10 @@ impl Flight {
         self.ops.into_iter().for_each(|op| op.fail(error.clone()));
         count
     }
+}
+
+fn weight_of(ops: &[Op]) -> u64 {
+    ops.iter().map(Op::weight).sum()
 }
 
 /// Whether an operation waits long for a database that is away: the end of a task, whose work is done.

@@ -9,10 +9,15 @@
 //! no prepared statement, no setting, no lock that outlives a transaction, and no search path. Connections may therefore
 //! go through a pooler that lends them for one transaction.
 //!
-//! One router at a time may write. It has a seat: a row with a lease, which each transaction locks and renews.
+//! Several routers may share a schema. Each has a seat: a row with a lease, which each of its transactions locks and
+//! renews, so that one that was declared gone can commit nothing. A task has an owner, and nobody else can end it.
 
 mod answer;
 mod batch;
+mod beat;
+mod deed;
+mod deeds;
+mod fleet;
 mod flight;
 mod link;
 mod options;
@@ -26,6 +31,7 @@ mod rows;
 mod schema;
 mod seat;
 mod server;
+mod settle;
 mod sql;
 mod stage;
 mod sums;
@@ -37,13 +43,17 @@ mod writer;
 
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod members;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 
+pub(super) use self::deed::Deed;
 pub use self::options::PostgresOptions;
 pub use self::server::{DatabaseReport, survey};
 
@@ -56,10 +66,10 @@ use self::sums::UsageRows;
 use self::target::Target;
 use self::writer::Writer;
 use super::front::{Front, Fronted};
-use super::{Durability, StoreKind};
+use super::{Durability, Fleet, StoreKind};
 use crate::{Error, Result};
 
-/// A store in a database. Only one router at a time can use a schema.
+/// A store in a database, for one of the routers that share a schema.
 ///
 /// Dropping the store writes what is outstanding and blocks for that long; [`close`](super::Store::close) does not
 /// block.
@@ -68,15 +78,30 @@ pub struct PostgresStore {
     front: Front,
     durability: Durability,
     thread: Option<JoinHandle<()>>,
+    #[cfg(test)]
+    ground: Arc<Ground>,
 }
 
 impl PostgresStore {
     /// Connects to the database, creates or migrates the schema if needed, and takes the seat. Blocks.
     ///
     /// # Errors
-    /// `InvalidArgument` for a wrong URL and for [`Durability::Memory`]; `Conflict` if another router has the schema, or
-    /// a newer version of the router or another program made it; `Unavailable` if the database cannot be used.
+    /// `InvalidArgument` for a wrong URL and for [`Durability::Memory`]; `Conflict` if another router has the name, or a
+    /// newer version of the router or another program made the schema; `Unavailable` if the database cannot be used.
     pub fn open(url: &str, durability: Durability, options: PostgresOptions) -> Result<Self> {
+        Self::start(url, durability, options, true)
+    }
+
+    /// Connects to the database for a program that is no router: it reads and writes keys and other records, and takes no
+    /// seat. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), but not that a router has the name.
+    pub fn visit(url: &str, durability: Durability, options: PostgresOptions) -> Result<Self> {
+        Self::start(url, durability, options, false)
+    }
+
+    fn start(url: &str, durability: Durability, options: PostgresOptions, is_router: bool) -> Result<Self> {
         if durability == Durability::Memory {
             return Err(Error::invalid(
                 "storage.durability",
@@ -92,6 +117,11 @@ impl PostgresStore {
             audit_rows: options.audit_rows,
             lease: options.lease,
             patience: options.patience,
+            epoch: AtomicI64::new(0),
+            #[cfg(test)]
+            asleep: std::sync::atomic::AtomicBool::default(),
+            #[cfg(test)]
+            killed: std::sync::atomic::AtomicBool::default(),
         });
         let (settled, settling) = watch::channel(0);
         let reader = Reader {
@@ -104,11 +134,14 @@ impl PostgresStore {
         };
         let (queue, refusing) = (Arc::clone(&front.writes), front.refusing.clone());
         let (opened, opening) = mpsc::channel();
+        #[cfg(test)]
+        let kept = Arc::clone(&ground);
         let work = async move {
-            let (link, seat) = match take_seat(&target, &ground, &options.name).await {
+            let (link, seat) = match take_seat(&target, &ground, &options.name, is_router).await {
                 Ok(taken) => taken,
                 Err(error) => return drop(opened.send(Err(error))),
             };
+            ground.epoch.store(seat.epoch, Ordering::Release);
             let writer = Writer {
                 usage: UsageRows::new(options.usage_rows),
                 options,
@@ -136,19 +169,29 @@ impl PostgresStore {
             .spawn(move || runtime.block_on(work))
             .map_err(|e| Error::store(format!("a thread cannot be started: {e}")))?;
         match opening.recv() {
-            Ok(Ok(())) => Ok(Self { front, durability, thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self {
+                front,
+                durability,
+                thread: Some(thread),
+                #[cfg(test)]
+                ground: kept,
+            }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::internal("opening the store panicked")),
         }
     }
 }
 
-/// Makes sure that the database can be used, and takes the seat.
-async fn take_seat(target: &Target, ground: &Ground, name: &str) -> Result<(Link, Seat)> {
+/// Makes sure that the database can be used, and takes a seat.
+async fn take_seat(target: &Target, ground: &Ground, name: &str, is_router: bool) -> Result<(Link, Seat)> {
     let link = target.connect().await?;
     server::check(&link, target).await?;
+    if schema::version(&link, &ground.schema).await?.is_some_and(|version| version.found < schema::SHARED) {
+        Seat::wait_for_older(&link, ground).await?;
+    }
     schema::migrate(&link, &ground.schema).await?;
-    let seat = Seat::take(&link, ground, name).await?;
+    let seat =
+        if is_router { Seat::take(&link, ground, name).await? } else { Seat::visit(&link, ground, name).await? };
     Ok((link, seat))
 }
 
@@ -165,6 +208,10 @@ impl Fronted for PostgresStore {
 
     fn announce(&self, _: &str) -> Result<()> {
         Ok(())
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        Some(self)
     }
 }
 

@@ -15,15 +15,15 @@ use super::link::{Link, Lost};
 use super::page;
 use super::row::{self, RowError};
 use super::schema::quoted;
-use super::sql::TASK;
+use super::sql::{TASK, TASK_COLUMNS};
 use super::target::Target;
 use super::unusable;
-use crate::model::{Gid, SessionId, Task, TaskId};
-use crate::store::Resolver;
+use crate::model::{Gid, Session, SessionId, Task, TaskId};
 use crate::store::columns::{MINER, int};
 use crate::store::front::Refusing;
 use crate::store::queue::{AbandonOnDrop, Queue, Taken};
 use crate::store::want::{Read, Want};
+use crate::store::{ApiKey, Placed, Resolver, SessionName};
 use crate::{Error, Result};
 
 /// The state of the reader.
@@ -168,6 +168,13 @@ impl Reader {
                 let read = async { page::of_audit(connected?, ground, query).await.map_err(Failed::from) };
                 send(to, self.bounded(read).await, None)
             }
+            Want::Placed(gid, to) => {
+                send(to, self.bounded(async { placed(connected?, ground, gid).await }).await, None)
+            }
+            Want::Session(name, to) => {
+                send(to, self.bounded(async { session(connected?, ground, &name).await }).await, None)
+            }
+            Want::ApiKey(id, to) => send(to, self.bounded(async { key(connected?, ground, &id).await }).await, None),
         }
     }
 
@@ -206,9 +213,39 @@ async fn by_gid(link: &Link, ground: &Ground, gid: Gid) -> Result<Option<Task>, 
     Ok(rows.first().map(row::task).transpose()?.map(|(task, _)| task))
 }
 
+async fn placed(link: &Link, ground: &Ground, gid: Gid) -> Result<Option<Placed>, Failed> {
+    let sql = format!("SELECT {TASK}, owner FROM {}.task WHERE gid = $1", quoted(&ground.schema));
+    let rows = link.query(&sql, &[(&int(gid.0), Type::INT8)]).await?;
+    let Some(found) = rows.first() else { return Ok(None) };
+    let (task, owner): (_, i64) = (row::task(found)?.0, found.get(TASK_COLUMNS));
+    Ok(Some(Placed { task, owner: owner.cast_unsigned(), is_own: owner == ground.epoch() }))
+}
+
+async fn session(link: &Link, ground: &Ground, name: &SessionName) -> Result<Option<(Session, u64)>, Failed> {
+    let select = |by: &str| format!("SELECT id, body, version FROM {}.session WHERE {by} = $1", quoted(&ground.schema));
+    let rows = match name {
+        SessionName::Id(id) => link.query(&select("id"), &[(&int(id.0), Type::INT8)]).await?,
+        SessionName::Sid(sid) if sid.contains('\0') => Vec::new(),
+        SessionName::Sid(sid) => link.query(&select("sid"), &[(sid, Type::TEXT)]).await?,
+    };
+    let Some(found) = rows.first() else { return Ok(None) };
+    Ok(Some((row::body(found)?, row::uint(found, 2))))
+}
+
+async fn key(link: &Link, ground: &Ground, id: &str) -> Result<Option<ApiKey>, Failed> {
+    // No text of the database has U+0000, and a parameter with it is an error.
+    if id.contains('\0') {
+        return Ok(None);
+    }
+    let sql = format!("SELECT id, body FROM {}.api_token WHERE id = $1", quoted(&ground.schema));
+    Ok(link.query(&sql, &[(&id, Type::TEXT)]).await?.first().map(row::body).transpose()?)
+}
+
+/// The open tasks of this start.
 async fn unfinished(link: &Link, ground: &Ground) -> Result<Vec<Gid>, Failed> {
-    let sql = format!("SELECT gid FROM {}.task WHERE ended_at IS NULL ORDER BY gid", quoted(&ground.schema));
-    Ok(link.query(&sql, &[]).await?.iter().map(|found| Gid(row::uint(found, 0))).collect())
+    let sql =
+        format!("SELECT gid FROM {}.task WHERE ended_at IS NULL AND owner = $1 ORDER BY gid", quoted(&ground.schema));
+    Ok(link.query(&sql, &[(&ground.epoch(), Type::INT8)]).await?.iter().map(|found| Gid(row::uint(found, 0))).collect())
 }
 
 /// Reads all rows that can be read. A damaged row is logged and left out, so that its key or miner is refused.

@@ -28,12 +28,12 @@ macro_rules! encoded {
 }
 
 impl Batch<'_> {
-    fn sql(&self, text: &str) -> String {
+    pub(super) fn sql(&self, text: &str) -> String {
         named(text, &self.ground.schema)
     }
 
     /// Writes an act into the audit log, if there is one, and deletes the entry for which there is no room any more.
-    async fn record(&self, act: Option<&Act>) -> Encoded<()> {
+    pub(super) async fn record(&self, act: Option<&Act>) -> Encoded<()> {
         let Some(act) = act else { return Ok(Ok(())) };
         let (detail, at) = (encoded!(json(&act.detail)), int(act.at.0));
         let insert = self.sql(
@@ -61,17 +61,32 @@ impl Batch<'_> {
         let sql = self.sql(&format!("DELETE FROM $s.{table} WHERE id = $1 RETURNING 1"));
         let found = !self.link.query(&sql, &[(id, Type::TEXT)]).await?.is_empty();
         encoded!(self.record(act.as_ref().filter(|_| found)).await?);
+        if found {
+            self.note_deletion(table, id).await?;
+        }
         Ok(Ok(found))
+    }
+
+    /// Notes a deletion, so that other routers learn of it.
+    async fn note_deletion(&self, kind: &str, id: &str) -> Result<(), Failed> {
+        let note = self.sql(
+            "INSERT INTO $s.deleted(kind, id) VALUES($1, $2) ON CONFLICT(kind, id) DO UPDATE SET
+                 at = clock_timestamp(), changed = pg_current_xact_id()",
+        );
+        self.link.query(&note, &[(&kind, Type::TEXT), (&id, Type::TEXT)]).await?;
+        Ok(())
     }
 }
 
 pub(super) async fn put_session(batch: &Batch<'_>, audited: &Audited<Session>) -> Encoded<()> {
     let (session, act) = &**audited;
     let (id, body) = (int(session.id.0), encoded!(json(session)));
-    let put =
-        batch.sql("INSERT INTO $s.session(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body");
+    let put = batch.sql(
+        "INSERT INTO $s.session(id, sid, body) VALUES($1, $2, $3) ON CONFLICT(id) DO UPDATE SET
+             sid = excluded.sid, body = excluded.body, version = session.version + 1, changed = pg_current_xact_id()",
+    );
     let next = batch.sql("UPDATE $s.meta SET next_session = $1 + 1 WHERE next_session <= $1");
-    batch.link.query(&put, &[(&id, Type::INT8), (&Utf8(&body), Type::TEXT)]).await?;
+    batch.link.query(&put, &[(&id, Type::INT8), (&session.sid, Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
     batch.link.query(&next, &[(&id, Type::INT8)]).await?;
     batch.record(act.as_ref()).await
 }
@@ -87,14 +102,17 @@ pub(super) async fn delete_session(batch: &Batch<'_>, id: SessionId) -> Result<b
         let delete = batch.sql(&format!("DELETE FROM $s.{table} WHERE {column} = $1"));
         batch.link.query(&delete, &[(&id, Type::INT8)]).await?;
     }
+    batch.note_deletion("session", &id.to_string()).await?;
     Ok(true)
 }
 
 pub(super) async fn put_key(batch: &Batch<'_>, audited: &Audited<ApiKey>) -> Encoded<()> {
     let (key, act) = &**audited;
     let body = encoded!(json(key));
-    let put = batch
-        .sql("INSERT INTO $s.api_token(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body");
+    let put = batch.sql(
+        "INSERT INTO $s.api_token(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body,
+             changed = pg_current_xact_id()",
+    );
     batch.link.query(&put, &[(&key.id, Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
     batch.record(act.as_ref()).await
 }
@@ -105,13 +123,25 @@ pub(super) async fn delete_key(batch: &Batch<'_>, audited: &Audited<String>) -> 
 
 pub(super) async fn put_miner(batch: &Batch<'_>, audited: &Audited<MinerRecord>) -> Encoded<()> {
     let (miner, act) = &**audited;
+    encoded!(merge_miner(batch, miner, None).await?);
+    batch.record(act.as_ref()).await
+}
+
+/// Writes the record of a miner. With the reputation `before` this router changed it, what another router wrote meanwhile
+/// of its reputation, its last connection and its revocation stays.
+pub(super) async fn merge_miner(batch: &Batch<'_>, miner: &MinerRecord, before: Option<f64>) -> Encoded<()> {
     let models = encoded!(json(&miner.models));
     let put = batch.sql(
         "INSERT INTO $s.miner(id, name, public_key, kind, owner, models, reputation, created_at, last_seen, revoked)
          VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT(id) DO UPDATE SET
              name = excluded.name, public_key = excluded.public_key, kind = excluded.kind, owner = excluded.owner,
-             models = excluded.models, reputation = excluded.reputation, created_at = excluded.created_at,
-             last_seen = excluded.last_seen, revoked = excluded.revoked",
+             models = excluded.models, created_at = excluded.created_at,
+             reputation = CASE WHEN $11 IS NULL THEN excluded.reputation
+                 ELSE least(1, greatest(0, miner.reputation + (excluded.reputation - $11))) END,
+             last_seen = CASE WHEN $11 IS NULL THEN excluded.last_seen
+                 ELSE greatest(miner.last_seen, excluded.last_seen) END,
+             revoked = excluded.revoked OR $11 IS NOT NULL AND miner.revoked,
+             changed = pg_current_xact_id()",
     );
     // In these columns an empty text stands for none, and 0 for never.
     let params: Params<'_> = &[
@@ -125,9 +155,10 @@ pub(super) async fn put_miner(batch: &Batch<'_>, audited: &Audited<MinerRecord>)
         (&int(miner.created_at), Type::INT8),
         (&int(miner.last_seen.map_or(0, NonZeroU64::get)), Type::INT8),
         (&miner.revoked, Type::BOOL),
+        (&before, Type::FLOAT8),
     ];
     batch.link.query(&put, params).await?;
-    batch.record(act.as_ref()).await
+    Ok(Ok(()))
 }
 
 pub(super) async fn delete_miner(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {
@@ -137,8 +168,10 @@ pub(super) async fn delete_miner(batch: &Batch<'_>, audited: &Audited<String>) -
 /// Deletes the oldest ended tasks that are beyond the age or the budget.
 pub(super) async fn purge(batch: &mut Batch<'_>, purge: Purge) -> Result<u64, Failed> {
     let total = batch.sql("SELECT coalesce(sum(ended_bytes), 0)::int8 FROM $s.session_count");
-    let oldest = batch
-        .sql("SELECT gid, bytes, ended_at FROM $s.task WHERE ended_at IS NOT NULL ORDER BY ended_at, gid LIMIT $1");
+    let oldest = batch.sql(
+        "SELECT gid, bytes, ended_at FROM $s.task WHERE ended_at IS NOT NULL ORDER BY ended_at, gid LIMIT $1
+         FOR UPDATE SKIP LOCKED",
+    );
     let rows = batch.link.query(&total, &[]).await?;
     let mut total: i64 = rows.first().map_or(0, |row| row.get(0));
     let mut due: Vec<i64> = Vec::new();
@@ -185,5 +218,12 @@ pub(super) async fn forget_audit(batch: &Batch<'_>, before: Timestamp) -> Result
         "DELETE FROM $s.audit WHERE number < coalesce(
              (SELECT number FROM $s.audit WHERE at >= $1 ORDER BY number LIMIT 1), 9223372036854775807) RETURNING 1",
     );
-    Ok(batch.link.query(&delete, &[(&int(before.0), Type::INT8)]).await?.len() as u64)
+    let count = batch.link.query(&delete, &[(&int(before.0), Type::INT8)]).await?.len() as u64;
+    // Notes that every router has read, or that nobody waits for any more.
+    let old = batch.sql(
+        "WITH old AS (DELETE FROM $s.deleted WHERE at < clock_timestamp() - interval '1 hour')
+         DELETE FROM $s.cancel_request r WHERE at < clock_timestamp() - interval '1 hour'",
+    );
+    batch.link.query(&old, &[]).await?;
+    Ok(count)
 }

@@ -5,32 +5,46 @@ use tokio_postgres::types::Type;
 use super::batch::{Batch, Failed};
 use super::row;
 use super::schema::named;
-use super::sql::TASK;
-use crate::model::{Fence, Gid, SessionId, TaskId};
-use crate::store::Recovery;
+use super::settle::settle;
+use super::sql::{TASK, TASK_COLUMNS};
+use crate::model::{Fence, Gid, SessionId, TaskId, Timestamp};
+use crate::store::{MOST_MOVES, Recovery};
 
 /// Reads everything that a router needs to go on, in the transaction that makes it the owner of it.
 ///
 /// A row that cannot be read is logged and stays. One damaged task must not keep the others from running.
 pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
-    let sql = |text: &str| named(text, &batch.ground.schema);
-    let next = sql("WITH next AS (UPDATE $s.meta SET last_epoch = last_epoch + 1 RETURNING last_epoch)
-         UPDATE $s.router SET epoch = last_epoch FROM next WHERE nonce = $1 RETURNING epoch");
-    let rows = batch.link.query(&next, &[(&batch.seat.nonce, Type::TEXT)]).await?;
-    batch.epoch = rows.first().map(|row| row.get(0)).ok_or(Failed::Deposed)?;
-    let epoch = batch.epoch;
-    // The counts of routers that are gone become one row for each session.
-    let fold = sql(
-        "WITH old AS (DELETE FROM $s.session_count WHERE epoch NOT IN (0, $1) RETURNING *)
-         INSERT INTO $s.session_count(epoch, session_id, total, open, ended_bytes)
-         SELECT 0, session_id, sum(total)::int8, sum(open)::int8, sum(ended_bytes)::int8 FROM old GROUP BY session_id
-         ON CONFLICT(session_id, epoch) DO UPDATE SET total = session_count.total + excluded.total,
-             open = session_count.open + excluded.open, ended_bytes = session_count.ended_bytes + excluded.ended_bytes",
-    );
-    batch.link.query(&fold, &[(&epoch, Type::INT8)]).await?;
-    let claim = sql("UPDATE $s.task SET owner = $1, moves = least(moves + 1, 32767)::int2
-         WHERE ended_at IS NULL AND owner <> $1");
-    batch.link.query(&claim, &[(&epoch, Type::INT8)]).await?;
+    let schema = batch.ground.schema.clone();
+    let sql = |text: &str| named(text, &schema);
+    let old = batch.seat.epoch;
+    batch.link.query(&sql("SELECT last_epoch FROM $s.meta FOR UPDATE"), &[]).await?;
+    if batch.seat.has_recovered {
+        let next = sql("WITH next AS (UPDATE $s.meta SET last_epoch = last_epoch + 1 RETURNING last_epoch)
+             UPDATE $s.router SET epoch = last_epoch FROM next WHERE nonce = $1 RETURNING epoch");
+        let rows = batch.link.query(&next, &[(&batch.seat.nonce, Type::TEXT)]).await?;
+        batch.seat.epoch = rows.first().map(|row| row.get(0)).ok_or(Failed::Deposed)?;
+        settle(batch.link, &schema, old).await?;
+    }
+    batch.seat.has_recovered = true;
+    batch.usage.changed();
+    let epoch = batch.seat.epoch;
+    // What changes from here on comes with the beats.
+    let seen =
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, (extract(epoch FROM clock_timestamp()) * 1000)::int8";
+    let rows = batch.link.query(seen, &[]).await?;
+    let now = rows.first().map(|row| row::uint(row, 1));
+    batch.seat.seen = rows.first().map(|row| row.get(0));
+    // Nobody can come back under an epoch of this name, because the name is taken.
+    let gone = sql("SELECT epoch FROM $s.router WHERE state = 'gone' AND NOT settled
+         AND (name = $1 OR gone_at < clock_timestamp() - interval '60 s') ORDER BY epoch DESC");
+    for row in batch.link.query(&gone, &[(&batch.seat.name, Type::TEXT)]).await? {
+        settle(batch.link, &schema, row.get(0)).await?;
+    }
+    // Alone, the router takes everything over at once. Otherwise it claims its share, as the others do.
+    let claim = sql("UPDATE $s.task SET owner = $1, moves = least(moves + (owner NOT IN (0, $2))::int, 32767)::int2
+         WHERE ended_at IS NULL AND owner <> $1 AND (owner = $2
+             OR NOT EXISTS(SELECT FROM $s.router WHERE state IN ('up', 'drain') AND epoch <> $1))");
+    batch.link.query(&claim, &[(&epoch, Type::INT8), (&old, Type::INT8)]).await?;
 
     let last =
         sql("SELECT next_session, (SELECT max(last_gid) FROM $s.router), (SELECT max(last_fence) FROM $s.router)
@@ -42,6 +56,7 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
         last_gid: Gid(gid),
         last_fence: Fence(fence),
         last_session: SessionId(next_session.saturating_sub(1)),
+        now: now.map(Timestamp),
         ..Recovery::default()
     };
     for found in batch.link.query(&sql("SELECT id, body FROM $s.session ORDER BY id"), &[]).await? {
@@ -58,9 +73,11 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
     for found in batch.link.query(&ids, &[]).await? {
         recovery.last_task_ids.push((SessionId(row::uint(&found, 0)), TaskId(row::uint(&found, 1))));
     }
-    let open = sql(&format!("SELECT {TASK} FROM $s.task WHERE ended_at IS NULL AND owner = $1 ORDER BY gid"));
+    let open =
+        sql(&format!("SELECT {TASK}, moves::int8 FROM $s.task WHERE ended_at IS NULL AND owner = $1 ORDER BY gid"));
     for found in batch.link.query(&open, &[(&epoch, Type::INT8)]).await? {
         match row::task(&found) {
+            Ok((task, _)) if row::uint(&found, TASK_COLUMNS) > u64::from(MOST_MOVES) => recovery.quarantined.push(task),
             Ok(task) => recovery.unfinished.push(task),
             Err(error) => tracing::error!(gid = row::uint(&found, 0), %error, "a task of the store cannot be read"),
         }

@@ -132,7 +132,77 @@ const MIGRATIONS: &[&str] = &["
         key_id text NOT NULL,
         detail text NOT NULL
     );
+",
+"
+    -- Several routers share the schema from here on, and those before must not run any more.
+    UPDATE $s.meta SET min_version = 2;
+
+    -- Each transaction of a router locks its row, and only one whose row is not 'gone' may write.
+    -- visit: a program that is no router and writes. drain: it takes no new work. settled: what is counted under its epoch
+    -- has been added to that of epoch 0. steady_since: since when its lease has never run out.
+    ALTER TABLE $s.router DROP CONSTRAINT router_state_check;
+    ALTER TABLE $s.router ADD CONSTRAINT router_state_check CHECK(state IN ('up', 'drain', 'gone', 'visit'));
+    ALTER TABLE $s.router ADD gone_at timestamptz, ADD settled bool NOT NULL DEFAULT false,
+        ADD steady_since timestamptz NOT NULL DEFAULT clock_timestamp();
+    UPDATE $s.router SET state = 'gone', gone_at = clock_timestamp(), settled = true;
+    CREATE UNIQUE INDEX router_by_name ON $s.router(name) WHERE state IN ('up', 'drain');
+
+    -- owner 0: nobody has it. What the routers before left is nobody's.
+    UPDATE $s.task SET owner = 0 WHERE ended_at IS NULL;
+
+    -- changed: the transaction that wrote the row last.
+    ALTER TABLE $s.session ADD sid text COLLATE \"C\", ADD version int8 NOT NULL DEFAULT 1,
+        ADD changed xid8 NOT NULL DEFAULT pg_current_xact_id();
+    UPDATE $s.session SET sid = substring(body from '\"sid\":\"(0x[0-9a-f]{64})\"');
+    CREATE INDEX session_by_sid ON $s.session(sid);
+    CREATE INDEX session_changed ON $s.session(changed);
+    ALTER TABLE $s.api_token ADD changed xid8 NOT NULL DEFAULT pg_current_xact_id();
+    ALTER TABLE $s.miner ADD changed xid8 NOT NULL DEFAULT pg_current_xact_id();
+    CREATE INDEX miner_changed ON $s.miner(changed);
+    CREATE TABLE $s.deleted(
+        kind text COLLATE \"C\",
+        id text COLLATE \"C\",
+        at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        changed xid8 NOT NULL DEFAULT pg_current_xact_id(),
+        PRIMARY KEY(kind, id)
+    );
+
+    -- given: the tasks for which ids of the session were given out, without those that came back.
+    ALTER TABLE $s.session_ids ADD given int8 NOT NULL DEFAULT 0;
+    UPDATE $s.session_ids SET given = greatest(next_id - 1, 0);
+    -- taken: the tasks that were ever accepted. granted: the ids that the router got. block_first, block_end: its last
+    -- block of ids. next_id: the id after the greatest one that it used.
+    ALTER TABLE $s.session_count ADD taken int8 NOT NULL DEFAULT 0, ADD granted int8 NOT NULL DEFAULT 0,
+        ADD block_first int8 NOT NULL DEFAULT 0, ADD block_end int8 NOT NULL DEFAULT 0,
+        ADD next_id int8 NOT NULL DEFAULT 0;
+    -- The counts so far become those of epoch 0, like those of every router that is gone.
+    WITH old AS (DELETE FROM $s.session_count RETURNING *)
+    INSERT INTO $s.session_count(epoch, session_id, total, open, ended_bytes)
+    SELECT 0, session_id, sum(total)::int8, sum(open)::int8, sum(ended_bytes)::int8 FROM old GROUP BY session_id;
+    INSERT INTO $s.session_count(epoch, session_id, total, open, ended_bytes, taken)
+    SELECT 0, session_id, 0, 0, 0, given FROM $s.session_ids
+    ON CONFLICT(session_id, epoch) DO UPDATE SET taken = excluded.taken;
+
+    -- One row for each router, too, so that two never update one row.
+    ALTER TABLE $s.usage ADD epoch int8 NOT NULL DEFAULT 0;
+    ALTER TABLE $s.usage DROP CONSTRAINT usage_pkey;
+    ALTER TABLE $s.usage ADD PRIMARY KEY(day, key_id, session_id, model, miner, epoch);
+
+    -- Tasks that somebody asked to cancel who does not own them.
+    CREATE TABLE $s.cancel_request(gid int8 PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp());
 "];
+
+/// The version of the schema that this program knows.
+pub(super) const NEWEST: i32 = MIGRATIONS.len() as i32;
+
+/// The first version that several routers can share.
+pub(super) const SHARED: i32 = 2;
+
+/// The statements that make the first version.
+#[cfg(test)]
+pub(super) fn first() -> &'static str {
+    MIGRATIONS[0]
+}
 
 /// A schema's versions: its own, and the oldest that a program must know to use it.
 #[derive(Debug, Clone, Copy)]
@@ -147,17 +217,9 @@ pub(super) struct Version {
 /// `Conflict` if the schema is newer or is not a router's; `Unavailable` if the server cannot be used.
 pub(super) async fn migrate(link: &Link, schema: &str) -> Result<()> {
     let found = version(link, schema).await?;
-    let (newest, from) = (MIGRATIONS.len() as i32, found.map_or(0, |version| version.found));
+    let (newest, from) = (NEWEST, found.map_or(0, |version| version.found));
     if found.is_some_and(|version| version.least > newest) {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "the schema {schema} was written by a newer version of the router (its version is {from}, this one \
-                 knows {newest}): run that version, or use another storage.schema"
-            ),
-        )
-        .with_param("storage.schema")
-        .with_code("schema_newer"));
+        return Err(newer(schema, from));
     }
     for (step, sql) in (1..).zip(MIGRATIONS).skip(usize::try_from(from).unwrap_or_default()) {
         apply(link, schema, step, sql).await?;
@@ -166,6 +228,19 @@ pub(super) async fn migrate(link: &Link, schema: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The error for a schema that a newer program has changed.
+pub(super) fn newer(schema: &str, version: i32) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the schema {schema} was written by a newer version of the router (its version is {version}, this one knows \
+             {NEWEST}): run that version, or use another storage.schema"
+        ),
+    )
+    .with_param("storage.schema")
+    .with_code("schema_newer")
 }
 
 /// Does one step, unless another router did it meanwhile.

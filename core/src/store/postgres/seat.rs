@@ -1,27 +1,39 @@
-//! The seat of the one router that may write. It is a row with a lease; every transaction locks the row and renews the
-//! lease, and the database's clock alone tells whether a lease has run out.
+//! The seat of a start of a router: a row with a lease. Every transaction of the router locks the row, so that it can
+//! commit nothing once another router has declared it gone. The database's clock alone tells whether a lease has run out.
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::batch::{Failed, Ground};
-use super::link::{Link, Params};
-use super::schema::quoted;
+use super::link::{Link, Lost, Params};
+use super::schema::{named, quoted};
+use super::settle::settle;
 use super::{process, unusable};
 use crate::{Error, ErrorKind, Result};
 
 /// The time between two looks at a seat that is taken.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The greatest number of a visitor.
+const VISITORS: i64 = (1 << 52) - 1;
+
 /// The seat that a start of a router has taken.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Seat {
-    /// The number of this start.
+    /// The number of this start; a negative one is a visitor's.
     pub(super) epoch: i64,
     /// The secret of this start: who has it holds the seat.
     pub(super) nonce: String,
+    pub(super) name: String,
+    /// Whether the router has read what is there under this epoch.
+    pub(super) has_recovered: bool,
+    /// The transaction before which all changes are known.
+    pub(super) seen: Option<String>,
+    /// Whether the router still has to be told that its ids are others' now.
+    pub(super) lost_ids: bool,
+    /// The secret of a new seat whose transaction may have been committed.
+    next: Option<String>,
 }
 
 /// The router that has the seat.
@@ -37,117 +49,186 @@ struct Holder {
 }
 
 impl Holder {
-    fn of(row: &Row) -> Self {
-        Self {
+    /// The router of that name, or any.
+    async fn find(link: &Link, schema: &str, name: Option<&str>) -> Result<Option<Self>> {
+        let sql = format!(
+            "SELECT nonce, name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), process,
+                 lease_until::text, (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::int8
+             FROM {schema}.router WHERE state IN ('up', 'drain') AND ($1 IS NULL OR name = $1)"
+        );
+        let rows = link.query(&sql, &[(&name, Type::TEXT)]).await.map_err(unusable::told)?;
+        Ok(rows.first().map(|row| Self {
             nonce: row.get(0),
             name: row.get(1),
             since: row.get(2),
             process: row.get(3),
             until: row.get(4),
             left_ms: row.get(5),
-        }
+        }))
+    }
+
+    /// Whether it may still be there, as far as its lease and this machine tell.
+    fn may_live(&self) -> bool {
+        self.left_ms >= 0 && !process::is_gone(&self.process)
     }
 
     /// Locks the row of the seat, and tells whether the lease is still the one that was seen. A holder whose transaction
     /// has the row lives.
     async fn is_idle(&self, link: &Link, schema: &str) -> bool {
-        let sql = format!("SELECT lease_until::text FROM {schema}.router WHERE nonce = $1 AND state = 'up' FOR UPDATE");
+        let sql = format!(
+            "SELECT lease_until::text FROM {schema}.router WHERE nonce = $1 AND state IN ('up', 'drain')
+             FOR UPDATE SKIP LOCKED"
+        );
         let found = link.query(&sql, &[(&self.nonce, Type::TEXT)]).await;
         found.is_ok_and(|rows| rows.first().is_some_and(|row| row.get::<_, &str>(0) == self.until))
     }
 }
 
+/// The reason why a router does not get a seat again.
+#[derive(Debug)]
+pub(super) enum Unseated {
+    /// The server did not do it, or did not say so.
+    Lost(Lost),
+    /// The seat is another's.
+    Refused(Error),
+}
+
+impl From<tokio_postgres::Error> for Unseated {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
 impl Seat {
-    /// Takes the seat. Waits for the lease of a router that may be dead, and takes the seat at once if this machine knows
-    /// that it is.
+    /// Takes the seat of that name. Waits for the lease of a router that may be dead, and takes the seat at once if this
+    /// machine knows that it is.
     ///
     /// # Errors
     /// `Conflict` names the router that has the seat.
     pub(super) async fn take(link: &Link, ground: &Ground, name: &str) -> Result<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
-        let nonce = random.map(|byte| format!("{byte:02x}")).concat();
-        let from = Instant::now();
-        let mut seen: Option<Holder> = None;
+        let seat = Self {
+            epoch: 0,
+            nonce: secret()?,
+            name: name.to_owned(),
+            has_recovered: false,
+            seen: None,
+            lost_ids: false,
+            next: None,
+        };
+        let mut waiting = Waiting::new(ground);
         loop {
-            let holder = match Self::try_take(link, ground, name, &nonce).await? {
-                Ok(epoch) => return Ok(Self { epoch, nonce }),
-                Err(holder) => holder,
-            };
-            let has_renewed =
-                seen.as_ref().is_some_and(|seen| seen.nonce != holder.nonce || seen.until != holder.until);
-            if has_renewed || from.elapsed() > ground.lease * 2 {
-                return Err(taken(&holder));
+            match seat.try_take(link, ground).await? {
+                Ok(epoch) => return Ok(Self { epoch, ..seat }),
+                Err(holder) => waiting.look(holder, taken).await?,
             }
-            if seen.is_none() {
-                tracing::info!(
-                    holder = holder.name,
-                    since = holder.since,
-                    left_ms = holder.left_ms,
-                    "the database belongs to another start of a router: waiting for its lease to run out"
-                );
-            }
-            let left = Duration::from_millis(u64::try_from(holder.left_ms).unwrap_or_default() + 20);
-            tokio::time::sleep(left.min(LOOK)).await;
-            seen = Some(holder);
         }
     }
 
-    /// Takes the seat if it is free, in one transaction. Gives the epoch.
-    async fn try_take(link: &Link, ground: &Ground, name: &str, nonce: &str) -> Result<Result<i64, Holder>> {
+    /// Waits until no router of a version that must be alone has the schema.
+    ///
+    /// # Errors
+    /// `Conflict` names the router.
+    pub(super) async fn wait_for_older(link: &Link, ground: &Ground) -> Result<()> {
         let schema = quoted(&ground.schema);
-        link.run(&format!(
-            "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = {}",
-            ground.lease.as_millis()
-        ))
-        .await
-        .map_err(unusable::told)?;
-        // The row of `meta` makes all who would take the seat wait for each other.
-        let lock = format!("SELECT last_epoch FROM {schema}.meta FOR UPDATE");
-        link.query(&lock, &[]).await.map_err(unusable::told)?;
-        let holders = format!(
-            "SELECT nonce, name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), process,
-                 lease_until::text, (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::int8
-             FROM {schema}.router WHERE state = 'up'"
-        );
-        let holder = link.query(&holders, &[]).await.map_err(unusable::told)?.first().map(Holder::of);
-        if let Some(holder) = holder
-            && (holder.left_ms >= 0 && !process::is_gone(&holder.process) || !holder.is_idle(link, &schema).await)
+        let mut waiting = Waiting::new(ground);
+        while let Some(holder) = Holder::find(link, &schema, None).await?.filter(Holder::may_live) {
+            waiting.look(holder, older).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the seat if it is free, in one transaction. Gives the epoch.
+    async fn try_take(&self, link: &Link, ground: &Ground) -> Result<Result<i64, Holder>> {
+        let schema = quoted(&ground.schema);
+        begin(link, ground).await.map_err(unusable::told)?;
+        if let Some(holder) = Holder::find(link, &schema, Some(&self.name)).await?
+            && (holder.may_live() || !holder.is_idle(link, &schema).await)
         {
             link.run("ROLLBACK").await.map_err(unusable::told)?;
             return Ok(Err(holder));
         }
-        let (version, process, lease) = (env!("CARGO_PKG_VERSION"), process::own(), ground.lease.as_millis() as i64);
-        // The epoch counts once the router recovers, so that a command that only looks at the keys uses none up.
-        let take = format!(
-            "INSERT INTO {schema}.router AS r(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until)
-             SELECT last_epoch + 1, $1, $2, $3, $4, 'up',
-                 (SELECT coalesce(max(last_gid), 0) FROM {schema}.router),
-                 (SELECT coalesce(max(last_fence), 0) FROM {schema}.router),
-                 clock_timestamp() + $5 * interval '1 ms'
-             FROM {schema}.meta
-             ON CONFLICT(epoch) DO UPDATE SET nonce = excluded.nonce, name = excluded.name, version = excluded.version,
-                 process = excluded.process, state = 'up', batch = 0, last_gid = excluded.last_gid,
-                 last_fence = excluded.last_fence, lease_until = excluded.lease_until, started_at = clock_timestamp()
-             RETURNING epoch"
+        let gone = format!(
+            "UPDATE {schema}.router SET state = 'gone', gone_at = clock_timestamp()
+             WHERE name = $1 AND state IN ('up', 'drain')"
         );
-        link.run(&format!("UPDATE {schema}.router SET state = 'gone' WHERE state = 'up'"))
-            .await
-            .map_err(unusable::told)?;
+        link.query(&gone, &[(&self.name, Type::TEXT)]).await.map_err(unusable::told)?;
+        let epoch = self.insert(link, ground, &self.nonce, 0).await.map_err(unusable::told)?;
+        // Rows of which nobody asks any more.
+        let tidy = named(
+            "DELETE FROM $s.router r WHERE r.state = 'gone' AND r.settled
+                 AND r.gone_at < clock_timestamp() - interval '1 day'
+                 AND NOT EXISTS(SELECT FROM $s.task t WHERE t.owner = r.epoch AND t.ended_at IS NULL);
+             DELETE FROM $s.router WHERE state = 'visit' AND lease_until < clock_timestamp() - interval '1 hour'",
+            &ground.schema,
+        );
+        link.run(&format!("{tidy}; COMMIT")).await.map_err(unusable::told)?;
+        Ok(Ok(epoch))
+    }
+
+    /// Adds a row for a new epoch, which is greater than `after`. The caller has the lock on `meta`.
+    async fn insert(
+        &self,
+        link: &Link,
+        ground: &Ground,
+        nonce: &str,
+        after: i64,
+    ) -> Result<i64, tokio_postgres::Error> {
+        let (version, process, lease) = (env!("CARGO_PKG_VERSION"), process::own(), ground.lease.as_millis() as i64);
+        let sql = named(
+            "WITH next AS (UPDATE $s.meta SET last_epoch = greatest(last_epoch, $6) + 1 RETURNING last_epoch)
+             INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until)
+             SELECT last_epoch, $1, $2, $3, $4, 'up',
+                 (SELECT coalesce(max(last_gid), 0) FROM $s.router),
+                 (SELECT coalesce(max(last_fence), 0) FROM $s.router),
+                 clock_timestamp() + $5 * interval '1 ms'
+             FROM next RETURNING epoch",
+            &ground.schema,
+        );
         let params: Params<'_> = &[
             (&nonce, Type::TEXT),
-            (&name, Type::TEXT),
+            (&self.name, Type::TEXT),
             (&version, Type::TEXT),
             (&process, Type::TEXT),
             (&lease, Type::INT8),
+            (&after, Type::INT8),
         ];
-        let rows = link.query(&take, params).await.map_err(unusable::told)?;
-        let epoch: i64 =
-            rows.first().map(|row| row.get(0)).ok_or_else(|| Error::store("the row of `meta` is missing"))?;
-        // The rows of older starts have nothing that the newest two do not have.
-        let tidy = format!("DELETE FROM {schema}.router WHERE epoch < {epoch} - 1");
-        link.run(&format!("{tidy}; COMMIT")).await.map_err(unusable::told)?;
-        Ok(Ok(epoch))
+        let rows = link.query(&sql, params).await?;
+        Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
+    }
+
+    /// Takes a place in which a program that is no router writes. It owns no task, and nobody waits for it.
+    pub(super) async fn visit(link: &Link, ground: &Ground, name: &str) -> Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
+        let epoch = -1 - (i64::from_ne_bytes(random) & VISITORS);
+        let seat = Self {
+            epoch,
+            nonce: secret()?,
+            name: name.to_owned(),
+            has_recovered: true,
+            seen: None,
+            lost_ids: false,
+            next: None,
+        };
+        let sql = named(
+            "INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until)
+             VALUES($1, $2, $3, $4, '', 'visit', 0, 0, clock_timestamp() + $5 * interval '1 ms')",
+            &ground.schema,
+        );
+        let (version, lease) = (env!("CARGO_PKG_VERSION"), ground.lease.as_millis() as i64);
+        let params: Params<'_> = &[
+            (&epoch, Type::INT8),
+            (&seat.nonce, Type::TEXT),
+            (&seat.name, Type::TEXT),
+            (&version, Type::TEXT),
+            (&lease, Type::INT8),
+        ];
+        link.query(&sql, params).await.map_err(unusable::told)?;
+        Ok(seat)
+    }
+
+    fn is_visitor(&self) -> bool {
+        self.epoch < 0
     }
 
     /// Renews the lease.
@@ -157,20 +238,156 @@ impl Seat {
         if renewed.is_empty() { Err(Failed::Deposed) } else { Ok(()) }
     }
 
-    /// Gives the seat up.
+    /// Takes a new seat after another router has declared this one gone, and with it those of its open tasks that nobody
+    /// has claimed. Gives whether the ids that it was given are still its own.
+    pub(super) async fn take_again(&mut self, link: &Link, ground: &Ground) -> Result<bool, Unseated> {
+        if self.is_visitor() {
+            let words = "the database was away for too long: try again";
+            return Err(Unseated::Refused(Error::store(words)));
+        }
+        // What the batch has written under the old seat was sent together with the question whether it holds.
+        link.run("ROLLBACK").await?;
+        begin(link, ground).await?;
+        let sql = named(
+            "SELECT epoch, nonce, name FROM $s.router WHERE name = $1 AND state IN ('up', 'drain')",
+            &ground.schema,
+        );
+        if let Some(row) = link.query(&sql, &[(&self.name, Type::TEXT)]).await?.first() {
+            let (epoch, nonce): (i64, String) = (row.get(0), row.get(1));
+            link.run("ROLLBACK").await?;
+            if self.next.as_ref() != Some(&nonce) {
+                return Err(Unseated::Refused(deposed(&self.name)));
+            }
+            // The transaction before was committed, and its answer lost.
+            self.sit(epoch, nonce);
+            return Ok(false);
+        }
+        let nonce = secret().map_err(Unseated::Refused)?;
+        self.next = Some(nonce.clone());
+        let epoch = self.insert(link, ground, &nonce, self.epoch).await?;
+        let claim = named("UPDATE $s.task SET owner = $1 WHERE ended_at IS NULL AND owner = $2", &ground.schema);
+        link.query(&claim, &[(&epoch, Type::INT8), (&self.epoch, Type::INT8)]).await?;
+        let inherit = named(
+            "UPDATE $s.router SET settled = true WHERE nonce = $1 AND NOT settled RETURNING epoch",
+            &ground.schema,
+        );
+        let keeps_ids = !link.query(&inherit, &[(&self.nonce, Type::TEXT)]).await?.is_empty();
+        if keeps_ids {
+            for table in ["session_count", "usage"] {
+                let sql = named(&format!("UPDATE $s.{table} SET epoch = $1 WHERE epoch = $2"), &ground.schema);
+                link.query(&sql, &[(&epoch, Type::INT8), (&self.epoch, Type::INT8)]).await?;
+            }
+        }
+        link.run("COMMIT").await?;
+        self.sit(epoch, nonce);
+        Ok(keeps_ids)
+    }
+
+    fn sit(&mut self, epoch: i64, nonce: String) {
+        tracing::warn!(
+            epoch,
+            was = self.epoch,
+            "this router was declared gone, because it did not renew its lease in time: it has joined again"
+        );
+        (self.epoch, self.nonce, self.next) = (epoch, nonce, None);
+        // Whatever changed meanwhile is read again.
+        self.seen = None;
+    }
+
+    /// Gives the seat up, and everything that belongs to it.
     pub(super) async fn leave(&self, link: &Link, ground: &Ground) -> Result<(), tokio_postgres::Error> {
-        let sql = format!("UPDATE {}.router SET state = 'gone' WHERE nonce = $1", quoted(&ground.schema));
-        link.query(&sql, &[(&self.nonce, Type::TEXT)]).await.map(drop)
+        let nonce: Params<'_> = &[(&self.nonce, Type::TEXT)];
+        if self.is_visitor() {
+            let sql = named("DELETE FROM $s.router WHERE nonce = $1", &ground.schema);
+            return link.query(&sql, nonce).await.map(drop);
+        }
+        begin(link, ground).await?;
+        let sql = named(
+            "UPDATE $s.router SET state = 'gone', gone_at = clock_timestamp() WHERE nonce = $1 AND state <> 'gone'
+             RETURNING epoch",
+            &ground.schema,
+        );
+        if !link.query(&sql, nonce).await?.is_empty() {
+            let release = named("UPDATE $s.task SET owner = 0 WHERE ended_at IS NULL AND owner = $1", &ground.schema);
+            link.query(&release, &[(&self.epoch, Type::INT8)]).await?;
+            settle(link, &ground.schema, self.epoch).await?;
+        }
+        link.run("COMMIT").await
     }
 }
 
-/// The error for a database that belongs to another router.
+/// Begins a transaction that changes seats. They wait for each other by the row of `meta`.
+async fn begin(link: &Link, ground: &Ground) -> Result<(), tokio_postgres::Error> {
+    let lease = ground.lease.as_millis();
+    link.run(&format!(
+        "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = {lease};
+         SET LOCAL idle_in_transaction_session_timeout = {lease};
+         SELECT last_epoch FROM {}.meta FOR UPDATE",
+        quoted(&ground.schema)
+    ))
+    .await
+}
+
+/// A wait for a router that may be dead.
+struct Waiting {
+    lease: Duration,
+    from: Instant,
+    seen: Option<Holder>,
+}
+
+impl Waiting {
+    fn new(ground: &Ground) -> Self {
+        Self { lease: ground.lease, from: Instant::now(), seen: None }
+    }
+
+    /// Waits a while, unless the holder certainly lives.
+    async fn look(&mut self, holder: Holder, refusal: fn(&Holder) -> Error) -> Result<()> {
+        let has_renewed =
+            self.seen.as_ref().is_some_and(|seen| seen.nonce != holder.nonce || seen.until != holder.until);
+        if has_renewed || self.from.elapsed() > self.lease * 2 {
+            return Err(refusal(&holder));
+        }
+        if self.seen.is_none() {
+            tracing::info!(
+                holder = holder.name,
+                since = holder.since,
+                left_ms = holder.left_ms,
+                "another start of this router may still be up: waiting for its lease to run out"
+            );
+        }
+        let left = Duration::from_millis(u64::try_from(holder.left_ms).unwrap_or_default() + 20);
+        tokio::time::sleep(left.min(LOOK)).await;
+        self.seen = Some(holder);
+        Ok(())
+    }
+}
+
+fn secret() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
+    Ok(random.map(|byte| format!("{byte:02x}")).concat())
+}
+
+/// The error for a name that belongs to another router.
 fn taken(holder: &Holder) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!(
-            "the database belongs to the router {:?}, which is up since {}: stop that router, or give this one a schema \
-             of its own with storage.schema",
+            "another router called {:?} uses the database and is up since {}: give this one another name with the setting \
+             `name`, or stop the other one",
+            holder.name, holder.since
+        ),
+    )
+    .with_param("name")
+    .with_code("router_name_in_use")
+}
+
+/// The error for a database that a router of an older version uses.
+fn older(holder: &Holder) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the router {:?}, which is up since {}, is of an older version that cannot share the database: stop it first",
             holder.name, holder.since
         ),
     )
@@ -178,16 +395,11 @@ fn taken(holder: &Holder) -> Error {
     .with_code("store_in_use")
 }
 
-/// The error for a router whose seat another one has taken.
-pub(super) async fn deposed(link: &Link, ground: &Ground) -> Error {
-    let sql = format!("SELECT name FROM {}.router WHERE state = 'up'", quoted(&ground.schema));
-    let asked = tokio::time::timeout(ground.patience, link.query(&sql, &[])).await;
-    let rows = asked.ok().and_then(Result::ok);
-    let name = rows.and_then(|rows| rows.first().map(|row| row.get::<_, String>(0)));
-    let by = name.map_or_else(|| "another router".to_owned(), |name| format!("the router {name:?}"));
+/// The error for a router whose name another one has taken.
+fn deposed(name: &str) -> Error {
     Error::store(format!(
-        "{by} has taken the database over, because this one did not renew its lease in time: this router writes nothing \
-         any more; start it again once the other one has stopped"
+        "another start of the router {name:?} has taken its place, because this one did not renew its lease in time: this \
+         one writes nothing any more; end it, or start it again with another `name`"
     ))
     .with_code("store_taken_over")
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::link::Link;
 use super::options::PostgresOptions;
 use super::target::Target;
-use super::{schema, unusable};
+use super::{row, schema, unusable};
 use crate::{Error, Result};
 
 /// The oldest version of PostgreSQL, as its number.
@@ -30,8 +30,10 @@ pub struct DatabaseReport {
     pub commit: Option<Duration>,
     /// The standbys that a commit waits for; empty: none.
     pub standbys: String,
-    /// The router that has the database, and since when; `None`: none has.
-    pub holder: Option<(String, String)>,
+    /// The routers that use the database, and since when.
+    pub routers: Vec<(String, String)>,
+    /// The number of starts and takeovers of routers so far.
+    pub starts: u64,
 }
 
 /// Refuses a server that is too old, or a database whose texts are not in UTF-8.
@@ -82,7 +84,7 @@ async fn look(link: &Link, target: &Target, name: &str) -> Result<DatabaseReport
     let sql = "SELECT current_setting('server_version'), current_setting('synchronous_standby_names')";
     let rows = link.query(sql, &[]).await.map_err(unusable::told)?;
     let [version, standbys] = rows.first().map_or_else(Default::default, |row| [row.get(0), row.get::<_, String>(1)]);
-    let (mut commit, mut holder) = (None, None);
+    let (mut commit, mut routers, mut starts) = (None, Vec::new(), 0);
     if found.is_some() {
         let schema = schema::quoted(name);
         let from = Instant::now();
@@ -94,10 +96,12 @@ async fn look(link: &Link, target: &Target, name: &str) -> Result<DatabaseReport
         commit = Some(from.elapsed());
         let sql = format!(
             "SELECT name, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') FROM {schema}.router
-             WHERE state = 'up' AND lease_until > clock_timestamp()"
+             WHERE state IN ('up', 'drain') AND lease_until > clock_timestamp() ORDER BY name"
         );
         let rows = link.query(&sql, &[]).await.map_err(unusable::told)?;
-        holder = rows.first().map(|row: &Row| (row.get(0), row.get(1)));
+        routers = rows.iter().map(|row: &Row| (row.get(0), row.get(1))).collect();
+        let rows = link.query(&format!("SELECT last_epoch FROM {schema}.meta"), &[]).await.map_err(unusable::told)?;
+        starts = rows.first().map_or(0, |row| row::uint(row, 0));
     }
     Ok(DatabaseReport {
         url: target.shown().to_owned(),
@@ -107,6 +111,7 @@ async fn look(link: &Link, target: &Target, name: &str) -> Result<DatabaseReport
         round_trip,
         commit,
         standbys,
-        holder,
+        routers,
+        starts,
     })
 }

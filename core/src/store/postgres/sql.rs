@@ -9,9 +9,16 @@ pub(super) const TASK: &str = "gid, session_id, id, band::int8, bytes, attempts,
      first_token_at, precommitted_at, committed_at, ended_at, deadline, key_id, idem_scope, idem_key, idem_fp, \
      assigned_miners, request, \"end\", text, raw";
 
+/// The number of these columns.
+pub(super) const TASK_COLUMNS: usize = 23;
+
 /// The columns of a task's end, in the order in which [`rows`](super::rows) gives them.
 const END: &str = "bytes, attempts, fence, started_at, first_token_at, precommitted_at, committed_at, ended_at, \
      assigned_miners, request, \"end\", text, raw";
+
+/// The renewal of a lease. A lease that had run out was not held without a gap.
+const LEASE: &str = "steady_since = CASE WHEN lease_until < clock_timestamp() THEN clock_timestamp() ELSE steady_since END, \
+     lease_until = clock_timestamp() + $2 * interval '1 ms'";
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
@@ -33,11 +40,12 @@ statements! {
     /// Locks the row of this start, so that no other router can take over before the end of the transaction.
     lock = "SELECT epoch, batch, state FROM $s.router WHERE nonce = $1 FOR UPDATE";
     /// Renews the lease.
-    beat = "UPDATE $s.router SET lease_until = clock_timestamp() + $2 * interval '1 ms'
-            WHERE nonce = $1 AND state = 'up' RETURNING epoch";
+    beat = format!("UPDATE $s.router SET {LEASE} WHERE nonce = $1 AND state <> 'gone' RETURNING epoch");
     /// Renews the lease at the end of a transaction, and notes what the transaction did.
-    note = "UPDATE $s.router SET lease_until = clock_timestamp() + $2 * interval '1 ms', batch = $3,
-                last_gid = greatest(last_gid, $4), last_fence = greatest(last_fence, $5) WHERE nonce = $1";
+    note = format!(
+        "UPDATE $s.router SET {LEASE}, batch = $3, last_gid = greatest(last_gid, $4),
+             last_fence = greatest(last_fence, $5) WHERE nonce = $1"
+    );
     /// Writes tasks that have not ended.
     accept = "INSERT INTO $s.task(owner, gid, session_id, id, band, created_at, deadline, key_id, idem_scope, idem_key,
                   idem_fp, request)
@@ -71,24 +79,28 @@ statements! {
     /// Finds the task of an idempotency key.
     by_key = "SELECT gid, session_id, id, idem_fp FROM $s.task WHERE idem_scope = $1 AND idem_key = $2";
     /// Adds to the counts of sessions.
-    count = "INSERT INTO $s.session_count(epoch, session_id, total, open, ended_bytes)
-             SELECT $1, * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[])
+    count = "INSERT INTO $s.session_count(epoch, session_id, total, open, ended_bytes, taken, next_id)
+             SELECT $1, * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[])
              ON CONFLICT(session_id, epoch) DO UPDATE SET total = session_count.total + excluded.total,
-                 open = session_count.open + excluded.open, ended_bytes = session_count.ended_bytes + excluded.ended_bytes";
-    /// Notes the ids that sessions gave out.
-    ids = "INSERT INTO $s.session_ids(session_id, next_id) SELECT * FROM unnest($1::int8[], $2::int8[])
+                 open = session_count.open + excluded.open, ended_bytes = session_count.ended_bytes + excluded.ended_bytes,
+                 taken = session_count.taken + excluded.taken, next_id = greatest(session_count.next_id, excluded.next_id)";
+    /// Notes ids that were not given out in blocks. Those that were are noted already, and their row stays unlocked,
+    /// because every router would wait for it.
+    ids = "INSERT INTO $s.session_ids(session_id, next_id)
+           SELECT * FROM unnest($1::int8[], $2::int8[]) AS u(session_id, next_id)
+           WHERE NOT EXISTS (SELECT FROM $s.session_ids i WHERE i.session_id = u.session_id AND i.next_id >= u.next_id)
            ON CONFLICT(session_id) DO UPDATE SET next_id = greatest(session_ids.next_id, excluded.next_id)";
     /// Adds to rows of usage, and makes those that are new.
     usage = {
         let names = UsageCounts::NAMES.join(", ");
-        let arrays = (6..6 + UsageCounts::NAMES.len()).map(|at| format!("${at}::int8[]")).collect::<Vec<_>>().join(", ");
+        let arrays = (7..7 + UsageCounts::NAMES.len()).map(|at| format!("${at}::int8[]")).collect::<Vec<_>>().join(", ");
         let sums = UsageCounts::NAMES.map(|name| {
             format!("{name} = least(usage.{name} + excluded.{name}, {MAX_JSON_INTEGER})")
         });
         format!(
-            "INSERT INTO $s.usage(day, key_id, session_id, model, miner, {names})
-             SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::text[], {arrays})
-             ON CONFLICT(day, key_id, session_id, model, miner) DO UPDATE SET {}",
+            "INSERT INTO $s.usage(epoch, day, key_id, session_id, model, miner, {names})
+             SELECT $1, * FROM unnest($2::int8[], $3::text[], $4::int8[], $5::text[], $6::text[], {arrays})
+             ON CONFLICT(day, key_id, session_id, model, miner, epoch) DO UPDATE SET {}",
             sums.join(", ")
         )
     };

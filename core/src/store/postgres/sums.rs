@@ -27,6 +27,8 @@ pub(super) struct Sums {
 struct Count {
     /// The id after the greatest one that is new; 0: none is.
     next: u64,
+    /// The new tasks.
+    taken: i64,
     total: i64,
     open: i64,
     ended_bytes: i64,
@@ -37,6 +39,7 @@ impl Sums {
     pub(super) fn accepted(&mut self, gid: u64, session: SessionId, id: TaskId, ended: bool) {
         let count = self.sessions.entry(session).or_default();
         count.next = count.next.max(id.0.saturating_add(1));
+        count.taken += 1;
         count.total += 1;
         count.open += i64::from(!ended);
         self.last_gid = self.last_gid.max(gid);
@@ -67,15 +70,18 @@ impl Sums {
             let column = |of: fn(&Count) -> i64| self.sessions.values().map(of).collect::<Vec<_>>();
             let sessions: Vec<i64> = self.sessions.keys().map(|id| int(id.0)).collect();
             let [total, open, bytes] = [column(|c| c.total), column(|c| c.open), column(|c| c.ended_bytes)];
+            let [taken, next] = [column(|c| c.taken), column(|c| int(c.next))];
             if sessions.is_empty() {
                 return Ok(Vec::new());
             }
-            let params: [(&(dyn ToSql + Sync), Type); 5] = [
+            let params: [(&(dyn ToSql + Sync), Type); 7] = [
                 (&epoch, Type::INT8),
                 (&sessions, Type::INT8_ARRAY),
                 (&total, Type::INT8_ARRAY),
                 (&open, Type::INT8_ARRAY),
                 (&bytes, Type::INT8_ARRAY),
+                (&taken, Type::INT8_ARRAY),
+                (&next, Type::INT8_ARRAY),
             ];
             link.query(&sql.count, &params).await
         };
@@ -87,11 +93,11 @@ impl Sums {
             }
             link.query(&sql.ids, &[(&sessions, Type::INT8_ARRAY), (&next, Type::INT8_ARRAY)]).await
         };
-        tokio::try_join!(biased; count, ids, self.write_usage(link, sql))?;
+        tokio::try_join!(biased; count, ids, self.write_usage(link, sql, epoch))?;
         Ok(())
     }
 
-    async fn write_usage(&self, link: &Link, sql: &Sql) -> Result<(), tokio_postgres::Error> {
+    async fn write_usage(&self, link: &Link, sql: &Sql, epoch: i64) -> Result<(), tokio_postgres::Error> {
         if self.usage.is_empty() {
             return Ok(());
         }
@@ -104,6 +110,7 @@ impl Sums {
         let [keys, models, miners] = [texts(|g| &g.key_id), texts(|g| &g.model), texts(|g| &g.miner)];
         let counts: [Vec<i64>; COUNTS] = std::array::from_fn(|at| numbers(&|_, counts| int(counts.values()[at])));
         let mut params: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+            (&epoch, Type::INT8),
             (&days, Type::INT8_ARRAY),
             (&keys, Type::TEXT_ARRAY),
             (&sessions, Type::INT8_ARRAY),
@@ -138,10 +145,11 @@ impl UsageRows {
 
     /// Learns the rows of a day.
     pub(super) fn learn(&mut self, day: Day, rows: BTreeSet<UsageGroup>) {
-        self.days.insert(day, rows);
-        if self.days.len() > DAYS {
+        if self.days.len() >= DAYS {
+            // The clock may have gone back, so that the new day is older than all others: those then make room, not it.
             self.days.pop_first();
         }
+        self.days.insert(day, rows);
     }
 
     /// The row that counts the tasks of a group: its own, or a coarser one.

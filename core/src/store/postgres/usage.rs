@@ -20,7 +20,7 @@ pub(super) async fn rows_of(
     schema: &str,
     day: Day,
 ) -> Result<BTreeSet<UsageGroup>, tokio_postgres::Error> {
-    let sql = format!("SELECT session_id, key_id, model, miner FROM {}.usage WHERE day = $1", quoted(schema));
+    let sql = format!("SELECT DISTINCT session_id, key_id, model, miner FROM {}.usage WHERE day = $1", quoted(schema));
     let rows = link.query(&sql, &[(&int(day.number()), Type::INT8)]).await?;
     let group = |row: &Row| UsageGroup {
         day,

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -16,7 +17,7 @@ use super::batch::{Batch, Failed, Ground, was_committed};
 use super::flight::{Doubt, Flight, waits};
 use super::link::{Link, Lost};
 use super::options::PostgresOptions;
-use super::seat::{Seat, deposed};
+use super::seat::{Seat, Unseated};
 use super::sums::UsageRows;
 use super::target::Target;
 use super::unusable;
@@ -87,6 +88,10 @@ impl Writer {
     /// Works with a connection until it is lost or the store is closed.
     async fn work(&mut self, link: Link) -> Next {
         loop {
+            #[cfg(test)]
+            while self.ground.asleep.load(Ordering::Acquire) {
+                tokio::time::sleep(LOOK).await;
+            }
             let Some(mut flight) = self.flights.pop_front() else {
                 if self.closing.is_some() {
                     return self.leave(link).await;
@@ -109,7 +114,13 @@ impl Writer {
                     self.settle_owed();
                 }
                 Err(Failed::Deposed) => {
-                    let error = deposed(&link, &self.ground).await;
+                    self.flights.push_front(flight);
+                    match self.sit_again(link).await {
+                        Ok(sound) => return Next::Work(sound),
+                        Err(next) => return next,
+                    }
+                }
+                Err(Failed::Refused(error)) => {
                     link.cut();
                     // Whoever is refused finds the store refusing.
                     self.refusing.ill(&error);
@@ -152,8 +163,8 @@ impl Writer {
                 self.refusing.well();
                 Ok(link)
             }
-            Err(Failed::Deposed) => {
-                let error = deposed(&link, &self.ground).await;
+            Err(Failed::Deposed) => self.sit_again(link).await,
+            Err(Failed::Refused(error)) => {
                 link.cut();
                 Err(Next::Refuse(error))
             }
@@ -165,10 +176,32 @@ impl Writer {
         }
     }
 
+    /// Takes a new seat, because another router has declared this one gone. Gives the connection if it is sound.
+    async fn sit_again(&mut self, link: Link) -> Result<Link, Next> {
+        let (patience, ground) = (self.options.end_patience, Arc::clone(&self.ground));
+        let taken = tokio::time::timeout(patience, self.seat.take_again(&link, &ground)).await;
+        match taken.unwrap_or(Err(Unseated::Lost(Lost::Late(patience)))) {
+            Ok(keeps_ids) => {
+                self.ground.epoch.store(self.seat.epoch, Ordering::Release);
+                self.seat.lost_ids |= !keeps_ids;
+                Ok(link)
+            }
+            Err(Unseated::Lost(lost)) => {
+                self.refusing.ill(&unusable::lost(&lost));
+                link.cut();
+                Err(Next::Wait)
+            }
+            Err(Unseated::Refused(error)) => {
+                link.cut();
+                Err(Next::Refuse(error))
+            }
+        }
+    }
+
     /// Brings a batch into the database. Gives the answers once it is committed.
     async fn fly(&mut self, link: &Link, flight: &mut Flight) -> Result<Vec<Answer>, Failed> {
         if let Some(doubt) = flight.doubt.take() {
-            let asked = was_committed(link, &self.ground, &self.seat, doubt.number);
+            let asked = was_committed(link, &self.ground, &doubt.seat.nonce, doubt.number);
             match bounded(self.ground.patience, asked).await {
                 Ok(true) => return Ok(self.committed(doubt)),
                 Ok(false) => {}
@@ -189,14 +222,18 @@ impl Writer {
         // number would be taken for it.
         self.number += 1;
         let number = self.number;
-        flight.doubt = Some(Doubt { number, epoch: batch.epoch, answers });
+        flight.doubt = Some(Doubt { number, seat: batch.seat.clone(), answers });
         bounded(patience, batch.commit(number)).await?;
         Ok(flight.doubt.take().map(|doubt| self.committed(doubt)).unwrap_or_default())
     }
 
     /// Notes that a batch is in the database.
     fn committed(&mut self, doubt: Doubt) -> Vec<Answer> {
-        self.seat.epoch = doubt.epoch;
+        // Another seat may have been taken meanwhile.
+        if self.seat.nonce == doubt.seat.nonce {
+            self.seat = doubt.seat;
+            self.ground.epoch.store(self.seat.epoch, Ordering::Release);
+        }
         doubt.answers
     }
 
@@ -268,7 +305,11 @@ impl Writer {
             }
         }
         if !kept.is_empty() {
-            self.flights.push_back(Flight::of(kept));
+            let rest = match self.flights.back_mut() {
+                Some(last) => last.join(kept, self.options.batch_ops, LOOK).err(),
+                None => Some(kept),
+            };
+            self.flights.extend(rest.map(Flight::of));
         }
         self.settle_owed();
     }
@@ -308,6 +349,11 @@ impl Writer {
 
     /// Gives the seat up, and ends the connection.
     async fn leave(&mut self, link: Link) -> Next {
+        #[cfg(test)]
+        if self.ground.killed.load(Ordering::Acquire) {
+            link.cut();
+            return Next::End;
+        }
         let left = bounded(self.ground.patience, async { Ok(self.seat.leave(&link, &self.ground).await?) }).await;
         if let Err(failed) = left {
             tracing::warn!(

@@ -10,6 +10,8 @@ use super::batch::Batch;
 use super::connection::{Failure, set_sync};
 use super::meta::Meta;
 use super::statements::Statements;
+#[cfg(feature = "postgres")]
+use crate::Error;
 use crate::id_map::IdMap;
 use crate::model::Task;
 
@@ -177,6 +179,11 @@ fn settle(
         Op::Recover(to) => {
             let answer = answered!(batch.recover(), Op::Recover(to));
             Reply::Recovered(to, answer)
+        }
+        #[cfg(feature = "postgres")]
+        op @ Op::Fleet(_) => {
+            op.fail(Error::internal("no fleet shares a file"));
+            return Ok(false);
         }
         // A close is never part of a batch; it is answered all the same.
         Op::Close(to) => Reply::Done(to, Ok(())),

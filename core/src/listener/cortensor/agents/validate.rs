@@ -192,6 +192,7 @@ async fn recorded(
     asker.caller().may(Scope::Read)?;
     let name = order.session.as_deref().map(query::session_in_body).transpose()?.flatten();
     let wish = name.map_or(Wish::Any, |name| Wish::Named(name.into()));
+    state.router.learn_session(&wish).await?;
     let session = state.router.session_of(&wish, asker.caller().sessions())?;
     let task = state.router.task(session, stored.task).await?;
     let conflict = |words: &str| Error::new(ErrorKind::Conflict, words).with_param("task_id");

@@ -1,0 +1,163 @@
+//! An engine that numbers tasks beside others: ids come in blocks, numbers stay within its own range, and a task may move to
+//! another router.
+
+mod common;
+
+use cortensor_router_engine::{
+    Demand, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, Refusal, SessionRules,
+};
+use cortensor_router_model::{Gid, SessionId, TaskId, Timestamp};
+
+use common::offers;
+
+const SESSION: SessionId = SessionId(2);
+const MINER: MinerKey = MinerKey(1);
+
+struct Bench {
+    engine: Engine,
+    now: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let settings = EngineSettings {
+            epoch: 3,
+            first_gid: Gid(3_001),
+            last_gid: Gid(3_999),
+            ids_in_blocks: true,
+            ..EngineSettings::default()
+        };
+        let mut bench = Self { engine: Engine::new(settings), now: 1_000 };
+        bench.step(Event::Session(SESSION, SessionRules { weight: 1, open: true, ..SessionRules::default() }));
+        bench
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        self.now += 1;
+        let effects = self.engine.step(event, Timestamp(self.now));
+        self.engine.check().expect("the engine agrees with itself");
+        effects
+    }
+
+    fn join(&mut self, capacity: u32) -> Vec<Effect> {
+        self.step(Event::MinerUp(
+            MINER,
+            MinerRules {
+                identity: "m".into(),
+                owner: "m".into(),
+                capacity,
+                weight: 1,
+                auto_accept: true,
+                ..MinerRules::default()
+            },
+        ))
+    }
+
+    fn ids(&mut self, first: u64, end: u64) {
+        self.step(Event::Ids { session: SESSION, first: TaskId(first), end: TaskId(end) });
+    }
+
+    fn submit(&mut self) -> Vec<Effect> {
+        let task = Demand { session: SESSION, deadline: Timestamp(1_000_000), ..Demand::default() };
+        self.step(Event::Submit(Box::new(task)))
+    }
+
+    /// Submits a task. Gives its numbers, and whether ids are asked for.
+    fn admitted(&mut self) -> (u64, u64, bool) {
+        let effects = self.submit();
+        let Some(Effect::Admitted { gid, id, .. }) = effects.first() else { panic!("{effects:?}") };
+        (gid.0, id.0, effects.contains(&Effect::NeedIds { session: SESSION }))
+    }
+
+    fn is_refused(&mut self) -> bool {
+        let effects = self.submit();
+        matches!(effects.first(), Some(Effect::Refused { reason: Refusal::SessionExhausted, .. }))
+    }
+}
+
+#[test]
+fn ids_come_out_of_blocks_and_new_ones_are_asked_for_in_good_time() {
+    let mut bench = Bench::new();
+    bench.join(99);
+    assert!(bench.engine.lacks_ids(SESSION) && bench.is_refused());
+    bench.ids(1, 5);
+    assert_eq!(bench.admitted(), (3_001, 1, false));
+    assert_eq!(bench.admitted(), (3_002, 2, true), "half of the block is used");
+    assert_eq!(bench.admitted(), (3_003, 3, false), "they are asked for once");
+    bench.ids(20, 24);
+    let next: Vec<u64> = (0..5).map(|_| bench.admitted().1).collect();
+    assert_eq!(next, [4, 20, 21, 22, 23]);
+    assert!(bench.is_refused());
+    // A block that continues the present one is a part of it.
+    bench.ids(24, 26);
+    bench.ids(26, 28);
+    assert_eq!((bench.admitted().1, bench.admitted().1, bench.admitted().1), (24, 25, 26));
+    // Ids that came to nothing are asked for again.
+    bench.ids(0, 0);
+    assert!(bench.admitted().2);
+    // Ids that are others' now are not used.
+    bench.ids(40, 44);
+    assert_eq!(bench.admitted().1, 40);
+    bench.step(Event::IdsLost);
+    assert!(bench.is_refused());
+    bench.ids(60, 64);
+    assert_eq!(bench.admitted().1, 60);
+}
+
+#[test]
+fn an_id_that_is_given_back_is_used_again_within_its_block() {
+    let mut bench = Bench::new();
+    bench.join(99);
+    bench.ids(1, 3);
+    let held = |bench: &mut Bench| {
+        let task = Demand { session: SESSION, held: true, deadline: Timestamp(1_000_000), ..Demand::default() };
+        let effects = bench.step(Event::Submit(Box::new(task)));
+        let Some(Effect::Admitted { gid, id, .. }) = effects.first() else { panic!("{effects:?}") };
+        (*gid, *id)
+    };
+    let (gid, id) = held(&mut bench);
+    bench.step(Event::Forget { gid, give_back: Some(id) });
+    assert_eq!(bench.admitted().1, 1);
+    // The last one of a block does not come back once the next block has begun.
+    bench.ids(10, 12);
+    let (gid, id) = held(&mut bench);
+    assert_eq!(id, TaskId(2));
+    bench.step(Event::Forget { gid, give_back: Some(id) });
+    assert_eq!(bench.admitted().1, 10);
+    assert_eq!(bench.engine.taken_tasks(SESSION), 2);
+}
+
+#[test]
+fn tasks_of_others_do_not_move_its_own_numbers() {
+    let mut bench = Bench::new();
+    bench.join(99);
+    bench.ids(1, 9);
+    let task = || Box::new(Demand { session: SESSION, deadline: Timestamp(1_000_000), ..Demand::default() });
+    bench.step(Event::Restore(Gid(7_500), TaskId(5), task()));
+    bench.step(Event::Restore(Gid(12), TaskId(800), task()));
+    assert_eq!(bench.admitted(), (3_001, 1, false));
+    bench.step(Event::Restore(Gid(3_100), TaskId(6), task()));
+    assert_eq!(bench.admitted().0, 3_101, "a number of its own range counts");
+}
+
+#[test]
+fn a_task_that_moved_is_offered_no_more_and_gets_no_end() {
+    let mut bench = Bench::new();
+    bench.ids(1, 99);
+    bench.join(1);
+    let running = offers(&bench.submit());
+    let waiting = bench.admitted().0;
+    assert_eq!((running.len(), bench.engine.free_slots(), bench.engine.waiting(false)), (1, 0, vec![Gid(waiting)]));
+    assert!(bench.engine.waiting(true).is_empty(), "its miner is busy, and there");
+    assert_eq!(bench.step(Event::Moved(Gid(waiting))), []);
+    let (miner, fence) = running[0];
+    let effects = bench.step(Event::Moved(Gid(3_001)));
+    assert!(matches!(effects[..], [Effect::Stop { fence: stopped, .. }] if stopped == fence), "{effects:?}");
+    assert_eq!(bench.engine.unfinished(), 0);
+    // What its miner says of it is too late, and the miner is free for others.
+    assert_eq!(bench.step(Event::Done { fence, tokens: 3 }), []);
+    assert_eq!(offers(&bench.submit()).first().map(|(free, _)| *free), Some(miner));
+    bench.step(Event::MinerGone(MINER));
+    let task = Demand { session: SESSION, ..Demand::default() };
+    assert!(!bench.engine.attends(&task));
+}

@@ -1,0 +1,125 @@
+//! Brings into memory what other routers, and programs that are none, changed in the store.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::sessions::STANDING;
+use super::super::shared::Shared;
+use crate::Result;
+use crate::engine::Event;
+use crate::model::{Session, SessionId, Timestamp};
+use crate::store::{ApiKey, Changes, MinerRecord};
+
+impl Shared {
+    /// Takes the changes that a beat read at that time.
+    pub(super) async fn take_changes(self: &Arc<Self>, changes: Changes, read: Timestamp) -> Result<()> {
+        let Changes { whole, sessions, keys, miners, mut gone_sessions, mut gone_keys, mut gone_miners } = changes;
+        if whole {
+            let ids = sessions.iter().map(|session| session.id).collect();
+            let core = self.core.lock();
+            let here = core.sessions.values().filter(|session| !STANDING.contains(&session.id));
+            gone_sessions = Self::missing(here.map(|session| (session.id, session.updated_at)), &ids, read);
+            drop(core);
+            let ids: BTreeSet<String> = keys.iter().map(|key| key.id.clone()).collect();
+            gone_keys = Self::missing(self.keys.made().into_iter(), &ids, read);
+            let ids: BTreeSet<String> = miners.iter().map(|miner| miner.id.clone()).collect();
+            let here = self.known.lock();
+            gone_miners = Self::missing(here.values().map(|miner| (miner.id.clone(), miner.created_at)), &ids, read);
+        }
+        self.take_sessions(sessions, gone_sessions).await;
+        self.take_keys(keys, gone_keys).await?;
+        self.take_miners(miners, &gone_miners);
+        Ok(())
+    }
+
+    async fn take_sessions(self: &Arc<Self>, sessions: Vec<Session>, gone: Vec<SessionId>) {
+        if sessions.is_empty() && gone.is_empty() {
+            return;
+        }
+        // A change of this router that is under way comes after what the store says of it.
+        let _no_changes = self.session_changes.lock().await;
+        let changed: BTreeSet<SessionId> = sessions.iter().map(|session| session.id).collect();
+        let gone: BTreeSet<SessionId> = gone.into_iter().filter(|id| !changed.contains(id)).collect();
+        for session in sessions {
+            let is_news = {
+                let core = self.core.lock();
+                core.sessions.get(&session.id).is_none_or(|known| {
+                    known.updated_at <= session.updated_at
+                        && (known.spec != session.spec || known.active != session.active)
+                })
+            };
+            if is_news {
+                tracing::debug!(session = %session.id, "another router changed a session");
+                self.adopt_session(session);
+            }
+        }
+        if !gone.is_empty() {
+            self.forget_paces(&gone);
+            let forgotten = self.core.lock().forget_sessions(gone);
+            drop(forgotten);
+        }
+    }
+
+    async fn take_keys(self: &Arc<Self>, keys: Vec<ApiKey>, gone: Vec<String>) -> Result<()> {
+        if keys.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let _no_changes = self.keys.changing.lock().await;
+        for id in gone.iter().filter(|id| keys.iter().all(|key| key.id != **id)) {
+            if self.keys.get(id).is_some() {
+                tracing::info!(key = id, "another router deleted a key");
+                self.keys.remove(id);
+            }
+        }
+        for key in keys {
+            self.take_key(key).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings a key of the store into memory. The caller holds the lock on changes.
+    pub(in crate::router) async fn take_key(self: &Arc<Self>, key: ApiKey) -> Result<()> {
+        let known = self.keys.get(&key.id);
+        if known.as_ref().is_some_and(|known| *known.key == key) {
+            return Ok(());
+        }
+        let limits = key.limits;
+        // What the key has used up so far must count from the first task on.
+        if !limits.is_none() && !self.keys.is_counted(&key.id) {
+            let today = crate::model::Day::of(self.clock.now());
+            let spent = super::super::meters::spent(&*self.store, today, Some(&key.id)).await?.remove(&key.id);
+            self.keys.note_spent(&key.id, spent.unwrap_or_default());
+        }
+        match known {
+            // Requests under way go on if only the limits changed.
+            Some(known) if (ApiKey { limits, ..ApiKey::clone(&known.key) }) == key => self.keys.limit(key, None),
+            _ => self.keys.add(key),
+        }
+        Ok(())
+    }
+
+    fn take_miners(self: &Arc<Self>, miners: Vec<MinerRecord>, gone: &[String]) {
+        for miner in miners {
+            let (moved, revoked) = {
+                let mut known = self.known.lock();
+                let before = known.insert(miner.id.clone(), miner.clone());
+                let was = before.as_ref().map_or(1.0, |before| before.reputation);
+                let moved = (was - miner.reputation).abs() > f64::EPSILON;
+                (moved, miner.revoked && before.is_some_and(|before| !before.revoked))
+            };
+            if moved {
+                self.step(Event::Reputation(Arc::from(miner.id.as_str()), miner.reputation));
+            }
+            #[cfg(feature = "listener")]
+            if revoked {
+                super::super::shared::Router { shared: self.clone() }.dismiss(&miner.id);
+            }
+            #[cfg(not(feature = "listener"))]
+            let _ = revoked;
+        }
+        let mut known = self.known.lock();
+        for id in gone {
+            known.remove(id);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Tasks that other routers own, as their rows show them. Callers read such a task as any other: it waits in memory, and
+//! a look at its row every half second finds its end.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::super::live::{Live, LiveState, wake};
+use super::super::shared::Shared;
+use super::super::transcript::Transcript;
+use crate::engine::Event;
+use crate::model::{Task, TaskState};
+use crate::store::Placed;
+use crate::task::{TaskEnd, TaskSpec, add_hashes};
+use crate::{Error, ErrorKind};
+
+/// The time between two looks at a row.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The number of looks that do not find a row before the task counts as deleted: longer than its owner takes to notice
+/// that it is gone.
+const MISSED: u32 = 140;
+
+impl Shared {
+    /// Makes a readable task of one that another router has and that has not ended.
+    pub(in crate::router) fn follow_stored(self: &Arc<Self>, task: &Task) -> Arc<Live> {
+        let base = self.core.lock().engine.first_base();
+        let transcript = Transcript::new(u32::MAX as usize, 0).numbered_from(base);
+        let live = Live::new(Arc::new(TaskSpec::of_stored(task)), transcript, &self.memory, true);
+        {
+            let mut state = live.state.lock();
+            state.accepted = Some(Ok(()));
+            (state.rejoined, state.followed) = (true, true);
+        }
+        self.follow(&live);
+        live
+    }
+
+    /// Lets a task of this router be another's. The engine must not have it any more. Whoever waits for it waits on.
+    pub(super) fn depart(self: &Arc<Self>, live: &Arc<Live>) {
+        let (attempts, wakers) = {
+            let mut state = live.state.lock();
+            state.followed = true;
+            (state.outcome, state.error, state.closed) = (None, None, None);
+            state.ended_at = None;
+            state.answers.clear();
+            state.transcript.seal();
+            state.charge = None;
+            (std::mem::take(&mut state.attempts), state.take_wakers())
+        };
+        attempts.iter().for_each(|attempt| attempt.finish());
+        wake(wakers);
+        live.detached.store(true, Ordering::Release);
+        let forgotten = self.core.lock().forget_ended(live.spec.gid);
+        drop(forgotten);
+        if live.attached.load(Ordering::Acquire) > 0 {
+            self.follow(live);
+        }
+    }
+
+    /// Looks at the task's row until it has an end, or nobody waits for it any more.
+    fn follow(self: &Arc<Self>, live: &Arc<Live>) {
+        let (shared, gid, live) = (self.clone(), live.spec.gid, Arc::downgrade(live));
+        self.background.spawn_on(
+            async move {
+                let mut missed = 0;
+                loop {
+                    tokio::select! {
+                        () = shared.stop.cancelled() => return turn_away(&live),
+                        () = tokio::time::sleep(LOOK) => {}
+                    }
+                    if live.strong_count() == 0 {
+                        return;
+                    }
+                    let Some((fleet, _)) = shared.fleet() else { return };
+                    let found = fleet.place(gid).await;
+                    let Some(live) = live.upgrade() else { return };
+                    match found {
+                        Ok(Some(placed)) if placed.task.state == TaskState::Ended => {
+                            return show_stored_end(&live, placed.task);
+                        }
+                        Ok(None) if missed >= MISSED => {
+                            return show(&live, |state| state.end = Some(Err(live.sign(deleted()))));
+                        }
+                        // A failover may have lost the row; its owner then writes it again.
+                        Ok(None) => missed += 1,
+                        // The store is away, or another router works on it.
+                        Ok(Some(_)) => missed = 0,
+                        Err(_) => {}
+                    }
+                }
+            },
+            &self.runtime,
+        );
+    }
+
+    /// Finds out why the store has not taken the end of a task, and shows what is true.
+    pub(in crate::router) async fn settle_elsewhere(self: Arc<Self>, live: Arc<Live>) {
+        let Some((fleet, _)) = self.fleet() else { return };
+        let gid = live.spec.gid;
+        for _ in 0..3 {
+            match fleet.place(gid).await {
+                Ok(Some(Placed { task, .. })) if task.state == TaskState::Ended => {
+                    tracing::info!(%gid, "another router ended a task that this one has ended, too: its end counts");
+                    adopt(&mut live.state.lock(), task);
+                    return self.step(Event::Committed(gid));
+                }
+                Ok(Some(Placed { is_own: false, owner, .. })) => {
+                    tracing::warn!(%gid, owner, "a task that this router has ended is another's now");
+                    self.step(Event::Moved(gid));
+                    return self.depart(&live);
+                }
+                // A failover has lost the task, or the end crossed another change.
+                Ok(_) => {
+                    let Some(row) = live.state.lock().closed.as_ref().map(|end| end.row.clone()) else { return };
+                    match self.store.record(live.spec.clone(), row).await {
+                        Ok(true) => return self.step(Event::Committed(gid)),
+                        Ok(false) => {}
+                        Err(error) => return self.end_refused(&live, error),
+                    }
+                }
+                Err(error) => return self.end_refused(&live, error),
+            }
+        }
+        tracing::error!(%gid, "the end of a task was not written: the store has no unfinished row of it");
+        self.step(Event::Unwritten(gid));
+    }
+}
+
+/// Shows the end that the store has of a task, whatever this router thought of it.
+pub(super) fn show_stored_end(live: &Live, task: Task) {
+    show(live, |state| adopt(state, task));
+}
+
+/// Gives a task the end that the store has of it. Readers of another text start over.
+fn adopt(state: &mut LiveState, mut task: Task) {
+    add_hashes(&mut task);
+    state.outcome = task.outcome;
+    state.error.clone_from(&task.error);
+    state.ended_at = task.ended_at;
+    state.answers.clear();
+    if state.transcript.text() != task.text.as_str() {
+        state.transcript.begin(task.fence);
+        if !task.text.is_empty() {
+            state.transcript.push(task.fence, &task.text, None);
+        }
+    }
+    state.transcript.seal();
+    state.closed = Some(TaskEnd::stored(task));
+    // Callers may have got an error of the store.
+    state.end = None;
+    state.unwritten = None;
+}
+
+/// Shows the end of a task that the engine does not have.
+fn show(live: &Live, end: impl FnOnce(&mut LiveState)) {
+    let wakers = {
+        let mut state = live.state.lock();
+        end(&mut state);
+        state.state = TaskState::Ended;
+        if state.end.is_none() {
+            state.end = state.closed.as_ref().map(|end| end.result.clone());
+        }
+        state.accepted = Some(Ok(()));
+        state.take_wakers()
+    };
+    wake(wakers);
+}
+
+fn turn_away(live: &Weak<Live>) {
+    if let Some(live) = live.upgrade() {
+        wake(live.turn_away(Shared::closed_error()));
+    }
+}
+
+fn deleted() -> Error {
+    Error::new(ErrorKind::NotFound, "the task was deleted at another router").with_code("task_not_found")
+}

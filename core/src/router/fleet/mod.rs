@@ -1,0 +1,151 @@
+//! A router that shares its store with others: it beats, sees what they changed, takes over the tasks of those that are
+//! gone, and follows by their rows the tasks that it does not own.
+//!
+//! Nothing of this exists where the store is one router's own ([`Store::fleet`](crate::store::Store::fleet)).
+
+mod beat;
+mod cancel;
+mod changes;
+mod elsewhere;
+mod ids;
+mod lookup;
+mod quota;
+mod reconcile;
+mod takeover;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use self::ids::IdPace;
+use super::shared::Shared;
+use crate::model::{Gid, Timestamp};
+use crate::store::{Fleet, Member, Recovery, Store};
+
+/// What a router knows of the others, and what it is about to do for them.
+pub(super) struct Membership {
+    seen: Mutex<Seen>,
+    /// Asks for a beat before it is due.
+    due: Notify,
+    pace: IdPace,
+    /// Held while tasks of the store come into memory, so that none comes twice.
+    restoring: tokio::sync::Mutex<()>,
+    /// Whether work on other routers' tasks is under way.
+    busy: AtomicBool,
+    /// Tasks that this router gave up because no miner of it serves them, and when.
+    declined: Mutex<HashMap<Gid, Instant>>,
+    lease: Duration,
+}
+
+/// The state of the last beats.
+struct Seen {
+    /// The epochs of this process, the present one last.
+    epochs: Vec<u64>,
+    members: Vec<Member>,
+    /// The time of the last beat that was answered.
+    at: Instant,
+    /// Whether the last beat failed.
+    missed: bool,
+    reconciled: Instant,
+    beats: u64,
+    /// Tasks that no miner could serve at the beat before.
+    unattended: HashSet<Gid>,
+}
+
+impl Membership {
+    /// The membership of a router whose store has others, too; `None`: it has none.
+    pub(super) fn of(store: &Arc<dyn Store>, recovery: &Recovery, lease_ms: u64) -> Option<Self> {
+        store.fleet()?;
+        Some(Self {
+            seen: Mutex::new(Seen {
+                epochs: vec![recovery.epoch],
+                members: Vec::new(),
+                at: Instant::now(),
+                missed: false,
+                reconciled: Instant::now(),
+                beats: 0,
+                unattended: HashSet::new(),
+            }),
+            due: Notify::new(),
+            pace: IdPace::default(),
+            restoring: tokio::sync::Mutex::default(),
+            busy: AtomicBool::new(false),
+            declined: Mutex::default(),
+            lease: Duration::from_millis(lease_ms),
+        })
+    }
+
+    /// Whether other routers are there.
+    fn has_company(&self) -> bool {
+        self.seen.lock().members.len() > 1
+    }
+
+    /// Whether another router takes work, so that this one need not keep what it cannot do.
+    fn has_heirs(&self) -> bool {
+        let seen = self.seen.lock();
+        let own = seen.epochs.last().copied();
+        seen.members.iter().any(|member| Some(member.epoch) != own && member.state == crate::store::MemberState::Up)
+    }
+
+    /// Whether this router has heard nothing of the others for so long that what it knows of keys may be wrong.
+    #[cfg(feature = "listener")]
+    pub(super) fn is_stale(&self) -> bool {
+        let seen = self.seen.lock();
+        seen.members.len() > 1 && seen.at.elapsed() > self.lease
+    }
+
+    /// Asks for a beat at once.
+    fn hurry(&self) {
+        self.due.notify_one();
+    }
+}
+
+impl Shared {
+    /// The calls of the store for members, and what this one knows. `None`: the store is this router's own.
+    pub(super) fn fleet(&self) -> Option<(&dyn Fleet, &Membership)> {
+        Some((self.store.fleet()?, self.membership.as_ref()?))
+    }
+
+    /// Whether tasks of the store may come into memory now.
+    fn takes_tasks(&self) -> bool {
+        !self.draining.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire)
+    }
+
+    /// Tells the other routers that this one takes no new work, and gives them the tasks that have not begun.
+    pub(super) async fn retire(self: &Arc<Self>) {
+        let Some((fleet, membership)) = self.fleet() else { return };
+        if let Err(error) = fleet.retire().await {
+            tracing::warn!(%error, "the other routers were not told that this one drains");
+        }
+        if membership.has_heirs() {
+            let waiting = self.core.lock().engine.waiting(false);
+            self.hand_over(waiting).await;
+        }
+    }
+
+    /// The number before the first piece of a task that runs again under this number of a start or takeover.
+    fn base_of(run: u64) -> u64 {
+        run.saturating_sub(1) << 32
+    }
+
+    /// Waits until no other work brings tasks of the store into memory.
+    pub(super) async fn restoring(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match &self.membership {
+            Some(membership) => Some(membership.restoring.lock().await),
+            None => None,
+        }
+    }
+
+    /// The ids that are in memory and not in a whole list of the store, without those that came into memory after the
+    /// list was read.
+    fn missing<K: Ord + Clone>(here: impl Iterator<Item = (K, u64)>, there: &BTreeSet<K>, read: Timestamp) -> Vec<K> {
+        let old = read.as_secs().saturating_sub(10);
+        here.filter(|(id, made)| *made < old && !there.contains(id)).map(|(id, _)| id).collect()
+    }
+}

@@ -1,0 +1,196 @@
+//! What routers that share a store ask it for beside what each router asks: who is there, what the others changed, and
+//! the tasks of those that are gone.
+//!
+//! A member is one start of a router. Its number is its epoch. It owns the tasks that it accepted or claimed, and only
+//! the owner of a task can end it: the store takes the end of a task from nobody else.
+
+use std::fmt;
+
+use super::{Act, ApiKey, MinerRecord, Pending};
+use crate::model::{Gid, Session, SessionId, Task, TaskId, Timestamp};
+
+/// How often a task may be taken over from a router that died. Another time, it is not run again.
+pub const MOST_MOVES: u32 = 3;
+
+/// The number of low bits of a task's number that count within one epoch.
+pub(crate) const GID_BITS: u32 = 33;
+
+/// The state of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberState {
+    /// It takes work.
+    Up,
+    /// It takes no new work, and ends soon.
+    Draining,
+}
+
+/// A router that uses the store at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The number of its start.
+    pub epoch: u64,
+    /// Its name, which no other member has.
+    pub name: String,
+    /// Its state.
+    pub state: MemberState,
+}
+
+/// What a member learns with each beat.
+#[derive(Debug, Clone, Default)]
+pub struct Beat {
+    /// The store's time.
+    pub now: Timestamp,
+    /// The member's own epoch. It changes if the member was declared gone and joined again.
+    pub epoch: u64,
+    /// All members, this one too, by their epochs.
+    pub members: Vec<Member>,
+    /// The members that this beat declared gone.
+    pub swept: Vec<String>,
+    /// Whether there are open tasks that no member owns, and that may be claimed.
+    pub orphans: bool,
+    /// Whether ids that the member was given are others' now, because it was taken for gone for long.
+    pub lost_ids: bool,
+    /// Open tasks of this member that somebody asked to cancel.
+    pub cancels: Vec<Gid>,
+    /// What changed since the beat before.
+    pub changes: Changes,
+    /// For each session the tasks of other members: those that it ever had, and those that have not ended. `None` unless
+    /// they were asked for.
+    pub counts: Option<Vec<(SessionId, u64, u64)>>,
+}
+
+/// Records that changed, by whomever.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Whether these are all records that there are, and not only those that changed.
+    pub whole: bool,
+    /// New and changed sessions.
+    pub sessions: Vec<Session>,
+    /// New and changed keys.
+    pub keys: Vec<ApiKey>,
+    /// New and changed records of miners.
+    pub miners: Vec<MinerRecord>,
+    /// Sessions that were deleted.
+    pub gone_sessions: Vec<SessionId>,
+    /// Keys that were deleted.
+    pub gone_keys: Vec<String>,
+    /// Miners whose records were deleted.
+    pub gone_miners: Vec<String>,
+}
+
+/// Ids that a session needs.
+#[derive(Debug, Clone, Copy)]
+pub struct IdsWish {
+    /// The session.
+    pub session: SessionId,
+    /// The id of its first task.
+    pub first: TaskId,
+    /// The number of ids.
+    pub count: u64,
+    /// The greatest number of tasks that the session may ever have.
+    pub most: Option<u64>,
+}
+
+/// Ids of one session that no other member gets, from `first` up to but not including `end`. Equal: the session may have
+/// no further task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdBlock {
+    /// The first id.
+    pub first: TaskId,
+    /// The id after the last one.
+    pub end: TaskId,
+}
+
+impl IdBlock {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.end <= self.first
+    }
+}
+
+/// A wish for tasks that no member owns.
+#[derive(Debug, Clone, Default)]
+pub struct ClaimWish {
+    /// The greatest number of tasks.
+    pub limit: u64,
+    /// Only tasks whose deadline is over.
+    pub only_expired: bool,
+    /// Tasks that are not wanted.
+    pub except: Vec<Gid>,
+}
+
+/// Tasks that a member has taken over.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    /// The tasks with their bands, oldest first.
+    pub tasks: Vec<(Task, u8)>,
+    /// Tasks that have been taken over too often to run again. They are the member's, too.
+    pub quarantined: Vec<Task>,
+    /// The number of this takeover among all starts and takeovers: the numbers of pieces of these tasks begin with it.
+    pub run: u64,
+}
+
+/// Where a task is.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The task. It has not ended, or this is its end.
+    pub task: Task,
+    /// The epoch of its owner; 0: nobody owns it.
+    pub owner: u64,
+    /// Whether this member owns it.
+    pub is_own: bool,
+}
+
+/// The name by which a session is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionName {
+    /// Its number.
+    Id(SessionId),
+    /// Its hash.
+    Sid(String),
+}
+
+/// The calls of a member.
+///
+/// A member joins with [`Store::recover`](super::Store::recover), which also gives it the tasks that nobody owns if it
+/// is alone, and leaves with [`Store::close`](super::Store::close), which releases what it still owns.
+pub trait Fleet: Send + Sync + fmt::Debug {
+    /// Renews the member's lease, and tells what is new. A member that was declared gone joins again: it gets another
+    /// epoch, and with it those of its open tasks that nobody has claimed meanwhile.
+    fn beat(&self, counts: bool) -> Pending<Beat>;
+
+    /// Gives ids to a session.
+    fn ids(&self, wish: IdsWish) -> Pending<IdBlock>;
+
+    /// Gives the number of a new session.
+    fn session_id(&self) -> Pending<SessionId>;
+
+    /// Takes over open tasks that nobody owns, the oldest first.
+    fn claim(&self, wish: ClaimWish) -> Pending<Claimed>;
+
+    /// Gives up open tasks of this member, so that others may claim them. Gives those that were given up.
+    fn release(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>>;
+
+    /// Tells the others that this member takes no new work.
+    fn retire(&self) -> Pending<()>;
+
+    /// Asks the owner of a task to cancel it, whoever that is or will be.
+    fn ask_cancel(&self, gid: Gid) -> Pending<()>;
+
+    /// Reads a task and its owner.
+    fn place(&self, gid: Gid) -> Pending<Option<Placed>>;
+
+    /// Reads a session, and the number of its version.
+    fn session(&self, name: SessionName) -> Pending<Option<(Session, u64)>>;
+
+    /// Writes a session whose row still has that version; the audit log records the act, if there is one. `false`: the
+    /// row has another version, or there is none.
+    fn change_session(&self, session: Session, version: u64, act: Option<Act>) -> Pending<bool>;
+
+    /// Reads a key.
+    fn key(&self, id: String) -> Pending<Option<ApiKey>>;
+
+    /// Writes the record of a miner whose reputation was `before` when this member changed it. A move of the reputation,
+    /// and a revocation, that another member wrote meanwhile stays.
+    fn merge_miner(&self, miner: MinerRecord, before: f64) -> Pending<()>;
+}

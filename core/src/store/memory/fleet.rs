@@ -1,0 +1,671 @@
+//! The model of a database that several routers share: the rules of the store in PostgreSQL, in memory, with the faults
+//! that a network and a server have. Tests use it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::MemoryStore;
+use crate::model::{Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
+use crate::store::{
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, Idempotency,
+    IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Recovery, SessionName, Store,
+    TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// The time for which the tasks of a router that was declared gone stay unclaimed.
+const LEFT: Duration = Duration::from_secs(2);
+
+/// The time after which the ids of a router that was declared gone are given to others.
+const SETTLED: Duration = Duration::from_mins(1);
+
+/// A database that several routers share.
+#[derive(Debug, Clone)]
+pub struct SharedMemory(Arc<Mutex<Model>>);
+
+#[derive(Debug)]
+struct Model {
+    from: Instant,
+    lease: Duration,
+    rows: MemoryStore,
+    /// The starts of routers, by their epochs.
+    starts: BTreeMap<u64, Start>,
+    owners: HashMap<Gid, Owned>,
+    ids: HashMap<SessionId, Given>,
+    /// The blocks of ids that each epoch has, and the id after the last one that it used.
+    blocks: HashMap<(u64, SessionId), Block>,
+    versions: HashMap<SessionId, u64>,
+    cancels: Vec<Gid>,
+    last_epoch: u64,
+    next_session: u64,
+    away: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Owned {
+    owner: u64,
+    moves: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    next: u64,
+    given: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Block {
+    granted: u64,
+    taken: u64,
+    first: u64,
+    end: u64,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Start {
+    name: String,
+    state: Option<MemberState>,
+    lease_until: Instant,
+    steady_since: Instant,
+    gone_at: Instant,
+    settled: bool,
+}
+
+/// What becomes of the calls of one router.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StoreFault {
+    /// They are done.
+    #[default]
+    None,
+    /// They fail and are not done.
+    Away,
+    /// They are done, and their answers are lost.
+    Answers,
+    /// They are never done and never answered, as those of a process that was killed.
+    Dead,
+}
+
+/// The store of one router in a [`SharedMemory`].
+#[derive(Debug)]
+pub struct MemberStore {
+    shared: SharedMemory,
+    seat: Mutex<Seat>,
+    fault: Mutex<StoreFault>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    name: String,
+    epoch: u64,
+    lost_ids: bool,
+    deposed: bool,
+}
+
+impl SharedMemory {
+    /// An empty database whose routers have leases of that length. Its clock is tokio's.
+    pub fn new(lease: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Model {
+            from: Instant::now(),
+            lease,
+            rows: MemoryStore::new(0),
+            starts: BTreeMap::new(),
+            owners: HashMap::new(),
+            ids: HashMap::new(),
+            blocks: HashMap::new(),
+            versions: HashMap::new(),
+            cancels: Vec::new(),
+            last_epoch: 0,
+            next_session: 2,
+            away: false,
+        })))
+    }
+
+    /// Joins a router.
+    ///
+    /// # Errors
+    /// `Conflict` if a router of that name has a lease.
+    pub fn join(&self, name: &str) -> Result<MemberStore> {
+        let mut model = self.0.lock();
+        let now = Instant::now();
+        for start in model.starts.values_mut().filter(|start| start.state.is_some() && start.name == name) {
+            if start.lease_until >= now {
+                return Err(Error::new(ErrorKind::Conflict, "the name is taken").with_code("router_name_in_use"));
+            }
+            (start.state, start.gone_at) = (None, now);
+        }
+        let epoch = model.start(name);
+        let seat = Seat { name: name.to_owned(), epoch, lost_ids: false, deposed: false };
+        Ok(MemberStore { shared: self.clone(), seat: Mutex::new(seat), fault: Mutex::default() })
+    }
+
+    /// Lets every call fail, or none.
+    pub fn set_away(&self, away: bool) {
+        self.0.lock().away = away;
+    }
+
+    /// The tasks that have not ended, with their owners.
+    pub fn open(&self) -> Vec<(Gid, u64)> {
+        let model = self.0.lock();
+        let open = model.rows.unfinished().try_ready().ok().and_then(Result::ok).unwrap_or_default();
+        open.into_iter().map(|gid| (gid, model.owners.get(&gid).map_or(0, |owned| owned.owner))).collect()
+    }
+
+    /// A task, ended or not.
+    pub fn task(&self, session: SessionId, id: TaskId) -> Option<Task> {
+        self.0.lock().rows.task(session, id).try_ready().ok().and_then(Result::ok).flatten()
+    }
+
+    /// Loses a task, as a failover to a replica does that had not got it.
+    pub fn lose(&self, gid: Gid) -> bool {
+        self.0.lock().rows.lose(gid)
+    }
+}
+
+impl Model {
+    fn start(&mut self, name: &str) -> u64 {
+        self.last_epoch += 1;
+        let now = Instant::now();
+        let start = Start {
+            name: name.to_owned(),
+            state: Some(MemberState::Up),
+            lease_until: now + self.lease,
+            steady_since: now,
+            gone_at: now,
+            settled: false,
+        };
+        self.starts.insert(self.last_epoch, start);
+        self.last_epoch
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(1_700_000_000_000 + self.from.elapsed().as_millis() as u64)
+    }
+
+    fn is_up(&self, epoch: u64) -> bool {
+        self.starts.get(&epoch).is_some_and(|start| start.state.is_some())
+    }
+
+    /// Renews a lease, as every transaction does.
+    fn renew(&mut self, epoch: u64) {
+        let (now, lease) = (Instant::now(), self.lease);
+        if let Some(start) = self.starts.get_mut(&epoch) {
+            if start.lease_until < now {
+                start.steady_since = now;
+            }
+            start.lease_until = now + lease;
+        }
+    }
+
+    /// Gives the ids back that a start did not use.
+    fn settle(&mut self, epoch: u64) {
+        let Some(start) = self.starts.get_mut(&epoch).filter(|start| !start.settled) else { return };
+        start.settled = true;
+        let of: Vec<SessionId> =
+            self.blocks.keys().filter(|(of, _)| *of == epoch).map(|(_, session)| *session).collect();
+        for session in of {
+            let Some(block) = self.blocks.remove(&(epoch, session)) else { continue };
+            if let Some(ids) = self.ids.get_mut(&session) {
+                ids.given = (ids.given + block.taken).saturating_sub(block.granted);
+                if ids.next == block.end {
+                    ids.next = block.next.max(block.first);
+                }
+            }
+            let old = self.blocks.entry((0, session)).or_default();
+            old.taken += block.taken;
+        }
+    }
+
+    fn orphaned(&self, owner: u64) -> bool {
+        owner == 0
+            || self.starts.get(&owner).is_none_or(|start| start.state.is_none() && start.gone_at.elapsed() > LEFT)
+    }
+
+    fn open(&self) -> Vec<Gid> {
+        self.rows.unfinished().try_ready().ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    fn read(&self, gid: Gid) -> Option<Task> {
+        self.rows.task_by_gid(gid).try_ready().ok().and_then(Result::ok).flatten()
+    }
+}
+
+/// The answer of a store that answers at once.
+fn now<T>(pending: Pending<T>) -> Result<T> {
+    pending.try_ready().unwrap_or_else(|_| Err(Error::internal("a store in memory answers at once")))
+}
+
+impl MemberStore {
+    /// Sets what becomes of this router's calls. One that is dead stays so.
+    pub fn set_fault(&self, fault: StoreFault) {
+        let mut now = self.fault.lock();
+        if *now != StoreFault::Dead {
+            *now = fault;
+        }
+    }
+
+    /// The epoch under which this router writes.
+    pub fn epoch(&self) -> u64 {
+        self.seat.lock().epoch
+    }
+
+    /// Does a call as a transaction of this router. One that was declared gone joins again first.
+    fn call<T>(&self, act: impl FnOnce(&mut Model, u64) -> Result<T>) -> Pending<T> {
+        let mut model = self.shared.0.lock();
+        let fault = *self.fault.lock();
+        if fault == StoreFault::Dead {
+            let (resolver, pending) = Pending::channel();
+            // Nobody ever answers.
+            std::mem::forget(resolver);
+            return pending;
+        }
+        if model.away || fault == StoreFault::Away {
+            return Pending::ready(Err(Error::store("the database is away")));
+        }
+        let answer = self.sit(&mut model).and_then(|epoch| {
+            model.renew(epoch);
+            act(&mut model, epoch)
+        });
+        match fault {
+            StoreFault::Answers if answer.is_ok() => Pending::ready(Err(Error::store("the answer was lost"))),
+            _ => Pending::ready(answer),
+        }
+    }
+
+    /// The seat's epoch; a new one if the old one was declared gone.
+    fn sit(&self, model: &mut Model) -> Result<u64> {
+        let mut seat = self.seat.lock();
+        if model.is_up(seat.epoch) {
+            return Ok(seat.epoch);
+        }
+        if seat.deposed || model.starts.values().any(|start| start.state.is_some() && start.name == seat.name) {
+            seat.deposed = true;
+            return Err(Error::store("another start has taken its place").with_code("store_taken_over"));
+        }
+        let (old, name) = (seat.epoch, seat.name.clone());
+        let epoch = model.start(&name);
+        for gid in model.open() {
+            if let Some(owned) = model.owners.get_mut(&gid).filter(|owned| owned.owner == old) {
+                owned.owner = epoch;
+            }
+        }
+        if let Some(start) = model.starts.get_mut(&old).filter(|start| !start.settled) {
+            start.settled = true;
+            let of: Vec<SessionId> = model.blocks.keys().filter(|key| key.0 == old).map(|key| key.1).collect();
+            for session in of {
+                let block = model.blocks.remove(&(old, session)).unwrap_or_default();
+                model.blocks.insert((epoch, session), block);
+            }
+        } else {
+            seat.lost_ids = true;
+        }
+        seat.epoch = epoch;
+        Ok(epoch)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Model) -> Pending<T>) -> Pending<T> {
+        self.call(|model, _| now(read(model)))
+    }
+}
+
+impl Store for MemberStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Postgres
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Full
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        Some(self)
+    }
+
+    fn recover(&self) -> Pending<Recovery> {
+        let name = self.seat.lock().name.clone();
+        self.call(|model, epoch| {
+            let old =
+                |start: &Start| start.state.is_none() && (start.name == name || start.gone_at.elapsed() > SETTLED);
+            let gone: Vec<u64> = model.starts.iter().filter(|(_, start)| old(start)).map(|(epoch, _)| *epoch).collect();
+            gone.into_iter().rev().for_each(|epoch| model.settle(epoch));
+            let alone = !model.starts.iter().any(|(other, start)| *other != epoch && start.state.is_some());
+            let mut recovery = now(model.rows.recover())?;
+            recovery.epoch = epoch;
+            recovery.now = Some(model.now());
+            recovery.last_task_ids.clear();
+            let mut quarantined = Vec::new();
+            recovery.unfinished.retain(|(task, _)| {
+                let Some(owned) = model.owners.get_mut(&task.gid) else { return false };
+                if alone && owned.owner != epoch {
+                    owned.moves += u32::from(owned.owner != 0);
+                    owned.owner = epoch;
+                }
+                if owned.owner == epoch && owned.moves > MOST_MOVES {
+                    quarantined.push(task.clone());
+                }
+                owned.owner == epoch && owned.moves <= MOST_MOVES
+            });
+            recovery.quarantined = quarantined;
+            Ok(recovery)
+        })
+    }
+
+    fn put_session(&self, session: Session, act: Option<Act>) -> Pending<()> {
+        self.call(|model, _| {
+            *model.versions.entry(session.id).or_default() += 1;
+            model.next_session = model.next_session.max(session.id.0 + 1);
+            now(model.rows.put_session(session, act))
+        })
+    }
+
+    fn delete_session(&self, id: SessionId) -> Pending<bool> {
+        self.call(|model, _| now(model.rows.delete_session(id)))
+    }
+
+    fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
+        self.call(|model, epoch| {
+            let (gid, session, id) = (task.gid, task.session_id, task.id);
+            let accepted = now(model.rows.accept(task))?;
+            if accepted == Accepted::New {
+                model.owners.insert(gid, Owned { owner: epoch, moves: 0 });
+                let block = model.blocks.entry((epoch, session)).or_default();
+                (block.taken, block.next) = (block.taken + 1, block.next.max(id.0 + 1));
+            }
+            Ok(accepted)
+        })
+    }
+
+    fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {
+        self.read(|model| model.rows.find(key))
+    }
+
+    fn finish(&self, task: Arc<Task>) -> Pending<bool> {
+        self.call(|model, epoch| {
+            if model.owners.get(&task.gid).is_none_or(|owned| owned.owner != epoch) {
+                return Ok(false);
+            }
+            now(model.rows.finish(task))
+        })
+    }
+
+    fn record(&self, task: Arc<TaskSpec>, end: Arc<Task>) -> Pending<bool> {
+        self.call(|model, epoch| {
+            let (gid, session, id) = (task.gid, task.session_id, task.id);
+            if model.read(gid).is_none() && now(model.rows.accept(task)).is_ok_and(|done| done == Accepted::New) {
+                model.owners.insert(gid, Owned { owner: epoch, moves: 0 });
+                let block = model.blocks.entry((epoch, session)).or_default();
+                (block.taken, block.next) = (block.taken + 1, block.next.max(id.0 + 1));
+            }
+            if model.owners.get(&gid).is_none_or(|owned| owned.owner != epoch) {
+                return Ok(false);
+            }
+            now(model.rows.finish(end))
+        })
+    }
+
+    fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
+        self.read(|model| model.rows.task(session, id))
+    }
+
+    fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
+        self.read(|model| model.rows.task_by_gid(gid))
+    }
+
+    fn unfinished(&self) -> Pending<Vec<Gid>> {
+        self.call(|model, epoch| {
+            let own = |gid: &Gid| model.owners.get(gid).is_some_and(|owned| owned.owner == epoch);
+            Ok(model.open().into_iter().filter(own).collect())
+        })
+    }
+
+    fn tasks(&self, query: TaskQuery) -> Pending<TaskPage> {
+        self.read(|model| model.rows.tasks(query))
+    }
+
+    fn purge(&self, purge: Purge) -> Pending<u64> {
+        self.read(|model| model.rows.purge(purge))
+    }
+
+    fn delete_task(&self, gid: Gid) -> Pending<bool> {
+        self.read(|model| model.rows.delete_task(gid))
+    }
+
+    fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
+        self.read(|model| model.rows.usage(query))
+    }
+
+    fn forget_usage(&self, before: Day) -> Pending<u64> {
+        self.read(|model| model.rows.forget_usage(before))
+    }
+
+    fn put_key(&self, key: ApiKey, act: Option<Act>) -> Pending<()> {
+        self.read(|model| model.rows.put_key(key, act))
+    }
+
+    fn keys(&self) -> Pending<Vec<ApiKey>> {
+        self.read(|model| model.rows.keys())
+    }
+
+    fn delete_key(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.read(|model| model.rows.delete_key(id, act))
+    }
+
+    fn put_miner(&self, miner: MinerRecord, act: Option<Act>) -> Pending<()> {
+        self.read(|model| model.rows.put_miner(miner, act))
+    }
+
+    fn miners(&self) -> Pending<Vec<MinerRecord>> {
+        self.read(|model| model.rows.miners())
+    }
+
+    fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
+        self.read(|model| model.rows.delete_miner(id, act))
+    }
+
+    fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
+        self.read(|model| model.rows.audit(query))
+    }
+
+    fn forget_audit(&self, before: Timestamp) -> Pending<u64> {
+        self.read(|model| model.rows.forget_audit(before))
+    }
+
+    fn check(&self) -> Result<()> {
+        let is_away = self.shared.0.lock().away || *self.fault.lock() != StoreFault::None;
+        if is_away { Err(Error::store("the database is away")) } else { Ok(()) }
+    }
+
+    fn close(&self) -> Pending<()> {
+        let mut model = self.shared.0.lock();
+        let epoch = self.seat.lock().epoch;
+        if model.away || *self.fault.lock() != StoreFault::None {
+            return Pending::ready(Ok(()));
+        }
+        if model.is_up(epoch) {
+            model.owners.values_mut().filter(|owned| owned.owner == epoch).for_each(|owned| owned.owner = 0);
+            if let Some(start) = model.starts.get_mut(&epoch) {
+                (start.state, start.gone_at) = (None, Instant::now());
+            }
+            model.settle(epoch);
+        }
+        Pending::ready(Ok(()))
+    }
+}
+
+impl Fleet for MemberStore {
+    /// All records are news with every beat, which is allowed and tells the most of those who read them.
+    fn beat(&self, counts: bool) -> Pending<Beat> {
+        self.call(|model, epoch| {
+            let (at, lease) = (Instant::now(), model.lease);
+            let mut swept = Vec::new();
+            // Nobody declares another one gone who has not held its own lease for as long.
+            if model.starts.get(&epoch).is_some_and(|start| at - start.steady_since > lease) {
+                for start in model.starts.values_mut().filter(|start| start.state.is_some() && start.lease_until < at) {
+                    (start.state, start.gone_at) = (None, at);
+                    swept.push(start.name.clone());
+                }
+            }
+            let long = |start: &Start| start.state.is_none() && start.gone_at.elapsed() > SETTLED;
+            let long: Vec<u64> =
+                model.starts.iter().filter(|(_, start)| long(start)).map(|(epoch, _)| *epoch).collect();
+            for epoch in long {
+                model.settle(epoch);
+            }
+            let state = |(epoch, start): (&u64, &Start)| {
+                start.state.map(|state| Member { epoch: *epoch, name: start.name.clone(), state })
+            };
+            let open = model.open();
+            let owner = |gid: &Gid| model.owners.get(gid).map_or(0, |owned| owned.owner);
+            let mut others: BTreeMap<SessionId, (u64, u64)> = BTreeMap::new();
+            for ((_, session), block) in model.blocks.iter().filter(|((of, _), _)| *of != epoch) {
+                others.entry(*session).or_default().0 += block.taken;
+            }
+            let mut seat = self.seat.lock();
+            let wishes = model.cancels.iter().filter(|gid| open.contains(gid) && owner(gid) == epoch);
+            Ok(Beat {
+                now: model.now(),
+                epoch,
+                members: model.starts.iter().filter_map(state).collect(),
+                swept,
+                orphans: open.iter().any(|gid| model.orphaned(owner(gid))),
+                lost_ids: std::mem::take(&mut seat.lost_ids),
+                cancels: wishes.copied().collect(),
+                changes: Changes {
+                    whole: true,
+                    sessions: now(model.rows.recover())?.sessions,
+                    keys: now(model.rows.keys())?,
+                    miners: now(model.rows.miners())?,
+                    ..Changes::default()
+                },
+                counts: counts.then(|| others.into_iter().map(|(id, (taken, open))| (id, taken, open)).collect()),
+            })
+        })
+    }
+
+    fn ids(&self, wish: IdsWish) -> Pending<IdBlock> {
+        self.call(|model, epoch| {
+            let ids = model.ids.entry(wish.session).or_insert(Given { next: wish.first.0, given: 0 });
+            let left = wish.most.map_or(u64::MAX, |most| most.saturating_sub(ids.given));
+            let count = wish.count.min(left.div_ceil(4));
+            let first = ids.next;
+            (ids.next, ids.given) = (ids.next + count, ids.given + count);
+            let block = model.blocks.entry((epoch, wish.session)).or_default();
+            if block.end != first {
+                block.first = first;
+            }
+            (block.end, block.granted) = (first + count, block.granted + count);
+            Ok(IdBlock { first: TaskId(first), end: TaskId(first + count) })
+        })
+    }
+
+    fn session_id(&self) -> Pending<SessionId> {
+        self.call(|model, _| {
+            model.next_session += 1;
+            Ok(SessionId(model.next_session - 1))
+        })
+    }
+
+    fn claim(&self, wish: ClaimWish) -> Pending<Claimed> {
+        self.call(|model, epoch| {
+            let at = model.now();
+            let mut open = now(model.rows.recover())?.unfinished;
+            open.retain(|(task, _)| {
+                let owner = model.owners.get(&task.gid).map_or(0, |owned| owned.owner);
+                model.orphaned(owner) && !wish.except.contains(&task.gid) && (!wish.only_expired || task.deadline < at)
+            });
+            open.sort_by_key(|(task, _)| (task.created_at, task.gid));
+            open.truncate(wish.limit as usize);
+            model.last_epoch += u64::from(!open.is_empty());
+            let mut claimed = Claimed { run: model.last_epoch, ..Claimed::default() };
+            for (task, band) in open {
+                let owned = model.owners.entry(task.gid).or_insert(Owned { owner: 0, moves: 0 });
+                owned.moves += u32::from(owned.owner != 0);
+                owned.owner = epoch;
+                if owned.moves > MOST_MOVES {
+                    claimed.quarantined.push(task);
+                } else {
+                    claimed.tasks.push((task, band));
+                }
+            }
+            Ok(claimed)
+        })
+    }
+
+    fn release(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>> {
+        self.call(|model, epoch| {
+            let open = model.open();
+            let mut released = gids;
+            released.retain(|gid| {
+                let owned = model.owners.get_mut(gid).filter(|owned| owned.owner == epoch && open.contains(gid));
+                owned.map(|owned| owned.owner = 0).is_some()
+            });
+            Ok(released)
+        })
+    }
+
+    fn retire(&self) -> Pending<()> {
+        self.call(|model, epoch| {
+            if let Some(start) = model.starts.get_mut(&epoch) {
+                start.state = Some(MemberState::Draining);
+            }
+            Ok(())
+        })
+    }
+
+    fn ask_cancel(&self, gid: Gid) -> Pending<()> {
+        self.call(|model, _| {
+            model.cancels.push(gid);
+            Ok(())
+        })
+    }
+
+    fn place(&self, gid: Gid) -> Pending<Option<Placed>> {
+        self.call(|model, epoch| {
+            let owner = model.owners.get(&gid).map_or(0, |owned| owned.owner);
+            Ok(model.read(gid).map(|task| Placed { task, owner, is_own: owner == epoch }))
+        })
+    }
+
+    fn session(&self, name: SessionName) -> Pending<Option<(Session, u64)>> {
+        self.call(|model, _| {
+            let sessions = now(model.rows.recover())?.sessions;
+            let is_it = |session: &Session| match &name {
+                SessionName::Id(id) => session.id == *id,
+                SessionName::Sid(sid) => session.sid == *sid,
+            };
+            let found = sessions.into_iter().find(is_it);
+            Ok(found.map(|session| (session.clone(), model.versions.get(&session.id).copied().unwrap_or_default())))
+        })
+    }
+
+    fn change_session(&self, session: Session, version: u64, act: Option<Act>) -> Pending<bool> {
+        self.call(|model, _| {
+            let found = model.versions.entry(session.id).or_default();
+            if *found != version {
+                return Ok(false);
+            }
+            *found += 1;
+            now(model.rows.put_session(session, act)).map(|()| true)
+        })
+    }
+
+    fn key(&self, id: String) -> Pending<Option<ApiKey>> {
+        self.call(|model, _| Ok(now(model.rows.keys())?.into_iter().find(|key| key.id == id)))
+    }
+
+    fn merge_miner(&self, mut miner: MinerRecord, before: f64) -> Pending<()> {
+        self.call(|model, _| {
+            let known = now(model.rows.miners())?.into_iter().find(|known| known.id == miner.id);
+            if let Some(known) = known {
+                miner.reputation = (known.reputation + miner.reputation - before).clamp(0.0, 1.0);
+                miner.revoked |= known.revoked;
+                miner.last_seen = miner.last_seen.max(known.last_seen);
+            }
+            now(model.rows.put_miner(miner, None))
+        })
+    }
+}

@@ -1,0 +1,382 @@
+//! Several routers on one schema of a real server: who owns what, and what becomes of those that are gone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use cortensor_router_testkit::Postgres;
+
+use super::faults::{open, options, refusal};
+use super::{PostgresOptions, PostgresStore};
+use crate::ErrorKind;
+use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp};
+use crate::store::samples::{ended, new_task};
+use crate::store::{
+    Accepted, Act, ApiKey, Beat, ClaimWish, Durability, Fleet, IdBlock, IdsWish, MinerRecord, SessionName, Store,
+    TaskQuery, TaskSpec, UsageQuery,
+};
+
+/// The shortest lease.
+const LEASE: Duration = Duration::from_secs(1);
+
+fn member(server: &Postgres, schema: &str, name: &str) -> PostgresStore {
+    let store = open(&server.url(), PostgresOptions { name: name.into(), lease: LEASE, ..options(schema) });
+    store.recover().wait().unwrap();
+    store
+}
+
+fn beat(store: &PostgresStore) -> Beat {
+    store.beat(true).wait().unwrap()
+}
+
+/// Beats until something is so.
+fn beat_until(store: &PostgresStore, is_so: impl Fn(&Beat) -> bool) -> Beat {
+    let from = Instant::now();
+    loop {
+        let found = beat(store);
+        if is_so(&found) {
+            return found;
+        }
+        assert!(from.elapsed() < Duration::from_secs(20), "{found:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn task(n: u64) -> TaskSpec {
+    new_task(1, n)
+}
+
+fn all() -> ClaimWish {
+    ClaimWish { limit: 256, ..ClaimWish::default() }
+}
+
+/// Declares a router gone, long enough ago for its tasks to be claimed.
+fn declare_gone(server: &Postgres, schema: &str, name: &str) {
+    let gone = format!(
+        "UPDATE {schema}.router SET state = 'gone', gone_at = clock_timestamp() - interval '3 s' WHERE name = '{name}'"
+    );
+    server.psql(&gone).unwrap();
+}
+
+/// Ends a router as one that is killed.
+fn kill(store: PostgresStore) {
+    store.ground.killed.store(true, Ordering::Release);
+    drop(store);
+}
+
+#[test]
+fn a_name_belongs_to_one_router_and_other_names_join() {
+    let Some(server) = Postgres::start() else { return };
+    let first = open(&server.url(), options("names"));
+    assert_eq!(first.recover().wait().unwrap().epoch, 1);
+    let from = Instant::now();
+    let error = refusal(&server.url(), options("names"));
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "router_name_in_use"));
+    assert!(error.message().contains("\"one\"") && error.message().contains("UTC"), "{error}");
+    assert_eq!(error.details().param.as_deref(), Some("name"));
+    assert!(from.elapsed() < Duration::from_secs(8), "{:?}", from.elapsed());
+    first.accept(task(1).into()).wait().unwrap();
+    let second = open(&server.url(), PostgresOptions { name: "two".into(), ..options("names") });
+    let recovery = second.recover().wait().unwrap();
+    assert_eq!((recovery.epoch, recovery.unfinished.len()), (2, 0), "the task is the first one's");
+    assert!(recovery.now.is_some());
+    let names: Vec<String> = beat(&second).members.into_iter().map(|member| member.name).collect();
+    assert_eq!(names, ["one", "two"]);
+    assert!(first.finish(Arc::new(ended(&task(1), 9, "x"))).wait().unwrap());
+    // A seat that was left is free at once, and that of a dead router once its lease has run out.
+    drop(first);
+    let from = Instant::now();
+    drop(open(&server.url(), options("names")));
+    assert!(from.elapsed() < Duration::from_secs(8), "{:?}", from.elapsed());
+    let dead =
+        "UPDATE names.router SET state = 'up', process = '', lease_until = clock_timestamp() + interval '1500 ms'
+                WHERE epoch = (SELECT max(epoch) FROM names.router)";
+    server.psql(dead).unwrap();
+    let from = Instant::now();
+    drop(open(&server.url(), options("names")));
+    assert!((1_000..8_000).contains(&from.elapsed().as_millis()), "{:?}", from.elapsed());
+}
+
+#[test]
+fn only_the_owner_of_a_task_ends_it() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "owner", "one"), member(&server, "owner", "two"));
+    one.accept(task(1).into()).wait().unwrap();
+    assert!(!two.finish(Arc::new(ended(&task(1), 9, "stolen"))).wait().unwrap());
+    assert!(two.claim(all()).wait().unwrap().tasks.is_empty(), "its owner lives");
+    let placed = two.place(task(1).gid).wait().unwrap().unwrap();
+    assert_eq!((placed.owner, placed.is_own, placed.task.state), (1, false, TaskState::Queued));
+    assert!(one.place(task(1).gid).wait().unwrap().unwrap().is_own);
+    assert_eq!((one.unfinished().wait().unwrap().len(), two.unfinished().wait().unwrap().len()), (1, 0));
+    // The owner gives it up, and whoever claims it has it.
+    assert_eq!(two.release(vec![task(1).gid]).wait().unwrap(), [], "not its own");
+    assert_eq!(one.release(vec![task(1).gid]).wait().unwrap(), [task(1).gid]);
+    assert!(!one.finish(Arc::new(ended(&task(1), 9, "too late"))).wait().unwrap());
+    assert!(beat(&two).orphans);
+    let claimed = two.claim(all()).wait().unwrap();
+    assert_eq!(claimed.tasks.iter().map(|(task, _)| task.gid).collect::<Vec<_>>(), [task(1).gid]);
+    assert!(claimed.run > 2, "{} numbers pieces of no start", claimed.run);
+    assert!(two.finish(Arc::new(ended(&task(1), 9, "right"))).wait().unwrap());
+    assert_eq!(one.task(SessionId(1), TaskId(1)).wait().unwrap().unwrap().text, "right");
+    // Counts and usage are right over both.
+    let query = TaskQuery { session_id: SessionId(1), limit: 9, ..TaskQuery::default() };
+    assert_eq!(one.tasks(TaskQuery { state: Some(TaskState::Ended), ..query.clone() }).wait().unwrap().total, 1);
+    assert_eq!(one.tasks(TaskQuery { state: Some(TaskState::Queued), ..query }).wait().unwrap().total, 0);
+    let used = one.usage(UsageQuery::default()).wait().unwrap();
+    assert_eq!(used.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 1);
+}
+
+#[test]
+fn a_router_without_a_lease_is_declared_gone_and_joins_again() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "gone", "one"), member(&server, "gone", "two"));
+    for n in 1..=3 {
+        one.accept(task(n).into()).wait().unwrap();
+    }
+    // It stands still.
+    one.ground.asleep.store(true, Ordering::Release);
+    let end = "UPDATE gone.router SET lease_until = clock_timestamp() - interval '1 s' WHERE name = 'one'";
+    // A router that has not renewed for a whole lease declares nobody gone.
+    server.psql("UPDATE gone.router SET lease_until = clock_timestamp() - interval '1 s'").unwrap();
+    assert!(beat(&two).swept.is_empty());
+    server.psql(end).unwrap();
+    let swept = beat_until(&two, |beat| beat.swept == ["one"]);
+    assert_eq!(swept.members.len(), 1);
+    // The end of a task that was claimed meanwhile does not count, and the others go on under another epoch.
+    server.psql("UPDATE gone.router SET gone_at = gone_at - interval '3 s' WHERE name = 'one'").unwrap();
+    let claimed = two.claim(ClaimWish { limit: 1, ..all() }).wait().unwrap();
+    assert_eq!((claimed.tasks.len(), claimed.tasks[0].0.gid), (1, task(1).gid));
+    one.ground.asleep.store(false, Ordering::Release);
+    let late = one.finish(Arc::new(ended(&task(1), 9, "late")));
+    let kept = one.finish(Arc::new(ended(&task(2), 9, "kept")));
+    assert_eq!((late.wait().unwrap(), kept.wait().unwrap()), (false, true));
+    let back = beat(&one);
+    assert!(back.epoch > 2 && back.members.len() == 2 && back.changes.whole && !back.lost_ids, "{back:?}");
+    assert_eq!(one.unfinished().wait().unwrap(), [task(3).gid]);
+    assert!(two.finish(Arc::new(ended(&task(1), 9, "first"))).wait().unwrap());
+    assert_eq!(one.accept(task(4).into()).wait().unwrap(), Accepted::New);
+    // Another start of its name takes its place for good.
+    one.ground.asleep.store(true, Ordering::Release);
+    declare_gone(&server, "gone", "one");
+    let other = member(&server, "gone", "one");
+    one.ground.asleep.store(false, Ordering::Release);
+    let error = one.accept(task(5).into()).wait().unwrap_err();
+    assert_eq!(error.code(), "store_taken_over", "{error}");
+    assert_eq!(one.check().unwrap_err().code(), "store_taken_over");
+    assert_eq!(other.accept(task(6).into()).wait().unwrap(), Accepted::New);
+}
+
+#[test]
+fn a_task_whose_routers_die_is_not_run_for_ever() {
+    let Some(server) = Postgres::start() else { return };
+    let last = member(&server, "moves", "last");
+    for n in 0..5 {
+        let name = format!("dead{n}");
+        let dead = member(&server, "moves", &name);
+        if n == 0 {
+            dead.accept(task(1).into()).wait().unwrap();
+        } else {
+            let claimed = dead.claim(all()).wait().unwrap();
+            // Giving a task up does not count.
+            dead.release(vec![task(1).gid]).wait().unwrap();
+            dead.claim(all()).wait().unwrap();
+            let runs = (claimed.tasks.len(), claimed.quarantined.len());
+            assert_eq!(runs, if n <= 3 { (1, 0) } else { (0, 1) }, "death {n}");
+        }
+        kill(dead);
+        declare_gone(&server, "moves", &name);
+    }
+    assert_eq!(last.claim(all()).wait().unwrap().quarantined.len(), 1);
+}
+
+#[test]
+fn ids_are_given_out_once_and_unused_ones_come_back() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "ids", "one"), member(&server, "ids", "two"));
+    let wish = IdsWish { session: SessionId(1), first: TaskId(1), count: 16, most: None };
+    let block = |first, end| IdBlock { first: TaskId(first), end: TaskId(end) };
+    assert_eq!(one.ids(wish).wait().unwrap(), block(1, 17));
+    assert_eq!(two.ids(wish).wait().unwrap(), block(17, 33));
+    for n in 17..=20 {
+        two.accept(task(n).into()).wait().unwrap();
+    }
+    // A router that ends gives back what nobody got after it.
+    drop(two);
+    assert_eq!(one.ids(IdsWish { count: 4, ..wish }).wait().unwrap(), block(21, 25));
+    drop(one);
+    let one = member(&server, "ids", "one");
+    assert_eq!(one.ids(wish).wait().unwrap(), block(21, 37), "none of the second block was used");
+    // Killed, it gives them back when its name starts again.
+    one.accept(task(21).into()).wait().unwrap();
+    kill(one);
+    declare_gone(&server, "ids", "one");
+    let one = member(&server, "ids", "one");
+    assert_eq!(one.ids(wish).wait().unwrap(), block(22, 38));
+    // A bound is the fleet's.
+    let two = member(&server, "ids", "two");
+    let bounded = IdsWish { session: SessionId(2), most: Some(9), ..wish };
+    let mut got = BTreeSet::new();
+    for n in 0..20 {
+        let block = if n % 2 == 0 { &one } else { &two }.ids(bounded).wait().unwrap();
+        assert!(block.end.0 - block.first.0 <= 3, "{block:?}");
+        got.extend(block.first.0..block.end.0);
+    }
+    assert_eq!(got, (1..=9).collect());
+    assert!(one.ids(bounded).wait().unwrap().is_empty());
+    let sessions: BTreeSet<u64> =
+        (0..8).map(|n| if n % 2 == 0 { &one } else { &two }.session_id().wait().unwrap().0).collect();
+    assert_eq!(sessions, (2..10).collect());
+}
+
+#[test]
+fn what_others_change_comes_with_the_next_beat() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "news", "one"), member(&server, "news", "two"));
+    assert!(!beat(&two).changes.whole);
+    let session = |name: &str| {
+        let spec = SessionSpec::default().name(name).validated().unwrap();
+        Session::new(SessionId(5), format!("0x{}", "ab".repeat(32)), spec, Timestamp(1))
+    };
+    one.put_session(session("first"), None).wait().unwrap();
+    one.put_key(ApiKey { id: "k1".into(), ..ApiKey::default() }, None).wait().unwrap();
+    one.put_miner(MinerRecord { id: "m1".into(), ..MinerRecord::default() }, None).wait().unwrap();
+    let news = beat(&two).changes;
+    assert_eq!((news.sessions.len(), news.keys.len(), news.miners.len()), (1, 1, 1));
+    let (found, version) = two.session(SessionName::Sid(session("x").sid)).wait().unwrap().unwrap();
+    assert_eq!((found.id, version), (SessionId(5), 1));
+    assert!(two.session(SessionName::Id(SessionId(6))).wait().unwrap().is_none());
+    assert_eq!(two.key("k1".into()).wait().unwrap().unwrap().id, "k1");
+    assert!(two.key("k\0".into()).wait().unwrap().is_none());
+    // Of two changes of one version the second is refused, and its act is not recorded.
+    let act = || Some(Act::key_created(Timestamp(1), "ops", &ApiKey::default()));
+    assert!(one.change_session(session("second"), 1, act()).wait().unwrap());
+    assert!(!two.change_session(session("third"), 1, act()).wait().unwrap());
+    assert!(two.change_session(session("third"), 2, None).wait().unwrap());
+    assert_eq!(one.session(SessionName::Id(SessionId(5))).wait().unwrap().unwrap().0.spec.name, "third");
+    // Two moves of one reputation are both counted, and a revocation stays.
+    let miner = |reputation| MinerRecord { id: "m1".into(), reputation, ..MinerRecord::default() };
+    one.merge_miner(MinerRecord { revoked: true, ..miner(0.75) }, 1.0).wait().unwrap();
+    two.merge_miner(miner(0.5), 1.0).wait().unwrap();
+    let both = &one.miners().wait().unwrap()[0];
+    assert!((both.reputation - 0.25).abs() < 1e-9 && both.revoked, "{both:?}");
+    // Deletions come, too, those of a program that is no router as well.
+    let visitor = PostgresStore::visit(&server.url(), Durability::Full, options("news")).unwrap();
+    assert!(visitor.delete_key("k1".into(), None).wait().unwrap());
+    visitor.put_key(ApiKey { id: "k2".into(), ..ApiKey::default() }, act()).wait().unwrap();
+    drop(visitor);
+    assert!(one.delete_miner("m1".into(), None).wait().unwrap());
+    assert!(one.delete_session(SessionId(5)).wait().unwrap());
+    let news = beat(&two).changes;
+    assert_eq!(news.gone_keys, ["k1"]);
+    assert_eq!(
+        (news.gone_miners.as_slice(), news.gone_sessions.as_slice()),
+        (["m1".to_owned()].as_slice(), &[SessionId(5)][..])
+    );
+    assert_eq!(news.keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["k2"]);
+    assert_eq!(beat(&two).members.len(), 2, "a visitor is no member");
+    assert_eq!(server.psql("SELECT count(*) FROM news.router WHERE state = 'visit'").unwrap(), "0");
+    // A transaction that was open for long is not missed.
+    assert!(beat(&two).changes.keys.is_empty());
+}
+
+#[test]
+fn a_wish_to_cancel_reaches_the_owner_whoever_that_is() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "wish", "one"), member(&server, "wish", "two"));
+    one.accept(task(1).into()).wait().unwrap();
+    two.ask_cancel(task(1).gid).wait().unwrap();
+    two.ask_cancel(Gid(99)).wait().unwrap();
+    assert_eq!(beat(&one).cancels, [task(1).gid]);
+    assert!(beat(&two).cancels.is_empty());
+    kill(one);
+    declare_gone(&server, "wish", "one");
+    two.claim(all()).wait().unwrap();
+    assert_eq!(beat(&two).cancels, [task(1).gid]);
+    two.finish(Arc::new(ended(&task(1), 9, ""))).wait().unwrap();
+    assert!(beat(&two).cancels.is_empty());
+}
+
+/// Two routers write the usage of one day, one key and one model; what one that is gone counted stays counted.
+#[test]
+fn usage_and_counts_are_those_of_all_routers() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "sums", "one"), member(&server, "sums", "two"));
+    for n in 1..=20 {
+        let store = if n % 2 == 0 { &one } else { &two };
+        store.accept(task(n).into()).wait().unwrap();
+        assert!(store.finish(Arc::new(ended(&task(n), 9, "x"))).wait().unwrap());
+    }
+    let requests = |store: &PostgresStore| {
+        let used = store.usage(UsageQuery::default()).wait().unwrap();
+        assert_eq!(used.rows.len(), 1);
+        used.rows.iter().map(|row| row.counts.requests).sum::<u64>()
+    };
+    assert_eq!((requests(&one), requests(&two)), (20, 20));
+    let epochs =
+        || server.psql("SELECT string_agg(DISTINCT epoch::text, ' ' ORDER BY epoch::text) FROM sums.usage").unwrap();
+    assert_eq!(epochs(), "1 2", "each router has rows of its own");
+    assert_eq!(beat(&one).counts.unwrap(), [(SessionId(1), 10, 0)]);
+    drop(two);
+    assert_eq!(requests(&one), 20);
+    assert_eq!(epochs(), "0 1");
+    assert_eq!(beat(&one).counts.unwrap(), [(SessionId(1), 10, 0)]);
+    let purged = crate::store::Purge { ended_before: Timestamp(u64::MAX >> 1), max_bytes: 0, limit: 99 };
+    assert_eq!(one.purge(purged).wait().unwrap(), 20);
+    let query = TaskQuery { session_id: SessionId(1), ..TaskQuery::default() };
+    assert_eq!(one.tasks(query).wait().unwrap().total, 0);
+    assert_eq!(requests(&one), 20);
+}
+
+/// A schema that one router used alone becomes one that several can share, and nothing of it is lost.
+#[test]
+fn the_schema_of_a_single_router_is_migrated() {
+    let Some(server) = Postgres::start() else { return };
+    let first = super::schema::named(super::schema::first(), "old");
+    server.psql(&format!("CREATE SCHEMA old; {first}")).unwrap();
+    let sid = format!("0x{}", "cd".repeat(32));
+    let session = Session::new(SessionId(3), sid.clone(), SessionSpec::default(), Timestamp(1));
+    let body = serde_json::to_string(&session).unwrap();
+    for sql in [
+        "UPDATE old.meta SET last_epoch = 7, next_session = 4".to_owned(),
+        format!("INSERT INTO old.session VALUES(3, '{body}'), (4, 'damaged')"),
+        "INSERT INTO old.session_ids VALUES(3, 13)".to_owned(),
+        "INSERT INTO old.session_count VALUES(3, 0, 5, 0, 9), (3, 7, 2, 1, 1)".to_owned(),
+        "INSERT INTO old.task(gid, session_id, id, owner, band, created_at, deadline, request)
+         VALUES(12, 3, 12, 7, 4, 1, 9, '{\"prompt\":\"x\"}')"
+            .to_owned(),
+        "INSERT INTO old.usage VALUES(1, 'k', 3, 'm', 'n', 5, 5, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6)".to_owned(),
+        "INSERT INTO old.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until)
+         VALUES(7, 'n', 'one', '0', '', 'up', 12, 0, clock_timestamp() + interval '2 s')"
+            .to_owned(),
+    ] {
+        server.psql(&sql).unwrap_or_else(|| panic!("{sql}"));
+    }
+    let from = Instant::now();
+    let store = open(&server.url(), PostgresOptions { name: "two".into(), ..options("old") });
+    assert!(from.elapsed() > Duration::from_millis(500), "it waits for the router that had the schema alone");
+    let recovery = store.recover().wait().unwrap();
+    assert_eq!((recovery.epoch, recovery.last_gid, recovery.last_session), (8, Gid(12), SessionId(3)));
+    assert_eq!(recovery.unfinished.iter().map(|(task, _)| task.id).collect::<Vec<_>>(), [TaskId(12)]);
+    assert_eq!(recovery.corrupt_sessions, [SessionId(4)]);
+    assert_eq!(store.session(SessionName::Sid(sid)).wait().unwrap().unwrap().0.id, SessionId(3));
+    let wish = IdsWish { session: SessionId(3), first: TaskId(1), count: 16, most: None };
+    assert_eq!(store.ids(wish).wait().unwrap().first, TaskId(13));
+    assert_eq!(beat(&store).counts.unwrap(), [(SessionId(3), 12, 1)]);
+    let used = store.usage(UsageQuery { to: crate::model::Day::of(Timestamp(u64::MAX >> 1)), ..UsageQuery::default() });
+    assert_eq!(used.wait().unwrap().rows[0].counts.requests, 5);
+    // The version before cannot use it any more.
+    assert_eq!(server.psql("SELECT min_version FROM old.meta").unwrap(), "2");
+    assert_eq!(server.psql("SELECT state FROM old.router WHERE name = 'one'").unwrap(), "gone");
+}
+
+/// A schema that a newer program has changed stops the routers that do not know it.
+#[test]
+fn a_router_that_is_too_old_writes_nothing_any_more() {
+    let Some(server) = Postgres::start() else { return };
+    let store = member(&server, "outdated", "one");
+    server.psql("UPDATE outdated.meta SET schema_version = 99, min_version = 99").unwrap();
+    assert_eq!(store.beat(false).wait().unwrap_err().code(), "schema_newer");
+    assert_eq!(store.accept(task(1).into()).wait().unwrap_err().code(), "schema_newer");
+    assert_eq!(store.check().unwrap_err().code(), "schema_newer");
+}
