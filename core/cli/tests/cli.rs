@@ -9,6 +9,9 @@ mod chat;
 mod command;
 #[path = "cli/file_limit.rs"]
 mod file_limit;
+#[cfg(feature = "postgres")]
+#[path = "cli/fleet.rs"]
+mod fleet;
 #[path = "cli/log.rs"]
 mod log;
 #[path = "cli/mcp.rs"]

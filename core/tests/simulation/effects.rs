@@ -18,6 +18,8 @@ impl World {
             }
             self.touched.extend(gid_of(&effect));
             match effect {
+                // One engine alone numbers its tasks by itself.
+                Effect::NeedIds { .. } => unreachable!("nobody shares these sessions"),
                 Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { .. } => {}
                 Effect::Voided { gid, again } => {
                     self.report.requeues += u64::from(again);

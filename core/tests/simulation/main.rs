@@ -16,6 +16,7 @@ mod door;
 mod effects;
 mod fairness;
 mod faults;
+mod fleet;
 mod happening;
 mod hellos;
 mod invariants;

@@ -49,6 +49,10 @@ impl Fingerprint {
                 self.number(id.0);
                 self.number(u64::from(*band));
             }
+            Effect::NeedIds { session } => {
+                self.word("ids");
+                self.number(session.0);
+            }
             Effect::Refused { reason, retry_after_ms } => {
                 self.word("refused");
                 self.word(refusal(*reason));

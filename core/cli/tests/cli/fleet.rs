@@ -1,0 +1,218 @@
+//! Several routers on one PostgreSQL, as processes that are killed, stopped and started again.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use cortensor_router_testkit::upstream::{Say, Upstream};
+use cortensor_router_testkit::{Pooler, Postgres};
+use serde_json::{Value, json};
+
+use crate::command::{Home, PATIENCE, Server};
+
+/// A short lease, so that the tests need not wait long for a router that is dead.
+const LEASE: &str = "storage.lease_ms=2000";
+
+/// Model servers for the routers, each of which takes a while for an answer.
+struct Models {
+    runtime: tokio::runtime::Runtime,
+    slow: Upstream,
+}
+
+impl Models {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let slow = runtime.block_on(Upstream::new(|_, body| {
+            let asked: Value = serde_json::from_str(body).unwrap();
+            let prompt = asked["messages"][0]["content"].as_str().or(asked["prompt"].as_str()).unwrap_or_default();
+            let wait = if prompt.contains("long") { 20_000 } else { 300 };
+            let piece = |text: &str, end: Option<&str>| {
+                let choice = json!({ "index": 0, "text": text, "delta": { "content": text }, "finish_reason": end });
+                format!("data: {}\n\n", json!({ "choices": [choice] }))
+            };
+            let said = piece(&format!("re {prompt}"), None);
+            Say::Slowly(vec![(wait, said), (50, piece("!", Some("stop"))), (0, "data: [DONE]\n\n".to_owned())])
+        }));
+        Self { runtime, slow }
+    }
+}
+
+/// A task that a client was told of.
+type Told = (u64, u64, String);
+
+fn start<'a>(home: &'a Home, models: &Models, database: &str, name: &str) -> Server<'a> {
+    let name = format!("name={name}");
+    let upstream = ["--upstream", &models.slow.url, "--set", "upstream.0.max_concurrency=3"];
+    home.serve(&[&["--store", database, "--set", &name, "--set", LEASE], &upstream[..]].concat())
+}
+
+/// Sends a request. `None`: the router is not there, or says nothing within the test's patience.
+fn ask(router: &str, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(router).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\nContent-Type: \
+         application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).ok()?;
+    let status = said.split(' ').nth(1)?.parse().ok()?;
+    let body = said.split_once("\r\n\r\n")?.1;
+    // A body in chunks is one chunk here.
+    let json = body.find('{').and_then(|from| Some(&body[from..=body.rfind('}')?]));
+    Some((status, json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or(Value::String(body.to_owned()))))
+}
+
+fn submit(router: &Server<'_>, session: u64, prompt: &str) -> Option<Told> {
+    let body = json!({ "prompt": prompt, "async": true, "session_id": session });
+    let (status, said) = ask(router.address(), "POST", "/api/v1/completions", &body)?;
+    let id = said["task_id"].as_u64()?;
+    assert!((200..300).contains(&status), "{said}");
+    Some((session, id, prompt.to_owned()))
+}
+
+fn task(router: &Server<'_>, (session, id, _): &Told) -> Value {
+    let found = ask(router.address(), "GET", &format!("/api/v1/tasks/{session}/{id}"), &Value::Null);
+    found.map_or(Value::Null, |(_, task)| task)
+}
+
+/// Waits until every task has ended well, as that router tells it.
+fn all_end(router: &Server<'_>, told: &[Told], within: Duration) {
+    let from = Instant::now();
+    for one in told {
+        loop {
+            let found = task(router, one);
+            if found["state"] == "ended" {
+                assert_eq!(found["outcome"], "ok", "{found}");
+                assert!(found.to_string().contains(&format!("re {}!", one.2)), "{found}");
+                break;
+            }
+            assert!(from.elapsed() < within, "{one:?} has not ended: {found}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    let ids: BTreeSet<(u64, u64)> = told.iter().map(|(session, id, _)| (*session, *id)).collect();
+    assert_eq!(ids.len(), told.len(), "an id was given out twice");
+}
+
+/// One router is killed and another one stands still for longer than its lease. Nothing that was acknowledged is lost, and
+/// nothing ends twice.
+fn nothing_is_lost(database: &str, server: &Postgres) {
+    let (home, models) = (Home::new(), Models::new());
+    let routers = ["a", "b", "c"].map(|name| start(&home, &models, database, name));
+    let mut told: Vec<Told> = Vec::new();
+    for n in 0..30 {
+        told.extend(submit(&routers[n % 3], 0, &format!("task {n}")));
+    }
+    assert_eq!(told.len(), 30);
+    let [a, b, c] = routers;
+    a.signal("KILL");
+    b.signal("STOP");
+    // They are read at the third router, whoever has them.
+    all_end(&c, &told[..], Duration::from_secs(25));
+    b.signal("CONT");
+    let from = Instant::now();
+    let again = loop {
+        match submit(&b, 0, "after the pause") {
+            Some(again) => break again,
+            None => assert!(from.elapsed() < PATIENCE),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    told.push(again);
+    all_end(&c, &told, Duration::from_secs(15));
+    all_end(&b, &told, Duration::from_secs(15));
+    assert_eq!(server.psql("SELECT count(*) FROM cortensor.task").unwrap(), "31");
+    assert_eq!(server.psql("SELECT sum(requests) FROM cortensor.usage").unwrap(), "31", "each is counted once");
+    drop((a, models.runtime));
+}
+
+#[test]
+fn routers_that_die_or_stand_still_lose_nothing() {
+    let Some(server) = Postgres::start() else { return };
+    nothing_is_lost(&server.url(), &server);
+}
+
+#[test]
+fn routers_behind_a_pooler_lose_nothing() {
+    let Some(server) = Postgres::start() else { return };
+    let Some(pooler) = Pooler::before(&server) else { return };
+    nothing_is_lost(&pooler.url(), &server);
+}
+
+#[test]
+fn a_database_that_starts_again_costs_no_task() {
+    let Some(mut server) = Postgres::start() else { return };
+    let (home, models, url) = (Home::new(), Models::new(), server.url());
+    let (a, b) = (start(&home, &models, &url, "a"), start(&home, &models, &url, "b"));
+    let mut told: Vec<Told> =
+        (0..8).filter_map(|n| submit(if n % 2 == 0 { &a } else { &b }, 0, &format!("{n}"))).collect();
+    assert_eq!(told.len(), 8);
+    server.stop();
+    server.restart();
+    all_end(&b, &told, Duration::from_secs(25));
+    told.extend(submit(&a, 0, "afterwards"));
+    assert_eq!(told.len(), 9);
+    all_end(&b, &told, Duration::from_secs(15));
+    drop(models.runtime);
+}
+
+#[test]
+fn what_one_router_has_the_others_show_and_cancel() {
+    let Some(server) = Postgres::start() else { return };
+    let (home, models, url) = (Home::new(), Models::new(), server.url());
+    let (a, b) = (start(&home, &models, &url, "a"), start(&home, &models, &url, "b"));
+    // A session that one makes is there at the other at once.
+    let (_, made) = ask(a.address(), "POST", "/api/v1/sessions", &json!({ "name": "shared" })).unwrap();
+    let session = made["id"].as_u64().unwrap();
+    let long = submit(&b, session, "long").unwrap();
+    assert_ne!(task(&a, &long)["state"], "ended");
+    // A stream at the other router gets the text once it is there.
+    let quick = submit(&b, session, "quick").unwrap();
+    let path = format!("/api/v1/tasks/{}/{}/stream", quick.0, quick.1);
+    let (status, streamed) = ask(a.address(), "GET", &path, &Value::Null).unwrap();
+    assert!(status == 200 && streamed.to_string().contains("re quick!"), "{status} {streamed}");
+    // The owner ends a task that is cancelled elsewhere.
+    let path = format!("/api/v1/tasks/{}/{}", long.0, long.1);
+    let (status, cancelled) = ask(a.address(), "DELETE", &path, &Value::Null).unwrap();
+    assert_eq!(status, 200, "{cancelled}");
+    assert_eq!(task(&b, &long)["outcome"], "cancelled");
+    // A key that the command makes in the database counts at both at once.
+    let key = home.command(&["key", "create", "--name", "app", "--json"]).env("CORTENSOR_STORAGE_URL", &url).output();
+    assert_eq!(key.status, 0, "{}", key.stderr);
+    let key: Value = serde_json::from_str(&key.stdout).unwrap();
+    let token = key["token"].as_str().unwrap();
+    for router in [&a, &b] {
+        let said = home.command(&["submit", "hello", "--token", token]).env("CORTENSOR_URL", &router.url).output();
+        assert_eq!(said.status, 0, "{}", said.stderr);
+    }
+    let doctor = home.command(&["doctor"]).env("CORTENSOR_STORAGE_URL", &url).output().stdout;
+    assert!(doctor.contains("the router \"a\"") && doctor.contains("the router \"b\""), "{doctor}");
+    // One that drains gives what it has not begun to the other, and what it has done stays readable.
+    let told: Vec<Told> = (0..12).filter_map(|n| submit(&a, session, &format!("queued {n}"))).collect();
+    assert_eq!(told.len(), 12);
+    assert_eq!(a.terminate(), Some(0));
+    all_end(&b, &told, Duration::from_secs(25));
+    drop(models.runtime);
+}
+
+#[test]
+fn two_routers_of_one_name_are_told_apart() {
+    let Some(server) = Postgres::start() else { return };
+    let (home, other, url) = (Home::new(), Home::new(), server.url());
+    let first = home.serve(&["--store", &url, "--set", "name=gpu-1"]);
+    let said = other.run(&["serve", "--port", "0", "--store", &url, "--set", "name=gpu-1"]);
+    assert_eq!(said.status, 1, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("another router called \"gpu-1\"") && said.stderr.contains("`name`"),
+        "{}",
+        said.stderr
+    );
+    let second = other.serve(&["--store", &url, "--set", "name=gpu-2"]);
+    assert_eq!(second.client(&["submit", "hello"]).status, 0);
+    assert_eq!(first.client(&["submit", "hello"]).status, 0);
+}

@@ -1,0 +1,462 @@
+//! Several whole routers, with their engines, over one model of a shared database, on a clock that stands still while they
+//! work: the database is away, its answers are lost, routers are killed, cut off, drained and started again, and clients
+//! submit, read and cancel at any of them. Afterwards every acknowledged task has ended once, and everybody was told the
+//! same end.
+//!
+//! `FLEET_SEEDS` is the number of worlds and `FLEET_SEED` the first of them. The faults of a world repeat from its seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cortensor_router::internals::store::{MemberStore, SharedMemory, StoreFault};
+use cortensor_router::miner::{FailClass, Failure, Job};
+use cortensor_router::model::{Answer, Gid, MinerSpec, Outcome, SessionId, SessionSpec, Task, TaskId, TaskRequest};
+use cortensor_router::{Config, ErrorKind, Router, StreamEvent, Submission, SubmitOptions};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::random::Random;
+use crate::setting;
+
+/// The lease of each router.
+const LEASE: Duration = Duration::from_secs(2);
+/// The time within which faults come.
+const FAULTS: Duration = Duration::from_secs(40);
+/// The time after them within which everything must have ended.
+const REST: Duration = Duration::from_secs(150);
+
+/// What clients were told.
+#[derive(Default)]
+struct Told {
+    acknowledged: BTreeMap<(SessionId, TaskId), (Gid, String)>,
+    gids: BTreeSet<Gid>,
+    /// The ends as callers got them: the text, or the error's code.
+    ends: Vec<(SessionId, TaskId, Result<String, String>)>,
+    cancelled: Vec<(SessionId, TaskId)>,
+    /// Sessions that were made.
+    sessions: Vec<SessionId>,
+    broken: Option<String>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Told {
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn breaks(&mut self, words: String) {
+        self.broken.get_or_insert(words);
+    }
+}
+
+type Shared = Arc<Mutex<Told>>;
+
+/// A router of the world, and its place in the database.
+struct Place {
+    name: String,
+    router: Router,
+    store: Arc<MemberStore>,
+    /// The time since which nothing hinders it.
+    well_since: Instant,
+    /// Its epoch, once it was well for a while.
+    steady: Option<u64>,
+}
+
+struct World {
+    random: Random,
+    database: SharedMemory,
+    places: Vec<Option<Place>>,
+    told: Shared,
+    loses: bool,
+}
+
+/// The answer that a right miner gives.
+fn answer_to(prompt: &str) -> String {
+    format!("the answer to {prompt}")
+}
+
+/// A miner that takes a while, and sometimes fails.
+fn miner(seed: u64) -> impl Fn(Job) + Send + Sync + 'static {
+    let random = Mutex::new(Random::new(seed));
+    move |job: Job| {
+        let (pause, fails) = {
+            let mut random = random.lock();
+            (Duration::from_millis(random.range(5, 3_000)), random.chance(5))
+        };
+        tokio::spawn(async move {
+            let text = answer_to(&job.prompt());
+            let (first, second) = text.split_at(4);
+            sleep(pause / 2).await;
+            job.emit(first.to_owned());
+            sleep(pause / 2).await;
+            if fails {
+                return job.fail(Failure::new(FailClass::Internal, "it broke"));
+            }
+            job.emit(second.to_owned());
+            job.finish(Answer::default());
+        });
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let count = random.range(2, 4) as usize;
+        Self {
+            database: SharedMemory::new(LEASE),
+            places: (0..count).map(|_| None).collect(),
+            told: Shared::default(),
+            // Where tasks are lost, no router dies with them.
+            loses: random.chance(20),
+            random,
+        }
+    }
+
+    /// Starts the router of a place, as soon as its name is free.
+    async fn start(&mut self, at: usize) {
+        let name = format!("router {at}");
+        let store = loop {
+            match self.database.join(&name) {
+                Ok(store) => break Arc::new(store),
+                Err(_) => sleep(Duration::from_millis(200)).await,
+            }
+        };
+        let mut config = Config::default();
+        config.storage.lease_ms = LEASE.as_millis() as u64;
+        config.limits.default_timeout_secs = 600;
+        config.limits.max_timeout_secs = 600;
+        let spec = MinerSpec::new("worker", 4);
+        let opened = Router::builder().config(config).store(store.clone()).miner(spec, miner(self.random.number()));
+        match opened.open().await {
+            Ok(router) => {
+                let place = Place { name, router, store, well_since: Instant::now(), steady: None };
+                self.places[at] = Some(place);
+            }
+            // The database is away; the next fault may start it.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+        }
+    }
+
+    fn any(&mut self) -> Option<usize> {
+        let up: Vec<usize> = (0..self.places.len()).filter(|at| self.places[*at].is_some()).collect();
+        (!up.is_empty()).then(|| up[self.random.below(up.len() as u64) as usize])
+    }
+
+    /// Ends the process of a router: it says nothing more.
+    fn kill(&mut self, at: usize) {
+        if let Some(place) = self.places[at].take() {
+            place.store.set_fault(StoreFault::Dead);
+            self.told.lock().count("kills");
+            // Its work goes on in vain, as it cannot tell anybody.
+            std::mem::forget(place.router);
+        }
+    }
+
+    /// A client's next step.
+    fn client(&mut self, number: u64) {
+        let Some(at) = self.any() else { return };
+        let (told, prompt) = (self.told.clone(), format!("question {number}"));
+        let Some(router) = self.places[at].as_ref().map(|place| place.router.clone()) else { return };
+        let reader = self.any().and_then(|at| self.places[at].as_ref()).map(|place| place.router.clone());
+        let (sessions, kind) = (self.told.lock().sessions.clone(), self.random.below(100));
+        let session = match sessions.as_slice() {
+            [] => SessionId(0),
+            known => known[self.random.below(known.len() as u64) as usize],
+        };
+        let later = Duration::from_millis(self.random.below(4_000));
+        let streams = self.random.chance(50);
+        tokio::spawn(async move {
+            if kind < 6 {
+                if let Ok(made) = router.create_session(SessionSpec::default().name("made")).await {
+                    let mut told = told.lock();
+                    if told.sessions.contains(&made.id) {
+                        told.breaks(format!("session {} was made twice", made.id));
+                    }
+                    told.sessions.push(made.id);
+                }
+                return;
+            }
+            let request = TaskRequest::completion(&prompt).stream(streams);
+            let request = request.on_failure(cortensor_router::model::OnFailure::Restart);
+            let options = SubmitOptions::default().detach(true);
+            // Whoever makes a call of a router that is killed meanwhile hears nothing.
+            let Ok(Ok(task)) = timeout(Duration::from_secs(30), router.submit(session, request, options)).await else {
+                return;
+            };
+            let Ok(Ok(())) = timeout(Duration::from_secs(30), task.accepted()).await else { return };
+            acknowledge(&told, &task, &prompt);
+            let (session, id) = (task.session_id(), task.task_id());
+            drop(task);
+            sleep(later).await;
+            let Some(reader) = reader else { return };
+            if kind < 20 {
+                let done = timeout(Duration::from_mins(1), reader.cancel(session, id)).await;
+                if let Ok(Ok(task)) = done {
+                    let mut told = told.lock();
+                    told.count("cancelled");
+                    told.cancelled.push((task.session_id, task.id));
+                }
+            } else if kind < 70 {
+                read(&told, &reader, (session, id)).await;
+            }
+        });
+    }
+
+    /// A fault.
+    async fn fault(&mut self) {
+        let at = self.random.below(self.places.len() as u64) as usize;
+        let kind = self.random.below(100);
+        let lasts = Duration::from_millis(self.random.range(100, 8_000));
+        match kind {
+            0..25 if !self.loses => {
+                self.kill(at);
+                if self.random.chance(70) {
+                    sleep(lasts / 8).await;
+                    self.start(at).await;
+                }
+            }
+            25..45 => self.hinder(at, StoreFault::Away, lasts),
+            45..60 => self.hinder(at, StoreFault::Answers, lasts / 4),
+            60..75 => {
+                self.database.set_away(true);
+                self.places.iter_mut().flatten().for_each(Place::hindered);
+                self.told.lock().count("outages");
+                sleep(lasts).await;
+                self.database.set_away(false);
+                self.places.iter_mut().flatten().for_each(Place::hindered);
+            }
+            75..90 if !self.loses => {
+                if let Some(place) = self.places[at].take() {
+                    self.told.lock().count("restarts");
+                    place.router.drain(lasts / 8).await;
+                    place.router.close().await;
+                    self.start(at).await;
+                }
+            }
+            _ if self.loses => {
+                let open = self.database.open();
+                if let Some((gid, _)) = open.get(self.random.below(open.len().max(1) as u64) as usize)
+                    && self.database.lose(*gid)
+                {
+                    self.told.lock().count("lost rows");
+                }
+            }
+            _ => {}
+        }
+        if self.places[at].is_none() && self.random.chance(40) {
+            self.start(at).await;
+        }
+    }
+
+    fn hinder(&mut self, at: usize, fault: StoreFault, lasts: Duration) {
+        let Some(place) = &mut self.places[at] else { return };
+        self.told.lock().count(if fault == StoreFault::Away { "cuts" } else { "lost answers" });
+        place.store.set_fault(fault);
+        place.hindered();
+        place.well_since += lasts;
+        let store = place.store.clone();
+        tokio::spawn(async move {
+            sleep(lasts).await;
+            store.set_fault(StoreFault::None);
+        });
+    }
+
+    /// Nobody declares a router gone that nothing hinders (I16).
+    fn look(&mut self) {
+        for place in self.places.iter_mut().flatten() {
+            if place.well_since + LEASE * 2 > Instant::now() {
+                continue;
+            }
+            let epoch = place.store.epoch();
+            let steady = *place.steady.get_or_insert(epoch);
+            if steady != epoch {
+                let words = format!("{} was declared gone although nothing hindered it", place.name);
+                self.told.lock().breaks(words);
+            }
+        }
+    }
+
+    async fn run(mut self) -> Told {
+        for at in 0..self.places.len() {
+            self.start(at).await;
+        }
+        let until = Instant::now() + FAULTS;
+        let mut number = 0;
+        while Instant::now() < until {
+            for _ in 0..self.random.below(4) {
+                number += 1;
+                self.client(number);
+            }
+            sleep(Duration::from_millis(self.random.range(20, 600))).await;
+            self.look();
+            if self.random.chance(12) {
+                self.fault().await;
+            }
+        }
+        self.database.set_away(false);
+        for at in 0..self.places.len() {
+            match &mut self.places[at] {
+                Some(place) => {
+                    place.store.set_fault(StoreFault::None);
+                    place.hindered();
+                }
+                None => self.start(at).await,
+            }
+        }
+        let until = Instant::now() + REST;
+        while !self.database.open().is_empty() && Instant::now() < until {
+            sleep(Duration::from_millis(500)).await;
+            self.look();
+        }
+        // The readers hear of the last ends.
+        sleep(Duration::from_secs(5)).await;
+        self.judge();
+        for place in self.places.iter_mut().filter_map(Option::take) {
+            place.router.close().await;
+        }
+        std::mem::take(&mut *self.told.lock())
+    }
+
+    fn judge(&self) {
+        let mut told = self.told.lock();
+        let open = self.database.open();
+        if !open.is_empty() {
+            return told.breaks(format!("these tasks have not ended (number, owner): {open:?}"));
+        }
+        let stored = |(session, id)| self.database.task(session, id);
+        let mut wrong = Vec::new();
+        for (ids, (gid, prompt)) in &told.acknowledged {
+            match stored(*ids) {
+                None => wrong.push(format!("task {ids:?} was acknowledged and is gone")),
+                Some(task) if task.gid != *gid => wrong.push(format!("{ids:?} are the ids of {gid} and {}", task.gid)),
+                Some(task) => wrong.extend(unsound(&task, prompt)),
+            }
+        }
+        for (session, id, end) in &told.ends {
+            let is_so = stored((*session, *id)).is_some_and(|task| match end {
+                Ok(text) => task.outcome == Some(Outcome::Ok) && task.text == text.as_str(),
+                Err(_) => task.outcome != Some(Outcome::Ok),
+            });
+            if !is_so {
+                wrong.push(format!("the end of {session}/{id} that was told is not the one that is stored: {end:?}"));
+            }
+        }
+        for ids in &told.cancelled {
+            if stored(*ids).is_none_or(|task| task.outcome != Some(Outcome::Cancelled)) {
+                wrong.push(format!("{ids:?} was said to be cancelled"));
+            }
+        }
+        if let Some(first) = wrong.into_iter().next() {
+            told.breaks(first);
+        }
+    }
+}
+
+impl Place {
+    /// Notes that something hinders it.
+    fn hindered(&mut self) {
+        (self.well_since, self.steady) = (Instant::now(), None);
+    }
+}
+
+/// What is wrong with the end of a task.
+fn unsound(task: &Task, prompt: &str) -> Option<String> {
+    let is_sound = match task.outcome {
+        Some(Outcome::Ok) => task.text == answer_to(prompt).as_str(),
+        Some(Outcome::Cancelled) => true,
+        // Its routers died too often, or its miners broke.
+        Some(Outcome::Failed) => task.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::MinerFailed),
+        _ => false,
+    };
+    (!is_sound).then(|| format!("task {}/{} ended as {:?}: {:?}", task.session_id, task.id, task.outcome, task.error))
+}
+
+fn acknowledge(told: &Shared, task: &Submission, prompt: &str) {
+    let mut told = told.lock();
+    let (ids, gid) = ((task.session_id(), task.task_id()), task.gid());
+    told.count("acknowledged");
+    if gid.0 >= 1 << 53 || !told.gids.insert(gid) {
+        told.breaks(format!("the number {gid} was given out twice, or is too great for JavaScript"));
+    }
+    if let Some((other, _)) = told.acknowledged.insert(ids, (gid, prompt.to_owned())) {
+        told.breaks(format!("the ids {ids:?} were given to {other} and {gid}"));
+    }
+}
+
+/// Reads a task at any router to its end, as a stream and as a whole.
+async fn read(told: &Shared, router: &Router, (session, id): (SessionId, TaskId)) {
+    // A router that is hindered says so, and one that is killed says nothing.
+    let Ok(Ok(task)) = timeout(Duration::from_secs(30), router.attach(session, id)).await else { return };
+    let mut tokens = task.stream();
+    let mut text = String::new();
+    let end = loop {
+        match timeout(Duration::from_secs(200), tokens.next_batch()).await {
+            Ok(Some(events)) => {
+                let mut end = None;
+                for event in events {
+                    match event {
+                        StreamEvent::Token { text: more, .. } => text.push_str(&more),
+                        StreamEvent::Restart { .. } => text.clear(),
+                        StreamEvent::End(found) => end = Some(found),
+                        _ => {}
+                    }
+                }
+                if let Some(end) = end {
+                    break end;
+                }
+            }
+            Ok(None) | Err(_) => return,
+        }
+    };
+    let mut told = told.lock();
+    match end {
+        Ok(done) => {
+            told.count("read");
+            if done.text() != text {
+                told.breaks(format!("the stream of {session}/{id} gave {text:?} and ended as {:?}", done.text()));
+            }
+            told.ends.push((session, id, Ok(text)));
+        }
+        // The router itself could not tell.
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Closed) => {}
+        // The miner's end of an attempt after which the task began again elsewhere.
+        Err(error) if error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::MinerFailed => {
+            told.ends.push((session, id, Err(error.code().to_owned())));
+        }
+        Err(error) => told.breaks(format!("{session}/{id} ended with {error}")),
+    }
+}
+
+#[test]
+fn no_fleet_loses_a_task_or_ends_one_twice() {
+    let first = setting("FLEET_SEED").unwrap_or(0);
+    let seeds = setting("FLEET_SEEDS").unwrap_or(if setting::<u64>("FLEET_SEED").is_some() { 1 } else { 12 });
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let total = Mutex::new(BTreeMap::<&str, u64>::new());
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let total = &total;
+            scope.spawn(move || {
+                for seed in (first + thread..first + seeds).step_by(threads as usize) {
+                    let mut runtime = tokio::runtime::Builder::new_current_thread();
+                    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+                    let told = runtime.block_on(World::new(seed).run());
+                    if let Some(broken) = told.broken {
+                        panic!("fleet world {seed}: {broken} ({:?})", told.counts);
+                    }
+                    let mut total = total.lock();
+                    told.counts.into_iter().for_each(|(what, count)| *total.entry(what).or_default() += count);
+                }
+            });
+        }
+    });
+    let total = total.into_inner();
+    println!("fleet: {seeds} worlds from seed {first} on: {total:?}");
+    // A world in which a fault never happens says nothing about that fault.
+    for what in
+        ["acknowledged", "read", "cancelled", "kills", "cuts", "lost answers", "outages", "restarts", "lost rows"]
+    {
+        assert!(seeds < 12 || total.contains_key(what), "{what} never happened in {seeds} worlds: {total:?}");
+    }
+}
