@@ -114,7 +114,7 @@ impl SessionEntry {
 
     /// Whether it has taken all the tasks that it ever takes.
     pub(super) fn is_exhausted(&self) -> bool {
-        // What gives out the ids counts those of all routers.
+        // The store gives out the ids and counts those of all routers.
         if self.ids.is_some() {
             return self.lacks_ids();
         }

@@ -154,7 +154,7 @@ fn a_task_that_moved_is_offered_no_more_and_gets_no_end() {
     let effects = bench.step(Event::Moved(Gid(3_001)));
     assert!(matches!(effects[..], [Effect::Stop { fence: stopped, .. }] if stopped == fence), "{effects:?}");
     assert_eq!(bench.engine.unfinished(), 0);
-    // What its miner says of it is too late, and the miner is free for others.
+    // The words of its miner come too late, and the miner is free for others.
     assert_eq!(bench.step(Event::Done { fence, tokens: 3 }), []);
     assert_eq!(offers(&bench.submit()).first().map(|(free, _)| *free), Some(miner));
     bench.step(Event::MinerGone(MINER));

@@ -80,7 +80,7 @@ pub(super) struct Shared {
     /// The newest lines of the log.
     #[cfg(feature = "listener")]
     pub(super) log: Arc<crate::log::LogRing>,
-    /// What is known of the other routers; `None`: the store is this one's own.
+    /// The knowledge of the other routers; `None`: the store is this one's own.
     pub(super) membership: Option<Membership>,
     #[cfg(feature = "listener")]
     pub(super) remotes: super::seats::Remotes,

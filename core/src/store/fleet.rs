@@ -1,5 +1,5 @@
-//! What routers that share a store ask it for beside what each router asks: who is there, what the others changed, and
-//! the tasks of those that are gone.
+//! The calls of routers that share a store, beside those that each router has: who is there, what the others changed,
+//! and the tasks of those that are gone.
 //!
 //! A member is one start of a router. Its number is its epoch. It owns the tasks that it accepted or claimed, and only
 //! the owner of a task can end it: the store takes the end of a task from nobody else.
@@ -35,7 +35,7 @@ pub struct Member {
     pub state: MemberState,
 }
 
-/// What a member learns with each beat.
+/// The news that a member learns with each beat.
 #[derive(Debug, Clone, Default)]
 pub struct Beat {
     /// The store's time.
@@ -52,7 +52,7 @@ pub struct Beat {
     pub lost_ids: bool,
     /// Open tasks of this member that somebody asked to cancel.
     pub cancels: Vec<Gid>,
-    /// What changed since the beat before.
+    /// The changes since the beat before.
     pub changes: Changes,
     /// For each session the tasks of other members: those that it ever had, and those that have not ended. `None` unless
     /// they were asked for.

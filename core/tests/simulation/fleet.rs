@@ -26,7 +26,7 @@ const FAULTS: Duration = Duration::from_secs(40);
 /// The time after them within which everything must have ended.
 const REST: Duration = Duration::from_secs(150);
 
-/// What clients were told.
+/// The answers that clients were given.
 #[derive(Default)]
 struct Told {
     acknowledged: BTreeMap<(SessionId, TaskId), (Gid, String)>,
@@ -360,7 +360,7 @@ impl Place {
     }
 }
 
-/// What is wrong with the end of a task.
+/// The fault in the end of a task.
 fn unsound(task: &Task, prompt: &str) -> Option<String> {
     let is_sound = match task.outcome {
         Some(Outcome::Ok) => task.text == answer_to(prompt).as_str(),

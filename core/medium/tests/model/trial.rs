@@ -5,6 +5,8 @@
 //! decides which of them is true: it stands in the log where the failed one stood.
 
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cortensor_router::internals::store::{AuditQuery, Pending, Purge, Store, TaskQuery, UsageQuery};
@@ -33,6 +35,8 @@ pub(crate) struct Trial {
     /// Whether no failed write can come back.
     settled: bool,
     own_writes: u32,
+    /// The greatest epoch that was begun.
+    epoch: Arc<AtomicU64>,
 }
 
 /// An answer that is outstanding.
@@ -42,7 +46,7 @@ fn later<T: 'static>(pending: Pending<T>, show: fn(&T) -> String) -> Answer {
     Box::new(move || pending.wait().map(|answer| show(&answer)).map_err(|error| error.code().to_owned()))
 }
 
-fn ask(store: &dyn Store, write: &Write) -> Answer {
+fn ask(store: &dyn Store, write: &Write, epoch: &Arc<AtomicU64>) -> Answer {
     match *write {
         Write::Accept { task, key, length } => later(store.accept(operation::spec(task, key, length).into()), shown),
         Write::Finish { task, at, kept, fails, length } => {
@@ -74,7 +78,16 @@ fn ask(store: &dyn Store, write: &Write) -> Answer {
         }
         Write::ForgetUsage(before) => later(store.forget_usage(Day::from_number(before)), shown),
         Write::ForgetAudit(before) => later(store.forget_audit(Timestamp(before)), shown),
-        Write::Recover => later(store.recover(), world::recovery_shown),
+        Write::Recover => {
+            let (pending, greatest) = (store.recover(), epoch.clone());
+            Box::new(move || {
+                let found = pending.wait().map_err(|error| error.code().to_owned())?;
+                // An epoch may pass unseen: its start failed, or the store itself began it when it was opened.
+                let before = greatest.fetch_max(found.epoch, Ordering::Relaxed);
+                assert!(found.epoch > before, "epoch {} follows {before}", found.epoch);
+                Ok(world::recovery_shown(&found))
+            })
+        }
     }
 }
 
@@ -101,7 +114,7 @@ fn look(store: &dyn Store, read: &Read) -> Answer {
 impl Trial {
     pub(crate) fn new(name: &'static str, subject: Box<dyn Subject>) -> Self {
         let worlds = vec![World::new(subject.budget())];
-        Self { name, subject, worlds, settled: true, own_writes: 0 }
+        Self { name, subject, worlds, settled: true, own_writes: 0, epoch: Arc::default() }
     }
 
     pub(crate) fn play(&mut self, step: &Step) {
@@ -121,7 +134,7 @@ impl Trial {
     fn batch(&mut self, writes: &[Write], reads: &[Read], held: bool, strike: Option<Strike>) {
         let first = if held { self.subject.hold() } else { None };
         let store = self.subject.store();
-        let answers: Vec<Answer> = writes.iter().map(|write| ask(store, write)).collect();
+        let answers: Vec<Answer> = writes.iter().map(|write| ask(store, write, &self.epoch)).collect();
         let seen: Vec<Answer> = reads.iter().map(|read| look(store, read)).collect();
         match strike {
             Some(strike) => self.subject.strike(strike),
@@ -242,7 +255,7 @@ impl Trial {
             assert!(from.elapsed() < Duration::from_secs(10), "{}: the store does not write again", self.name);
             self.own_writes += 1;
             let write = Write::PutKey { id: OWN_KEY, name: self.own_writes };
-            let told = ask(self.subject.store(), &write)();
+            let told = ask(self.subject.store(), &write, &self.epoch)();
             self.settled = told.is_ok();
             self.transaction(&[(&write, told)], true);
         }
@@ -265,7 +278,7 @@ impl Trial {
 
     /// Begins a new epoch. Only that shows sessions and the greatest ids.
     fn recover(&mut self) {
-        let told = ask(self.subject.store(), &Write::Recover)();
+        let told = ask(self.subject.store(), &Write::Recover, &self.epoch)();
         self.judge_write(&Write::Recover, &told);
     }
 

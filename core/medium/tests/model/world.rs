@@ -37,7 +37,6 @@ pub(crate) struct World {
     last_session: u64,
     last_gid: u64,
     last_fence: u64,
-    epoch: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -300,11 +299,9 @@ impl World {
         format!("{} of {}", list(page), rows.len())
     }
 
-    fn recover(&mut self) -> String {
-        self.epoch += 1;
+    fn recover(&self) -> String {
         let open = self.tasks.values().filter(|row| row.end.is_none());
         recovery(
-            self.epoch,
             &list(self.sessions.values()),
             &list(open.map(|row| format!("{} in band {}", row.shown, row.band))),
             &format!("{:?}", self.last_ids),
@@ -373,7 +370,6 @@ pub(crate) fn recovery_shown(found: &Recovery) -> String {
     assert!(found.corrupt_sessions.is_empty(), "rows are damaged: {:?}", found.corrupt_sessions);
     let last_ids: BTreeMap<u64, u64> = found.last_task_ids.iter().map(|(session, id)| (session.0, id.0)).collect();
     recovery(
-        found.epoch,
         &list(found.sessions.iter().map(shown)),
         &list(found.unfinished.iter().map(|(task, band)| format!("{} in band {band}", shown(task)))),
         &shown(&last_ids),
@@ -386,6 +382,6 @@ fn last_session(id: u64) -> u64 {
     id.max(1)
 }
 
-fn recovery(epoch: u64, sessions: &str, open: &str, last_ids: &str, last: [u64; 3]) -> String {
-    format!("epoch {epoch}\nsessions {sessions}\nopen {open}\nlast ids {last_ids}\nlast session, gid, fence {last:?}")
+fn recovery(sessions: &str, open: &str, last_ids: &str, last: [u64; 3]) -> String {
+    format!("sessions {sessions}\nopen {open}\nlast ids {last_ids}\nlast session, gid, fence {last:?}")
 }

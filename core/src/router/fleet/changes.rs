@@ -84,7 +84,7 @@ impl Shared {
             return Ok(());
         }
         let limits = key.limits;
-        // What the key has used up so far must count from the first task on.
+        // All that the key has used up so far must count from the first task on.
         if !limits.is_none() && !self.keys.is_counted(&key.id) {
             let today = crate::model::Day::of(self.clock.now());
             let spent = super::super::meters::spent(&*self.store, today, Some(&key.id)).await?.remove(&key.id);

@@ -28,7 +28,7 @@ use super::shared::Shared;
 use crate::model::{Gid, Timestamp};
 use crate::store::{Fleet, Member, Recovery, Store};
 
-/// What a router knows of the others, and what it is about to do for them.
+/// A router's knowledge of the others, and the work that it is about to do for them.
 pub(super) struct Membership {
     seen: Mutex<Seen>,
     /// Asks for a beat before it is due.

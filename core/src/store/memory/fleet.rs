@@ -76,7 +76,7 @@ struct Start {
     settled: bool,
 }
 
-/// What becomes of the calls of one router.
+/// The fate of the calls of one router.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StoreFault {
     /// They are done.

@@ -82,7 +82,7 @@ impl Ground {
 pub(super) struct Batch<'a> {
     pub(super) link: &'a Link,
     pub(super) ground: &'a Ground,
-    /// The seat under which the batch writes. What changes of it holds for the store once the batch is committed.
+    /// The seat under which the batch writes. Its changes hold for the store once the batch is committed.
     pub(super) seat: Seat,
     pub(super) usage: &'a mut UsageRows,
     pub(super) sums: Sums,

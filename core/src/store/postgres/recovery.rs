@@ -28,7 +28,7 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
     batch.seat.has_recovered = true;
     batch.usage.changed();
     let epoch = batch.seat.epoch;
-    // What changes from here on comes with the beats.
+    // The changes from here on come with the beats.
     let seen =
         "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, (extract(epoch FROM clock_timestamp()) * 1000)::int8";
     let rows = batch.link.query(seen, &[]).await?;

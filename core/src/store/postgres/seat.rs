@@ -245,7 +245,7 @@ impl Seat {
             let words = "the database was away for too long: try again";
             return Err(Unseated::Refused(Error::store(words)));
         }
-        // What the batch has written under the old seat was sent together with the question whether it holds.
+        // The batch's writes under the old seat were sent together with the question whether it holds.
         link.run("ROLLBACK").await?;
         begin(link, ground).await?;
         let sql = named(

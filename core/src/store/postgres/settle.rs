@@ -1,4 +1,4 @@
-//! What becomes of a start of a router that is gone: the ids that it did not use go back, and what is counted under its
+//! Settles a start of a router that is gone: the ids that it did not use go back, and the counts under its
 //! epoch is added to epoch 0.
 
 use tokio_postgres::types::Type;
