@@ -5,7 +5,7 @@ const names = [
   'URL', 'WeakRef', 'clearInterval', 'clearTimeout', 'console', 'fetch', 'performance', 'process', 'setImmediate', 'setInterval', 'setTimeout',
 ];
 const common = ['__dirname', 'exports', 'module', 'require'];
-// What the console uses of a browser. Storage and timers that repeat are left out on purpose, but for the theme.
+// The console uses these names of a browser. Storage and timers that repeat are left out on purpose, but for the theme.
 const browser = [
   'AbortController', 'Element', 'HTMLElement', 'Intl', 'Node', 'ResizeObserver', 'TextDecoderStream', 'URL', 'addEventListener', 'cancelAnimationFrame', 'clearTimeout', 'document', 'fetch',
   'location', 'navigator', 'performance', 'removeEventListener', 'requestAnimationFrame', 'scrollTo', 'setTimeout',

@@ -203,7 +203,7 @@ impl Caller {
         Ok(spec)
     }
 
-    /// What the caller may do.
+    /// The rights of the caller.
     pub(in crate::listener) fn rights(&self) -> &ApiKey {
         &self.rights
     }
