@@ -204,9 +204,12 @@ async fn delete_ended(batch: &mut Batch<'_>, gids: &[i64]) -> Result<u64, Failed
     Ok(rows.len() as u64)
 }
 
-/// Deletes the usage of days before that one.
+/// Deletes the usage of days before that one. The rows that the members have for the same use count as one.
 pub(super) async fn forget_usage(batch: &mut Batch<'_>, before: Day) -> Result<u64, Failed> {
-    let delete = batch.sql("DELETE FROM $s.usage WHERE day < $1 RETURNING 1");
+    let delete = batch.sql(
+        "WITH gone AS (DELETE FROM $s.usage WHERE day < $1 RETURNING day, key_id, session_id, model, miner)
+         SELECT DISTINCT day, key_id, session_id, model, miner FROM gone",
+    );
     let gone = batch.link.query(&delete, &[(&int(before.number()), Type::INT8)]).await?;
     batch.usage.changed();
     Ok(gone.len() as u64)

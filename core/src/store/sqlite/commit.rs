@@ -87,6 +87,8 @@ fn ends_of_accepts(ops: &[Option<Op>]) -> IdMap<usize, usize> {
                     ends.entry(*accept).or_insert(at);
                 }
             }
+            // It ends the task before a later end, which must find that.
+            Some(Op::Record(new, ..)) => drop(accepts.remove(&new.gid)),
             _ => {}
         }
     }
