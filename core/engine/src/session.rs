@@ -162,10 +162,10 @@ impl SessionEntry {
             return;
         }
         ids.block = end.0 - first.0;
-        if self.next_task >= ids.end && first != ids.end {
-            (self.next_task, ids.end) = (first, end);
-        } else if first == ids.end {
+        if first == ids.end {
             ids.end = end;
+        } else if self.next_task >= ids.end {
+            (self.next_task, ids.end) = (first, end);
         } else if let Some((_, last)) = ids.spare.as_mut().filter(|(_, last)| *last == first) {
             *last = end;
         } else if ids.spare.is_none() {

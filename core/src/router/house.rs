@@ -82,14 +82,20 @@ impl Shared {
                 }
             }
             if !gone.is_empty() {
-                self.forget_paces(&gone);
-                let forgotten = self.core.lock().forget_sessions(gone);
-                drop(forgotten);
+                self.forget_sessions(gone);
             }
             let Some(last) = last else { return Ok(()) };
             from = Bound::Excluded(last);
         }
         Ok(())
+    }
+
+    /// Forgets sessions that the store has no more.
+    pub(super) fn forget_sessions(&self, gone: BTreeSet<SessionId>) {
+        self.forget_paces(&gone);
+        // The parts that they leave are freed outside the lock.
+        let forgotten = self.core.lock().forget_sessions(gone);
+        drop(forgotten);
     }
 }
 

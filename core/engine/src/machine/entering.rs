@@ -6,7 +6,6 @@ use crate::demand::Demand;
 use crate::effect::Effect;
 use crate::lane::{LaneKey, Place};
 use crate::rules::SessionRules;
-use crate::session::SessionEntry;
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
@@ -41,11 +40,10 @@ impl Engine {
         let gid = self.tasks.new_gid();
         let Some(session) = self.sessions.known_mut(task.session) else { return };
         let band = task.band.unwrap_or(session.rules().band);
-        let id = if task.shadow { TaskId(0) } else { session.take_task() };
+        let (id, asks) = if task.shadow { (TaskId(0), false) } else { (session.take_task(), session.asks_for_ids()) };
         step.push(Effect::Admitted { gid, id, band });
         step.extend(moved.map(|model| Effect::Rerouted { gid, model }));
         let session = task.session;
-        let asks = !task.shadow && self.sessions.get_mut(session).is_some_and(SessionEntry::asks_for_ids);
         self.enter(gid, task, &lane, step);
         if asks {
             step.push(Effect::NeedIds { session });

@@ -54,9 +54,7 @@ impl Shared {
             }
         }
         if !gone.is_empty() {
-            self.forget_paces(&gone);
-            let forgotten = self.core.lock().forget_sessions(gone);
-            drop(forgotten);
+            self.forget_sessions(gone);
         }
     }
 

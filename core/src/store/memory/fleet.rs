@@ -151,13 +151,12 @@ impl SharedMemory {
     /// The tasks that have not ended, with their owners.
     pub fn open(&self) -> Vec<(Gid, u64)> {
         let model = self.0.lock();
-        let open = model.rows.unfinished().try_ready().ok().and_then(Result::ok).unwrap_or_default();
-        open.into_iter().map(|gid| (gid, model.owners.get(&gid).map_or(0, |owned| owned.owner))).collect()
+        model.open().into_iter().map(|gid| (gid, model.owner(gid))).collect()
     }
 
     /// A task, ended or not.
     pub fn task(&self, session: SessionId, id: TaskId) -> Option<Task> {
-        self.0.lock().rows.task(session, id).try_ready().ok().and_then(Result::ok).flatten()
+        now(self.0.lock().rows.task(session, id)).ok().flatten()
     }
 
     /// Loses a task, as a failover to a replica does that had not got it.
@@ -205,10 +204,7 @@ impl Model {
     fn settle(&mut self, epoch: u64) {
         let Some(start) = self.starts.get_mut(&epoch).filter(|start| !start.settled) else { return };
         start.settled = true;
-        let of: Vec<SessionId> =
-            self.blocks.keys().filter(|(of, _)| *of == epoch).map(|(_, session)| *session).collect();
-        for session in of {
-            let Some(block) = self.blocks.remove(&(epoch, session)) else { continue };
+        for (session, block) in self.take_blocks(epoch) {
             if let Some(ids) = self.ids.get_mut(&session) {
                 ids.given = (ids.given + block.taken).saturating_sub(block.granted);
                 if ids.next == block.end {
@@ -220,17 +216,45 @@ impl Model {
         }
     }
 
+    /// Takes the blocks of ids out that an epoch has.
+    fn take_blocks(&mut self, epoch: u64) -> Vec<(SessionId, Block)> {
+        let taken = self.blocks.extract_if(|(of, _), _| *of == epoch);
+        taken.map(|((_, session), block)| (session, block)).collect()
+    }
+
+    /// The epoch of a task's owner; 0: nobody owns it.
+    fn owner(&self, gid: Gid) -> u64 {
+        self.owners.get(&gid).map_or(0, |owned| owned.owner)
+    }
+
+    /// Writes a task, which is that epoch's if it is new.
+    fn accept(&mut self, epoch: u64, task: Arc<TaskSpec>) -> Result<Accepted> {
+        let (gid, session, id) = (task.gid, task.session_id, task.id);
+        let accepted = now(self.rows.accept(task))?;
+        if accepted == Accepted::New {
+            self.owners.insert(gid, Owned { owner: epoch, moves: 0 });
+            let block = self.blocks.entry((epoch, session)).or_default();
+            (block.taken, block.next) = (block.taken + 1, block.next.max(id.0 + 1));
+        }
+        Ok(accepted)
+    }
+
+    /// Writes the end of a task. `false`: it is not that epoch's, or it has an end.
+    fn finish(&self, epoch: u64, task: Arc<Task>) -> Result<bool> {
+        if self.owner(task.gid) == epoch { now(self.rows.finish(task)) } else { Ok(false) }
+    }
+
     fn orphaned(&self, owner: u64) -> bool {
         owner == 0
             || self.starts.get(&owner).is_none_or(|start| start.state.is_none() && start.gone_at.elapsed() > LEFT)
     }
 
     fn open(&self) -> Vec<Gid> {
-        self.rows.unfinished().try_ready().ok().and_then(Result::ok).unwrap_or_default()
+        now(self.rows.unfinished()).unwrap_or_default()
     }
 
     fn read(&self, gid: Gid) -> Option<Task> {
-        self.rows.task_by_gid(gid).try_ready().ok().and_then(Result::ok).flatten()
+        now(self.rows.task_by_gid(gid)).ok().flatten()
     }
 }
 
@@ -295,9 +319,7 @@ impl MemberStore {
         }
         if let Some(start) = model.starts.get_mut(&old).filter(|start| !start.settled) {
             start.settled = true;
-            let of: Vec<SessionId> = model.blocks.keys().filter(|key| key.0 == old).map(|key| key.1).collect();
-            for session in of {
-                let block = model.blocks.remove(&(old, session)).unwrap_or_default();
+            for (session, block) in model.take_blocks(old) {
                 model.blocks.insert((epoch, session), block);
             }
         } else {
@@ -367,16 +389,7 @@ impl Store for MemberStore {
     }
 
     fn accept(&self, task: Arc<TaskSpec>) -> Pending<Accepted> {
-        self.call(|model, epoch| {
-            let (gid, session, id) = (task.gid, task.session_id, task.id);
-            let accepted = now(model.rows.accept(task))?;
-            if accepted == Accepted::New {
-                model.owners.insert(gid, Owned { owner: epoch, moves: 0 });
-                let block = model.blocks.entry((epoch, session)).or_default();
-                (block.taken, block.next) = (block.taken + 1, block.next.max(id.0 + 1));
-            }
-            Ok(accepted)
-        })
+        self.call(|model, epoch| model.accept(epoch, task))
     }
 
     fn find(&self, key: Idempotency) -> Pending<Option<Accepted>> {
@@ -384,26 +397,16 @@ impl Store for MemberStore {
     }
 
     fn finish(&self, task: Arc<Task>) -> Pending<bool> {
-        self.call(|model, epoch| {
-            if model.owners.get(&task.gid).is_none_or(|owned| owned.owner != epoch) {
-                return Ok(false);
-            }
-            now(model.rows.finish(task))
-        })
+        self.call(|model, epoch| model.finish(epoch, task))
     }
 
     fn record(&self, task: Arc<TaskSpec>, end: Arc<Task>) -> Pending<bool> {
         self.call(|model, epoch| {
-            let (gid, session, id) = (task.gid, task.session_id, task.id);
-            if model.read(gid).is_none() && now(model.rows.accept(task)).is_ok_and(|done| done == Accepted::New) {
-                model.owners.insert(gid, Owned { owner: epoch, moves: 0 });
-                let block = model.blocks.entry((epoch, session)).or_default();
-                (block.taken, block.next) = (block.taken + 1, block.next.max(id.0 + 1));
+            if model.read(task.gid).is_none() {
+                // A task that is refused has no owner, and so gets no end.
+                let _ = model.accept(epoch, task);
             }
-            if model.owners.get(&gid).is_none_or(|owned| owned.owner != epoch) {
-                return Ok(false);
-            }
-            now(model.rows.finish(end))
+            model.finish(epoch, end)
         })
     }
 
@@ -417,8 +420,9 @@ impl Store for MemberStore {
 
     fn unfinished(&self) -> Pending<Vec<Gid>> {
         self.call(|model, epoch| {
-            let own = |gid: &Gid| model.owners.get(gid).is_some_and(|owned| owned.owner == epoch);
-            Ok(model.open().into_iter().filter(own).collect())
+            let mut own = model.open();
+            own.retain(|gid| model.owner(*gid) == epoch);
+            Ok(own)
         })
     }
 
@@ -519,19 +523,18 @@ impl Fleet for MemberStore {
                 start.state.map(|state| Member { epoch: *epoch, name: start.name.clone(), state })
             };
             let open = model.open();
-            let owner = |gid: &Gid| model.owners.get(gid).map_or(0, |owned| owned.owner);
-            let mut others: BTreeMap<SessionId, (u64, u64)> = BTreeMap::new();
+            let mut others: BTreeMap<SessionId, u64> = BTreeMap::new();
             for ((_, session), block) in model.blocks.iter().filter(|((of, _), _)| *of != epoch) {
-                others.entry(*session).or_default().0 += block.taken;
+                *others.entry(*session).or_default() += block.taken;
             }
             let mut seat = self.seat.lock();
-            let wishes = model.cancels.iter().filter(|gid| open.contains(gid) && owner(gid) == epoch);
+            let wishes = model.cancels.iter().filter(|gid| open.contains(gid) && model.owner(**gid) == epoch);
             Ok(Beat {
                 now: model.now(),
                 epoch,
                 members: model.starts.iter().filter_map(state).collect(),
                 swept,
-                orphans: open.iter().any(|gid| model.orphaned(owner(gid))),
+                orphans: open.iter().any(|gid| model.orphaned(model.owner(*gid))),
                 lost_ids: std::mem::take(&mut seat.lost_ids),
                 cancels: wishes.copied().collect(),
                 changes: Changes {
@@ -541,7 +544,8 @@ impl Fleet for MemberStore {
                     miners: now(model.rows.miners())?,
                     ..Changes::default()
                 },
-                counts: counts.then(|| others.into_iter().map(|(id, (taken, open))| (id, taken, open)).collect()),
+                // Those that have not ended are not counted here.
+                counts: counts.then(|| others.into_iter().map(|(id, taken)| (id, taken, 0)).collect()),
             })
         })
     }
@@ -574,8 +578,8 @@ impl Fleet for MemberStore {
             let at = model.now();
             let mut open = now(model.rows.recover())?.unfinished;
             open.retain(|(task, _)| {
-                let owner = model.owners.get(&task.gid).map_or(0, |owned| owned.owner);
-                model.orphaned(owner) && !wish.except.contains(&task.gid) && (!wish.only_expired || task.deadline < at)
+                let is_orphan = model.orphaned(model.owner(task.gid));
+                is_orphan && !wish.except.contains(&task.gid) && (!wish.only_expired || task.deadline < at)
             });
             open.sort_by_key(|(task, _)| (task.created_at, task.gid));
             open.truncate(wish.limit as usize);
@@ -625,7 +629,7 @@ impl Fleet for MemberStore {
 
     fn place(&self, gid: Gid) -> Pending<Option<Placed>> {
         self.call(|model, epoch| {
-            let owner = model.owners.get(&gid).map_or(0, |owned| owned.owner);
+            let owner = model.owner(gid);
             Ok(model.read(gid).map(|task| Placed { task, owner, is_own: owner == epoch }))
         })
     }

@@ -16,6 +16,16 @@ use crate::model::{Gid, SessionId, Timestamp};
 use crate::store::columns::MINER;
 use crate::store::{Beat, Changes, Member, MemberState};
 
+/// The routers whose leases have run out. Nobody is declared gone by a router whose own lease had run out a short while
+/// ago: the database was away then, and the others come back as this one did.
+const LAPSED: &str = "SELECT epoch FROM $s.router WHERE state IN ('up', 'drain') AND lease_until < clock_timestamp()
+     AND EXISTS(SELECT FROM $s.router WHERE epoch = $1
+         AND steady_since < clock_timestamp() - $2 * interval '1 ms')";
+
+/// The routers that have been gone for long and are not settled.
+const UNSETTLED: &str = "SELECT epoch FROM $s.router WHERE state = 'gone' AND NOT settled
+     AND gone_at < clock_timestamp() - interval '60 s'";
+
 /// Does a beat.
 pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Failed> {
     let (link, epoch) = (batch.link, batch.seat.epoch);
@@ -26,14 +36,8 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, (extract(epoch FROM clock_timestamp()) * 1000)::int8,
              min_version, schema_version FROM $s.meta",
     );
-    // Nobody is declared gone by a router whose own lease had run out a short while ago: the database was away then, and
-    // the others come back as this one did.
     let chores = batch.sql(&format!(
-        "SELECT EXISTS(SELECT FROM $s.router WHERE state IN ('up', 'drain') AND lease_until < clock_timestamp())
-                AND EXISTS(SELECT FROM $s.router WHERE epoch = $1
-                    AND steady_since < clock_timestamp() - $2 * interval '1 ms'),
-             EXISTS(SELECT FROM $s.router WHERE state = 'gone' AND NOT settled
-                AND gone_at < clock_timestamp() - interval '60 s'),
+        "SELECT EXISTS({LAPSED}), EXISTS({UNSETTLED}),
              EXISTS(SELECT FROM $s.task WHERE owner = 0 AND ended_at IS NULL)
                 OR EXISTS(SELECT FROM $s.router r WHERE {ORPHANED}
                     AND EXISTS(SELECT FROM $s.task t WHERE t.owner = r.epoch AND t.ended_at IS NULL))"
@@ -59,7 +63,7 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         ..Beat::default()
     };
     if chores.get(0) || chores.get(1) {
-        beat.swept = sweep(batch).await?;
+        beat.swept = sweep(batch, own).await?;
     }
     beat.changes = changes(batch, xmin).await?;
     let members = batch.sql("SELECT epoch, name, state FROM $s.router WHERE state IN ('up', 'drain') ORDER BY epoch");
@@ -89,23 +93,14 @@ fn member(row: &Row) -> Member {
 }
 
 /// Declares routers gone whose leases have run out, and settles one that has been gone for long. Gives the names of the
-/// former. A router whose transaction has its row lives.
-async fn sweep(batch: &Batch<'_>) -> Result<Vec<String>, Failed> {
+/// former. A router whose transaction has its row lives. `own`: the parameters of [`LAPSED`].
+async fn sweep(batch: &Batch<'_>, own: Params<'_>) -> Result<Vec<String>, Failed> {
     let lock = batch.sql("SELECT last_epoch FROM $s.meta FOR UPDATE");
-    let sweep = batch.sql(
-        "UPDATE $s.router SET state = 'gone', gone_at = clock_timestamp() WHERE epoch IN (
-             SELECT epoch FROM $s.router WHERE state IN ('up', 'drain') AND lease_until < clock_timestamp()
-                 AND EXISTS(SELECT FROM $s.router WHERE epoch = $1
-                     AND steady_since < clock_timestamp() - $2 * interval '1 ms')
-             FOR UPDATE SKIP LOCKED)
-         RETURNING name",
-    );
-    let unsettled = batch.sql(
-        "SELECT epoch FROM $s.router WHERE state = 'gone' AND NOT settled
-             AND gone_at < clock_timestamp() - interval '60 s' ORDER BY epoch DESC LIMIT 1",
-    );
-    let lease = batch.ground.lease.as_millis() as i64;
-    let own: Params<'_> = &[(&batch.seat.epoch, Type::INT8), (&lease, Type::INT8)];
+    let sweep = batch.sql(&format!(
+        "UPDATE $s.router SET state = 'gone', gone_at = clock_timestamp()
+         WHERE epoch IN ({LAPSED} FOR UPDATE SKIP LOCKED) RETURNING name"
+    ));
+    let unsettled = batch.sql(&format!("{UNSETTLED} ORDER BY epoch DESC LIMIT 1"));
     let (_, swept, unsettled) = tokio::try_join!(
         biased;
         batch.link.query(&lock, &[]),

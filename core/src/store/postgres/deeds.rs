@@ -1,6 +1,5 @@
 //! Does the operations of a member, each in the transaction of a batch.
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::batch::{Batch, Failed};
@@ -8,13 +7,13 @@ use super::deed::{Deed, Told};
 use super::link::Params;
 use super::row;
 use super::rows::Utf8;
-use super::sql::{TASK, TASK_COLUMNS};
+use super::sql::TASK;
 use super::{beat, records};
 use crate::Result;
 use crate::model::{Gid, Session, SessionId, TaskId};
 use crate::store::columns::{bound, int, json};
 use crate::store::op::Audited;
-use crate::store::{ClaimWish, Claimed, IdBlock, IdsWish, MOST_MOVES};
+use crate::store::{ClaimWish, Claimed, IdBlock, IdsWish};
 
 /// Does one operation. The inner error means that it was refused.
 pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<Told>, Failed> {
@@ -36,14 +35,12 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
             batch.link.query(&ask, &[(&int(gid.0), Type::INT8)]).await?;
             Told::Done
         }
-        Deed::ChangeSession(audited, version, _) => match change_session(batch, audited, *version).await? {
-            Ok(is_changed) => Told::Changed(is_changed),
-            Err(error) => return Ok(Err(error)),
-        },
-        Deed::MergeMiner(miner, before, _) => match records::merge_miner(batch, miner, Some(*before)).await? {
-            Ok(()) => Told::Done,
-            Err(error) => return Ok(Err(error)),
-        },
+        Deed::ChangeSession(audited, version, _) => {
+            return Ok(change_session(batch, audited, *version).await?.map(Told::Changed));
+        }
+        Deed::MergeMiner(miner, before, _) => {
+            return Ok(records::merge_miner(batch, miner, Some(*before)).await?.map(|()| Told::Done));
+        }
     }))
 }
 
@@ -114,24 +111,13 @@ async fn claim(batch: &Batch<'_>, wish: &ClaimWish) -> Result<Claimed, Failed> {
         let back = batch.sql("UPDATE $s.meta SET last_epoch = last_epoch - 1");
         batch.link.query(&back, &[]).await?;
     }
-    let mut claimed = Claimed { run, ..Claimed::default() };
-    for found in &rows {
-        match row::task(found) {
-            Ok((task, _)) if moves(found) > MOST_MOVES => claimed.quarantined.push(task),
-            Ok(task) => claimed.tasks.push(task),
-            Err(error) => tracing::error!(gid = row::uint(found, 0), %error, "a task of the store cannot be read"),
-        }
-    }
-    claimed.tasks.sort_by_key(|(task, _)| (task.created_at, task.gid));
-    Ok(claimed)
+    let (mut tasks, quarantined) = row::open_tasks(&rows);
+    tasks.sort_by_key(|(task, _)| (task.created_at, task.gid));
+    Ok(Claimed { tasks, quarantined, run })
 }
 
 /// The routers whose tasks may be claimed.
 pub(super) const ORPHANED: &str = "r.state = 'gone' AND r.gone_at < clock_timestamp() - interval '2 s'";
-
-fn moves(row: &Row) -> u32 {
-    u32::try_from(row.get::<_, i64>(TASK_COLUMNS)).unwrap_or_default()
-}
 
 async fn release(batch: &Batch<'_>, gids: &[Gid]) -> Result<Vec<Gid>, Failed> {
     let gids: Vec<i64> = gids.iter().map(|gid| int(gid.0)).collect();

@@ -157,7 +157,7 @@ impl Reader {
                 send(to, self.bounded(async { all(connected?, &sql, row::body, "key").await }).await, None)
             }
             Want::Miners(to) => {
-                let sql = format!("SELECT {} FROM {}.miner ORDER BY id", MINER, quoted(&ground.schema));
+                let sql = format!("SELECT {MINER} FROM {}.miner ORDER BY id", quoted(&ground.schema));
                 send(to, self.bounded(async { all(connected?, &sql, row::miner, "miner").await }).await, None)
             }
             Want::Usage(query, to) => {

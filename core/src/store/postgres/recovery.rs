@@ -6,16 +6,16 @@ use super::batch::{Batch, Failed};
 use super::row;
 use super::schema::named;
 use super::settle::settle;
-use super::sql::{TASK, TASK_COLUMNS};
+use super::sql::TASK;
 use crate::model::{Fence, Gid, SessionId, TaskId, Timestamp};
-use crate::store::{MOST_MOVES, Recovery};
+use crate::store::Recovery;
 
 /// Reads everything that a router needs to go on, in the transaction that makes it the owner of it.
 ///
 /// A row that cannot be read is logged and stays. One damaged task must not keep the others from running.
 pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
-    let schema = batch.ground.schema.clone();
-    let sql = |text: &str| named(text, &schema);
+    let schema = &batch.ground.schema;
+    let sql = |text: &str| named(text, schema);
     let old = batch.seat.epoch;
     batch.link.query(&sql("SELECT last_epoch FROM $s.meta FOR UPDATE"), &[]).await?;
     if batch.seat.has_recovered {
@@ -23,7 +23,7 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
              UPDATE $s.router SET epoch = last_epoch FROM next WHERE nonce = $1 RETURNING epoch");
         let rows = batch.link.query(&next, &[(&batch.seat.nonce, Type::TEXT)]).await?;
         batch.seat.epoch = rows.first().map(|row| row.get(0)).ok_or(Failed::Deposed)?;
-        settle(batch.link, &schema, old).await?;
+        settle(batch.link, schema, old).await?;
     }
     batch.seat.has_recovered = true;
     batch.usage.changed();
@@ -38,7 +38,7 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
     let gone = sql("SELECT epoch FROM $s.router WHERE state = 'gone' AND NOT settled
          AND (name = $1 OR gone_at < clock_timestamp() - interval '60 s') ORDER BY epoch DESC");
     for row in batch.link.query(&gone, &[(&batch.seat.name, Type::TEXT)]).await? {
-        settle(batch.link, &schema, row.get(0)).await?;
+        settle(batch.link, schema, row.get(0)).await?;
     }
     // Alone, the router takes everything over at once. Otherwise it claims its share, as the others do.
     let claim = sql("UPDATE $s.task SET owner = $1, moves = least(moves + (owner NOT IN (0, $2))::int, 32767)::int2
@@ -75,12 +75,7 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
     }
     let open =
         sql(&format!("SELECT {TASK}, moves::int8 FROM $s.task WHERE ended_at IS NULL AND owner = $1 ORDER BY gid"));
-    for found in batch.link.query(&open, &[(&epoch, Type::INT8)]).await? {
-        match row::task(&found) {
-            Ok((task, _)) if row::uint(&found, TASK_COLUMNS) > u64::from(MOST_MOVES) => recovery.quarantined.push(task),
-            Ok(task) => recovery.unfinished.push(task),
-            Err(error) => tracing::error!(gid = row::uint(&found, 0), %error, "a task of the store cannot be read"),
-        }
-    }
+    let rows = batch.link.query(&open, &[(&epoch, Type::INT8)]).await?;
+    (recovery.unfinished, recovery.quarantined) = row::open_tasks(&rows);
     Ok(recovery)
 }

@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
+use super::sql::TASK_COLUMNS;
 use crate::model::{SessionId, Task, TaskId, Timestamp, absent};
 use crate::store::columns::{self, AcceptColumns, Damage, EndColumns, parse};
-use crate::store::{Act, AuditEntry, MinerRecord, damaged_thing};
+use crate::store::{Act, AuditEntry, MOST_MOVES, MinerRecord, damaged_thing};
 use crate::{Error, Result};
 
 /// The reason why a row cannot be read.
@@ -76,6 +77,21 @@ pub(super) fn task(row: &Row) -> Result<(Task, u8), RowError> {
         raw: bytes(22),
     };
     Ok(columns::task(&accept, &end)?)
+}
+
+/// Reads rows of [`TASK`](super::sql::TASK) and then how often the task was taken over. Gives the tasks with their
+/// bands, and apart from them those that have been taken over too often to run again. A row that cannot be read is
+/// logged.
+pub(super) fn open_tasks(rows: &[Row]) -> (Vec<(Task, u8)>, Vec<Task>) {
+    let (mut tasks, mut quarantined) = (Vec::new(), Vec::new());
+    for found in rows {
+        match task(found) {
+            Ok((task, _)) if uint(found, TASK_COLUMNS) > u64::from(MOST_MOVES) => quarantined.push(task),
+            Ok(task) => tasks.push(task),
+            Err(error) => tracing::error!(gid = uint(found, 0), %error, "a task of the store cannot be read"),
+        }
+    }
+    (tasks, quarantined)
 }
 
 /// Reads a row of [`MINER`](columns::MINER).

@@ -10,6 +10,7 @@ use super::link::{Link, Lost, Params};
 use super::schema::{named, quoted};
 use super::settle::settle;
 use super::{process, unusable};
+use crate::model::hex;
 use crate::{Error, ErrorKind, Result};
 
 /// The time between two looks at a seat that is taken.
@@ -100,21 +101,26 @@ impl From<tokio_postgres::Error> for Unseated {
 }
 
 impl Seat {
-    /// Takes the seat of that name. Waits for the lease of a router that may be dead, and takes the seat at once if this
-    /// machine knows that it is.
-    ///
-    /// # Errors
-    /// `Conflict` names the router that has the seat.
-    pub(super) async fn take(link: &Link, ground: &Ground, name: &str) -> Result<Self> {
-        let seat = Self {
-            epoch: 0,
+    /// A seat that is not taken yet, with a new secret.
+    fn new(epoch: i64, name: &str) -> Result<Self> {
+        Ok(Self {
+            epoch,
             nonce: secret()?,
             name: name.to_owned(),
             has_recovered: false,
             seen: None,
             lost_ids: false,
             next: None,
-        };
+        })
+    }
+
+    /// Takes the seat of that name. Waits for the lease of a router that may be dead, and takes the seat at once if this
+    /// machine knows that it is.
+    ///
+    /// # Errors
+    /// `Conflict` names the router that has the seat.
+    pub(super) async fn take(link: &Link, ground: &Ground, name: &str) -> Result<Self> {
+        let seat = Self::new(0, name)?;
         let mut waiting = Waiting::new(ground);
         loop {
             match seat.try_take(link, ground).await? {
@@ -198,18 +204,8 @@ impl Seat {
 
     /// Takes a place in which a program that is no router writes. It owns no task, and nobody waits for it.
     pub(super) async fn visit(link: &Link, ground: &Ground, name: &str) -> Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
-        let epoch = -1 - (i64::from_ne_bytes(random) & VISITORS);
-        let seat = Self {
-            epoch,
-            nonce: secret()?,
-            name: name.to_owned(),
-            has_recovered: true,
-            seen: None,
-            lost_ids: false,
-            next: None,
-        };
+        let epoch = -1 - (i64::from_ne_bytes(random()?) & VISITORS);
+        let seat = Self { has_recovered: true, ..Self::new(epoch, name)? };
         let sql = named(
             "INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until)
              VALUES($1, $2, $3, $4, '', 'visit', 0, 0, clock_timestamp() + $5 * interval '1 ms')",
@@ -362,10 +358,14 @@ impl Waiting {
     }
 }
 
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
+    Ok(bytes)
+}
+
 fn secret() -> Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
-    Ok(random.map(|byte| format!("{byte:02x}")).concat())
+    Ok(hex(&random::<16>()?))
 }
 
 /// The error for a name that belongs to another router.

@@ -1,11 +1,11 @@
 //! Settles a start of a router that is gone: the ids that it did not use go back, and the counts under its
-//! epoch is added to epoch 0.
+//! epoch are added to epoch 0.
 
 use tokio_postgres::types::Type;
 
 use super::link::{Link, Params};
 use super::schema::named;
-use crate::model::MAX_JSON_INTEGER;
+use super::sql::added_usage;
 use crate::store::usage::UsageCounts;
 
 /// Settles what an epoch left. The caller's transaction has the lock on `meta`, so that nobody else does it.
@@ -29,16 +29,14 @@ pub(super) async fn settle(link: &Link, schema: &str, epoch: i64) -> Result<(), 
         schema,
     );
     let names = UsageCounts::NAMES.join(", ");
-    let sums =
-        UsageCounts::NAMES.map(|name| format!("{name} = least(usage.{name} + excluded.{name}, {MAX_JSON_INTEGER})"));
     let usage = named(
         &format!(
             "WITH old AS (DELETE FROM $s.usage WHERE epoch = $1 RETURNING *)
              INSERT INTO $s.usage(epoch, day, key_id, session_id, model, miner, {names})
              SELECT 0, day, key_id, session_id, model, miner, {names} FROM old
              ORDER BY day, key_id, session_id, model, miner
-             ON CONFLICT(day, key_id, session_id, model, miner, epoch) DO UPDATE SET {}",
-            sums.join(", ")
+             {}",
+            added_usage()
         ),
         schema,
     );

@@ -20,6 +20,13 @@ const END: &str = "bytes, attempts, fence, started_at, first_token_at, precommit
 const LEASE: &str = "steady_since = CASE WHEN lease_until < clock_timestamp() THEN clock_timestamp() ELSE steady_since END, \
      lease_until = clock_timestamp() + $2 * interval '1 ms'";
 
+/// The end of a statement that writes rows of usage: a row that is there already is added to.
+pub(super) fn added_usage() -> String {
+    let sums =
+        UsageCounts::NAMES.map(|name| format!("{name} = least(usage.{name} + excluded.{name}, {MAX_JSON_INTEGER})"));
+    format!("ON CONFLICT(day, key_id, session_id, model, miner, epoch) DO UPDATE SET {}", sums.join(", "))
+}
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
         /// The statements for one schema.
@@ -94,14 +101,11 @@ statements! {
     usage = {
         let names = UsageCounts::NAMES.join(", ");
         let arrays = (7..7 + UsageCounts::NAMES.len()).map(|at| format!("${at}::int8[]")).collect::<Vec<_>>().join(", ");
-        let sums = UsageCounts::NAMES.map(|name| {
-            format!("{name} = least(usage.{name} + excluded.{name}, {MAX_JSON_INTEGER})")
-        });
         format!(
             "INSERT INTO $s.usage(epoch, day, key_id, session_id, model, miner, {names})
              SELECT $1, * FROM unnest($2::int8[], $3::text[], $4::int8[], $5::text[], $6::text[], {arrays})
-             ON CONFLICT(day, key_id, session_id, model, miner, epoch) DO UPDATE SET {}",
-            sums.join(", ")
+             {}",
+            added_usage()
         )
     };
 }
