@@ -58,22 +58,13 @@ struct Members<'a> {
 }
 
 /// A value that is JSON already, as `serde_json` takes it.
-struct Raw<'a, T: ?Sized>(&'a T);
+pub(crate) struct Raw<'a, T: ?Sized>(pub(crate) &'a T);
 
 impl<T: Serialize + ?Sized> Serialize for Raw<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut raw = serializer.serialize_struct(RAW, 1)?;
         raw.serialize_field(RAW, self.0)?;
         raw.end()
-    }
-}
-
-/// A text that is JSON already, as a value that is written as it is.
-pub(crate) struct Ready<'a>(pub(crate) &'a str);
-
-impl Serialize for Ready<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        Raw(self.0).serialize(serializer)
     }
 }
 

@@ -56,13 +56,17 @@ macro_rules! words {
 
 pub(crate) use words;
 
-/// The error for a word that is not in the list.
-pub(crate) fn unknown(field: &str, words: &[&str]) -> Error {
-    let list = match words {
+/// Words to choose from, as a text: `a, b or c`.
+pub(crate) fn choice(words: &[&str]) -> String {
+    match words {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         words => words.concat(),
-    };
-    Error::invalid(field, format!("{field} must be {list}"))
+    }
+}
+
+/// The error for a word that is not in the list.
+pub(crate) fn unknown(field: &str, words: &[&str]) -> Error {
+    Error::invalid(field, format!("{field} must be {}", choice(words)))
 }
 
 /// A word of a list that has a default: clients send an empty text for it.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 documented! {
-/// The lines that the log has for requests, and those that the router keeps. The level of the log itself is the flag `--log` of the command and
-/// `runtime.log_level` of an embedded router.
+/// The lines that the log has for requests, and those that the router keeps. The level of the log itself is the flag
+/// `--log` of the command and `runtime.log_level` of an embedded router.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {

@@ -83,8 +83,7 @@ async fn watch(
 }
 
 fn event(state: &AppState) -> Bytes {
-    let mut status = state.router.status();
-    (status.cpu_usage, status.memory_usage) = state.machine.usage();
+    let status = state.status();
     let event = StatusEvent { time_ms: Timestamp::wall_clock().0, status, totals: state.router.totals() };
     let mut out = Vec::new();
     // The record has no map with keys that are not text.

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt as _};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -26,13 +25,8 @@ pub(in crate::listener) fn respond(
 ) -> Result<Response> {
     let permit = caller.meter().map(Meter::stream).transpose()?;
     let (listener, router) = (state.stop.graceful.clone(), state.router.closing());
-    let ended = async move {
-        let (listener, router) = (Box::pin(listener.cancelled_owned()), Box::pin(router.cancelled_owned()));
-        match select(listener, router).await {
-            Either::Left(_) | Either::Right(_) => {}
-        }
-    };
-    let frames = events.take_until(Box::pin(ended)).map(move |event| {
+    let events = events.take_until(listener.cancelled_owned()).take_until(router.cancelled_owned());
+    let frames = events.map(move |event| {
         // The permit lives as long as the stream.
         let _ = &permit;
         Ok::<_, Infallible>(Frame::data(event))

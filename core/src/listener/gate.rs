@@ -119,12 +119,12 @@ impl Gate {
     ///
     /// # Errors
     /// The store's.
-    pub(in crate::listener) async fn learn(&self, refusal: &Error, headers: HeaderMap) -> Result<bool, Error> {
-        if !self.state.router.learns() || refusal.kind() != ErrorKind::Unauthenticated {
+    pub(in crate::listener) async fn learn(&self, refusal: &Error, headers: &HeaderMap) -> Result<bool, Error> {
+        if refusal.kind() != ErrorKind::Unauthenticated {
             return Ok(false);
         }
         let mut is_news = false;
-        for id in credentials::key_ids(&headers) {
+        for id in credentials::key_ids(headers) {
             is_news |= self.state.router.learn_key(&id).await?;
         }
         Ok(is_news)
@@ -234,12 +234,8 @@ impl Gate {
             if let Err(refusal) = &found
                 && self.state.router.learns()
             {
-                match Box::pin(self.learn(refusal, request.headers().clone())).await {
-                    Ok(true) => {
-                        let visit =
-                            Visit { peer: connection.peer.ip(), uri: request.uri(), headers: request.headers() };
-                        found = self.caller(&visit, connection, now);
-                    }
+                match Box::pin(self.learn(refusal, visit.headers)).await {
+                    Ok(true) => found = self.caller(&visit, connection, now),
                     Ok(false) => {}
                     Err(error) => found = Err(error),
                 }

@@ -11,6 +11,7 @@ use super::traffic::Traffic;
 use super::trials::Trials;
 use crate::Router;
 use crate::config::ListenConfig;
+use crate::model::NodeStatus;
 
 /// The state that all requests of one listener share. Cheap to clone.
 #[derive(Clone)]
@@ -31,4 +32,13 @@ pub(in crate::listener) struct AppState {
     /// The sessions of clients of the Model Context Protocol.
     #[cfg(feature = "mcp")]
     pub(in crate::listener) mcp: Arc<super::mcp::Sessions>,
+}
+
+impl AppState {
+    /// The router's state, with the load of its machine.
+    pub(in crate::listener) fn status(&self) -> NodeStatus {
+        let mut status = self.router.status();
+        (status.cpu_usage, status.memory_usage) = self.machine.usage();
+        status
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::tools::{SEARCH, function_name, function_names};
 use crate::chat::{Content, File, LeftOut, Message, Part, Role, TextOr, fault_in, member, missing, unsupported};
 use crate::shape::last;
+use crate::word::choice;
 use crate::{Error, Result, ToolCall};
 
 /// The kinds of items that a chat has a place for.
@@ -169,8 +170,8 @@ impl Item {
             }
             other => {
                 let at = format!("{at}.type");
-                let (before, last) = (KINDS[..KINDS.len() - 1].join(", "), KINDS[KINDS.len() - 1]);
-                let words = format!("{at} {other:?}: no miner here knows such items: use {before} or {last}");
+                let kinds = choice(&KINDS);
+                let words = format!("{at} {other:?}: no miner here knows such items: use {kinds}");
                 left_out.need(Error::invalid(&at, words));
                 Ok(grows)
             }

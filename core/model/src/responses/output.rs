@@ -194,13 +194,8 @@ impl Call {
 
 /// An id that begins with that word. Most answers have one item, whose place is one digit.
 fn id_of(head: &str, digits: &str, place: usize) -> String {
-    match u8::try_from(place) {
-        Ok(place @ 0..=9) => {
-            let mut id = [head, "_", digits, "_0"].concat();
-            id.pop();
-            id.push(char::from(b'0' + place));
-            id
-        }
-        _ => format!("{head}_{digits}_{place}"),
+    match "0123456789".get(place..=place) {
+        Some(digit) => [head, "_", digits, "_", digit].concat(),
+        None => format!("{head}_{digits}_{place}"),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::output::{Item, Part, Status};
-use crate::compact::{self, Ready, write_text};
+use crate::compact::{self, Raw, write_text};
 
 /// An item at its place among the others.
 #[derive(Debug, Clone, Copy)]
@@ -150,6 +150,6 @@ impl Serialize for Output<'_> {
         let mut list = Vec::new();
         self.write(&mut list);
         let list = std::str::from_utf8(&list).map_err(serde::ser::Error::custom)?;
-        Ready(list).serialize(serializer)
+        Raw(list).serialize(serializer)
     }
 }

@@ -42,18 +42,19 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     )
 )]
 async fn root(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    if console::is_wanted(&state, &headers) {
-        return console::page(&state, &headers);
-    }
-    let mut response = Json(Greeting {
-        name: "cortensor-router",
-        version: crate::VERSION,
-        status: "ok",
-        message: "an AI inference router: OpenAI's API under /v1, Cortensor's under /api/v1",
-        openapi: "/openapi.json",
-        health: "/healthz",
-    })
-    .into_response();
+    let mut response = if console::is_wanted(&state, &headers) {
+        console::page(&state, &headers)
+    } else {
+        Json(Greeting {
+            name: "cortensor-router",
+            version: crate::VERSION,
+            status: "ok",
+            message: "an AI inference router: OpenAI's API under /v1, Cortensor's under /api/v1",
+            openapi: "/openapi.json",
+            health: "/healthz",
+        })
+        .into_response()
+    };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     response
 }
@@ -89,9 +90,7 @@ pub(in crate::listener) async fn status(
     if let Some(Extension(caller)) = caller {
         caller.may(Scope::Read)?;
     }
-    let mut status = state.router.status();
-    (status.cpu_usage, status.memory_usage) = state.machine.usage();
-    Ok(Json(status))
+    Ok(Json(state.status()))
 }
 
 /// Whether the router answers

@@ -85,7 +85,7 @@ async fn found_again(
     found: Result<Caller, Error>,
 ) -> Result<Caller, Error> {
     let Err(refusal) = found else { return found };
-    if gate.learn(&refusal, known.marked().headers.clone()).await? {
+    if gate.learn(&refusal, known.marked().headers).await? {
         known.caller(gate, on, Timestamp::wall_clock())
     } else {
         Err(refusal)

@@ -128,7 +128,7 @@ fn asked_for(shared: &Shared, job: &Job) -> Outgoing {
 }
 
 /// The beginning of every boundary; eight digits follow.
-const BOUNDARY: &[u8] = b"cortensor-router-";
+const BOUNDARY: &str = "cortensor-router-";
 
 /// The base64 of the beginning of a boundary at each of its three places in a group of three bytes, as far as the bytes
 /// around it have no part in that.
@@ -157,7 +157,7 @@ impl<'a> Form<'a> {
         // The first boundary that stands in no part.
         let mut number = 0_u32;
         loop {
-            form.boundary = format!("{}{number:08x}", BOUNDARY.escape_ascii());
+            form.boundary = format!("{BOUNDARY}{number:08x}");
             if doubtful.iter().all(|bytes| memmem::find(bytes, form.boundary.as_bytes()).is_none()) {
                 return form;
             }
@@ -212,7 +212,7 @@ impl<'a> Form<'a> {
 fn may_hold_boundary(part: &FormPart<&str>) -> bool {
     match (&part.text, part.data) {
         // The name of the model, which may stand in the place of the text, is short.
-        (Some(text), _) => part.name == "model" || memmem::find(text.as_bytes(), BOUNDARY).is_some(),
+        (Some(text), _) => part.name == "model" || memmem::find(text.as_bytes(), BOUNDARY.as_bytes()).is_some(),
         (None, Some(data)) => ENCODED.iter().any(|words| memmem::find(data.as_bytes(), words.as_bytes()).is_some()),
         (None, None) => false,
     }

@@ -52,10 +52,8 @@ impl Work {
         });
         let order = ruled(&order, !pool.is_empty(), validates);
         let wishes = if pool.is_empty() { vec![own()] } else { pool };
-        if state.router.learns() {
-            for wish in &wishes {
-                state.router.learn_session(wish).await?;
-            }
+        for wish in &wishes {
+            state.router.learn_session(wish).await?;
         }
         // All requests are checked before the first is submitted, so that one that is wrong starts no work.
         let checked = wishes
