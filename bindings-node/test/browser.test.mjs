@@ -1,7 +1,6 @@
 // The Express example in a real browser: a page shows tokens as they come, and a page that is closed cancels its task.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,22 +10,8 @@ import express from 'express';
 import { chromium } from 'playwright-core';
 
 import { Router } from '../index.mjs';
+import { FLAGS, executablePath, skip } from './support/chromium.mjs';
 import { until } from './support/until.mjs';
-
-const executablePath = process.env.CORTENSOR_TEST_CHROMIUM ?? '/usr/bin/chromium';
-const missing = !existsSync(executablePath) && `no browser at ${executablePath}`;
-const skip = missing && !process.env.CORTENSOR_REQUIRE_BROWSER && missing;
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>router</title><pre></pre><script>
   const out = document.querySelector('pre');

@@ -5,8 +5,9 @@ import { mkdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { DESK, PHONE, launch, skip } from './console/browser.mjs';
+import { DESK, PHONE, launch } from './console/browser.mjs';
 import { HOSTILE, world } from './console/world.mjs';
+import { skip } from './support/chromium.mjs';
 import { until } from './support/until.mjs';
 
 const REFUSED = /status of 401/;

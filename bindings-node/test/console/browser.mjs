@@ -1,7 +1,6 @@
 // A browser for the tests of the console. Everything that the browser complains of is a fault of the page.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -10,21 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
-const executablePath = process.env.CORTENSOR_TEST_CHROMIUM ?? '/usr/bin/chromium';
-const missing = !existsSync(executablePath) && `no browser at ${executablePath}`;
-/** Why the tests are skipped, or `false`. */
-export const skip = missing && !process.env.CORTENSOR_REQUIRE_BROWSER && missing;
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import { FLAGS, executablePath } from '../support/chromium.mjs';
 
 /** With this variable the page comes from the working tree, so that a change of it needs no build. */
 const fresh = process.env.CORTENSOR_TEST_CONSOLE_FRESH;

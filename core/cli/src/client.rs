@@ -116,7 +116,7 @@ impl Client {
 
     /// Sends a `GET` that is answered with JSON.
     pub(crate) async fn get(&self, path: &str) -> Done<Value> {
-        self.call(Method::GET, path, None).await
+        self.send(Method::GET, path, None).await
     }
 
     /// Sends a `GET` that is answered with text.
@@ -137,7 +137,7 @@ impl Client {
 
     /// Sends a `POST` or another method with a JSON body. The answer is JSON.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
-        self.call(method, path, body).await
+        self.in_time(async { self.answer(self.request(method, path, body, &[]).await?).await }).await
     }
 
     /// Sends a request with a JSON body, and waits for its answer without a time limit.
@@ -158,10 +158,6 @@ impl Client {
 
     async fn accepted(&self, response: Response<Incoming>) -> Done<Response<Incoming>> {
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
-    }
-
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Done<Value> {
-        self.in_time(async { self.answer(self.request(method, path, body, &[]).await?).await }).await
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Done<T>>) -> Done<T> {

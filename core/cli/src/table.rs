@@ -34,7 +34,7 @@ pub(crate) fn layout(head: &[&str], rows: &[Vec<String>], room: Option<usize>, c
     if let Some(room) = room {
         shrink(&mut widths, room);
     }
-    let states: Vec<bool> = head.iter().map(|name| matches!(name.as_str(), "STATE" | "STATUS")).collect();
+    let states: Vec<bool> = head.iter().map(|name| is_of_states(name)).collect();
     let mut out = String::new();
     for (number, row) in std::iter::once(&head).chain(&rows).enumerate() {
         let last = row.iter().rposition(|cell| !cell.is_empty()).unwrap_or_default();
@@ -51,6 +51,11 @@ pub(crate) fn layout(head: &[&str], rows: &[Vec<String>], room: Option<usize>, c
         out.push('\n');
     }
     out
+}
+
+/// Whether a column with that head has the words of states in it.
+pub(crate) fn is_of_states(head: &str) -> bool {
+    matches!(head, "STATE" | "STATUS")
 }
 
 /// Makes the widest columns narrower until all fit, or none can become narrower.

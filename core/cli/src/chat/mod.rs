@@ -123,10 +123,7 @@ impl Chat {
         let model = conversation.model.clone().or_else(|| (models.len() == 1).then(|| models[0].clone()));
         quietly(&format!("{}, {}; /help lists the commands", client.base(), model.as_deref().unwrap_or("any model")));
         let mut editor = Editor::new(models, !self.no_history)?;
-        let mut first = match self.message.as_deref() {
-            Some(_) => Some(prompt_of(self.message.as_deref(), "message")?),
-            None => None,
-        };
+        let mut first = self.message.as_deref().map(|message| prompt_of(Some(message), "message")).transpose()?;
         loop {
             let typed = match first.take() {
                 Some(message) => Typed::Line(message),

@@ -13,7 +13,7 @@ use crate::colors;
 use crate::output::{self, text};
 use crate::overview::{miners_of, number};
 use crate::printable::printable;
-use crate::table::one_line;
+use crate::table::{is_of_states, one_line};
 use crate::tasks::state_of;
 
 /// A body that is at least so high shows all lists, a lower one the focused list alone.
@@ -179,7 +179,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, pane: Pane, colored:
     });
     let rows = list.rows.iter().map(|row| {
         let styled = |(at, cell): (usize, &panes::Cell)| {
-            let style = if at == pane.state_column() { of_state(&cell.words, colored) } else { Style::new() };
+            let style = if is_of_states(pane.columns()[at]) { of_state(&cell.words, colored) } else { Style::new() };
             Span::styled(cell.words.clone(), style)
         };
         Row::new(row.cells.iter().enumerate().map(styled).collect::<Vec<_>>())

@@ -149,7 +149,7 @@ async fn pieces(client: &Client, path: &str, updates: &mpsc::Sender<Update>) -> 
 }
 
 /// The new text of an event, of a completion or a chat.
-pub(crate) fn piece(event: &Value) -> Option<&str> {
+fn piece(event: &Value) -> Option<&str> {
     let text = |pointer| event.pointer(pointer).and_then(Value::as_str);
     text("/choices/0/text").or_else(|| text("/choices/0/delta/content")).filter(|text| !text.is_empty())
 }

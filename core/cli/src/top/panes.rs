@@ -65,14 +65,6 @@ impl Pane {
         }
     }
 
-    /// The column in which the word of a state stands.
-    pub(super) fn state_column(self) -> usize {
-        match self {
-            Self::Tasks => 2,
-            Self::Miners | Self::Sessions => 1,
-        }
-    }
-
     /// The rows that have the filter's words in them, in the order of that column.
     pub(super) fn rows(self, board: &Board, filter: &str, sort: Sort) -> Vec<Row> {
         let now = Timestamp::wall_clock().as_secs();

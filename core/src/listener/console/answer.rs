@@ -63,9 +63,7 @@ pub(in crate::listener) fn page(state: &AppState, headers: &HeaderMap) -> Respon
     };
     let tag = format!("\"{}-{sign_in}\"", *VERSION);
     let body = || PAGE.replace("{version}", &VERSION).replace("{sign_in}", sign_in).into();
-    let mut response = answer(headers, &tag, "text/html; charset=utf-8", "no-cache", body);
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    response
+    answer(headers, &tag, "text/html; charset=utf-8", "no-cache", body)
 }
 
 /// A file of the console

@@ -4,7 +4,7 @@ import { call, events, told } from './api.js';
 import { empty, failed, field, select } from './dialog.js';
 import { fill, h, say } from './dom.js';
 import { markdown } from './markdown.js';
-import { duration, foreign, plural, rate, visible } from './text.js';
+import { duration, plural, rate, visible } from './text.js';
 
 /**
  * @typedef {{ role: 'user' | 'assistant', text: string, thought: string, note: string, task: string, error: string }} Turn
@@ -194,7 +194,7 @@ export const chat = {
         frame ||= requestAnimationFrame(() => {
           frame = 0;
           show();
-          list.parentElement?.lastElementChild?.previousElementSibling?.scrollIntoView({ block: 'end' });
+          prompt.form?.scrollIntoView({ block: 'end' });
         });
       };
       try {
@@ -233,7 +233,6 @@ export const chat = {
         say(status, running.signal.aborted ? 'The answer was stopped.' : 'The answer failed.');
       }
       cancelAnimationFrame(frame);
-      frame = 0;
       given.note = [given.note, ...figures(speed, begun)].filter(Boolean).join(' · ');
       show();
       running = null;
@@ -264,7 +263,7 @@ function turn(role, text) {
 function figures({ first, tokens, model }, begun) {
   const secs = (performance.now() - (first || begun)) / 1_000;
   return [
-    foreign(model).textContent,
+    visible(model),
     first > 0 && `first token after ${duration(first - begun)}`,
     tokens > 0 && plural(tokens, 'token'),
     tokens > 1 && first > 0 && secs > 0.05 && `${rate((tokens - 1) / secs)} tokens/s`,

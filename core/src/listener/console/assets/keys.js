@@ -4,7 +4,7 @@ import { call } from './api.js';
 import { ask, command, dialog, empty, failed, field, select } from './dialog.js';
 import { fill, h } from './dom.js';
 import { table } from './table.js';
-import { ago, foreign, moment, plural } from './text.js';
+import { ago, foreign, moment, plural, visible } from './text.js';
 
 /** @typedef {import('records').ApiKey} Key */
 
@@ -139,7 +139,7 @@ export const keys = {
 
 /** @param {Key} key */
 function visibleName(key) {
-  return foreign(key.name || key.id).textContent ?? '';
+  return visible(key.name || key.id);
 }
 
 /** Shows the form of a new key, and the key's token once. */

@@ -4,7 +4,7 @@ import { call } from './api.js';
 import { ask, dialog, empty, failed, field, select } from './dialog.js';
 import { fill, h } from './dom.js';
 import { whenTasksMove } from './live.js';
-import { table } from './table.js';
+import { pager, table } from './table.js';
 import { ago, exact, foreign, plural, state } from './text.js';
 
 /** @typedef {import('records').SessionRecord} Session */
@@ -45,6 +45,12 @@ export const sessions = {
 
     function turn() {
       offset = 0;
+      look();
+    }
+
+    /** @param {number} by */
+    function step(by) {
+      offset = Math.max(0, offset + by);
       look();
     }
 
@@ -112,22 +118,8 @@ export const sessions = {
         },
       ]);
       fill(list, table('Sessions', columns, found));
-      const step = (/** @type {number} */ by) => () => {
-        offset = Math.max(0, offset + by);
-        look();
-      };
-      fill(
-        pages,
-        all > PAGE && [
-          h('button', { type: 'button', class: 'plain', disabled: offset === 0, onclick: step(-PAGE) }, 'Back'),
-          h(
-            'button',
-            { type: 'button', class: 'plain', disabled: offset + PAGE >= all, onclick: step(PAGE) },
-            'Further',
-          ),
-          h('span', { class: 'small soft' }, `${offset + 1} to ${offset + found.length} of ${plural(all, 'session')}`),
-        ],
-      );
+      const words = `${offset + 1} to ${offset + found.length} of ${plural(all, 'session')}`;
+      fill(pages, all > PAGE && pager({ offset, size: PAGE, all }, ['Back', 'Further'], words, step));
     }
 
     /** @param {Session} session */

@@ -1,4 +1,4 @@
-/** Tables, which the style sheet turns into cards on a phone. */
+/** Tables, which the style sheet turns into cards on a phone, and the buttons that turn their pages. */
 
 import { h } from './dom.js';
 
@@ -42,4 +42,19 @@ export function table(caption, columns, rows) {
       h('tbody', {}, body),
     ),
   );
+}
+
+/**
+ * The buttons to the page before and the page behind, and words beside them.
+ * @param {{ offset: number, size: number, all: number }} place The rows before this page, of a page, and altogether.
+ * @param {[string, string]} names
+ * @param {string} words
+ * @param {(by: number) => void} step Goes on by so many rows, or back.
+ */
+export function pager({ offset, size, all }, [before, behind], words, step) {
+  return [
+    h('button', { type: 'button', class: 'plain', disabled: offset === 0, onclick: () => step(-size) }, before),
+    h('button', { type: 'button', class: 'plain', disabled: offset + size >= all, onclick: () => step(size) }, behind),
+    h('span', { class: 'small soft' }, words),
+  ];
 }

@@ -9,6 +9,16 @@ import { duration, exact, foreign, moment, plural, state, visible } from './text
 /** @typedef {import('records').TaskRecord} Task */
 
 /**
+ * A place for a long text of a stranger, which can be scrolled by keys too.
+ * @param {string} label
+ * @param {string} [text]
+ */
+function passage(label, text = '') {
+  const properties = { class: 'text', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': label };
+  return h('pre', properties, visible(text));
+}
+
+/**
  * @param {HTMLElement} root
  * @param {import('./start.js').Context} context
  * @param {string} session
@@ -22,7 +32,7 @@ export function openTask(root, { caller, signal, title }, session, id) {
     h('div', { class: 'stack' }),
     h('div', { class: 'maybe' }),
   ];
-  const prompt = h('pre', { class: 'text', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': 'Request' });
+  const prompt = passage('Request');
   title(`Task ${session} / ${id}`);
   root.append(
     h(
@@ -85,14 +95,8 @@ export function openTask(root, { caller, signal, title }, session, id) {
 
   /** Shows the tokens as they come, and the task as it is after them. */
   async function follow() {
-    const text = h('pre', {
-      class: 'text',
-      dir: 'auto',
-      tabindex: '0',
-      role: 'group',
-      'aria-label': 'Answer so far',
-      'aria-busy': 'true',
-    });
+    const text = passage('Answer so far');
+    text.setAttribute('aria-busy', 'true');
     fill(
       answers,
       h(
@@ -194,17 +198,7 @@ export function openTask(root, { caller, signal, title }, session, id) {
           {},
           texts.length > 1 &&
             h('h3', {}, foreign(names.get(task.results.miners?.[nth] ?? '') ?? task.results.miners?.[nth] ?? '')),
-          h(
-            'pre',
-            {
-              class: 'text',
-              dir: 'auto',
-              tabindex: '0',
-              role: 'group',
-              'aria-label': texts.length > 1 ? `Answer ${nth + 1}` : 'Answer',
-            },
-            visible(text),
-          ),
+          passage(texts.length > 1 ? `Answer ${nth + 1}` : 'Answer', text),
         ),
       ),
       texts.length === 0 && !task.failure && h('p', { class: 'soft' }, 'The task has no answer.'),

@@ -4,7 +4,7 @@ import { call } from './api.js';
 import { empty, failed, field, select, command } from './dialog.js';
 import { fill, h } from './dom.js';
 import { whenTasksMove } from './live.js';
-import { table } from './table.js';
+import { pager, table } from './table.js';
 import { openTask } from './task.js';
 import { ago, cut, duration, exact, foreign, plural, state, visible } from './text.js';
 
@@ -86,6 +86,12 @@ function openList(root, { signal, go }, chosen) {
     look();
   }
 
+  /** @param {number} by */
+  function step(by) {
+    offset = Math.max(0, offset + by);
+    look();
+  }
+
   /**
    * @param {number | string} of
    * @param {number} limit
@@ -157,10 +163,6 @@ function openList(root, { signal, go }, chosen) {
     } else {
       fill(list, table('Tasks, newest first', COLUMNS, rows));
     }
-    const step = (/** @type {number} */ by) => () => {
-      offset = Math.max(0, offset + by);
-      look();
-    };
     fill(
       pages,
       chosen === undefined
@@ -170,15 +172,7 @@ function openList(root, { signal, go }, chosen) {
               { class: 'small soft' },
               `The newest tasks of ${TOGETHER} sessions at most. Choose a session to see all of its tasks.`,
             )
-        : all > PAGE && [
-            h('button', { type: 'button', class: 'plain', disabled: offset === 0, onclick: step(-PAGE) }, 'Newer'),
-            h(
-              'button',
-              { type: 'button', class: 'plain', disabled: offset + PAGE >= all, onclick: step(PAGE) },
-              'Older',
-            ),
-            h('span', { class: 'small soft' }, plural(all, 'task')),
-          ],
+        : all > PAGE && pager({ offset, size: PAGE, all }, ['Newer', 'Older'], plural(all, 'task'), step),
     );
   }
 
