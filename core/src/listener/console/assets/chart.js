@@ -71,14 +71,15 @@ export function chart({ title, series, words }) {
     const y = (/** @type {number} */ known) => HEIGHT - BOTTOM - (known / top) * (HEIGHT - TOP - BOTTOM);
     picture.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
     const at = pointed === null ? samples.length - 1 : nearest(last - (1 - pointed) * span * 1_000);
-    const shown = values[0][at];
-    say(value, shown === null || shown === undefined ? '–' : words(shown));
+    const shown = values[0][at] ?? null;
+    say(value, shown === null ? '–' : words(shown));
     say(when, pointed !== null && samples[at] ? `at ${clock(new Date(samples[at].time))}` : '');
-    const present = values[0].at(-1);
+    const present = values[0].at(-1) ?? null;
     picture.setAttribute(
       'aria-label',
-      `${title}: ${present === null || present === undefined ? 'no value' : words(present)} now, at most ${words(most)} in the last minutes`,
+      `${title}: ${present === null ? 'no value' : words(present)} now, at most ${words(most)} in the last minutes`,
     );
+    const lines = values.map((known) => pieces(samples, known, x, y));
     const rules = [0, top / 2, top].map((known) =>
       svg('line', { class: 'rule', x1: 0, x2: width, y1: y(known), y2: y(known) }),
     );
@@ -92,18 +93,12 @@ export function chart({ title, series, words }) {
         span < 110 ? `${Math.round(span)} s ago` : `${Math.round(span / 60)} min ago`,
       ),
       svg('text', { class: 'label', x: width, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
-      svg('path', { class: 'area', d: area(pieces(samples, values[0], x, y), y(0)) }),
-      ...values
-        .map((known, nth) =>
-          svg('path', { class: nth ? 'curve second' : 'curve', d: curve(pieces(samples, known, x, y)) }),
-        )
-        .reverse(),
-      ...(pointed !== null && at >= 0
+      svg('path', { class: 'area', d: area(lines[0], y(0)) }),
+      ...lines.map((line, nth) => svg('path', { class: nth ? 'curve second' : 'curve', d: curve(line) })).reverse(),
+      ...(pointed !== null && samples[at]
         ? [svg('line', { class: 'rule', x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM })]
         : []),
-      ...(shown === null || shown === undefined
-        ? []
-        : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]),
+      ...(shown === null ? [] : [svg('circle', { class: 'dot', cx: x(at), cy: y(shown), r: 3.5 })]),
     );
   }
 
