@@ -32,8 +32,8 @@ const RECORD: &str = "xtask/instructions.toml";
 /// A figure above its goal is reported; the record alone decides whether the command fails.
 const GOALS: [(&str, f64, f64); 2] = [("whole_answer", 50_000.0, 30.0), ("paced_frame", 8_000.0, f64::INFINITY)];
 
-/// The most instructions that an answer or a stream of another API may cost beside the same of a chat. The command fails
-/// above it.
+/// The most instructions that an answer or a stream of another API may cost beside the same of a chat. The command
+/// fails above it.
 const BESIDE_CHAT: f64 = 1.3;
 
 /// The figure of a whole answer, and of a short stream.

@@ -95,10 +95,11 @@ pub(crate) fn lint(steps: &mut Steps) -> Outcome {
 /// # Errors
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
-    let library = optimised(steps, "release")?;
+    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-node"]);
+    steps.run("build the Node addon (release)", &mut build)?;
     let addon = environment::target().join("bench").join(file_name()?);
     fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
-    install(&library, &addon)?;
+    install(&environment::target().join("release"), &addon)?;
     let mut run = Command::new("node");
     run.arg(package().join("bench/overhead.mjs"));
     run.arg("--reference").arg(bench::reference()?);
@@ -111,18 +112,6 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     steps.run("bench: Node", &mut run)
 }
 
-/// Builds the optimised addon for this machine. Gives the directory of the library.
-fn optimised(steps: &mut Steps, profile: &str) -> Outcome<PathBuf> {
-    let mut build = environment::cargo(&["build", "--profile", profile, "--package", "cortensor-router-node"]);
-    steps.run(&format!("build the Node addon ({profile})"), &mut build)?;
-    Ok(environment::target().join(profile))
-}
-
-/// Builds the addon for users. Gives the directory of the library.
-fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
-    portable::build(steps, "cortensor-router-node", "", &library())
-}
-
 /// Builds the packages for npm into `target/dist/node`: the main one, and the one of this platform. Installs them in an
 /// empty directory and tries them there. An addon that was built elsewhere and lies in `target/dist/node/addons` gets a
 /// package too.
@@ -131,11 +120,11 @@ fn portable(steps: &mut Steps) -> Outcome<PathBuf> {
 /// When it does not build or pack, or the installed packages do not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     environment::node(steps, &package())?;
-    let library = portable(steps)?;
+    let built = portable::build(steps, "cortensor-router-node", "", &library())?;
     let out = environment::target().join("dist/node");
     let addons = out.join("addons");
     fs::create_dir_all(&addons).map_err(|error| format!("{}: {error}", addons.display()))?;
-    install(&library, &addons.join(file_name()?))?;
+    install(&built, &addons.join(file_name()?))?;
     let bill = out.join("sbom.cdx.json");
     sbom::write(steps, "bindings-node", &bill)?;
     let mut pack = Command::new("node");

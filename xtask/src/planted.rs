@@ -276,10 +276,10 @@ fn built(copy: &Path, bugs: &[Bug]) -> Outcome<BTreeMap<String, Program>> {
                 tests.args(["--test", program]);
             }
         }
-        found.append(&mut programs::build(&mut tests, copy)?);
+        found.extend(programs::build(&mut tests, copy)?);
     }
     if wanted.contains(ATTACK) {
-        found.append(&mut programs::build(&mut programs::all(), copy)?);
+        found.extend(programs::build(&mut programs::all(), copy)?);
     }
     Ok(found)
 }

@@ -9,26 +9,24 @@ use crate::{Outcome, environment};
 /// The newest glibc that a program for users may need: the one that Node.js 20 needs itself, of the year 2018.
 const GLIBC: (u32, u32) = (2, 28);
 
-/// Builds `file` of a package with those features in the profile `dist`. Gives the directory in which it lies. On Linux it is linked with
-/// zig, which knows the symbols of every glibc: this machine's own linker would require a glibc as new as its own.
+/// Builds `file` of a package with those features in the profile `dist`. Gives the directory in which it lies. On Linux
+/// it is linked with zig, which knows the symbols of every glibc: this machine's own linker would require a glibc as
+/// new as its own.
 ///
 /// # Errors
 /// When it does not build, or needs a newer glibc.
 pub(crate) fn build(steps: &mut Steps, package: &str, features: &str, file: &str) -> Outcome<PathBuf> {
-    let arch = std::env::consts::ARCH;
+    let selected = ["--profile", "dist", "--package", package, "--features", features];
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
-        let mut build =
-            environment::cargo(&["build", "--profile", "dist", "--package", package, "--features", features]);
-        steps.run(&format!("build {package} (dist)"), &mut build)?;
+        steps.run(&format!("build {package} (dist)"), environment::cargo(&["build"]).args(selected))?;
         return Ok(environment::target().join("dist"));
     }
     let tools = environment::root().join("xtask/zig.txt");
     let zig = environment::venv(steps, &environment::target().join("zig"), &tools)?;
-    let target = format!("{arch}-unknown-linux-gnu");
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let versioned = format!("{target}.{}.{}", GLIBC.0, GLIBC.1);
-    let mut build =
-        environment::cargo(&["zigbuild", "--profile", "dist", "--target", &versioned, "--package", package]);
-    build.args(["--features", features]);
+    let mut build = environment::cargo(&["zigbuild", "--target", &versioned]);
+    build.args(selected);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(zig).chain(std::env::split_paths(&path)));
     build.env("PATH", path.map_err(|error| format!("PATH: {error}"))?);

@@ -18,7 +18,7 @@ pub(crate) const SUMMARY: &str = "docs/SUMMARY.md";
 pub(crate) fn check(root: &Path) -> Outcome<String> {
     let listed = listed(root)?;
     let mut files = BTreeSet::new();
-    pages::list(&root.join("docs"), Path::new(""), &mut files)?;
+    pages::list(root, Path::new("docs"), &mut files)?;
     let mut wrong = Vec::new();
     let mut once = BTreeSet::new();
     for page in &listed {
@@ -26,9 +26,9 @@ pub(crate) fn check(root: &Path) -> Outcome<String> {
             wrong.push(format!("{SUMMARY}: {page} is there twice"));
         }
     }
-    let pages = files.iter().filter(|file| Path::new(file).extension().is_some_and(|end| end == "md"));
-    let pages = pages.map(|file| format!("docs/{file}")).filter(|page| page != SUMMARY);
-    wrong.extend(pages.filter(|page| !once.contains(page)).map(|page| format!("{SUMMARY}: {page} is not there")));
+    let is_page = |file: &&String| Path::new(file).extension().is_some_and(|end| end == "md") && *file != SUMMARY;
+    let absent = files.iter().filter(is_page).filter(|page| !once.contains(page));
+    wrong.extend(absent.map(|page| format!("{SUMMARY}: {page} is not there")));
     if wrong.is_empty() { Ok(format!("{} pages", listed.len())) } else { Err(wrong.join("\n")) }
 }
 

@@ -9,6 +9,8 @@ const COPIES: &[(&str, &str)] = &[
     ("include/cortensor_router.h", "#define CORTENSOR_VERSION "),
     ("bindings-node/package.json", "\"version\": "),
     ("bindings-node/package-lock.json", "\"version\": "),
+    ("examples/deploy/helm/cortensor-router/Chart.yaml", "\nversion: "),
+    ("examples/deploy/helm/cortensor-router/Chart.yaml", "\nappVersion: "),
 ];
 
 /// Compares every copy with the workspace's version.

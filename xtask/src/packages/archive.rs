@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, manual, place, said};
+use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, manual, place, place_command, said};
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -30,20 +30,18 @@ pub(super) fn pack(steps: &mut Steps, command: &Path, bill: Option<&Path>, out: 
 }
 
 fn lay_out(command: &Path, bill: Option<&Path>, folder: &Path) -> Outcome {
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    place(folder, NAME, read(command)?, 0o755).map_err(failed)?;
+    place_command(command, folder, NAME)?;
     for page in PAGES {
-        place(folder, page, read(&environment::root().join(page))?, 0o644).map_err(failed)?;
+        place(folder, page, environment::read(&environment::root().join(page))?, 0o644)?;
     }
     for (shell, path) in COMPLETIONS {
         let name = path.rsplit('/').next().unwrap_or(path);
         let script = said(command, &["completions", shell])?;
-        place(folder, &format!("completions/{shell}/{name}"), script, 0o644).map_err(failed)?;
+        place(folder, &format!("completions/{shell}/{name}"), script, 0o644)?;
     }
     manual(command, &folder.join("man/man1"))?;
     if let Some(bill) = bill {
-        place(folder, "sbom.cdx.json", read(bill)?, 0o644).map_err(failed)?;
+        place(folder, "sbom.cdx.json", environment::read(bill)?, 0o644)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, manual, place, said};
+use super::{COMPLETIONS, NAME, PAGES, VERSION, deploy, manual, place, place_command, said};
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
@@ -53,31 +53,27 @@ fn architecture() -> Outcome<&'static str> {
 }
 
 fn lay_out(command: &Path, tree: &Path) -> Outcome {
-    let failed = |error: std::io::Error| format!("{}: {error}", tree.display());
     let text = |name: &str| environment::read(&deploy().join("debian").join(name));
-    let program = fs::read(command).map_err(|error| format!("{}: {error}", command.display()))?;
-    let size = program.len().div_ceil(1024);
-    place(tree, "usr/bin/cortensor-router", program, 0o755).map_err(failed)?;
-    place(tree, "lib/systemd/system/cortensor-router.service", text("cortensor-router.service")?, 0o644)
-        .map_err(failed)?;
+    let size = place_command(command, tree, "usr/bin/cortensor-router")?.div_ceil(1024);
+    place(tree, "lib/systemd/system/cortensor-router.service", text("cortensor-router.service")?, 0o644)?;
     for (name, path, mode) in SETTINGS {
-        place(tree, path, text(name)?, *mode).map_err(failed)?;
+        place(tree, path, text(name)?, *mode)?;
     }
     for page in PAGES {
         let page_text = environment::read(&environment::root().join(page))?;
-        place(tree, &format!("usr/share/doc/{NAME}/{page}"), page_text, 0o644).map_err(failed)?;
+        place(tree, &format!("usr/share/doc/{NAME}/{page}"), page_text, 0o644)?;
     }
     manual(command, &tree.join("usr/share/man/man1"))?;
     let copyright = environment::read(&environment::root().join("LICENSE"))?;
-    place(tree, &format!("usr/share/doc/{NAME}/copyright"), copyright, 0o644).map_err(failed)?;
+    place(tree, &format!("usr/share/doc/{NAME}/copyright"), copyright, 0o644)?;
     for (shell, path) in COMPLETIONS {
-        place(tree, &format!("usr/{path}"), said(command, &["completions", shell])?, 0o644).map_err(failed)?;
+        place(tree, &format!("usr/{path}"), said(command, &["completions", shell])?, 0o644)?;
     }
-    place(tree, "DEBIAN/control", control(size)?, 0o644).map_err(failed)?;
+    place(tree, "DEBIAN/control", control(size)?, 0o644)?;
     let settings: Vec<_> = SETTINGS.iter().map(|(_, path, _)| format!("/{path}\n")).collect();
-    place(tree, "DEBIAN/conffiles", settings.concat(), 0o644).map_err(failed)?;
+    place(tree, "DEBIAN/conffiles", settings.concat(), 0o644)?;
     for script in ["postinst", "prerm", "postrm"] {
-        place(tree, &format!("DEBIAN/{script}"), text(script)?, 0o755).map_err(failed)?;
+        place(tree, &format!("DEBIAN/{script}"), text(script)?, 0o755)?;
     }
     Ok(())
 }

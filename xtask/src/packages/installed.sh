@@ -1,20 +1,11 @@
 # Installs the Debian package $1 in a copy of this system, runs its service there on the port $2, and removes it again.
-# Runs as root in a mount namespace of its own: nothing that it writes reaches the real disk.
 set -eu
 package=$1 port=$2
 
-fail() { echo "installed.sh: $*" >&2; exit 1; }
-
-space=$(mktemp -d)
-mount -t tmpfs tmpfs "$space"
-mkdir "$space/upper" "$space/work" "$space/all"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$space/upper,workdir=$space/work" "$space/all"
-mount --rbind /dev "$space/all/dev"
-mount --rbind /proc "$space/all/proc"
-# What runs on the real system is not seen: the scripts of the package must not touch its services.
+. "$(dirname "$0")/copy.sh"
+# The copy does not see the services of the real system, which the scripts of the package must not touch.
 mount -t tmpfs tmpfs "$space/all/run"
 cp "$package" "$space/all/root/package.deb"
-inside() { chroot "$space/all" "$@"; }
 
 inside dpkg --install /root/package.deb
 unit=/lib/systemd/system/cortensor-router.service
@@ -40,13 +31,7 @@ start=$(sed -n 's/^ExecStart=//p' "$space/all$unit")
 places=$(sed -n 's/^Environment=//p' "$space/all$unit")
 chroot "$space/all" setpriv --reuid nobody --clear-groups env $places "CORTENSOR_LISTEN_PORT=$port" $start &
 service=$!
-tries=0
-until curl -sf "http://127.0.0.1:$port/readyz" >/dev/null; do
-    kill -0 "$service" 2>/dev/null || fail "the service has ended"
-    tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || fail "the service is not ready"
-    sleep 0.1
-done
+until_ready "the service"
 
 ask() {
     curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/v1/chat/completions" -H "Authorization: Bearer $1" \

@@ -56,6 +56,9 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     names.sort();
     let mut sums = Command::new("sha256sum");
     let output = sums.args(names).current_dir(&out).output().map_err(|error| format!("sha256sum: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("sha256sum: {}", String::from_utf8_lossy(&output.stderr).trim()));
+    }
     let file = out.join("SHA256SUMS");
     fs::write(&file, output.stdout).map_err(|error| format!("{}: {error}", file.display()))
 }
@@ -67,14 +70,22 @@ fn listed(directory: &Path) -> Outcome<Vec<PathBuf>> {
 }
 
 /// Writes a file and the directories above it, with its rights.
-fn place(tree: &Path, path: &str, bytes: impl AsRef<[u8]>, mode: u32) -> std::io::Result<()> {
+fn place(tree: &Path, path: &str, bytes: impl AsRef<[u8]>, mode: u32) -> Outcome {
     use std::os::unix::fs::PermissionsExt as _;
     let file = tree.join(path);
+    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
     if let Some(parent) = file.parent() {
-        fs::create_dir_all(parent)?;
+        fs::create_dir_all(parent).map_err(failed)?;
     }
-    fs::write(&file, bytes)?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(mode))
+    fs::write(&file, bytes).map_err(failed)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode)).map_err(failed)
+}
+
+/// Writes the built command itself to a place. Gives its size in bytes.
+fn place_command(command: &Path, tree: &Path, path: &str) -> Outcome<usize> {
+    let program = fs::read(command).map_err(|error| format!("{}: {error}", command.display()))?;
+    place(tree, path, &program, 0o755)?;
+    Ok(program.len())
 }
 
 /// The output of the command with these arguments.

@@ -6,8 +6,8 @@
 //! - TOML must be a configuration of the router. JSON and YAML must parse.
 //! - Rust blocks are documentation tests of the crate, and C and C++ blocks run in the suite `c`.
 //! - A block after `<!-- file: name -->` is written into the directory where the blocks of its page run.
-//! - A block after `<!-- not run: why -->` is only parsed, and the log says why. `<!-- not run on this page: why -->` does
-//!   the same for every block of a page without a mark of its own.
+//! - A block after `<!-- not run: why -->` is only parsed, and the log says why. `<!-- not run on this page: why -->`
+//!   does the same for every block of a page without a mark of its own.
 //!
 //! Commands that build are left out, as is `cargo xtask`, because it runs this. Each page begins with an empty
 //! directory.

@@ -6,40 +6,29 @@ use std::process::Command;
 
 use crate::Outcome;
 
+/// Programs of Python that parse the file of their first argument.
+const PYTHON: &str = "import ast, sys; ast.parse(open(sys.argv[1]).read())";
+const YAML: &str = "import sys, yaml; list(yaml.safe_load_all(open(sys.argv[1])))";
+const INI: &str = "import configparser, sys; \
+                   configparser.ConfigParser(strict=False, interpolation=None).read_file(open(sys.argv[1]))";
+
 /// Checks the form of a block in its language. A language without a checker gives `None`.
 ///
 /// # Errors
 /// The checker's words.
 pub(super) fn check(python: &Path, scratch: &Path, language: &str, text: &str) -> Option<Outcome<String>> {
-    let parsed = |outcome: Result<(), String>| Some(outcome.map(|()| "it parses".to_owned()));
-    match language {
-        "json" => parsed(serde_json::from_str::<serde_json::Value>(text).map(drop).map_err(|error| error.to_string())),
-        "toml" => parsed(toml::from_str::<toml::Table>(text).map(drop).map_err(|error| error.to_string())),
-        "sh" | "bash" | "shell" => Some(by(Command::new("bash").arg("-n"), scratch, "block.sh", text)),
-        "python" | "py" => Some(by(
-            Command::new(python).args(["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"]),
-            scratch,
-            "block.py",
-            text,
-        )),
-        "js" | "javascript" | "mjs" => Some(by(Command::new("node").arg("--check"), scratch, "block.mjs", text)),
-        "yaml" => Some(by(
-            Command::new(python).args(["-c", "import sys, yaml; list(yaml.safe_load_all(open(sys.argv[1])))"]),
-            scratch,
-            "block.yaml",
-            text,
-        )),
-        "ini" => Some(by(
-            Command::new(python).args([
-                "-c",
-                "import configparser, sys; configparser.ConfigParser(strict=False, interpolation=None).read_file(open(sys.argv[1]))",
-            ]),
-            scratch,
-            "block.ini",
-            text,
-        )),
-        _ => None,
-    }
+    let parsed = |fault: Option<String>| Some(fault.map_or_else(|| Ok("it parses".to_owned()), Err));
+    let (program, arguments, name): (&Path, &[&str], &str) = match language {
+        "json" => return parsed(serde_json::from_str::<serde_json::Value>(text).err().map(|error| error.to_string())),
+        "toml" => return parsed(toml::from_str::<toml::Table>(text).err().map(|error| error.to_string())),
+        "sh" | "bash" | "shell" => (Path::new("bash"), &["-n"], "block.sh"),
+        "python" | "py" => (python, &["-c", PYTHON], "block.py"),
+        "js" | "javascript" | "mjs" => (Path::new("node"), &["--check"], "block.mjs"),
+        "yaml" => (python, &["-c", YAML], "block.yaml"),
+        "ini" => (python, &["-c", INI], "block.ini"),
+        _ => return None,
+    };
+    Some(by(Command::new(program).args(arguments), scratch, name, text))
 }
 
 /// Runs a checker on a file with the block.
