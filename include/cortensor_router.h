@@ -544,6 +544,25 @@ cortensor_status cortensor_router_submit(const struct cortensor_router *router,
                                          struct cortensor_error **err);
 
 /**
+ * Submits a task like `cortensor_router_submit`, but does not block: `on_submitted` gets the task when it is durable,
+ * or the error; the other one is NULL. The host must free what it gets. The call of `on_submitted` comes at once, or
+ * on a thread of the router. It must neither block nor call the library.
+ *
+ * `on_submitted` is called exactly once in any case; except if it is NULL, which alone is refused.
+ *
+ * `request` has `request_len` bytes.
+ */
+cortensor_status cortensor_router_submit_start(const struct cortensor_router *router,
+                                               uint64_t session_id,
+                                               const char *request,
+                                               size_t request_len,
+                                               void (*on_submitted)(void *user,
+                                                                    struct cortensor_task *task,
+                                                                    struct cortensor_error *error),
+                                               void *user,
+                                               struct cortensor_error **err);
+
+/**
  * Submits a task, waits for its end, and gives the completion like `cortensor_task_result`. `request` is as for
  * `cortensor_router_submit`; its `timeout`, in seconds, bounds the time. Blocks. After a failure, the status is that
  * of the submission or of the task.
@@ -703,6 +722,15 @@ cortensor_status cortensor_router_embed(const struct cortensor_router *router,
                                         size_t options_len,
                                         struct cortensor_embeddings **out,
                                         struct cortensor_error **err);
+
+/**
+ * Waits for the end of a task that was submitted with `input`, at most for `timeout_ms`, and gives its vectors. A
+ * negative time is no limit. Blocks. If the task failed, the status is that of the failure.
+ */
+cortensor_status cortensor_task_embeddings(const struct cortensor_task *task,
+                                           int64_t timeout_ms,
+                                           struct cortensor_embeddings **out,
+                                           struct cortensor_error **err);
 
 /**
  * The number of vectors; 0 for NULL.
@@ -1120,6 +1148,56 @@ cortensor_status cortensor_router_delete_key(const struct cortensor_router *rout
                                              const char *id,
                                              size_t id_len,
                                              struct cortensor_error **err);
+
+/**
+ * Calls `wake` once when the task has ended, so that `cortensor_task_result` returns at once. The call comes at once,
+ * or on a thread of the router. `wake` must neither block nor call the library. Until the task has ended, this counts
+ * as waiting for it, until the handle is freed: then `wake` is called, too.
+ *
+ * `wake` is called exactly once in any case, also if the call fails; except if `wake` is NULL, which is refused. A
+ * later call for this handle calls the `wake` of the earlier one.
+ */
+cortensor_status cortensor_task_notify(const struct cortensor_task *task,
+                                       void (*wake)(void *user),
+                                       void *user,
+                                       struct cortensor_error **err);
+
+/**
+ * Calls `wake` once when `cortensor_stream_next` returns at once with an event or with the end. The call comes at once,
+ * or on the thread that produces the event. `wake` must neither block nor call the library.
+ *
+ * `wake` is called exactly once in any case, also if the call fails or the stream is freed; except if `wake` is NULL,
+ * which is refused. A later call for this stream, or a read of it, may call the `wake` of the earlier one too early:
+ * read again with a timeout of 0 after every `wake`.
+ */
+cortensor_status cortensor_stream_notify(const struct cortensor_stream *stream,
+                                         void (*wake)(void *user),
+                                         void *user,
+                                         struct cortensor_error **err);
+
+/**
+ * Calls `wake` once when the job is cancelled or answered. The call comes at once, or on the thread that cancels or
+ * answers. `wake` must neither block nor call the library.
+ *
+ * `wake` is called exactly once in any case, also if the call fails or the job is freed; except if `wake` is NULL,
+ * which is refused.
+ */
+cortensor_status cortensor_job_notify_cancelled(const struct cortensor_job *job,
+                                                void (*wake)(void *user),
+                                                void *user,
+                                                struct cortensor_error **err);
+
+/**
+ * Calls `wake` once when a slow reader has caught up, or when the job is cancelled or answered. The call comes at once,
+ * or on the thread of the reader. `wake` must neither block nor call the library.
+ *
+ * `wake` is called exactly once in any case, also if the call fails or the job is freed; except if `wake` is NULL,
+ * which is refused.
+ */
+cortensor_status cortensor_job_notify_writable(const struct cortensor_job *job,
+                                               void (*wake)(void *user),
+                                               void *user,
+                                               struct cortensor_error **err);
 
 /**
  * Starts a miner that dials in to a remote router. The miner reconnects if the connection breaks, and loses no

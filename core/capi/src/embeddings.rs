@@ -6,9 +6,10 @@ use std::mem::MaybeUninit;
 use cortensor_router::embed;
 
 use crate::guard::{done, give, null, of};
+use crate::task::at_end;
 use crate::text::text;
 use crate::unwind::{look, quietly};
-use crate::{Bytes, Error, Router, Status};
+use crate::{Bytes, Error, Router, Status, Task};
 
 /// The vectors of texts, in the order of the texts. Any thread may use the handle.
 #[derive(Debug)]
@@ -45,6 +46,18 @@ pub unsafe extern "C" fn cortensor_router_embed(
         let options = unsafe { text(options, options_len, "options") }?;
         of(router, "router")?.0.embed_text(session_id, input, options).wait()
     })
+}
+
+/// Waits for the end of a task that was submitted with `input`, at most for `timeout_ms`, and gives its vectors. A
+/// negative time is no limit. Blocks. If the task failed, the status is that of the failure.
+#[unsafe(no_mangle)]
+pub extern "C" fn cortensor_task_embeddings(
+    task: Option<&Task>,
+    timeout_ms: i64,
+    out: Option<&mut MaybeUninit<*mut Embeddings>>,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    give(out, err, || at_end(task, timeout_ms, embed::Task::embeddings))
 }
 
 /// The number of vectors; 0 for NULL.

@@ -14,7 +14,7 @@ use crate::{Bytes, Error, Status};
 /// finish, fail or reject. Every further answer is refused with `CORTENSOR_STATUS_CLOSED`. An answer after the shutdown
 /// of the router has no effect.
 #[derive(Debug)]
-pub struct Job(embed::Job);
+pub struct Job(pub(crate) embed::Job);
 
 impl From<embed::Job> for Job {
     fn from(job: embed::Job) -> Self {

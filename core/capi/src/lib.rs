@@ -18,6 +18,7 @@ mod log;
 mod miner;
 mod miner_client;
 mod prompt;
+mod ready;
 mod router;
 mod session;
 mod status;
@@ -32,7 +33,7 @@ mod version;
 pub use self::bytes::{Bytes, cortensor_bytes_data, cortensor_bytes_free, cortensor_bytes_len};
 pub use embeddings::{
     Embeddings, cortensor_embeddings_count, cortensor_embeddings_free, cortensor_embeddings_record,
-    cortensor_embeddings_vector, cortensor_router_embed,
+    cortensor_embeddings_vector, cortensor_router_embed, cortensor_task_embeddings,
 };
 pub use error::{
     Error, cortensor_error_clone, cortensor_error_code, cortensor_error_details, cortensor_error_free,
@@ -70,6 +71,9 @@ pub use miner_client::{
     cortensor_miner_client_set_capacity, cortensor_miner_client_start, cortensor_miner_client_stats,
 };
 pub use prompt::{cortensor_json_escape, cortensor_router_submit_prompt, cortensor_task_text};
+pub use ready::{
+    cortensor_job_notify_cancelled, cortensor_job_notify_writable, cortensor_stream_notify, cortensor_task_notify,
+};
 pub use router::{
     Router, cortensor_router_drain, cortensor_router_free, cortensor_router_open, cortensor_router_shutdown,
 };
@@ -85,8 +89,8 @@ pub use subscription::{
 };
 pub use task::{
     Task, cortensor_router_attach, cortensor_router_cancel, cortensor_router_complete, cortensor_router_submit,
-    cortensor_router_task, cortensor_router_tasks, cortensor_task_cancel, cortensor_task_detach, cortensor_task_free,
-    cortensor_task_gid, cortensor_task_id, cortensor_task_joined, cortensor_task_record, cortensor_task_result,
-    cortensor_task_session_id,
+    cortensor_router_submit_start, cortensor_router_task, cortensor_router_tasks, cortensor_task_cancel,
+    cortensor_task_detach, cortensor_task_free, cortensor_task_gid, cortensor_task_id, cortensor_task_joined,
+    cortensor_task_record, cortensor_task_result, cortensor_task_session_id,
 };
 pub use version::{cortensor_abi_version, cortensor_version};

@@ -124,6 +124,12 @@ impl Stream {
         };
         Ok(shown)
     }
+
+    /// Calls `wake` when [`next`](Self::next) would return at once.
+    pub(crate) fn notify(&self, wake: impl FnOnce() + Send + 'static) -> Result<()> {
+        let source = self.source.try_read().ok_or_else(in_use)?;
+        source.as_ref().ok_or_else(subscribed)?.notify(wake)
+    }
 }
 
 /// Opens a stream of the task's tokens after the one with number `seq`; 0: from the first on. The task may have ended.

@@ -1,11 +1,13 @@
 //! Tasks.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
+use std::ptr;
 
-use cortensor_router::embed;
+use cortensor_router::embed::{self, Canceller};
+use parking_lot::Mutex;
 
-use crate::guard::{done, give, not_yet, of, timeout};
+use crate::guard::{done, give, not_yet, null, of, timeout};
 use crate::text::text;
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
@@ -13,11 +15,31 @@ use crate::{Bytes, Error, Router, Status};
 /// A submitted task. Any thread may use the handle. Freeing the last handle of a task cancels the task, unless it has
 /// ended or is detached. Streams count as handles, too.
 #[derive(Debug)]
-pub struct Task(pub(crate) embed::Task);
+pub struct Task(pub(crate) embed::Task, Mutex<Option<Canceller>>);
 
 impl From<embed::Task> for Task {
     fn from(task: embed::Task) -> Self {
-        Self(task)
+        Self(task, Mutex::new(None))
+    }
+}
+
+impl Task {
+    /// Calls `wake` when the task has ended, or when this handle is freed.
+    pub(crate) fn watch(&self, wake: impl FnOnce() + Send + 'static) {
+        let end = self.0.result();
+        let earlier = self.1.lock().replace(end.canceller());
+        if let Some(earlier) = earlier {
+            earlier.cancel();
+        }
+        end.then(move |_| wake());
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(watch) = self.1.get_mut().take() {
+            watch.cancel();
+        }
     }
 }
 
@@ -39,6 +61,57 @@ pub unsafe extern "C" fn cortensor_router_submit(
         // SAFETY: the caller promises the length.
         let request = unsafe { text(request, request_len, "request") }?;
         of(router, "router")?.0.submit(session_id, request).wait()
+    })
+}
+
+/// The host's place for a task that was submitted. It gets an answer exactly once.
+struct Submitted {
+    tell: unsafe extern "C" fn(*mut c_void, *mut Task, *mut Error),
+    user: *mut c_void,
+}
+
+// SAFETY: the host promises that the function may run on any thread; the router never reads through the pointer.
+unsafe impl Send for Submitted {}
+
+impl Submitted {
+    fn tell(self, answer: embed::Result<embed::Task>) {
+        let (task, error) = match answer {
+            Ok(task) => (Box::into_raw(Box::new(task.into())), ptr::null_mut()),
+            Err(error) => (ptr::null_mut(), Box::into_raw(Box::new(error.into()))),
+        };
+        // SAFETY: this is the host's function with the host's pointer; both handles are the host's from here on.
+        quietly(|| unsafe { (self.tell)(self.user, task, error) });
+    }
+}
+
+/// Submits a task like `cortensor_router_submit`, but does not block: `on_submitted` gets the task when it is durable,
+/// or the error; the other one is NULL. The host must free what it gets. The call of `on_submitted` comes at once, or
+/// on a thread of the router. It must neither block nor call the library.
+///
+/// `on_submitted` is called exactly once in any case; except if it is NULL, which alone is refused.
+///
+/// # Safety
+/// `request` has `request_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cortensor_router_submit_start(
+    router: Option<&Router>,
+    session_id: u64,
+    request: *const c_char,
+    request_len: usize,
+    on_submitted: Option<unsafe extern "C" fn(user: *mut c_void, task: *mut Task, error: *mut Error)>,
+    user: *mut c_void,
+    err: Option<&mut MaybeUninit<*mut Error>>,
+) -> Status {
+    done(err, || {
+        let place = Submitted { tell: on_submitted.ok_or_else(|| null("on_submitted"))?, user };
+        // SAFETY: the caller promises the length.
+        let asked = unsafe { text(request, request_len, "request") }
+            .and_then(|request| Ok(of(router, "router")?.0.submit(session_id, request)));
+        match asked {
+            Ok(call) => call.then(move |answer| place.tell(answer)),
+            Err(error) => place.tell(Err(error)),
+        }
+        Ok(())
     })
 }
 
@@ -172,11 +245,11 @@ pub extern "C" fn cortensor_task_result(
 }
 
 /// Waits for a result of a task, at most for `timeout_ms`.
-pub(crate) fn at_end(
+pub(crate) fn at_end<T: Send + 'static>(
     task: Option<&Task>,
     timeout_ms: i64,
-    what: fn(&embed::Task) -> embed::Call<String>,
-) -> Result<String, embed::Error> {
+    what: fn(&embed::Task) -> embed::Call<T>,
+) -> Result<T, embed::Error> {
     let mut call = what(&of(task, "task")?.0);
     call.wait_for(timeout(timeout_ms)).unwrap_or_else(|| Err(not_yet("the task had not ended")))
 }

@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     "listener",
     "http",
     "keys",
+    "ready",
     "miner_client",
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::host::Host;
 use super::process::Bound;
-use super::{Call, Stream, record};
+use super::{Call, Embeddings, Stream, record};
 use crate::Result;
 use crate::router::Submission;
 
@@ -67,6 +67,13 @@ impl Task {
     pub fn text(&self) -> Call<String> {
         let submission = Arc::clone(&self.submission);
         self.host.look(move |_| async move { Ok(submission.result().await?.answer.text.into()) })
+    }
+
+    /// Waits for the end of a task that was submitted with `input`, and returns its vectors. The call fails with
+    /// `MinerFailed` if the miner did not give one vector for each input.
+    pub fn embeddings(&self) -> Call<Embeddings> {
+        let submission = Arc::clone(&self.submission);
+        self.host.look(move |_| async move { Embeddings::of(submission.request(), &submission.result().await?) })
     }
 
     /// A stream of the task's tokens after the one with number `seq`; 0: from the first on.

@@ -9,6 +9,7 @@
 mod document;
 mod errors;
 mod example;
+mod go;
 mod json;
 mod kinds;
 mod layout;
@@ -82,6 +83,9 @@ fn files() -> Outcome<Vec<(&'static str, String)>> {
         ("bindings-python/python/cortensor_router/_records.py", python::records(&all)?),
         ("bindings-python/python/cortensor_router/_options.py", python::options(&all)?),
         ("bindings-node/records.d.ts", typescript::records(&all)?),
+        ("core/capi/go/kinds.go", go::kinds()),
+        ("core/capi/go/records.go", go::records(&all)?),
+        ("core/capi/go/options.go", go::options(&all)?),
     ])
 }
 

@@ -1,0 +1,15 @@
+// Package cortensor is a router for AI inference that lives inside your program: you submit tasks to sessions, and
+// miners (inference workers) do the work. There is no service to start and nothing to configure.
+//
+//	router, err := cortensor.Open(nil)
+//	if err != nil {
+//		return err
+//	}
+//	defer router.Close()
+//	router.AddMiner("shout", cortensor.MinerOptions{}, cortensor.MinerFunc(
+//		func(ctx context.Context, job *cortensor.Job) error { return job.Emit(strings.ToUpper(job.Prompt())) }))
+//	completion, err := router.Complete(ctx, cortensor.Request{Prompt: "hello"})
+//
+// Every method may be called from any goroutine. A method with a context returns early, with an error that wraps
+// ctx.Err(), when the context ends. No goroutine that waits holds a thread of the system.
+package cortensor

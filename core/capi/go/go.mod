@@ -1,0 +1,3 @@
+module cortensor.internal/router
+
+go 1.19

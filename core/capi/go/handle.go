@@ -1,0 +1,119 @@
+package cortensor
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"unsafe"
+)
+
+// handle is a pointer of the library that is not freed while a call uses it.
+type handle[P comparable] struct {
+	lock sync.RWMutex
+	c    P
+}
+
+// enter begins a call; after it without an error the caller must leave.
+func (h *handle[P]) enter(what string) (P, error) {
+	var none P
+	h.lock.RLock()
+	if h.c == none {
+		h.lock.RUnlock()
+		return none, local(KindClosed, "released", "the "+what+" was released")
+	}
+	return h.c, nil
+}
+
+func (h *handle[P]) leave() {
+	h.lock.RUnlock()
+}
+
+// take waits for the present calls and takes the pointer away from later ones. It gives nil after the first time.
+func (h *handle[P]) take() P {
+	var none P
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	c := h.c
+	h.c = none
+	return c
+}
+
+// chars lends a text to a call: its bytes without a copy, and their number.
+func chars(s string) (*C.char, C.size_t) {
+	if s == "" {
+		return nil, 0
+	}
+	// The first word of a string is the address of its bytes.
+	return (*C.char)(*(*unsafe.Pointer)(unsafe.Pointer(&s))), C.size_t(len(s))
+}
+
+// encoded is a value as JSON; nil is an empty text.
+func encoded(param string, value any) (string, error) {
+	if value == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "", invalid(param, param+" cannot be written as JSON: "+err.Error())
+	}
+	return string(text), nil
+}
+
+// taken copies what the library gave, and frees it.
+func taken(bytes *C.cortensor_bytes) []byte {
+	data := C.GoBytes(unsafe.Pointer(C.cortensor_bytes_data(bytes)), C.int(C.cortensor_bytes_len(bytes)))
+	C.cortensor_bytes_free(bytes)
+	return data
+}
+
+// record reads what a call gave into a record, which has the names of the schema.
+func record[T any](status C.cortensor_status, bytes *C.cortensor_bytes, failure *C.cortensor_error) (*T, error) {
+	if status != C.CORTENSOR_STATUS_OK {
+		return nil, failed(failure)
+	}
+	into := new(T)
+	if err := json.Unmarshal(taken(bytes), into); err != nil {
+		return nil, local(KindInternal, "unreadable_record", "the library gave a record that cannot be read: "+err.Error())
+	}
+	return into, nil
+}
+
+// slots bounds the threads that wait inside calls of the library.
+var slots = make(chan struct{}, 64)
+
+// apart makes a call that may block for as long as the store takes. If the context ends first, the call goes on and its
+// result is dropped.
+func apart[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, left(err)
+	}
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return none, left(ctx.Err())
+	}
+	if ctx.Done() == nil {
+		defer func() { <-slots }()
+		return call()
+	}
+	type outcome struct {
+		value T
+		err   error
+	}
+	answer := make(chan outcome, 1)
+	go func() {
+		defer func() { <-slots }()
+		value, err := call()
+		answer <- outcome{value, err}
+	}()
+	select {
+	case got := <-answer:
+		return got.value, got.err
+	case <-ctx.Done():
+		return none, left(ctx.Err())
+	}
+}
