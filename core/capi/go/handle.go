@@ -84,6 +84,12 @@ func record[T any](status C.cortensor_status, bytes *C.cortensor_bytes, failure 
 // slots bounds the threads that wait inside calls of the library.
 var slots = make(chan struct{}, 64)
 
+// outcome is the result of a call.
+type outcome[T any] struct {
+	value T
+	err   error
+}
+
 // apart makes a call that may block for as long as the store takes. If the context ends first, the call goes on and its
 // result is dropped.
 func apart[T any](ctx context.Context, call func() (T, error)) (T, error) {
@@ -100,15 +106,11 @@ func apart[T any](ctx context.Context, call func() (T, error)) (T, error) {
 		defer func() { <-slots }()
 		return call()
 	}
-	type outcome struct {
-		value T
-		err   error
-	}
-	answer := make(chan outcome, 1)
+	answer := make(chan outcome[T], 1)
 	go func() {
 		defer func() { <-slots }()
 		value, err := call()
-		answer <- outcome{value, err}
+		answer <- outcome[T]{value, err}
 	}()
 	select {
 	case got := <-answer:
