@@ -9,6 +9,7 @@ mod c;
 mod environment;
 mod fuzz;
 mod generate;
+mod go;
 mod instructions;
 mod lint;
 mod model;
@@ -149,8 +150,8 @@ enum Command {
     Nightly,
     /// Measure the product against its gates, beside nginx, haproxy and bare proxies in the same run.
     Bench {
-        /// The figures to measure; all figures of the core where none is given. `python`, `node` or `c` alone measures
-        /// that package, `embed` the packages of all three. `page` fills docs/benchmarks.md from the last results.
+        /// The figures to measure; all figures of the core where none is given. `python`, `node`, `go` or `c` alone
+        /// measures that package, `embed` all of them. `page` fills docs/benchmarks.md from the last results.
         figures: Vec<String>,
         /// Measure other routers for inference from Python's package index, too.
         #[arg(long, conflicts_with = "against")]
@@ -197,6 +198,8 @@ enum Package {
         #[arg(long)]
         prefix: Option<std::path::PathBuf>,
     },
+    /// The Go module with the header and the static library.
+    Go,
     /// The npm packages: the main one and this platform's.
     Node,
     /// The bill of materials of every package.
@@ -227,10 +230,12 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
+        Command::Bench { figures, quick, .. } if figures == ["go"] => go::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["embed"] => {
             let python = python::bench(&mut steps, quick);
             let node = node::bench(&mut steps, quick);
-            python.and(node).and(c::bench(&mut steps, quick))
+            let go = go::bench(&mut steps, quick);
+            python.and(node).and(go).and(c::bench(&mut steps, quick))
         }
         Command::Bench { figures, .. } if figures == ["page"] => bench::page::fill(&mut steps),
         Command::Bench { figures, quick, traces, against, rounds, peers } => {
@@ -245,6 +250,7 @@ fn main() -> ExitCode {
             let prefix = prefix.unwrap_or_else(|| environment::target().join("dist/c"));
             c::lay_out(&mut steps, &prefix, c::Build::Release)
         }
+        Command::Dist { package: Package::Go } => go::dist(&mut steps),
         Command::Dist { package: Package::Node } => node::dist(&mut steps),
         Command::Dist { package: Package::Sbom } => sbom::dist(&mut steps),
         Command::Advisories { if_reachable } => lint::advisories(&mut steps, if_reachable),

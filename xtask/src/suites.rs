@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, lint, model, node, packages, pages, programs, python};
+use crate::{Outcome, c, environment, go, lint, model, node, packages, pages, programs, python};
 
 /// The default number of worlds.
 const SEEDS: u64 = 10_000;
@@ -29,6 +29,8 @@ pub(crate) enum Suite {
     Node,
     /// The C library from C and C++ programs, installed as its users install it.
     C,
+    /// The Go module over the C library.
+    Go,
     /// The commands and snippets of README.md and of the book.
     Docs,
     /// The command's Debian package, image, compose file and chart.
@@ -49,6 +51,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
             Suite::Python => python_suite(steps),
             Suite::Node => node_clients(steps).and(node::test(steps)),
             Suite::C => c::test(steps),
+            Suite::Go => go::test(steps),
             Suite::Docs => pages::run(steps, &[]),
             Suite::Packages => packages::test(steps),
         };

@@ -75,9 +75,16 @@ func (m *MinerClient) SetCapacity(jobs uint32) error {
 // were not finished within the context's time, or the router does not have their answers.
 func (m *MinerClient) Drain(ctx context.Context) error {
 	_, err := apart(ctx, func() (struct{}, error) {
-		return struct{}{}, m.do(func(c *C.cortensor_miner_client, failure **C.cortensor_error) C.cortensor_status {
-			return C.cortensor_miner_client_drain(c, milliseconds(ctx), failure)
-		})
+		c, err := m.enterLong("miner")
+		if err != nil {
+			return struct{}{}, err
+		}
+		defer m.leaveLong()
+		var failure *C.cortensor_error
+		if C.cortensor_miner_client_drain(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
+			return struct{}{}, failed(failure)
+		}
+		return struct{}{}, nil
 	})
 	return err
 }
@@ -85,17 +92,17 @@ func (m *MinerClient) Drain(ctx context.Context) error {
 // Close ends the connection and cancels the work. Afterwards no function of the miner starts, and those that run see
 // their contexts end; Wait waits for them. A second Close does nothing.
 func (m *MinerClient) Close() error {
-	c, err := m.enter("miner")
+	c, err := m.enterLong("miner")
 	if err != nil {
 		return nil
 	}
 	var failure *C.cortensor_error
 	status := C.cortensor_miner_client_close(c, C.CORTENSOR_FOREVER, &failure)
-	m.leave()
+	m.leaveLong()
 	if status != C.CORTENSOR_STATUS_OK {
 		return failed(failure)
 	}
-	C.cortensor_miner_client_free(m.take())
+	m.free(func(c *C.cortensor_miner_client) { C.cortensor_miner_client_free(c) })
 	return nil
 }
 

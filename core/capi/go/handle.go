@@ -16,8 +16,34 @@ type handle[P comparable] struct {
 	c    P
 }
 
-// enter begins a call; after it without an error the caller must leave.
+// crossings bounds the threads that are inside short calls of the library. Go starts a thread for each call that takes
+// longer than a few microseconds, as calls do that wait for each other, and it ends a process with 10 000 threads.
+var crossings = make(chan struct{}, 64)
+
+func cross() {
+	crossings <- struct{}{}
+}
+
+func crossed() {
+	<-crossings
+}
+
+// enter begins a short call; after it without an error the caller must leave.
 func (h *handle[P]) enter(what string) (P, error) {
+	c, err := h.enterLong(what)
+	if err == nil {
+		cross()
+	}
+	return c, err
+}
+
+func (h *handle[P]) leave() {
+	crossed()
+	h.leaveLong()
+}
+
+// enterLong begins a call that may wait; after it without an error the caller must call leaveLong.
+func (h *handle[P]) enterLong(what string) (P, error) {
 	var none P
 	h.lock.RLock()
 	if h.c == none {
@@ -27,18 +53,22 @@ func (h *handle[P]) enter(what string) (P, error) {
 	return h.c, nil
 }
 
-func (h *handle[P]) leave() {
+func (h *handle[P]) leaveLong() {
 	h.lock.RUnlock()
 }
 
-// take waits for the present calls and takes the pointer away from later ones. It gives nil after the first time.
-func (h *handle[P]) take() P {
+// free waits for the present calls, takes the pointer away from later ones, and frees it. A second time it does nothing.
+func (h *handle[P]) free(release func(P)) {
 	var none P
 	h.lock.Lock()
-	defer h.lock.Unlock()
 	c := h.c
 	h.c = none
-	return c
+	h.lock.Unlock()
+	if c != none {
+		cross()
+		release(c)
+		crossed()
+	}
 }
 
 // chars lends a text to a call: its bytes without a copy, and their number.

@@ -37,7 +37,9 @@ func (r *Router) Handler(config any) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	runtime.SetFinalizer(handler, func(h *Handler) { C.cortensor_http_handler_free(h.take()) })
+	runtime.SetFinalizer(handler, func(h *Handler) {
+		h.free(func(c *C.cortensor_http_handler) { C.cortensor_http_handler_free(c) })
+	})
 	return handler, nil
 }
 
@@ -72,11 +74,11 @@ func (h *Handler) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 
 // begin passes the request on to the library.
 func (h *Handler) begin(request *http.Request) (*C.cortensor_http_response, error) {
-	c, err := h.enter("handler")
+	c, err := h.enterLong("handler")
 	if err != nil {
 		return nil, err
 	}
-	defer h.leave()
+	defer h.leaveLong()
 	// One byte more than the library takes: it refuses such a body itself.
 	body, err := io.ReadAll(io.LimitReader(request.Body, int64(C.cortensor_http_handler_max_body_bytes(c))+1))
 	if err != nil {

@@ -169,7 +169,7 @@ func (j *Job) Reject(reason string) error {
 
 // Drop lets go of the job. A job that was not answered fails.
 func (j *Job) Drop() {
-	C.cortensor_job_free(j.take())
+	j.free(func(c *C.cortensor_job) { C.cortensor_job_free(c) })
 }
 
 // Answered says whether the job was answered or dropped.

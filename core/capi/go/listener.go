@@ -34,7 +34,9 @@ func (r *Router) Listen(config any) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	runtime.SetFinalizer(listener, func(l *Listener) { C.cortensor_listener_free(l.take()) })
+	runtime.SetFinalizer(listener, func(l *Listener) {
+		l.free(func(c *C.cortensor_listener) { C.cortensor_listener_free(c) })
+	})
 	var bytes *C.cortensor_bytes
 	var failure *C.cortensor_error
 	if C.cortensor_listener_address(listener.c, &bytes, &failure) != C.CORTENSOR_STATUS_OK {
@@ -67,11 +69,11 @@ func (l *Listener) Posture() []string {
 // not ended within the context's time.
 func (l *Listener) Stop(ctx context.Context) error {
 	_, err := apart(ctx, func() (struct{}, error) {
-		c, err := l.enter("listener")
+		c, err := l.enterLong("listener")
 		if err != nil {
 			return struct{}{}, err
 		}
-		defer l.leave()
+		defer l.leaveLong()
 		var failure *C.cortensor_error
 		if C.cortensor_listener_stop(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
 			return struct{}{}, failed(failure)
@@ -86,11 +88,11 @@ func (l *Listener) Done() <-chan struct{} {
 	l.once.Do(func() {
 		go func() {
 			defer close(l.ended)
-			c, err := l.enter("listener")
+			c, err := l.enterLong("listener")
 			if err != nil {
 				return
 			}
-			defer l.leave()
+			defer l.leaveLong()
 			C.cortensor_listener_wait(c, C.CORTENSOR_FOREVER, nil)
 		}()
 	})

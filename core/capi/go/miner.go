@@ -149,7 +149,9 @@ func (r *Router) AddMiner(options MinerOptions, miner Miner) (*LocalMiner, error
 	if C.cortensor_go_add_miner(c, data, size, handleOf(shop), &added.c, &failure) != C.CORTENSOR_STATUS_OK {
 		return nil, failed(failure)
 	}
-	runtime.SetFinalizer(added, func(m *LocalMiner) { C.cortensor_miner_free(m.take()) })
+	runtime.SetFinalizer(added, func(m *LocalMiner) {
+		m.free(func(c *C.cortensor_miner) { C.cortensor_miner_free(c) })
+	})
 	return added, nil
 }
 

@@ -43,7 +43,7 @@ func Open(config any, options ...Option) (*Router, error) {
 func (r *Router) Close() error {
 	err := r.Shutdown(context.Background())
 	if err == nil {
-		C.cortensor_router_free(r.take())
+		r.free(func(c *C.cortensor_router) { C.cortensor_router_free(c) })
 	}
 	return err
 }
@@ -51,11 +51,11 @@ func (r *Router) Close() error {
 // Shutdown is Close within the context's time. After an error of the kind "timeout" the router is closed, but some of
 // its work has not ended; call it again, or Close, to wait on.
 func (r *Router) Shutdown(ctx context.Context) error {
-	c, err := r.enter("router")
+	c, err := r.enterLong("router")
 	if err != nil {
 		return nil
 	}
-	defer r.leave()
+	defer r.leaveLong()
 	var failure *C.cortensor_error
 	if C.cortensor_router_shutdown(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
 		return failed(failure)
@@ -72,11 +72,11 @@ func (r *Router) Wait(ctx context.Context) error {
 // time was over first.
 func (r *Router) Drain(ctx context.Context) error {
 	_, err := apart(ctx, func() (struct{}, error) {
-		c, err := r.enter("router")
+		c, err := r.enterLong("router")
 		if err != nil {
 			return struct{}{}, err
 		}
-		defer r.leave()
+		defer r.leaveLong()
 		var failure *C.cortensor_error
 		if C.cortensor_router_drain(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
 			return struct{}{}, failed(failure)
@@ -101,7 +101,17 @@ func ask[T any](r *Router, call func(*C.cortensor_router, **C.cortensor_bytes, *
 
 // askApart is ask for a call that may block.
 func askApart[T any](ctx context.Context, r *Router, call func(*C.cortensor_router, **C.cortensor_bytes, **C.cortensor_error) C.cortensor_status) (*T, error) {
-	return apart(ctx, func() (*T, error) { return ask[T](r, call) })
+	return apart(ctx, func() (*T, error) {
+		c, err := r.enterLong("router")
+		if err != nil {
+			return nil, err
+		}
+		defer r.leaveLong()
+		var bytes *C.cortensor_bytes
+		var failure *C.cortensor_error
+		status := call(c, &bytes, &failure)
+		return record[T](status, bytes, failure)
+	})
 }
 
 // Config is the configuration with every default, as JSON without secrets.

@@ -137,6 +137,9 @@ func TestThingsAreLetGoInEveryOrder(t *testing.T) {
 }
 
 func TestTenThousandTasksAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short")
+	}
 	const tasks = 10_000
 	router := opened(t, map[string]any{
 		"limits": map[string]any{"default_timeout_secs": 280}, "dispatch": map[string]any{"progress_timeout_ms": 280_000},
@@ -166,8 +169,8 @@ func TestTenThousandTasksAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Go starts a thread for a call of the library that takes long, so there are some; never one for each task.
-	if threads := len(entries(t, "/proc/self/task")); threads > tasks/5 {
+	// The library has threads of its own, and at most 64 are inside of its calls.
+	if threads := len(entries(t, "/proc/self/task")); threads > 1_000 {
 		t.Fatalf("%d threads for tasks that wait", threads)
 	}
 }
@@ -196,13 +199,16 @@ func resident(t *testing.T) int64 {
 }
 
 func TestMemoryStaysFlatOverAMillionTokens(t *testing.T) {
-	const tasks, tokens = 1_000, 1_000
+	if testing.Short() {
+		t.Skip("not with -short")
+	}
+	const tasks, pieces = 1_000, 1_000
 	// Ended tasks that are kept to be read again would hide what is kept by mistake.
 	router := opened(t, map[string]any{
 		"limits": map[string]any{"recent_tasks": 16}, "retention": map[string]any{"max_memory_bytes": 100_000},
 	})
 	add(t, router, "flood", 1, func(_ context.Context, job *cortensor.Job) error {
-		for i := 0; i < tokens; i++ {
+		for i := 0; i < pieces; i++ {
 			if err := job.Emit("token "); err != nil {
 				return err
 			}
@@ -220,7 +226,7 @@ func TestMemoryStaysFlatOverAMillionTokens(t *testing.T) {
 		for range read.C {
 			count++
 		}
-		if read.Err() != nil || count != tokens {
+		if read.Err() != nil || count != pieces {
 			t.Fatalf("%d tokens, %v", count, read.Err())
 		}
 		if number == tasks/4 {
@@ -229,7 +235,7 @@ func TestMemoryStaysFlatOverAMillionTokens(t *testing.T) {
 		}
 	}
 	debug.FreeOSMemory()
-	if grown := resident(t) - base; grown > 8*tasks*tokens*3/4 {
-		t.Fatalf("%d bytes for %d tokens", grown, tasks*tokens*3/4)
+	if grown := resident(t) - base; grown > 8*tasks*pieces*3/4 {
+		t.Fatalf("%d bytes for %d tokens", grown, tasks*pieces*3/4)
 	}
 }

@@ -136,7 +136,7 @@ func (s *Stream) shown() (Event, error) {
 
 // Close releases the stream. It cancels nothing while the task is held. A second Close does nothing.
 func (s *Stream) Close() {
-	C.cortensor_stream_free(s.take())
+	s.free(func(c *C.cortensor_stream) { C.cortensor_stream_free(c) })
 	s.ready.wake()
 }
 

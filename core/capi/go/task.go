@@ -36,6 +36,10 @@ func (s *taskState) wake() {
 	close(s.ended)
 }
 
+func (s *taskState) release() {
+	s.free(func(c *C.cortensor_task) { C.cortensor_task_free(c) })
+}
+
 // submitted is the library's answer to a submission.
 type submitted struct {
 	task    *C.cortensor_task
@@ -98,6 +102,8 @@ func joined(ctx context.Context, got submitted, detach bool) (*Task, error) {
 	if got.failure != nil {
 		return nil, failed(got.failure)
 	}
+	cross()
+	defer crossed()
 	state := &taskState{ended: make(chan struct{})}
 	state.c = got.task
 	state.detached.Store(detach)
@@ -110,7 +116,7 @@ func joined(ctx context.Context, got submitted, detach bool) (*Task, error) {
 	}
 	// The library's wake refers to the state until the end, so that garbage collection never decides whether a task runs.
 	C.cortensor_go_task_notify(got.task, handleOf(waker(state)))
-	runtime.SetFinalizer(state, func(state *taskState) { C.cortensor_task_free(state.take()) })
+	runtime.SetFinalizer(state, (*taskState).release)
 	if ctx.Done() != nil {
 		go func() {
 			select {
@@ -168,11 +174,11 @@ func (r *Router) Embed(ctx context.Context, request Request) (*Embeddings, error
 // holder does not cancel a task that another caller submitted.
 func (r *Router) Attach(ctx context.Context, sessionID, taskID uint64) (*Task, error) {
 	got, err := apart(ctx, func() (submitted, error) {
-		c, err := r.enter("router")
+		c, err := r.enterLong("router")
 		if err != nil {
 			return submitted{}, err
 		}
-		defer r.leave()
+		defer r.leaveLong()
 		var got submitted
 		C.cortensor_router_attach(c, C.uint64_t(sessionID), C.uint64_t(taskID), &got.task, &got.failure)
 		return got, nil
@@ -290,5 +296,5 @@ func (t *Task) Detach() error {
 // Release lets go of the task. This cancels it if no other caller holds it and it is not detached; streams hold it,
 // too. Later calls of the task fail. A second Release does nothing.
 func (t *Task) Release() {
-	C.cortensor_task_free(t.state.take())
+	t.state.release()
 }

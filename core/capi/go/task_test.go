@@ -286,3 +286,9 @@ func TestAServerOfTheProgramHasTheWholeAPI(t *testing.T) {
 		t.Fatalf("%+v %v", refused, err)
 	}
 }
+
+func TestTheVersionIsThatOfTheLibrary(t *testing.T) {
+	if cortensor.LibraryVersion() != cortensor.Version {
+		t.Fatalf("the library is %s, the module %s", cortensor.LibraryVersion(), cortensor.Version)
+	}
+}

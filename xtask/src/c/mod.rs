@@ -74,6 +74,14 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     steps.run("bench: the C border", &mut run)
 }
 
+/// Drives a program that serves on a free port: clients hang up, and SIGINT ends it.
+///
+/// # Errors
+/// When the program does not bear it.
+pub(crate) fn served(command: std::process::Command) -> Outcome<String> {
+    running::driven(command, running::hang_up_and_end)
+}
+
 struct Stage {
     prefix: PathBuf,
     out: PathBuf,

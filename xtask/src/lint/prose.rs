@@ -10,7 +10,7 @@ use crate::{Outcome, environment};
 const FORBIDDEN: &[&str] = &["What", "Who", "So", "The same"];
 
 /// Endings of the names of files whose comments begin with slashes or a star.
-const SLASHED: &[&str] = &["rs", "c", "h", "cpp", "hpp", "js", "mjs", "cjs", "mts", "cts", "ts"];
+const SLASHED: &[&str] = &["rs", "c", "h", "cpp", "hpp", "js", "mjs", "cjs", "mts", "cts", "ts", "go", "java"];
 /// Endings of the names of files whose comments begin with a number sign.
 const HASHED: &[&str] = &["py", "pyi"];
 

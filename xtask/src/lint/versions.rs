@@ -7,6 +7,7 @@ use crate::{Outcome, environment};
 /// The places with a copy of the version, and the text before each.
 const COPIES: &[(&str, &str)] = &[
     ("include/cortensor_router.h", "#define CORTENSOR_VERSION "),
+    ("core/capi/go/version.go", "const Version = "),
     ("bindings-node/package.json", "\"version\": "),
     ("bindings-node/package-lock.json", "\"version\": "),
     ("examples/deploy/helm/cortensor-router/Chart.yaml", "\nversion: "),
