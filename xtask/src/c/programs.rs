@@ -99,6 +99,7 @@ impl Program {
             conformance,
             one("misuse.c"),
             one("ages.c"),
+            one("ready.c"),
             one("remote.c"),
             one("http.c"),
             one("fork.c"),

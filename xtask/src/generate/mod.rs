@@ -10,6 +10,7 @@ mod document;
 mod errors;
 mod example;
 mod go;
+mod java;
 mod json;
 mod kinds;
 mod layout;
@@ -86,6 +87,9 @@ fn files() -> Outcome<Vec<(&'static str, String)>> {
         ("core/capi/go/kinds.go", go::kinds()),
         ("core/capi/go/records.go", go::records(&all)?),
         ("core/capi/go/options.go", go::options(&all)?),
+        ("core/capi/java/src/network/cortensor/java/Records.java", java::records(&all)?),
+        ("core/capi/java/src/network/cortensor/java/Options.java", java::options(&all)?),
+        ("core/capi/java/src/network/cortensor/java/RouterException.java", java::exceptions()),
     ])
 }
 
