@@ -25,7 +25,7 @@ func check(err error) {
 	}
 }
 
-// toYaml writes the entries of a map or of a list in lines of their own. What is below them may be JSON, which is YAML.
+// toYaml writes the entries of a map or of a list in lines of their own. Values below them may be JSON, which is YAML.
 func toYaml(value interface{}) (string, error) {
 	var lines []string
 	add := func(start string, value interface{}) error {

@@ -3,7 +3,7 @@ package network.cortensor.java;
 import java.util.List;
 import java.util.Map;
 
-/** What a task asks for: a prompt, a chat, or texts to embed; and options with the names of the REST API. */
+/** The work of a task: a prompt, a chat, or texts to embed; and options with the names of the REST API. */
 public final class Request extends Options.RequestFields {
     private long session;
     private boolean detached;

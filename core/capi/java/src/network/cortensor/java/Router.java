@@ -236,7 +236,7 @@ public final class Router implements AutoCloseable {
      * Submits a task, to session 0 unless the request says another one. The future is completed when the task is as durable
      * as {@code storage.durability} says. Cancelling the future before that cancels the task.
      *
-     * @param request what the task asks for
+     * @param request the work of the task
      * @return the task
      */
     public CompletableFuture<Task> submit(Request request) {
@@ -286,7 +286,7 @@ public final class Router implements AutoCloseable {
     /**
      * Submits a task and waits for its end. Cancelling the future cancels the task.
      *
-     * @param request what the task asks for
+     * @param request the work of the task
      * @return the completion
      */
     public CompletableFuture<Completion> complete(Request request) {
@@ -454,7 +454,7 @@ public final class Router implements AutoCloseable {
     }
 
     /**
-     * The same API for a server of this program.
+     * The API for a server of this program, as the listener has it.
      *
      * @param config as for {@link #listen}; addresses do not apply
      * @return a handler for the server of the JDK

@@ -33,7 +33,7 @@ public final class Session {
     /**
      * Submits a task to this session; see {@link Router#submit}.
      *
-     * @param request what the task asks for
+     * @param request the work of the task
      * @return the task, once it is durable
      */
     public CompletableFuture<Task> submit(Request request) {
@@ -43,7 +43,7 @@ public final class Session {
     /**
      * Submits a task to this session and waits for its end; see {@link Router#complete}.
      *
-     * @param request what the task asks for
+     * @param request the work of the task
      * @return the completion
      */
     public CompletableFuture<Completion> complete(Request request) {
@@ -53,7 +53,7 @@ public final class Session {
     /**
      * Makes the vectors of the texts in the input of a request; see {@link Router#embed}.
      *
-     * @param request what the task asks for
+     * @param request the work of the task
      * @return the vectors
      */
     public CompletableFuture<Records.EmbeddingsRecord> embed(Request request) {
