@@ -149,8 +149,7 @@ fn structure(out: &mut String, name: &str, says: &str) {
 fn field(out: &mut String, given: &Given, member: &Member, told: Option<&str>) {
     let name = member.name.as_str();
     let typed = TYPED.iter().find(|(of, member, _)| *of == given.name && *member == name).map(|(_, _, kind)| *kind);
-    let is_optional =
-        (member.shape.is_nullable() && !given.filled.contains(&name)) || given.absent.contains(&name);
+    let is_optional = (member.shape.is_nullable() && !given.filled.contains(&name)) || given.absent.contains(&name);
     let kind = told.or(typed).map_or_else(
         || {
             let kind = of_record(name, &member.shape.given());

@@ -12,8 +12,7 @@ use super::shape::Shape;
 use crate::Outcome;
 
 /// The first lines of each generated file.
-const HEAD: &str =
-    "// Made from the schema by `cargo xtask gen`; do not edit.\npackage network.cortensor.java;\n\n";
+const HEAD: &str = "// Made from the schema by `cargo xtask gen`; do not edit.\npackage network.cortensor.java;\n\n";
 
 /// The longest line of a comment.
 const WIDTH: usize = 110;
@@ -110,7 +109,13 @@ pub(super) fn options(document: &Document) -> Outcome<String> {
         let name = if taken.name == "RequestOptions" { "RequestFields" } else { taken.name };
         let members = record.members.iter().filter(|member| member.name != "kind");
         if name == "RequestFields" {
-            write_class(&mut out, "public abstract static sealed class RequestFields permits Request", &record.says, "Request", members);
+            write_class(
+                &mut out,
+                "public abstract static sealed class RequestFields permits Request",
+                &record.says,
+                "Request",
+                members,
+            );
         } else {
             class(&mut out, name, &record.says, members);
         }
@@ -123,15 +128,10 @@ fn class<'a>(out: &mut String, name: &str, says: &str, members: impl Iterator<It
     write_class(out, &format!("public static final class {name}"), says, name, members);
 }
 
-fn write_class<'a>(
-    out: &mut String,
-    head: &str,
-    says: &str,
-    this: &str,
-    members: impl Iterator<Item = &'a Member>,
-) {
+fn write_class<'a>(out: &mut String, head: &str, says: &str, this: &str, members: impl Iterator<Item = &'a Member>) {
     doc(out, "    ", &[sentence(says)]);
-    let (before, permits) = head.split_once(" permits").map_or((head, String::new()), |(a, b)| (a, format!(" permits{b}")));
+    let (before, permits) =
+        head.split_once(" permits").map_or((head, String::new()), |(a, b)| (a, format!(" permits{b}")));
     let _ = writeln!(out, "    {before} extends Fields<{this}>{permits} {{");
     if permits.is_empty() {
         let _ = writeln!(out, "        /** No member is given yet. */\n        public {this}() {{}}");
@@ -140,11 +140,11 @@ fn write_class<'a>(
     }
     for member in members {
         let kind = of_option(&member.shape.given());
-        doc(out, "        ", &[
-            sentence(&member.says),
-            "@param value the value".to_owned(),
-            "@return these options".to_owned(),
-        ]);
+        doc(
+            out,
+            "        ",
+            &[sentence(&member.says), "@param value the value".to_owned(), "@return these options".to_owned()],
+        );
         let _ = writeln!(
             out,
             "        public {this} {}({kind} value) {{\n            return set(\"{}\", value);\n        }}",
