@@ -11,6 +11,7 @@ mod fuzz;
 mod generate;
 mod go;
 mod instructions;
+mod java;
 mod lint;
 mod model;
 mod nightly;
@@ -150,7 +151,7 @@ enum Command {
     Nightly,
     /// Measure the product against its gates, beside nginx, haproxy and bare proxies in the same run.
     Bench {
-        /// The figures to measure; all figures of the core where none is given. `python`, `node`, `go` or `c` alone
+        /// The figures to measure; all figures of the core where none is given. `python`, `node`, `go`, `java` or `c` alone
         /// measures that package, `embed` all of them. `page` fills docs/benchmarks.md from the last results.
         figures: Vec<String>,
         /// Measure other routers for inference from Python's package index, too.
@@ -200,6 +201,8 @@ enum Package {
     },
     /// The Go module with the header and the static library.
     Go,
+    /// The jar with the shared library, and the jars that it needs.
+    Java,
     /// The npm packages: the main one and this platform's.
     Node,
     /// The bill of materials of every package.
@@ -231,11 +234,13 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick, .. } if figures == ["node"] => node::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["go"] => go::bench(&mut steps, quick),
+        Command::Bench { figures, quick, .. } if figures == ["java"] => java::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["embed"] => {
             let python = python::bench(&mut steps, quick);
             let node = node::bench(&mut steps, quick);
             let go = go::bench(&mut steps, quick);
-            python.and(node).and(go).and(c::bench(&mut steps, quick))
+            let java = java::bench(&mut steps, quick);
+            python.and(node).and(go).and(java).and(c::bench(&mut steps, quick))
         }
         Command::Bench { figures, .. } if figures == ["page"] => bench::page::fill(&mut steps),
         Command::Bench { figures, quick, traces, against, rounds, peers } => {
@@ -251,6 +256,7 @@ fn main() -> ExitCode {
             c::lay_out(&mut steps, &prefix, c::Build::Release)
         }
         Command::Dist { package: Package::Go } => go::dist(&mut steps),
+        Command::Dist { package: Package::Java } => java::dist(&mut steps),
         Command::Dist { package: Package::Node } => node::dist(&mut steps),
         Command::Dist { package: Package::Sbom } => sbom::dist(&mut steps),
         Command::Advisories { if_reachable } => lint::advisories(&mut steps, if_reachable),

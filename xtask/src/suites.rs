@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, go, lint, model, node, packages, pages, programs, python};
+use crate::{Outcome, c, environment, go, java, lint, model, node, packages, pages, programs, python};
 
 /// The default number of worlds.
 const SEEDS: u64 = 10_000;
@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     C,
     /// The Go module over the C library.
     Go,
+    /// The Java library over the C library.
+    Java,
     /// The commands and snippets of README.md and of the book.
     Docs,
     /// The command's Debian package, image, compose file and chart.
@@ -52,6 +54,7 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
             Suite::Node => node_clients(steps).and(node::test(steps)),
             Suite::C => c::test(steps),
             Suite::Go => go::test(steps),
+            Suite::Java => java::test(steps),
             Suite::Docs => pages::run(steps, &[]),
             Suite::Packages => packages::test(steps),
         };

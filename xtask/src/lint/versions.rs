@@ -8,6 +8,7 @@ use crate::{Outcome, environment};
 const COPIES: &[(&str, &str)] = &[
     ("include/cortensor_router.h", "#define CORTENSOR_VERSION "),
     ("core/capi/go/version.go", "const Version = "),
+    ("core/capi/java/src/network/cortensor/java/Router.java", "String VERSION = "),
     ("bindings-node/package.json", "\"version\": "),
     ("bindings-node/package-lock.json", "\"version\": "),
     ("examples/deploy/helm/cortensor-router/Chart.yaml", "\nversion: "),
