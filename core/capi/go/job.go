@@ -18,7 +18,10 @@ import (
 // Job is one attempt at a task, in a miner's hands. Any goroutine may use it. It is answered exactly once, by Finish,
 // Fail or Reject, or by the return of the miner's function.
 type Job struct {
-	handle[*C.cortensor_job]
+	*handle[*C.cortensor_job]
+	// guard is collected with the job. The job itself refers to itself by its context, and what does so is not collected
+	// if it has a finalizer.
+	guard *jobGuard
 	later atomic.Bool
 	once  sync.Once
 	info  *JobInfo
@@ -28,13 +31,21 @@ type Job struct {
 }
 
 func newJob(c *C.cortensor_job) *Job {
-	job := &Job{}
-	job.c = c
+	held := &handle[*C.cortensor_job]{c: c}
+	job := &Job{handle: held, guard: &jobGuard{held}}
+	runtime.SetFinalizer(job.guard, (*jobGuard).free)
 	job.ctx.job = job
 	job.ctx.done = make(chan struct{})
-	// A job that was left for later and then forgotten fails.
-	runtime.SetFinalizer(job, (*Job).Drop)
 	return job
+}
+
+// jobGuard frees a job that was left for later and then forgotten, which fails it.
+type jobGuard struct {
+	held *handle[*C.cortensor_job]
+}
+
+func (g *jobGuard) free() {
+	g.held.free(func(c *C.cortensor_job) { C.cortensor_job_free(c) })
 }
 
 // Info is the router's record of the job. It is read once; read it before the answer.
@@ -169,7 +180,7 @@ func (j *Job) Reject(reason string) error {
 
 // Drop lets go of the job. A job that was not answered fails.
 func (j *Job) Drop() {
-	j.free(func(c *C.cortensor_job) { C.cortensor_job_free(c) })
+	j.guard.free()
 }
 
 // Answered says whether the job was answered or dropped.

@@ -162,7 +162,7 @@ func (r *Router) Embed(ctx context.Context, request Request) (*Embeddings, error
 	var vectors *C.cortensor_embeddings
 	var bytes *C.cortensor_bytes
 	var failure *C.cortensor_error
-	if C.cortensor_task_embeddings(c, 0, &vectors, &failure) != C.CORTENSOR_STATUS_OK {
+	if C.cortensor_task_embeddings(c, C.CORTENSOR_FOREVER, &vectors, &failure) != C.CORTENSOR_STATUS_OK {
 		return nil, failed(failure)
 	}
 	status := C.cortensor_embeddings_record(vectors, &bytes, &failure)
