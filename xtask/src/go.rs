@@ -61,6 +61,11 @@ fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
     for page in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"] {
         fs::copy(environment::root().join(page), module.join(page))?;
     }
+    // A release has a bill of materials.
+    let bill = prefix.join("share/doc/cortensor_router/sbom.cdx.json");
+    if bill.exists() {
+        fs::copy(bill, module.join("sbom.cdx.json"))?;
+    }
     fs::copy(prefix.join("include/cortensor_router.h"), module.join("include/cortensor_router.h"))?;
     fs::copy(prefix.join("lib/libcortensor_router.a"), library.join("libcortensor_router.a")).map(drop)
 }

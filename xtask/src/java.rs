@@ -105,6 +105,11 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path) -> Outcome<PathBuf> {
         fs::create_dir_all(natives.join("META-INF")).map_err(failed)?;
         fs::copy(environment::root().join(page), natives.join("META-INF").join(page)).map_err(failed)?;
     }
+    // A release has a bill of materials.
+    let bill = prefix.join("share/doc/cortensor_router/sbom.cdx.json");
+    if bill.exists() {
+        fs::copy(bill, natives.join("META-INF/sbom.cdx.json")).map_err(failed)?;
+    }
     let manifest = out.join("manifest.txt");
     let text = format!(
         "Implementation-Title: cortensor-router\nImplementation-Version: {version}\nAutomatic-Module-Name: \

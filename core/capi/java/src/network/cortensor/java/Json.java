@@ -2,7 +2,10 @@ package network.cortensor.java;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
 import com.google.gson.JsonSerializer;
 import com.google.gson.ToNumberPolicy;
 import java.nio.charset.StandardCharsets;
@@ -24,6 +27,18 @@ final class Json {
         } catch (JsonParseException error) {
             throw Handle.local(
                     "internal", "unreadable_record", "the library gave a record that cannot be read: " + error.getMessage());
+        }
+    }
+
+    /** Whether a request of a client asks for a task that goes on without it. The router says how a request is wrong. */
+    static boolean isDetached(String request) {
+        try {
+            return JsonParser.parseString(request) instanceof JsonObject members
+                    && members.get("detach") instanceof JsonPrimitive detach
+                    && detach.isBoolean()
+                    && detach.getAsBoolean();
+        } catch (JsonParseException error) {
+            return false;
         }
     }
 

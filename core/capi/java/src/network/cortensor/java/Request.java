@@ -43,7 +43,7 @@ public final class Request extends Options.RequestFields {
     }
 
     /**
-     * The session of the task, 0 by default. {@link Session#submit} sets it.
+     * The session of the task, 0 by default. {@link Session#submit} has its own.
      *
      * @param id the session
      * @return this request

@@ -240,13 +240,17 @@ public final class Router implements AutoCloseable {
      * @return the task
      */
     public CompletableFuture<Task> submit(Request request) {
+        return submit(request.session(), request);
+    }
+
+    CompletableFuture<Task> submit(long session, Request request) {
         byte[] body;
         try {
             body = Json.text("request", request);
         } catch (RouterException error) {
             return CompletableFuture.failedFuture(error);
         }
-        return submit(request.session(), body, request.isDetached());
+        return submit(session, body, request.isDetached());
     }
 
     /**
@@ -258,7 +262,7 @@ public final class Router implements AutoCloseable {
      * @return the task
      */
     public CompletableFuture<Task> submitJson(long session, String request) {
-        return submit(session, Handle.utf8(request), request.contains("\"detach\""));
+        return submit(session, Handle.utf8(request), Json.isDetached(request));
     }
 
     private CompletableFuture<Task> submit(long session, byte[] body, boolean detached) {
@@ -290,7 +294,11 @@ public final class Router implements AutoCloseable {
      * @return the completion
      */
     public CompletableFuture<Completion> complete(Request request) {
-        return ended(request, task -> task.result());
+        return complete(request.session(), request);
+    }
+
+    CompletableFuture<Completion> complete(long session, Request request) {
+        return ended(submit(session, request), Task::result);
     }
 
     /**
@@ -300,12 +308,16 @@ public final class Router implements AutoCloseable {
      * @return the vectors
      */
     public CompletableFuture<Records.EmbeddingsRecord> embed(Request request) {
+        return embed(request.session(), request);
+    }
+
+    CompletableFuture<Records.EmbeddingsRecord> embed(long session, Request request) {
         Map<String, Object> members = request.members();
         if (!members.containsKey("input") || members.containsKey("prompt") || members.containsKey("messages")) {
             return CompletableFuture.failedFuture(Handle.invalid(
                     "input", "an embedding needs input, a text or a list of texts, and nothing else to read"));
         }
-        return ended(request, task -> task.result().handle((completion, error) -> {
+        return ended(submit(session, request), task -> task.result().handle((completion, error) -> {
             if (error instanceof RouterException failure) {
                 throw failure;
             }
@@ -313,10 +325,9 @@ public final class Router implements AutoCloseable {
         }));
     }
 
-    /** Submits a task and lets go of it at its end, or when nobody waits for that any more. */
-    private <T> CompletableFuture<T> ended(
-            Request request, Function<Task, CompletableFuture<T>> end) {
-        CompletableFuture<Task> submitted = submit(request);
+    /** Lets go of a task at its end, or when nobody waits for that any more. */
+    private static <T> CompletableFuture<T> ended(
+            CompletableFuture<Task> submitted, Function<Task, CompletableFuture<T>> end) {
         CompletableFuture<T> future = new CompletableFuture<>();
         submitted.thenCompose(end).whenComplete((value, error) -> {
             if (error == null) {

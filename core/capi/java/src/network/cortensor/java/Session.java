@@ -37,7 +37,7 @@ public final class Session {
      * @return the task, once it is durable
      */
     public CompletableFuture<Task> submit(Request request) {
-        return router.submit(request.session(id()));
+        return router.submit(id(), request);
     }
 
     /**
@@ -47,7 +47,7 @@ public final class Session {
      * @return the completion
      */
     public CompletableFuture<Completion> complete(Request request) {
-        return router.complete(request.session(id()));
+        return router.complete(id(), request);
     }
 
     /**
@@ -57,7 +57,7 @@ public final class Session {
      * @return the vectors
      */
     public CompletableFuture<Records.EmbeddingsRecord> embed(Request request) {
-        return router.embed(request.session(id()));
+        return router.embed(id(), request);
     }
 
     /**
