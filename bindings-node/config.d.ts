@@ -2,7 +2,7 @@
 
 /** The one configuration, as in docs/configuration.md. Everything has a default. */
 export interface RouterConfig {
-  /** The router's name in `/api/v1/info`. Routers that share a database need different names. Default `cortensor-router`; with `storage.url` the name of the host. */
+  /** The router's name in `/api/v1/info`. Routers that share a database need different names. Default `cortensor-router`; with `storage.url` the name of the host, and a new name needs a restart. */
   name?: string;
   /** The address under which the router is reached from outside, shown in `/api/v1/info`. */
   externalAddress?: string;
@@ -36,6 +36,8 @@ export interface RouterConfig {
   miners?: MinersOptions;
   /** Prices of models, from which the usage gets its cost. */
   prices?: PricesOptions;
+  /** Webhooks: the end of a task is sent to the URL that its request names. */
+  webhooks?: WebhooksOptions;
   /** Cortensor's routes for agents: delegate, validate and factcheck. */
   agents?: AgentsOptions;
   /** Names of models that stand for several models, which are tried in their order. */
@@ -226,6 +228,12 @@ export interface ListenOptions {
   publicOpenapi?: boolean;
   /** Whether a browser that opens `/` gets the console. Default `true`. Its files need no token and hold no data: it shows what the token allows that is typed into it. */
   console?: boolean;
+  /** Whether keys with the scope `admin` may add, change and remove upstreams over HTTP. Default `false`. The development token never may. */
+  manageUpstreams?: boolean;
+  /** Addresses and networks (`10.0.0.0/8`) that such upstreams may have although they are not public: private, loopback and link-local ones. Empty: none. */
+  upstreamNetworks?: string[];
+  /** Such upstreams at most. Default 100. */
+  maxManagedUpstreams?: number;
   /** TLS. Off by default. */
   tls?: TlsOptions;
   /** Cross-origin requests. Off by default. */
@@ -346,6 +354,8 @@ export interface CorsOptions {
 
 /** The details of requests that the log shows. */
 export interface LogOptions {
+  /** The lines that the command logs: `info`, `debug`, or by module (`warn,cortensor_router=debug`). Nobody set it: `warn`. The flag `--log` and `CORTENSOR_LOG` win over it. An embedded router has `runtime.log_level`. */
+  filter?: string;
   /** Whether the line of a request shows its prompt and its answer. Default `false`: the log never has the text of a prompt or of an answer. */
   prompts?: boolean;
   /** Bytes of a prompt, and of an answer, that such a line shows at most. Default 1024. */
@@ -440,6 +450,36 @@ export interface ModelPriceOptions {
   output: number;
   /** The price of a million tokens of prompts that the model's server had in its cache. Default: that of `input`. */
   cachedInput?: number;
+}
+
+/** Webhooks: the end of a task is sent to the URL that its request names. */
+export interface WebhooksOptions {
+  /** Whether requests may name a webhook. Default `true`. */
+  enabled?: boolean;
+  /** The secret that signs messages for webhooks without a secret of their own: `whsec_` and 24 to 64 bytes in base64. It is better kept in a variable: see `secret_env`. */
+  secret?: string;
+  /** The environment variable that holds the secret. */
+  secretEnv?: string;
+  /** Addresses and networks (`10.0.0.0/8`) that webhooks may have although they are not public: private, loopback and link-local ones. Only they may be reached without TLS. Empty: none. */
+  networks?: string[];
+  /** Deliveries that are not done, at most; beyond it requests with a webhook are refused with 429 `webhooks_full`. Default 10000. */
+  maxPending?: number;
+  /** Deliveries that are sent at a time. Default 16. */
+  maxConcurrency?: number;
+  /** Deliveries that are sent to one host at a time. Default 4. */
+  maxPerHost?: number;
+  /** Tries of a delivery. Default 12. */
+  maxTries?: number;
+  /** Seconds after the end of a task within which its delivery is tried. Default 259200, three days. */
+  maxAgeSecs?: number;
+  /** Milliseconds to the second try, before chance is added. The wait is four times as long each time. Default 5000. */
+  retryBaseMs?: number;
+  /** The longest wait in milliseconds. Default 43200000, twelve hours. */
+  retryMaxMs?: number;
+  /** Milliseconds that one try may take. Default 15000. */
+  timeoutMs?: number;
+  /** Bytes of a message; a longer one goes without the texts of the task. Default 256 KiB. */
+  maxBodyBytes?: number;
 }
 
 /** Cortensor's routes for agents: delegate, validate and factcheck. */

@@ -186,6 +186,8 @@ export interface TaskFields {
   failure?: string | null;
   /** Its place in the queue, while it waits. */
   queue_position?: number | null;
+  /** The delivery of its end to its webhook, if it has one. */
+  webhook?: object | null;
   /** SHA-256 of the answers' texts, aligned with `results`. */
   results_hash: string[];
 }
@@ -846,6 +848,8 @@ export interface RequestOptions {
   clientReference?: string;
   /** Whether special tokens and leading blanks stay in the text. */
   raw?: boolean;
+  /** Where the end of the task is sent: `{"url": "https://...", "secret": "whsec_..."}`, or the URL alone. */
+  webhook?: string | object;
   /** A request with an equal key and equal content joins the task that is there. */
   idempotencyKey?: string;
   /** The name of the caller for whom the task is counted, as the usage shows it. */
@@ -1189,6 +1193,8 @@ export interface JobRequest {
   client_reference?: string;
   /** Whether special tokens and leading blanks stay in the text. */
   raw?: boolean;
+  /** Where the end of the task is sent: `{"url": "https://...", "secret": "whsec_..."}`, or the URL alone. */
+  webhook?: string | object;
   /** The text to embed, or several, in place of a prompt. */
   input?: string | string[];
   /** The rule that decides: `first`, `quorum`, `medoid` or `all`. Default `quorum`. */

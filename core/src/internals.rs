@@ -10,7 +10,7 @@ pub use crate::miner::{Received, Recorded, chain, received, recorded, retry_afte
 pub use crate::model::visible;
 pub use crate::router::spans::{Span, SpanKind, SpanSink, SpanValue};
 pub use crate::router::transcript::{Place, Push, Transcript};
-pub use crate::router::{NOT_HEARD, blame_of};
+pub use crate::router::{Follow, NOT_HEARD, blame_of};
 pub use crate::secrecy::logs_no_secret;
 pub use crate::verdict::judge;
 pub use cortensor_router_engine as engine;

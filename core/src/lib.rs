@@ -36,6 +36,7 @@ pub mod listener;
 mod log;
 pub mod miner;
 pub mod model;
+mod reach;
 mod router;
 mod secrecy;
 mod store;
@@ -51,7 +52,7 @@ pub use router::{
     MinerHandle, ModelInfo, Router, RouterBuilder, SessionFilter, StreamEvent, Submission, SubmitOptions, TokenStream,
 };
 #[doc(hidden)]
-pub use router::{UsagePart, UsageReport};
+pub use router::{Reloaded, ReloadedUpstreams, UsagePart, UsageReport};
 pub use store::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 #[doc(hidden)]
 pub use store::{UsageBy, UsageCounts, UsageQuery};

@@ -2,8 +2,8 @@
 
 #[doc(hidden)]
 pub use cortensor_router_model::{
-    ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, MAX_JSON_INTEGER, PageStart, TaskRecord, UsageBy, clean,
-    estimate_tokens,
+    ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, MAX_JSON_INTEGER, PageStart, TaskRecord, UsageBy, Webhook,
+    WebhookDelivery, WebhookRecord, WebhookState, clean, estimate_tokens,
 };
 #[doc(inline)]
 pub use cortensor_router_model::{

@@ -96,6 +96,8 @@ class RequestOptions(TypedDict, total=False):
     """The caller's own reference, given back in the task."""
     raw: bool
     """Whether special tokens and leading blanks stay in the text."""
+    webhook: str | Mapping[str, Any]
+    """Where the end of the task is sent: `{"url": "https://...", "secret": "whsec_..."}`, or the URL alone."""
     input: str | Sequence[str]
     """The text to embed, or several, in place of a prompt."""
     idempotency_key: str

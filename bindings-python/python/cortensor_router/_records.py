@@ -182,6 +182,8 @@ class TaskRecord(Record):
     """Why it has no answer."""
     queue_position: int | None = None
     """Its place in the queue, while it waits."""
+    webhook: dict[str, Any] | None = None
+    """The delivery of its end to its webhook, if it has one."""
     results: list[str] | TaskResults
     """The answers. In a list of tasks: the texts, aligned with `assigned_miners`."""
     results_hash: list[str]

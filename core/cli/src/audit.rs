@@ -1,8 +1,8 @@
-//! `audit`: shows who changed keys, miners and sessions.
+//! `audit`: shows who changed keys, miners, upstreams, sessions and the configuration.
 
 use clap::Args;
 use cortensor_router::internals::store::{ActKind, AuditQuery};
-use cortensor_router::model::{Day, Timestamp};
+use cortensor_router::model::Timestamp;
 use serde_json::{Value, json};
 
 use crate::exit::Done;
@@ -24,7 +24,8 @@ directory itself, `host` a program that embeds the router.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Audit {
     /// Only changes of this kind: `key_created`, `key_limited`, `key_revoked`, `miner_enrolled`, `miner_revoked`,
-    /// `miner_forgotten` or `session_closed`
+    /// `miner_forgotten`, `session_closed`, `config_reloaded`, `upstream_added`, `upstream_changed` or
+    /// `upstream_removed`
     #[arg(long)]
     act: Option<ActKind>,
     /// Only entries after the one with this number, from the oldest on; the newest where none is given
@@ -86,8 +87,7 @@ impl Audit {
 /// The time of an entry, as `2026-01-31T12:00:00Z`.
 fn at(entry: &Value) -> String {
     let at = Timestamp(entry.get("at").and_then(Value::as_u64).unwrap_or_default());
-    let second = at.as_secs() % (24 * 3_600);
-    format!("{}T{:02}:{:02}:{:02}Z", Day::of(at), second / 3_600, second / 60 % 60, second % 60)
+    at.rfc3339()
 }
 
 #[cfg(test)]

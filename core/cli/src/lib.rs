@@ -36,6 +36,7 @@ mod platform;
 mod printable;
 #[cfg(all(test, feature = "mcp", feature = "postgres", feature = "terminal"))]
 mod reference;
+mod reload;
 mod room;
 mod runtime;
 mod serve;
@@ -52,6 +53,7 @@ mod tasks;
 #[cfg(feature = "terminal")]
 mod top;
 mod unreached;
+mod upstreams;
 mod usage;
 mod waiting;
 mod work;
@@ -123,10 +125,13 @@ enum Command {
     Tasks(tasks::Tasks),
     /// Show what was used: requests and tokens by day, key, model, session or miner
     Usage(usage::Usage),
-    /// Show who changed keys, miners and sessions
+    /// Show who changed keys, miners, upstreams, sessions and the configuration
     Audit(audit::Audit),
     /// List the miners of a running router
     Miners(miners::Miners),
+    /// List the upstreams of a running router, and change the managed ones
+    #[command(visible_alias = "upstream")]
+    Upstreams(upstreams::Upstreams),
     /// Offer a model server to a router, as a miner that dials in
     Miner(miner::Miner),
     /// Create, list and revoke the one-time tokens that enrol miners' keys
@@ -138,6 +143,8 @@ enum Command {
     /// Speak the Model Context Protocol on standard input and output, for desktop programs
     #[cfg(feature = "mcp")]
     Mcp(mcp::Mcp),
+    /// Let a running router read its configuration again
+    Reload(reload::Reload),
     /// Check configuration, data directory, port and upstreams, and say how to mend each fault
     Doctor(doctor::Doctor),
     /// Check and show the configuration
@@ -203,11 +210,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Usage(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Miners(command) => command.run(),
+        Command::Upstreams(command) => command.run(),
         Command::Miner(command) => command.run(),
         Command::MinerToken(command) => command.run(),
         Command::Key(command) => command.run(),
         #[cfg(feature = "mcp")]
         Command::Mcp(command) => command.run(),
+        Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions(command) => command.run(),

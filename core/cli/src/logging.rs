@@ -12,12 +12,14 @@ use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, registry};
+use tracing_subscriber::{EnvFilter, Layer, registry, reload};
 
 use crate::colors;
 use crate::exit::{Done, Exit};
 use crate::stderr::{self, Form, Log};
-use cortensor_router::internals::{LogRing, logs_no_secret, visible};
+use cortensor_router::config::LogConfig;
+use cortensor_router::internals::{Follow, LogRing, logs_no_secret, visible};
+use cortensor_router::{Config, Error, Result};
 
 /// The format of logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -34,9 +36,9 @@ pub(crate) enum LogFormat {
 #[command(next_help_heading = "Logging")]
 pub(crate) struct Logging {
     /// The lines to log: error, warn, info, debug, trace, or by module (`info,cortensor_router=debug`). Libraries never
-    /// log at trace, because that would show tokens
-    #[arg(long, value_name = "FILTER", env = "CORTENSOR_LOG", default_value = "warn")]
-    log: String,
+    /// log at trace, because that would show tokens. Where none is given: `log.filter` of the configuration, else warn
+    #[arg(long, value_name = "FILTER", env = "CORTENSOR_LOG")]
+    log: Option<String>,
     /// The format of logs and of the text that `serve` prints
     #[arg(long, value_enum, env = "CORTENSOR_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -89,32 +91,84 @@ impl<S: Subscriber> Layer<S> for Recent {
     }
 }
 
+/// The filter of the log, which the configuration may change while the router runs.
+pub(crate) struct LogFilter {
+    set: Setter,
+    /// Whether a flag or the environment sets it, so that the configuration does not.
+    is_given: bool,
+}
+
+/// Puts another filter in force.
+type Setter = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The filter if nobody sets one.
+const USUAL: &str = "warn";
+
+fn parsed(filter: &str) -> std::result::Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::builder().parse(filter)
+}
+
+impl LogFilter {
+    /// The filter of a configuration; `None`: the configuration has no say.
+    fn of(&self, config: &LogConfig) -> Result<Option<String>> {
+        if self.is_given {
+            return Ok(None);
+        }
+        let filter = config.filter.as_deref().unwrap_or(USUAL);
+        parsed(filter).map_err(|e| {
+            let words = format!("log.filter {filter:?}: {e}: write it like info or warn,cortensor_router=debug");
+            Error::invalid("log.filter", words)
+        })?;
+        Ok(Some(filter.to_owned()))
+    }
+
+    /// Logs as the configuration says, unless a flag says it.
+    pub(crate) fn apply(&self, config: &LogConfig) -> Done {
+        if let Some(filter) = self.of(config).map_err(|error| Exit::usage(error.message()))? {
+            (self.set)(&filter);
+        }
+        Ok(())
+    }
+}
+
+impl Follow for LogFilter {
+    fn prepare(&self, old: &Config, new: &Config) -> Result<Box<dyn FnOnce() + Send>> {
+        let filter = if old.log.filter == new.log.filter { None } else { self.of(&new.log)? };
+        let set = self.set.clone();
+        Ok(Box::new(move || filter.into_iter().for_each(|filter| set(&filter))))
+    }
+}
+
 impl Logging {
-    /// Starts logging.
-    pub(crate) fn start(&self) -> Done {
+    /// Starts logging. Gives the filter, for a configuration that is read later.
+    pub(crate) fn start(&self) -> Done<LogFilter> {
         self.begin(None)
     }
 
     /// Starts logging, and keeps lines in that ring too.
-    pub(crate) fn start_with(&self, ring: Arc<LogRing>) -> Done {
+    pub(crate) fn start_with(&self, ring: Arc<LogRing>) -> Done<LogFilter> {
         self.begin(Some(ring))
     }
 
-    fn begin(&self, ring: Option<Arc<LogRing>>) -> Done {
+    fn begin(&self, ring: Option<Arc<LogRing>>) -> Done<LogFilter> {
         if self.log_format == LogFormat::Json {
             Form::Lines.choose();
         }
+        let given = self.log.as_deref().filter(|filter| !filter.trim().is_empty());
+        let log = given.unwrap_or(USUAL);
         let asked = || {
-            EnvFilter::builder().parse(&self.log).map_err(|e| {
-                Exit::usage(format!("--log {:?}: {e}: write it like info or warn,cortensor_router=debug", self.log))
+            parsed(log).map_err(|e| {
+                Exit::usage(format!("--log {log:?}: {e}: write it like info or warn,cortensor_router=debug"))
             })
         };
         // The layer of the ring gets every line that is written, too, and sorts them out itself. A look at whether a
         // line is wanted (`tracing::enabled!`) would else leave a mark at the layer that does not want it, and this
         // layer would then miss the next line of the thread.
-        let kept = filter_fn(LogRing::wants).or(asked()?.and(filter_fn(logs_no_secret)));
+        let (too, of_ring) = reload::Layer::new(asked()?);
+        let kept = filter_fn(LogRing::wants).or(too.and(filter_fn(logs_no_secret)));
         let ring = ring.map(|ring| Recent(ring).with_filter(kept));
-        let filter = asked()?.and(filter_fn(logs_no_secret));
+        let (filter, of_written) = reload::Layer::new(asked()?);
+        let filter = filter.and(filter_fn(logs_no_secret));
         let written = tracing_subscriber::fmt::layer().with_writer(|| Log);
         let started = match self.log_format {
             LogFormat::Text => {
@@ -126,7 +180,15 @@ impl Logging {
             }
         };
         stderr::write_apart();
-        started.map_err(|e| Exit::failed(format!("cannot start to log: {e}")))
+        started.map_err(|e| Exit::failed(format!("cannot start to log: {e}")))?;
+        let set = move |filter: &str| {
+            // It was parsed a moment ago.
+            if let (Ok(one), Ok(other)) = (parsed(filter), parsed(filter)) {
+                let _ = of_ring.reload(one);
+                let _ = of_written.reload(other);
+            }
+        };
+        Ok(LogFilter { set: Arc::new(set), is_given: given.is_some() })
     }
 }
 

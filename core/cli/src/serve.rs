@@ -8,15 +8,16 @@ use std::time::Duration;
 use clap::Args;
 use cortensor_router::Token;
 use cortensor_router::config::{Durability, Loaded, LogConfig, Override, Source};
-use cortensor_router::internals::LogRing;
-use cortensor_router::listener::{Certificates, Listener};
-use cortensor_router::{Error, ErrorKind, RouterBuilder};
+use cortensor_router::internals::store::COMMAND;
+use cortensor_router::internals::{Follow, LogRing};
+use cortensor_router::listener::Listener;
+use cortensor_router::{Error, ErrorKind, Router, RouterBuilder};
 use tokio::sync::oneshot;
 
 use crate::command_token::CommandToken;
 use crate::exit::{Done, Exit};
 use crate::greeting::Greeting;
-use crate::logging::{LogFormat, Logging};
+use crate::logging::{LogFilter, LogFormat, Logging};
 use crate::settings::Settings;
 use crate::signals::{Hangups, Signals};
 use crate::work::{self, Work};
@@ -66,29 +67,28 @@ impl Serve {
     pub(crate) fn run(&self) -> Done {
         // The size follows once the configuration is read.
         let ring = Arc::new(LogRing::new(LogConfig::default().recent_lines));
-        self.logging.start_with(ring.clone())?;
-        let mut loaded = self.settings.load(self.flags())?;
-        work::prepare(&mut loaded);
+        let log = Arc::new(self.logging.start_with(ring.clone())?);
+        let loaded = prepared(self.settings.load(self.flags())?);
+        log.apply(&loaded.config.log)?;
+        work::tell(&loaded);
         if !loaded.config.listen.enabled {
             return Err(Exit::usage(format!(
                 "the listener is off (listen.enabled = false, from {}): there is nothing to serve",
                 loaded.source("listen.enabled")
             )));
         }
-        if loaded.source("listen.threads") == Source::Default {
-            loaded.config.listen.threads = Some(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-        }
         let runtime = runtime::server(loaded.config.listen.threads)
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();
-            spans::exported(&otel, async |builder| self.serve(loaded, builder.log_ring(ring)).await).await
+            let serving = async |builder: RouterBuilder| self.serve(loaded, builder.log_ring(ring), log).await;
+            Box::pin(spans::exported(&otel, serving)).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
     }
 
-    async fn serve(&self, loaded: Loaded, builder: RouterBuilder) -> Done {
+    async fn serve(&self, loaded: Loaded, builder: RouterBuilder, log: Arc<LogFilter>) -> Done {
         let mut signals = Signals::new()?;
         let hangups = Hangups::new()?;
         let router = builder
@@ -105,7 +105,11 @@ impl Serve {
             }
         };
         let address = listener.local_addr();
-        tokio::spawn(reload(hangups, listener.certificates()));
+        let follower: Arc<dyn Follow> = log;
+        router.follow(&follower);
+        let (settings, flags) = (self.settings.clone(), self.flags());
+        router.reload_from(move || settings.read(flags.clone()).map(|loaded| prepared(loaded).config));
+        tokio::spawn(reload(hangups, router.clone()));
         // The token must live until the end, because dropping it removes its file.
         let storage = &loaded.config.storage;
         let _command = match &storage.data_dir {
@@ -146,7 +150,7 @@ impl Serve {
         if let Some(demo) = demo {
             demo.abort();
         }
-        let patience = Duration::from_millis(loaded.config.listen.drain_timeout_ms);
+        let patience = Duration::from_millis(router.config().listen.drain_timeout_ms);
         output::remark(&format!(
             "stopping: running tasks have {} s to end; a second signal stops at once",
             patience.as_secs()
@@ -193,19 +197,22 @@ impl Serve {
     }
 }
 
-/// Reads the certificates and other files again at every SIGHUP.
-async fn reload(mut hangups: Hangups, certificates: Option<Certificates>) {
+/// The configuration with the defaults that only a server has.
+fn prepared(mut loaded: Loaded) -> Loaded {
+    work::bound_memory(&mut loaded);
+    if loaded.source("listen.threads") == Source::Default {
+        loaded.config.listen.threads = Some(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    }
+    loaded
+}
+
+/// Reads the configuration and the files that it names again at every SIGHUP.
+async fn reload(mut hangups: Hangups, router: Router) {
     loop {
         hangups.next().await;
-        let Some(fresh) = certificates.clone() else {
-            tracing::info!("SIGHUP: there are no certificates to read again");
-            continue;
-        };
-        match tokio::task::spawn_blocking(move || fresh.reload()).await {
-            Ok(Ok(())) => tracing::info!("the certificates were read again"),
-            Ok(Err(error)) => tracing::error!(%error, "the certificates cannot be used: the old ones stay"),
-            Err(error) => tracing::error!(%error, "reading the certificates panicked"),
-        }
+        tracing::info!("SIGHUP: the configuration is read again");
+        // The router logs what follows.
+        let _ = router.read_again(COMMAND).await;
     }
 }
 

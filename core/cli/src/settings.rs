@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cortensor_router::config::Durability;
 use cortensor_router::config::{Loaded, Override, load};
+use cortensor_router::{Error, Result};
 
 use crate::exit::{Done, Exit};
 use crate::platform;
@@ -38,27 +39,31 @@ impl Settings {
 
     /// Reads the configuration; `flags` win over every other source but `--set`.
     pub(crate) fn load(&self, flags: Vec<Override>) -> Done<Loaded> {
+        self.read(flags).map_err(|e| Exit::usage(e.message()))
+    }
+
+    /// Reads the configuration, for a program that goes on if it is wrong.
+    pub(crate) fn read(&self, flags: Vec<Override>) -> Result<Loaded> {
         let mut overrides = flags;
         if let Some(dir) = &self.data_dir {
             overrides.push(Override::new("storage.data_dir", path_text(dir)?, "--data-dir"));
         }
         for assignment in &self.assignments {
-            overrides.push(Override::parse(assignment, "--set").map_err(|e| Exit::usage(e.message()))?);
+            overrides.push(Override::parse(assignment, "--set")?);
         }
         let file = self.file();
         let environment = || {
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         };
-        let read = |overrides: Vec<Override>| {
-            load(file.as_deref(), environment(), overrides).map_err(|e| Exit::usage(e.message()))
-        };
+        let read = |overrides: Vec<Override>| load(file.as_deref(), environment(), overrides);
         let loaded = read(overrides.clone())?;
         let storage = &loaded.config.storage;
         if storage.data_dir.is_some() || storage.url.is_some() || storage.durability == Durability::Memory {
             return Ok(loaded);
         }
         let Some(dir) = platform::data_dir() else {
-            return Err(Exit::usage(
+            return Err(Error::invalid(
+                "storage.data_dir",
                 "there is no home directory to keep tasks in: name a directory with --data-dir, or keep them in memory with --durability memory",
             ));
         };
@@ -67,7 +72,8 @@ impl Settings {
     }
 }
 
-fn path_text(path: &Path) -> Done<String> {
-    let path = std::path::absolute(path).map_err(|e| Exit::usage(format!("{}: {e}", path.display())))?;
-    path.to_str().map(str::to_owned).ok_or_else(|| Exit::usage(format!("{} is not valid Unicode", path.display())))
+fn path_text(path: &Path) -> Result<String> {
+    let wrong = |why: String| Error::invalid("storage.data_dir", format!("{}: {why}", path.display()));
+    let absolute = std::path::absolute(path).map_err(|e| wrong(e.to_string()))?;
+    absolute.to_str().map(str::to_owned).ok_or_else(|| wrong("it is not valid Unicode".to_owned()))
 }

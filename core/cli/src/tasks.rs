@@ -144,6 +144,17 @@ pub(crate) fn state_of(task: &Value) -> String {
     }
 }
 
+/// The fate of a task's message, for example `delivered, https://host/path, tries: 2`.
+fn webhook(delivery: &Value) -> String {
+    let (state, url, tries) = (text(delivery, "state"), text(delivery, "url"), text(delivery, "attempts"));
+    let why = Some(text(delivery, "last_error")).filter(|why| !why.is_empty());
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    match state.as_str() {
+        "waiting" => format!("{url} hears of the end"),
+        state => format!("{state}, {url}, tries: {tries}{why}"),
+    }
+}
+
 fn show(task: &Value) -> Done {
     let usage = task.get("usage").map(|usage| {
         format!("{} prompt + {} answer tokens", text(usage, "prompt_tokens"), text(usage, "completion_tokens"))
@@ -160,6 +171,7 @@ fn show(task: &Value) -> Done {
         ("finished", ago(task, "finished_at")),
         ("finish reason", text(task, "finish_reason")),
         ("usage", usage.unwrap_or_default()),
+        ("webhook", task.get("webhook").filter(|webhook| webhook.is_object()).map(webhook).unwrap_or_default()),
         ("prompt", text(task, "prompt")),
         ("answer", text(task, "text")),
     ])

@@ -52,11 +52,15 @@ pub(crate) fn tables(key: &str, values: &[String], name: Option<&str>) -> Value 
     Value::Array(values.iter().map(table).collect())
 }
 
-/// Tells what is odd about a configuration, and bounds the memory of a router whose user set no bound.
-pub(crate) fn prepare(loaded: &mut Loaded) {
+/// Tells what is odd about a configuration.
+pub(crate) fn tell(loaded: &Loaded) {
     for remark in &loaded.remarks {
         tracing::warn!("{remark}");
     }
+}
+
+/// Bounds the memory of a router whose user set no bound.
+pub(crate) fn bound_memory(loaded: &mut Loaded) {
     if loaded.source("limits.max_memory_bytes") == Source::Default {
         loaded.config.limits.max_memory_bytes = room::default_bytes();
     }

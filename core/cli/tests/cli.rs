@@ -28,6 +28,8 @@ mod otel;
 #[cfg(feature = "postgres")]
 #[path = "cli/postgres.rs"]
 mod postgres;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/request.rs"]
 mod request;
 #[cfg(feature = "terminal")]
@@ -40,6 +42,8 @@ mod shells;
 mod top;
 #[path = "cli/unheard.rs"]
 mod unheard;
+#[path = "cli/webhook.rs"]
+mod webhook;
 
 use command::{Home, output_of, shell, until};
 use model::Model;

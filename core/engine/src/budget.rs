@@ -19,6 +19,12 @@ impl RetryBudget {
         Self { ratio, floor_per_sec, tokens: floor_per_sec * WINDOW_SECS, at: Timestamp(0) }
     }
 
+    /// Sets the share and the floor. The bucket keeps its content, up to its new size.
+    pub(super) fn set(&mut self, ratio: f64, floor_per_sec: f64) {
+        (self.ratio, self.floor_per_sec) = (ratio, floor_per_sec);
+        self.tokens = self.tokens.min(self.cap());
+    }
+
     pub(super) fn success(&mut self) {
         self.tokens = (self.tokens + self.ratio).min(self.cap());
     }

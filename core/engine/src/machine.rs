@@ -86,6 +86,14 @@ impl Engine {
         }
     }
 
+    /// Works with other settings from now on. The start's own numbers stay: its epoch and its first ids.
+    pub fn set_settings(&mut self, settings: &EngineSettings) {
+        let EngineSettings { epoch, first_gid, first_task_id, .. } = self.settings;
+        self.settings = EngineSettings { epoch, first_gid, first_task_id, ..settings.clone() };
+        self.budget.set(self.settings.retry_ratio, self.settings.retry_floor_per_sec);
+        self.trust.set_most(2 * self.settings.max_miners);
+    }
+
     /// The number before the first piece of a task in this start. It is above the numbers of all earlier starts, and
     /// JavaScript reads it exactly for a million starts.
     pub fn first_base(&self) -> u64 {

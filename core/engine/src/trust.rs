@@ -27,6 +27,11 @@ impl Trust {
         Self { reputations: BTreeMap::new(), gone: BTreeSet::new(), most }
     }
 
+    /// Sets how many reputations are remembered. Those that are remembered stay.
+    pub(super) fn set_most(&mut self, most: u64) {
+        self.most = most;
+    }
+
     /// The reputation of the miner of that identity, from 0 to 1.
     pub(super) fn of(&self, identity: &str) -> f64 {
         self.reputations.get(identity).copied().unwrap_or(1.0)

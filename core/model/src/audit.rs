@@ -19,5 +19,13 @@ words! {
         MinerForgotten = "miner_forgotten",
         /// A session was closed by a caller with the scope `admin`.
         SessionClosed = "session_closed",
+        /// The configuration was read again.
+        ConfigReloaded = "config_reloaded",
+        /// A managed upstream was added.
+        UpstreamAdded = "upstream_added",
+        /// A managed upstream was changed, drained or resumed.
+        UpstreamChanged = "upstream_changed",
+        /// A managed upstream was removed.
+        UpstreamRemoved = "upstream_removed",
     }
 }

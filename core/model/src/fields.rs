@@ -174,6 +174,7 @@ fields! {
     Router flag   "raw" in raw;
     Kept   value  "responses" in responses;
     Kept   value  "original" in original;
+    Router value  "webhook" in webhook;
 }
 
 /// The parameters of a request for the model's server, without the input: first the limits under the names that the
@@ -259,7 +260,7 @@ impl<'de> Deserialize<'de> for Count {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Matching, OnFailure, Policy, RequestKind, ValidationSpec};
+    use crate::{Matching, OnFailure, Policy, RequestKind, ValidationSpec, Webhook};
 
     /// Written without `..`, so that a field that is new in the record has to be set here, and stand in the table.
     fn full() -> TaskRequest {
@@ -293,6 +294,7 @@ mod tests {
             raw: true,
             responses: raw(r#"{"input":[]}"#),
             original: raw(r#"{"messages":{}}"#),
+            webhook: Some(Box::new(Webhook::default().url("https://h").secret("s"))),
             extra: Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::Day;
 use crate::hex::hex;
 
 macro_rules! id {
@@ -70,6 +71,13 @@ impl Timestamp {
     /// The milliseconds from `earlier` to this time; 0 if `earlier` is the later one.
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The second in UTC, as `2026-01-31T12:00:00Z` (RFC 3339).
+    #[doc(hidden)]
+    pub fn rfc3339(self) -> String {
+        let second = self.as_secs() % (24 * 3_600);
+        format!("{}T{:02}:{:02}:{:02}Z", Day::of(self), second / 3_600, second / 60 % 60, second % 60)
     }
 
     /// Whole seconds since the Unix epoch, as the REST API has them.

@@ -59,6 +59,7 @@ mod usage;
 mod validation;
 mod vectors;
 mod verdict;
+mod webhook;
 #[doc(hidden)]
 pub mod whole;
 mod word;
@@ -90,3 +91,4 @@ pub use usage::{MAX_JSON_INTEGER, Usage, UsageBy};
 pub use validation::{Matching, OnFailure, Policy, Validation, ValidationSpec};
 pub use vectors::Vectors;
 pub use verdict::{MinerVerdict, Standing, Verdict};
+pub use webhook::{Webhook, WebhookDelivery, WebhookRecord, WebhookState};

@@ -121,7 +121,7 @@ const REQUEST: &str = r#"{"kind":"chat","prompt":"Hi","messages":[{"role":"user"
     "prompt_template":"<{prompt}>","model":"tiny","timeout":1.5,"precommit_timeout":0.5,"max_tokens":16,
     "max_completion_tokens":8,"client_reference":"order-17","max_miners":3,"priority":9,"on_failure":"continue",
     "validation_policy":"quorum","match":"json","min_score":0.5,"tie_break":true,"match_tolerance":0.1,
-    "match_pointers":["/a"],"match_model":"tiny-embed","prompt_type":1,"stream":true,"raw":true,"responses":{"input":[]},"original":{"messages":{}},
+    "match_pointers":["/a"],"match_model":"tiny-embed","prompt_type":1,"stream":true,"raw":true,"responses":{"input":[]},"original":{"messages":{}},"webhook":{"url":"https://h/x","secret":"s"},
     "top_p":0.90}"#;
 
 fn request() -> TaskRequest {
@@ -154,6 +154,7 @@ fn task() -> Task {
         fence: Fence(9),
         bytes: 512,
         queue_position: Some(4),
+        webhook: None,
     }
 }
 

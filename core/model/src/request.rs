@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::word::words;
 use super::work::READING;
-use super::{OnFailure, ValidationSpec};
+use super::{OnFailure, ValidationSpec, Webhook};
 
 words! {
     /// The kind of answer that a request wants.
@@ -118,6 +118,8 @@ pub struct TaskRequest {
     /// upstreams that speak it. [`original_of`](Self::original_of) reads it.
     #[doc(hidden)]
     pub original: Option<Box<RawValue>>,
+    /// The address that the task's end is sent to.
+    pub webhook: Option<Box<Webhook>>,
     /// Everything else that the caller gave: sampling parameters, tools, formats ...
     pub extra: Extra,
 }
@@ -141,6 +143,7 @@ crate::setters! { TaskRequest {
     validation: Box<ValidationSpec> => Some(validation),
     on_failure: OnFailure => Some(on_failure),
     raw: bool => raw,
+    webhook: Webhook => Some(Box::new(webhook)),
 } }
 
 impl TaskRequest {

@@ -1,7 +1,7 @@
 //! Tasks: a task has a request, its result, and the miners that worked on it.
 
 use crate::word::words;
-use crate::{Answer, Fence, Gid, SessionId, SharedText, TaskId, TaskRequest, Timestamp, Verdict};
+use crate::{Answer, Fence, Gid, SessionId, SharedText, TaskId, TaskRequest, Timestamp, Verdict, WebhookDelivery};
 
 words! {
     /// Where a task stands. The number is the REST API's `status`.
@@ -118,6 +118,9 @@ pub struct Task {
     pub bytes: u64,
     /// Its place in the queue, from 0, while it is queued and the router knows it.
     pub queue_position: Option<u64>,
+    /// The delivery of its end to its webhook, if it has one.
+    #[doc(hidden)]
+    pub webhook: Option<Box<WebhookDelivery>>,
 }
 }
 
@@ -151,6 +154,7 @@ impl Task {
             fence: Fence::default(),
             bytes: 0,
             queue_position: None,
+            webhook: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Outcome, SharedText, Task, TaskState, Timestamp, Usage, Verdict};
+use super::{Outcome, SharedText, Task, TaskState, Timestamp, Usage, Verdict, WebhookRecord};
 
 /// The answers to a task, where it is shown alone.
 #[derive(Debug, Serialize)]
@@ -88,6 +88,9 @@ pub struct TaskRecord<'a> {
     /// Its place in the queue, while it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_position: Option<u64>,
+    /// The delivery of its end to its webhook, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<WebhookRecord>,
     /// The answers. In a list of tasks: the texts, aligned with `assigned_miners`.
     results: Results<'a>,
     /// SHA-256 of the answers' texts, aligned with `results`.
@@ -155,6 +158,7 @@ impl<'a> TaskRecord<'a> {
             verdict: task.verdict.as_ref(),
             failure: task.error.as_ref().map(crate::Error::message),
             queue_position: task.queue_position,
+            webhook: task.webhook.as_deref().map(WebhookRecord::of),
             results,
             results_hash,
         }

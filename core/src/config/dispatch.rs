@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 documented! {
 /// Dispatch. Times are milliseconds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DispatchConfig {
     /// A miner must take or decline an offer within this. Default 2000.

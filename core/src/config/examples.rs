@@ -174,6 +174,15 @@ origins = [\"https://app.example\"]
 ",
     ),
     (
+        "[webhooks]",
+        "\
+[webhooks]
+secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"   # better in a variable: secret_env
+networks = [\"10.1.0.0/16\"]
+max_tries = 8
+",
+    ),
+    (
         "[[prices.model]]",
         "\
 [[prices.model]]

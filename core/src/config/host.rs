@@ -9,20 +9,23 @@ use crate::model::check_name;
 const HOST: &str = "/proc/sys/kernel/hostname";
 
 impl Config {
-    /// Gives a router with a database the name of its host, unless it has one of its own. Where the system does not tell
-    /// that name, the default stays.
+    /// Gives a router with a database the name of its host, unless it has one of its own.
     pub(crate) fn name_by_host(&mut self) {
-        if self.storage.url.is_none() || self.name != NAME {
-            return;
+        if self.storage.url.is_some() {
+            self.name = self.name_in_a_database();
+        }
+    }
+
+    /// The name of the router in a database: its own, or that of its host. Where the system does not tell the latter, the
+    /// default stays.
+    pub(super) fn name_in_a_database(&self) -> String {
+        if self.name != NAME {
+            return self.name.clone();
         }
         let told = fs::read_to_string(HOST).ok();
         let told = told.or_else(|| ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|name| std::env::var(name).ok()));
-        if let Some(host) = told.map(|host| host.trim().to_owned())
-            && !host.is_empty()
-            && check_name("name", &host).is_ok()
-        {
-            self.name = host;
-        }
+        let host = told.map(|host| host.trim().to_owned());
+        host.filter(|host| !host.is_empty() && check_name("name", host).is_ok()).unwrap_or_else(|| self.name.clone())
     }
 }
 

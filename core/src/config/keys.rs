@@ -33,6 +33,14 @@ macro_rules! documented {
             fn defaults() -> Option<toml::Value> {
                 toml::Value::try_from(Self::default()).ok()
             }
+
+            fn settle(&mut self, in_force: &Self, path: &str, found: &mut $crate::config::Differences) {
+                $(
+                    let names: &[&[&'static str]] = &[$(documented!(@names $($attr)*)),*];
+                    let field = $crate::config::kind::path_of(path, stringify!($field), names);
+                    $crate::config::kind::Kind::settle(&mut self.$field, &in_force.$field, &field, found);
+                )*
+            }
         }
 
         cortensor_router_model::setters! { $name { $($field: $ty => $field,)* } }
@@ -240,7 +248,10 @@ mod tests {
         known.sort();
         assert_eq!(written, known);
         let secrets: Vec<_> = keys().iter().filter(|key| key.secret).map(|key| key.path.as_str()).collect();
-        assert_eq!(secrets, ["storage.url", "listen.token[].value", "otel.headers", "upstream[].api_key"]);
+        assert_eq!(
+            secrets,
+            ["storage.url", "listen.token[].value", "otel.headers", "webhooks.secret", "upstream[].api_key"]
+        );
     }
 
     #[test]

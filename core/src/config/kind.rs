@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use super::fixed::{Differences, is_fixed};
+
 /// The kinds of values that a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
@@ -88,6 +90,29 @@ pub(crate) trait Kind {
     fn element() -> Option<toml::Value> {
         None
     }
+
+    /// Compares the value with the one in force at that path, and notes it if it differs. Takes the one in force if a
+    /// running router cannot change the key.
+    fn settle(&mut self, in_force: &Self, path: &str, found: &mut Differences)
+    where
+        Self: Clone + PartialEq,
+    {
+        if self == in_force {
+            return;
+        }
+        if is_fixed(path) {
+            *self = in_force.clone();
+            found.fixed.push(path.to_owned());
+        } else {
+            found.changed.push(path.to_owned());
+        }
+    }
+}
+
+/// The path of a field below its section. `names` are those that `serde` gives it, one slice an attribute.
+pub(crate) fn path_of(section: &str, field: &str, names: &[&[&'static str]]) -> String {
+    let name = names.iter().find_map(|names| names.first()).copied().unwrap_or(field);
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
 /// Gives types the kind of their values.

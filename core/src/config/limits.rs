@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 documented! {
 /// Bounds. Beyond each of them a caller gets a clear error that says when to come back.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Tasks that wait for a miner, in all. Default 100000.

@@ -29,7 +29,7 @@ pub enum Anonymous {
 
 documented! {
 /// The HTTP listener.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenConfig {
     /// Whether to listen at all. Default `true`; only `serve` and `Router::listen` look at it.
@@ -66,6 +66,14 @@ pub struct ListenConfig {
     /// Whether a browser that opens `/` gets the console. Default `true`. Its files need no token and hold no data: it
     /// shows what the token allows that is typed into it.
     pub console: bool,
+    /// Whether keys with the scope `admin` may add, change and remove upstreams over HTTP. Default `false`. The
+    /// development token never may.
+    pub manage_upstreams: bool,
+    /// Addresses and networks (`10.0.0.0/8`) that such upstreams may have although they are not public: private, loopback
+    /// and link-local ones. Empty: none.
+    pub upstream_networks: Vec<String>,
+    /// Such upstreams at most. Default 100.
+    pub max_managed_upstreams: usize,
     /// TLS. Off by default.
     pub tls: TlsConfig,
     /// Cross-origin requests. Off by default.
@@ -129,6 +137,9 @@ impl Default for ListenConfig {
             public_metrics: false,
             public_openapi: true,
             console: true,
+            manage_upstreams: false,
+            upstream_networks: Vec::new(),
+            max_managed_upstreams: 100,
             tls: TlsConfig::default(),
             cors: CorsConfig::default(),
             header_timeout_ms: 10_000,
@@ -154,7 +165,7 @@ impl Default for ListenConfig {
 
 documented! {
 /// Cross-origin requests from browsers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsConfig {
     /// Origins that are allowed (`https://app.example`), or `*` for any. Empty: none.
@@ -164,7 +175,7 @@ pub struct CorsConfig {
 
 documented! {
 /// A token from the configuration.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenConfig {
     /// A name for people and logs.
@@ -268,9 +279,8 @@ impl ListenConfig {
         self.tls.validate()?;
         self.cors.validate()?;
         self.trial.validate()?;
-        for proxy in &self.trusted_proxies {
-            proxy.parse::<Network>()?;
-        }
+        Network::check("listen.trusted_proxies", &self.trusted_proxies)?;
+        Network::check("listen.upstream_networks", &self.upstream_networks)?;
         if self.anonymous == Anonymous::Loopback && !self.host.is_loopback() {
             return Err(Error::invalid(
                 "listen.anonymous",

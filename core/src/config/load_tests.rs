@@ -36,6 +36,9 @@ fn each_layer_wins_over_those_before_it_and_says_where_the_value_comes_from() {
     assert!(loaded.remarks.is_empty());
 }
 
+/// A secret of webhooks.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 #[test]
 fn every_plain_key_can_be_set_by_its_variable() {
     for key in keys() {
@@ -52,6 +55,9 @@ fn every_plain_key_can_be_set_by_its_variable() {
             "storage.url" => "postgres://h/d".to_owned(),
             "otel.ca_file" | "storage.ca_file" => "x".to_owned(),
             "completion_sessions" => "1,2".to_owned(),
+            "log.filter" => "info".to_owned(),
+            "webhooks.secret" => SECRET.to_owned(),
+            "webhooks.secret_env" => "X".to_owned(),
             "listen.cors.origins" => "http://a,http://b".to_owned(),
             "listen.dev_token" => "true".to_owned(),
             "agents.validate_prompt" | "agents.factcheck_prompt" => "{claim}".to_owned(),
@@ -62,6 +68,8 @@ fn every_plain_key_can_be_set_by_its_variable() {
         let mut environment = match key.path.as_str() {
             path if path.starts_with("listen.tls.") => tls.to_vec(),
             "storage.ca_file" => vec![("CORTENSOR_STORAGE_URL", "postgres://h/d")],
+            // A variable that is not set does not matter if the secret stands beside it.
+            "webhooks.secret_env" => vec![("CORTENSOR_WEBHOOKS_SECRET", SECRET)],
             _ => Vec::new(),
         };
         environment.push((&key.env, &text));

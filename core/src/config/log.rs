@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 documented! {
-/// The lines that the log has for requests, and those that the router keeps. The level of the log itself is the flag
-/// `--log` of the command and `runtime.log_level` of an embedded router.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The lines of the log, those that it has for requests, and those that the router keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
+    /// The lines that the command logs: `info`, `debug`, or by module (`warn,cortensor_router=debug`). Nobody set it:
+    /// `warn`. The flag `--log` and `CORTENSOR_LOG` win over it. An embedded router has `runtime.log_level`.
+    #[serde(with = "crate::model::absent::text")]
+    pub filter: Option<String>,
     /// Whether the line of a request shows its prompt and its answer. Default `false`: the log never has the text of
     /// a prompt or of an answer.
     pub prompts: bool,
@@ -24,7 +27,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { prompts: false, prompt_bytes: 1_024, recent_lines: 1_000 }
+        Self { filter: None, prompts: false, prompt_bytes: 1_024, recent_lines: 1_000 }
     }
 }
 

@@ -14,6 +14,7 @@ mod dispatch;
 pub mod distrust;
 mod environment;
 mod examples;
+mod fixed;
 mod host;
 mod key_limits;
 mod kind;
@@ -36,6 +37,7 @@ mod tls;
 mod trial;
 mod typescript;
 mod upstream;
+mod webhooks;
 
 #[doc(no_inline)]
 pub use crate::model::Durability;
@@ -48,6 +50,7 @@ pub use authority::client_tls;
 pub use dispatch::DispatchConfig;
 #[doc(hidden)]
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
+pub(crate) use fixed::Differences;
 pub use key_limits::KeyLimits;
 #[doc(hidden)]
 pub use key_limits::LimitsPatch;
@@ -67,7 +70,6 @@ pub use miners::MinersConfig;
 pub(crate) use models::{FallbackReason, targets_of};
 #[doc(hidden)]
 pub use models::{ModelConfig, ModelTarget};
-#[cfg(feature = "listener")]
 pub(crate) use network::Network;
 #[doc(hidden)]
 pub use otel::OtelConfig;
@@ -87,6 +89,9 @@ pub use typescript::typescript;
 #[doc(hidden)]
 pub use upstream::UpstreamApi;
 pub use upstream::{StreamUsage, UpstreamConfig};
+#[doc(hidden)]
+pub use webhooks::WebhooksConfig;
+pub(crate) use webhooks::signing_key;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,11 +125,11 @@ documented! {
 /// let config = Config::default().echo(true).limits(LimitsConfig::default().max_queued_tasks(500));
 /// assert!(config.validate().is_ok());
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The router's name in `/api/v1/info`. Routers that share a database need different names. Default
-    /// `cortensor-router`; with `storage.url` the name of the host.
+    /// `cortensor-router`; with `storage.url` the name of the host, and a new name needs a restart.
     pub name: String,
     /// The address under which the router is reached from outside, shown in `/api/v1/info`.
     #[serde(with = "crate::model::absent::text")]
@@ -160,6 +165,8 @@ pub struct Config {
     pub miners: MinersConfig,
     /// Prices of models, from which the usage gets its cost.
     pub prices: PricesConfig,
+    /// Webhooks: the end of a task is sent to the URL that its request names.
+    pub webhooks: WebhooksConfig,
     /// Cortensor's routes for agents: delegate, validate and factcheck.
     pub agents: AgentsConfig,
     /// Names of models that stand for several models, which are tried in their order.
@@ -191,6 +198,7 @@ impl Default for Config {
             runtime: RuntimeConfig::default(),
             miners: MinersConfig::default(),
             prices: PricesConfig::default(),
+            webhooks: WebhooksConfig::default(),
             agents: AgentsConfig::default(),
             models: Vec::new(),
             upstreams: Vec::new(),
@@ -218,6 +226,7 @@ impl Config {
         self.runtime.validate()?;
         self.miners.validate()?;
         self.prices.validate()?;
+        self.webhooks.validate()?;
         self.agents.validate()?;
         models::validate(&self.models)?;
         let mut names = std::collections::BTreeSet::new();

@@ -42,7 +42,7 @@ documented! {
 /// A name that stands for several models. A task goes to the next one when it gets no answer from the one before, as
 /// long as no token of an answer was seen. A model may be another such name.
 #[doc(hidden)]
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// The name that clients ask for. The models have it in their list.
@@ -55,7 +55,7 @@ pub struct ModelConfig {
 documented! {
 /// One of the models that a name stands for.
 #[doc(hidden)]
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, remote = "Self")]
 pub struct ModelTarget {
     /// The model's name.

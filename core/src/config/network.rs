@@ -13,8 +13,16 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// Checks the networks of a key.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the key.
+    pub(super) fn check(key: &str, networks: &[String]) -> Result<()> {
+        let wrong = networks.iter().find_map(|network| network.parse::<Self>().err());
+        wrong.map_or(Ok(()), |error| Err(Error::invalid(key, format!("{key}: {}", error.message()))))
+    }
+
     /// Whether that address belongs to the network.
-    #[cfg_attr(not(feature = "listener"), allow(dead_code, reason = "only the listener has peers"))]
     pub(crate) fn has(&self, address: IpAddr) -> bool {
         let (own, other) = (self.address, address.to_canonical());
         let shared = match (own, other) {
@@ -32,7 +40,7 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             let words = format!("{text:?} is no address and no network: write 10.0.0.7 or 10.0.0.0/8");
-            Error::invalid("listen.trusted_proxies", words)
+            Error::invalid("network", words)
         };
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;

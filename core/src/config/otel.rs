@@ -14,7 +14,7 @@ use crate::{Error, Result};
 documented! {
 /// Spans for a collector of OpenTelemetry, by OTLP over HTTP (JSON). The export is off until `endpoint` or
 /// `traces_endpoint` is set, and needs a command that was built with the feature `otel`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OtelConfig {
     /// The base URL of the collector: `http://127.0.0.1:4318`. `/v1/traces` is added.

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 documented! {
 /// Prices of models. The usage of a model that has a price has a cost.
 #[doc(hidden)]
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PricesConfig {
     /// The currency of all prices, as the usage names it. Default `USD`.
@@ -27,7 +27,7 @@ pub struct PricesConfig {
 documented! {
 /// The price of one model.
 #[doc(hidden)]
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelPrice {
     /// The model's name, as the usage by model shows it.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use super::examples;
+use super::fixed::is_fixed;
 use super::keys::{self, Key};
 use super::kind::KeyKind;
 use super::{COMMAND_ENV, ENV_ALIASES, Loaded, Source};
@@ -47,6 +48,9 @@ scopes = [\"submit\", \"read\"]
 [[upstream]]
 url = \"http://127.0.0.1:8080/v1\"
 ```
+
+A running router reads all of it again with `cortensor-router reload` or SIGHUP
+([change.md](how-to/change.md)). Keys that need a restart say so below.
 
 In environment variables lists are written with commas between
 (`CORTENSOR_COMPLETION_SESSIONS=1,2`) or as JSON. `CORTENSOR_UPSTREAM=http://a/v1,http://b/v1` and
@@ -103,7 +107,8 @@ fn table(out: &mut String, keys: &[&Key]) {
         let default = if key.default.is_empty() { "none".to_owned() } else { format!("`{}`", key.default) };
         let name = key.path.rsplit('.').next().unwrap_or(&key.path);
         let doc = key.doc.replace('|', "\\|");
-        let _ = writeln!(out, "| `{name}` | {} | {default} | `{}` | {doc} |", key.kind.describe(), key.env);
+        let restart = if is_fixed(&key.path) { " Needs a restart." } else { "" };
+        let _ = writeln!(out, "| `{name}` | {} | {default} | `{}` | {doc}{restart} |", key.kind.describe(), key.env);
     }
     out.push('\n');
 }
@@ -186,7 +191,7 @@ impl Loaded {
         match (index("listen.token["), index("upstream[")) {
             (Some(index), _) => self.config.listen.tokens.get(index).is_some_and(|token| token.value.is_some()),
             (_, Some(index)) => self.config.upstreams.get(index).is_some_and(|upstream| upstream.api_key.is_some()),
-            _ => false,
+            _ => place == "webhooks.secret" && self.config.webhooks.secret.is_some(),
         }
     }
 }

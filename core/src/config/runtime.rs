@@ -9,7 +9,7 @@ use crate::{Error, Result};
 documented! {
 /// Threads of an embedded router (C, Python, Node.js). Rust programs bring their own runtime, and `serve` takes one
 /// worker for each processor.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuntimeConfig {
     /// Threads that do the router's own work. Default 0: one for each processor, at most 4.

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 documented! {
 /// Where tasks are kept.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageConfig {
     /// The directory of the SQLite file. Without it and `url` tasks are kept in memory; `serve` uses the platform's data
@@ -179,7 +179,7 @@ impl StorageConfig {
 
 documented! {
 /// How long ended tasks and closed sessions are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
     /// Seconds that an ended task is kept. Default 604800 (7 days).

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 documented! {
 /// TLS of the listener, for clients and miners. Off until `cert` and `key` are set.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     /// A file with the certificate chain (PEM), the server's own first.

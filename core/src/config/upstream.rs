@@ -11,6 +11,7 @@ use crate::{Error, Result};
 
 /// Whether streams ask for their usage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum StreamUsage {
@@ -26,6 +27,7 @@ pub enum StreamUsage {
 /// The API that an upstream speaks.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamApi {
     /// OpenAI's chats, completions and embeddings.
@@ -50,7 +52,8 @@ impl UpstreamApi {
 
 documented! {
 /// One upstream.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "listener", derive(utoipa::ToSchema), schema(as = UpstreamSpec))]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path.
@@ -64,6 +67,7 @@ pub struct UpstreamConfig {
     pub also: Vec<UpstreamApi>,
     /// The name; the URL's host and port if it is empty.
     #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
     pub name: Option<String>,
     /// The models to offer. Empty: the models that the server's `/models` lists.
     pub models: Vec<String>,
@@ -76,14 +80,18 @@ pub struct UpstreamConfig {
     /// The key that the server wants. It is better kept in a variable: see `api_key_env`.
     #[serde(skip_serializing)]
     #[serde(deserialize_with = "absent::text::deserialize")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
     pub api_key: Option<String>,
     /// The environment variable that holds the key.
     #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(ignore))]
     pub api_key_env: Option<String>,
     /// A file of certificates (PEM): the authorities to believe for its TLS, instead of the public ones.
+    #[cfg_attr(feature = "listener", schema(ignore))]
     pub ca_file: Option<PathBuf>,
     /// The person or company that runs it.
     #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(value_type = String))]
     pub owner: Option<String>,
     /// Milliseconds to connect, and for the answer to a probe. Default 5000.
     pub connect_timeout_ms: u64,

@@ -55,6 +55,7 @@ pub const REQUEST: &[&str] = &[
     "top_p",
     "user",
     "validation_policy",
+    "webhook",
 ];
 
 /// The options of a session, with the names of the REST API.

@@ -58,7 +58,7 @@ impl Router {
     /// # Errors
     /// `Closed`.
     pub fn config(&self) -> Result<String> {
-        json::text(self.host.router()?.config())
+        json::text(&*self.host.router()?.config())
     }
 
     /// The router's identity and abilities: the record of `GET /api/v1/info`.

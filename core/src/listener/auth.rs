@@ -2,6 +2,7 @@
 //! in the path is looked up.
 
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
@@ -89,7 +90,7 @@ impl Caller {
     /// bound, and without members by which a server might do more. Another caller's request stays as it is.
     pub(in crate::listener) fn tamed(&self, mut request: TaskRequest) -> TaskRequest {
         if let Some(trial) = &self.trial {
-            request.priority = None;
+            (request.priority, request.webhook) = (None, None);
             request.extra.retain(|(name, _)| ON_TRIAL.contains(&name.as_str()));
             request.limit_tokens(request.token_limit().unwrap_or(u64::MAX).min(trial.max_tokens));
         }
@@ -114,6 +115,12 @@ impl Caller {
     /// The only models that the caller may use; empty: all models.
     pub(in crate::listener) fn models(&self) -> &[String] {
         &self.rights.models
+    }
+
+    /// Whether the caller has a token that is a secret: a key, a configured token, or that of the command. The
+    /// development token is none.
+    pub(in crate::listener) fn has_secret(&self) -> bool {
+        self.recorded || &*self.id == COMMAND
     }
 
     /// Refuses limits of another key that are wider than the caller's own.
@@ -245,6 +252,8 @@ pub(in crate::listener) struct Auth {
     configured: Vec<([u8; 32], Caller)>,
     /// SHA-256 of the token that this process made for its own commands.
     own: OnceLock<[u8; 32]>,
+    /// The number of these settings.
+    number: u64,
     /// The keys of the store.
     keys: Arc<KeyRing>,
     dev: DevToken,
@@ -273,7 +282,44 @@ enum DevToken {
     Kept,
 }
 
+/// A moment in the life of the tokens. A decision about a caller counts as long as it is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::listener) struct Era {
+    /// The number of changes of the keys.
+    keys: u64,
+    /// The number of the settings that have the configured tokens.
+    settings: u64,
+}
+
+/// The number of settings so far, in this process.
+static SETTINGS: AtomicU64 = AtomicU64::new(0);
+
 impl Auth {
+    /// Checks what [`new`](Self::new) needs, and changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a token has no value, or when other machines could connect and there is no token.
+    pub(in crate::listener) fn check(router: &Router, config: &ListenConfig) -> Result<()> {
+        for token in &config.tokens {
+            token.secret()?;
+        }
+        if config.host.is_loopback() || !config.tokens.is_empty() || !router.key_ring().is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "listen.host",
+            format!(
+                "{} can be reached by other machines, and no token is configured: set one ([[listen.token]], API_KEY or --token), \
+                 create a key (cortensor-router key create), or listen on 127.0.0.1",
+                config.host
+            ),
+        ))
+    }
+
+    /// The tokens of a configuration. The limits of tokens count from now on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a token has no value.
     pub(in crate::listener) fn new(router: &Router, config: &ListenConfig) -> Result<Self> {
         let mut configured = Vec::new();
         for (index, token) in config.tokens.iter().enumerate() {
@@ -303,6 +349,7 @@ impl Auth {
         Ok(Self {
             configured,
             own: OnceLock::new(),
+            number: SETTINGS.fetch_add(1, Ordering::Relaxed),
             keys: router.key_ring(),
             dev,
             anonymous,
@@ -311,10 +358,17 @@ impl Auth {
         })
     }
 
-    /// The number of changes of the keys so far. Callers that were found before the last change may have lost their
-    /// rights.
-    pub(in crate::listener) fn changes(&self) -> u64 {
-        self.keys.changes()
+    /// The present era. Callers that were found in an earlier one may have lost their rights.
+    pub(in crate::listener) fn era(&self) -> Era {
+        Era { keys: self.keys.changes(), settings: self.number }
+    }
+
+    /// Adds the token of this process's own commands that the other one has.
+    pub(in crate::listener) fn with_own_of(self, other: &Self) -> Self {
+        if let Some(own) = other.own.get() {
+            let _ = self.own.set(*own);
+        }
+        self
     }
 
     /// Whether any token but the development one can be used.

@@ -117,6 +117,11 @@ const MEMBERS: &[(&str, Takes, &str)] = &[
     ("top_logprobs", Takes::Whole(0, None), "Passes through: how many candidates each token tells."),
     ("top_p", Takes::Number, "Passes through: nucleus sampling, from 0 to 1."),
     ("user", Takes::Text, "Passes through: who asks."),
+    (
+        "webhook",
+        Takes::TextOrObject,
+        "Where the end of the task is sent: `{\"url\": \"https://...\", \"secret\": \"whsec_...\"}`, or the URL alone.",
+    ),
 ];
 
 /// Defines a body: it is a name in the document and nothing that could be made.
@@ -155,7 +160,7 @@ body!(
         "prompt" "messages" "session_id" "prompt_type" "prompt_template" "model" "stream" "timeout" "precommit_timeout"
         "max_tokens" "max_completion_tokens" "max_miners" "n" "on_failure" "priority" "client_reference" "idempotent"
         "async" "detach" "raw" "temperature" "top_p" "top_k" "min_p" "presence_penalty" "frequency_penalty"
-        "repetition_penalty" "stop" "seed"
+        "repetition_penalty" "stop" "seed" "webhook"
     ],
     with: true
 );
@@ -168,7 +173,7 @@ body!(
     members: [
         "messages" "session_id" "model" "stream" "stream_options" "timeout" "max_tokens" "max_completion_tokens"
         "max_miners" "n" "on_failure" "priority" "client_reference" "idempotent" "async" "detach" "temperature" "top_p"
-        "stop" "seed" "tools" "tool_choice" "response_format" "logprobs" "user"
+        "stop" "seed" "tools" "tool_choice" "response_format" "logprobs" "user" "webhook"
     ],
     with: true
 );
@@ -180,7 +185,7 @@ body!(
     members: [
         "messages" "model" "stream" "stream_options" "max_tokens" "max_completion_tokens" "n" "temperature" "top_p"
         "stop" "seed" "tools" "tool_choice" "parallel_tool_calls" "response_format" "reasoning_effort" "logprobs"
-        "top_logprobs" "logit_bias" "presence_penalty" "frequency_penalty" "user" "timeout" "priority"
+        "top_logprobs" "logit_bias" "presence_penalty" "frequency_penalty" "user" "timeout" "priority" "webhook"
     ],
     with: false
 );
@@ -301,6 +306,7 @@ pub(crate) fn options() -> Schema {
         "priority",
         "client_reference",
         "raw",
+        "webhook",
     ];
     let own = [
         ("idempotency_key", Takes::Text, "A request with an equal key and equal content joins the task that is there."),

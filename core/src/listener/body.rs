@@ -43,7 +43,7 @@ pub(in crate::listener) async fn read(
     head: Marked<'_>,
     body: impl Source,
 ) -> Result<Bytes, Failed> {
-    let limit = Limit { bytes: state.router.config().limits.max_request_bytes, name: "limits.max_request_bytes" };
+    let limit = Limit { bytes: state.router.settings().limits.max_request_bytes, name: "limits.max_request_bytes" };
     let body = gather(state, family, head, body, limit, refused_media(head)).await?;
     shallow(state, family, &body).map(|()| body)
 }
@@ -55,7 +55,7 @@ pub(in crate::listener) async fn read_form(
     body: impl Source,
     refusal: Option<&Error>,
 ) -> Result<Bytes, Failed> {
-    let limit = Limit { bytes: state.router.config().limits.max_upload_bytes, name: "limits.max_upload_bytes" };
+    let limit = Limit { bytes: state.router.settings().limits.max_upload_bytes, name: "limits.max_upload_bytes" };
     let coding = head.marks.has(Marks::CODING).then(|| refused_coding(head.headers)).flatten();
     gather(state, Family::OpenAi, head, body, limit, coding.or_else(|| refusal.cloned())).await
 }
@@ -120,7 +120,7 @@ pub(in crate::listener) fn check(
     if let Some(error) = refused_media(head) {
         return Err(unsupported(family, error));
     }
-    let limit = Limit { bytes: state.router.config().limits.max_request_bytes, name: "limits.max_request_bytes" };
+    let limit = Limit { bytes: state.router.settings().limits.max_request_bytes, name: "limits.max_request_bytes" };
     if body.len() as u64 > limit.bytes {
         return Err(too_large(family, limit));
     }
@@ -141,7 +141,7 @@ fn too_large(family: Family, limit: Limit) -> Failed {
 
 /// Refuses a body that is nested too deeply.
 fn shallow(state: &AppState, family: Family, body: &[u8]) -> Result<(), Failed> {
-    let deepest = state.router.config().limits.max_json_depth;
+    let deepest = state.router.settings().limits.max_json_depth;
     if !is_deeper(body, deepest) {
         return Ok(());
     }

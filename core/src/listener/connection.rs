@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::closing::Closing;
-use super::gate::Gate;
+use super::door::Door;
 use super::heads::{Head, Heads, TooMuch};
 use super::native::{Left, Talk};
 use super::peer::Connection;
@@ -44,7 +44,7 @@ pub(super) async fn accept(
     stream: TcpStream,
     on: Connection,
     certificates: Option<Certificates>,
-    gate: &Arc<Gate>,
+    door: &Arc<Door>,
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
@@ -52,7 +52,7 @@ pub(super) async fn accept(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    begin(stream, on, certificates, gate, bounds, stop).await;
+    begin(stream, on, certificates, door, bounds, stop).await;
 }
 
 /// Serves a connection of any kind from its TLS handshake, if there is one, to its end.
@@ -60,14 +60,14 @@ pub(super) async fn begin<S: Socket>(
     stream: S,
     on: Connection,
     certificates: Option<Certificates>,
-    gate: &Arc<Gate>,
+    door: &Arc<Door>,
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
     match certificates {
-        None => serve(stream, on, gate, bounds, stop).await,
+        None => serve(stream, on, door, bounds, stop).await,
         // The handshake is boxed, so that plain connections do not reserve memory for it.
-        Some(certificates) => Box::pin(serve_tls(stream, on, certificates, gate, bounds, stop)).await,
+        Some(certificates) => Box::pin(serve_tls(stream, on, certificates, door, bounds, stop)).await,
     }
 }
 
@@ -75,7 +75,7 @@ async fn serve_tls<S: Socket>(
     stream: S,
     mut on: Connection,
     certificates: Certificates,
-    gate: &Arc<Gate>,
+    door: &Arc<Door>,
     bounds: (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
@@ -84,7 +84,7 @@ async fn serve_tls<S: Socket>(
     match tokio::time::timeout(patience, certificates.accept(stream)).await {
         Ok(Ok(stream)) => {
             (on.channel, on.certified) = tls::channel(&stream);
-            serve(stream, on, gate, bounds, stop).await;
+            serve(stream, on, door, bounds, stop).await;
         }
         Ok(Err(error)) => tracing::debug!(peer = %on.peer, %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!(peer = %on.peer, "a TLS handshake took too long"),
@@ -95,7 +95,7 @@ async fn serve_tls<S: Socket>(
 async fn serve<S: Socket>(
     stream: S,
     on: Connection,
-    gate: &Arc<Gate>,
+    door: &Arc<Door>,
     (config, heads): (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
@@ -121,8 +121,9 @@ async fn serve<S: Socket>(
         Err(_) => return Refusal::late().say(stream, &before, peer).await,
     }
     let (closing, mut is_fresh) = (on.closing.clone(), true);
+    let gate = door.gate();
     if gate.is_native(&on) {
-        let talk = Talk::new((&**gate, &on, stop), config, stream, head, before);
+        let talk = Talk::new((&**door, gate, &on, stop), config, stream, head, before);
         let talk = pin!(talk.hold());
         match until_stopped(talk, stop, &closing, |_| ()).await {
             None | Some(Left::Ended) => return,
@@ -139,7 +140,7 @@ async fn serve<S: Socket>(
     }
     let wire = Wire::new(stream, meter.clone(), head, before.into());
     // The future is boxed, so that the connections that hyper does not serve reserve no memory for it.
-    Box::pin(serve_by_hyper(wire, meter, on, gate, (config, heads), stop)).await;
+    Box::pin(serve_by_hyper(wire, meter, on, door, (config, heads), stop)).await;
 }
 
 /// Runs the future of a connection until it is ready, or until the listener's end. `gracefully` tells it that it must
@@ -177,21 +178,22 @@ async fn serve_by_hyper<S: Socket>(
     wire: Wire<S>,
     meter: Meter,
     on: Connection,
-    gate: &Arc<Gate>,
+    door: &Arc<Door>,
     (config, heads): (&ListenConfig, &Arc<Heads>),
     stop: &Stop,
 ) {
     let (peer, closing) = (on.peer, on.closing.clone());
     let patience = Duration::from_millis(config.header_timeout_ms);
     let most = heads.most();
-    let shared = Arc::new((Arc::clone(gate), on, meter.clone()));
+    let shared = Arc::new((Arc::clone(door), on, meter.clone()));
     let service = service_fn(move |request: http::Request<Incoming>| {
         let shared = Arc::clone(&shared);
         shared.2.asked(&request);
         // The future is boxed, because hyper keeps room for the largest future of a connection as long as the
         // connection lasts.
         Box::pin(async move {
-            let (gate, on, meter) = &*shared;
+            let (door, on, meter) = &*shared;
+            let gate = door.gate();
             let version = request.version();
             let response = match head_fault(&request, most) {
                 Some(refusal) => Ok(refusal.respond(&request, peer)),

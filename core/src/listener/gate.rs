@@ -155,7 +155,7 @@ impl Gate {
         let marks = Marks::of(request.headers());
         let id = if marks.has(Marks::REQUEST_ID) { request_id::given(request.headers()) } else { None };
         let given = id.as_ref();
-        let line = Line::begin(&method, given, connection, &self.state.router.config().log);
+        let line = Line::begin(&method, given, connection, &self.state.router.settings().log);
         // The future is pinned where it stands, because it has kilobytes and each hand it goes through would copy them.
         let answer = pin!(async {
             match &self.cors {

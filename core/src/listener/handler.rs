@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::auth::Auth;
-use super::gate::Gate;
+use super::door::Door;
 use super::machine::Machine;
 use super::peer::Connection;
 use super::state::AppState;
@@ -68,7 +68,7 @@ use crate::{Error, Router};
 /// ```
 #[derive(Clone)]
 pub struct Handler {
-    gate: Arc<Gate>,
+    door: Arc<Door>,
 }
 
 /// The peer of a request for which the host gave none: an address that is not on loopback.
@@ -86,14 +86,13 @@ impl Handler {
     /// # Errors
     /// `InvalidArgument` when a token of the configuration has no value.
     pub fn new(router: Router, config: ListenConfig) -> Result<Self, Error> {
-        let auth = Auth::new(&router, &config)?;
-        Ok(Self { gate: Arc::new(Gate::new(state(router, config, auth))) })
+        Ok(Self { door: Door::new(router, config, None)? })
     }
 
     /// Answers one request of the sender `peer`. Dropping the future or the answer's body means that the client hung
     /// up.
     pub async fn handle(&self, request: http::Request<Body>, peer: SocketAddr) -> http::Response<Body> {
-        match self.gate.handle(request, &Connection::plain(peer)).await {
+        match self.door.gate().handle(request, &Connection::plain(peer)).await {
             Ok(response) => response,
             Err(never) => absurd(never),
         }
@@ -117,7 +116,7 @@ where
         let request = request.map(Body::new);
         let peer =
             request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(UNKNOWN_PEER, |ConnectInfo(peer)| *peer);
-        let gate = self.gate.clone();
+        let gate = self.door.gate();
         Box::pin(async move { gate.handle(request, &Connection::plain(peer)).await })
     }
 }

@@ -91,7 +91,7 @@ async fn upgrade(
 
 /// Refuses a miner that may not dial in here, or that asks for it wrongly.
 fn admissible(state: &AppState, connection: &Connection, headers: &HeaderMap) -> Result<()> {
-    let miners = &state.router.config().miners;
+    let miners = &state.router.settings().miners;
     if !miners.enabled {
         return Err(
             Error::not_found("miners cannot dial in here: miners.enabled is false").with_code("route_not_found")

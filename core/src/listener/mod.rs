@@ -23,6 +23,7 @@ mod console;
 mod cortensor;
 mod credentials;
 mod cut;
+mod door;
 mod enrolments;
 mod events;
 mod extract;
@@ -53,6 +54,7 @@ mod peer;
 mod presence;
 mod recall;
 mod refusal;
+mod reload;
 mod reply;
 mod request_id;
 mod responses;
@@ -65,6 +67,7 @@ mod streams;
 mod tls;
 mod traffic;
 mod trials;
+mod upstreams;
 mod usage;
 mod watch;
 mod whoami;
@@ -105,6 +108,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(keys::routes())
         .merge(usage::routes())
         .merge(audit::routes())
+        .merge(reload::routes())
+        .merge(upstreams::routes())
         .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())

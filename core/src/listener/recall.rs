@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
 
-use super::auth::{Auth, Caller};
+use super::auth::{Auth, Caller, Era};
 use super::locality::Visit;
 use crate::Result;
 
@@ -38,8 +38,8 @@ enum State {
 /// A decision, and everything that it follows from.
 struct Remembered {
     caller: Caller,
-    /// The number of changes of the keys.
-    changes: u64,
+    /// The era in which it was made.
+    era: Era,
     lines: Vec<Line>,
 }
 
@@ -56,10 +56,10 @@ impl Recall {
     /// # Errors
     /// Those of [`Auth::caller`].
     pub(in crate::listener) fn caller(&self, auth: &Auth, visit: &Visit<'_>, now_secs: u64) -> Result<Caller> {
-        let changes = auth.changes();
+        let era = auth.era();
         let mut state = self.0.lock();
         if let State::Known(known) = &*state
-            && known.is_about(visit, changes, now_secs)
+            && known.is_about(visit, era, now_secs)
         {
             return Ok(known.caller.clone());
         }
@@ -67,14 +67,14 @@ impl Recall {
         *state = match &*state {
             State::Fresh => State::Used,
             _ if visit.uri.authority().is_some() || visit.headers.len() > MOST_LINES => State::Used,
-            _ => State::Known(Box::new(Remembered::new(caller.clone(), visit, changes))),
+            _ => State::Known(Box::new(Remembered::new(caller.clone(), visit, era))),
         };
         Ok(caller)
     }
 }
 
 impl Remembered {
-    fn new(caller: Caller, visit: &Visit<'_>, changes: u64) -> Self {
+    fn new(caller: Caller, visit: &Visit<'_>, era: Era) -> Self {
         let line = |(name, value): (&HeaderName, &HeaderValue)| {
             let is_secret = SECRETS.contains(&name.as_str());
             let counts = is_secret || VALUES.contains(&name.as_str());
@@ -82,12 +82,12 @@ impl Remembered {
             let value = counts.then(|| HeaderValue::from_bytes(value.as_bytes()).ok()).flatten();
             Line { name: name.clone(), value, is_secret }
         };
-        Self { caller, changes, lines: visit.headers.iter().map(line).collect() }
+        Self { caller, era, lines: visit.headers.iter().map(line).collect() }
     }
 
     /// Whether the decision about this request would be the same.
-    fn is_about(&self, visit: &Visit<'_>, changes: u64, now_secs: u64) -> bool {
-        self.changes == changes
+    fn is_about(&self, visit: &Visit<'_>, era: Era, now_secs: u64) -> bool {
+        self.era == era
             && !self.caller.has_expired(now_secs)
             && visit.uri.authority().is_none()
             && visit.headers.len() == self.lines.len()

@@ -13,8 +13,7 @@ use tokio::sync::Semaphore;
 use super::auth::Auth;
 use super::closing::Closing;
 use super::connection::accept;
-use super::gate::Gate;
-use super::handler;
+use super::door::Door;
 use super::heads::Heads;
 use super::peer::Connection;
 use super::state::AppState;
@@ -31,8 +30,7 @@ pub struct Listener {
     address: SocketAddr,
     /// The socket of the port for miners alone, if there is one.
     miners: Option<(TcpListener, SocketAddr)>,
-    certificates: Option<Certificates>,
-    state: AppState,
+    door: Arc<Door>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -48,17 +46,7 @@ impl Listener {
     /// `InvalidArgument` when other machines could connect and no token is configured, when a token has no
     /// value, or when the files of `listen.tls` cannot be used; `Conflict` when the address is in use.
     pub async fn bind(router: Router, config: ListenConfig) -> Result<Self> {
-        let auth = Auth::new(&router, &config)?;
-        if !config.host.is_loopback() && !auth.has_tokens() {
-            return Err(Error::invalid(
-                "listen.host",
-                format!(
-                    "{} can be reached by other machines, and no token is configured: set one ([[listen.token]], API_KEY or --token), \
-                     create a key (cortensor-router key create), or listen on 127.0.0.1",
-                    config.host
-                ),
-            ));
-        }
+        Auth::check(&router, &config)?;
         let files = config.tls.clone();
         let certificates = tokio::task::spawn_blocking(move || Certificates::read(&files))
             .await
@@ -73,8 +61,8 @@ impl Listener {
             }
             _ => None,
         };
-        let state = handler::state(router, config, auth);
-        Ok(Self { socket, address, miners, certificates, state })
+        let door = Door::new(router, config, certificates)?;
+        Ok(Self { socket, address, miners, door })
     }
 
     /// The address on which the listener accepts connections.
@@ -84,7 +72,7 @@ impl Listener {
 
     /// The URL at which clients on this machine reach the listener.
     pub fn url(&self) -> String {
-        self.state.config.url_at(self.address)
+        self.door.gate().state().config.url_at(self.address)
     }
 
     /// The address on which miners alone may dial in, if `miners.port` is set.
@@ -94,33 +82,34 @@ impl Listener {
 
     /// The listener's certificates, if it uses TLS.
     pub fn certificates(&self) -> Option<Certificates> {
-        self.certificates.clone()
+        self.door.certificates().cloned()
     }
 
     /// Lets hyper serve the busy routes too. Tests compare its answers with those of the native path.
     #[doc(hidden)]
     #[must_use]
-    pub fn without_native_path(mut self) -> Self {
-        self.state.general = true;
+    pub fn without_native_path(self) -> Self {
+        self.door.change(|state| AppState { general: true, ..state });
         self
     }
 
     /// Accepts one more token with the scope `admin`, beside keys and configured tokens. The host program uses it for
     /// its own commands. Only the first call has an effect.
     pub fn accept_admin(&self, token: &Token) {
-        self.state.auth.accept_admin(token);
+        self.door.gate().state().auth.accept_admin(token);
     }
 
     /// Whether programs on this machine may use `default-dev-token` now.
     pub fn accepts_dev_token(&self) -> bool {
-        self.state.auth.accepts_dev()
+        self.door.gate().state().auth.accepts_dev()
     }
 
     /// Describes every open surface and how it is protected, one line each.
     pub fn posture(&self) -> Vec<String> {
-        let config = &self.state.config;
+        let gate = self.door.gate();
+        let config = &gate.state().config;
         let reach = if config.host.is_loopback() { "this machine only" } else { "every machine that can reach it" };
-        let auth = &self.state.auth;
+        let auth = &gate.state().auth;
         let tokens = match (auth.has_tokens(), auth.accepts_dev()) {
             _ if auth.accepts_anonymous() => {
                 "tokens and keys; from this machine also without a token (listen.anonymous)"
@@ -155,7 +144,8 @@ impl Listener {
     }
 
     fn trial_posture(&self) -> String {
-        let trial = &self.state.config.trial;
+        let gate = self.door.gate();
+        let trial = &gate.state().config.trial;
         if !trial.enabled {
             return "/api/v1/trial: off".to_owned();
         }
@@ -166,11 +156,14 @@ impl Listener {
     }
 
     fn miner_posture(&self) -> String {
-        let (miners, tls) = (&self.state.router.config().miners, &self.state.config.tls);
+        let gate = self.door.gate();
+        let state = gate.state();
+        let (router, tls) = (state.router.config(), &state.config.tls);
+        let miners = &router.miners;
         if !miners.enabled {
             return "/miner/v1: off".to_owned();
         }
-        let reach = match (tls.is_on(), self.state.config.host.is_loopback(), miners.insecure) {
+        let reach = match (tls.is_on(), state.config.host.is_loopback(), miners.insecure) {
             (true, ..) if tls.client_ca.is_some() => "over TLS, with a certificate of listen.tls.client_ca",
             (true, ..) => "over TLS",
             (false, true, _) => "from this machine",
@@ -189,9 +182,10 @@ impl Listener {
     /// # Errors
     /// When the socket itself breaks.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { socket, miners, certificates, state, .. } = self;
+        let Self { socket, miners, door, .. } = self;
         let miners = miners.map(|(socket, _)| socket);
-        let gate = Arc::new(Gate::new(state.clone()));
+        let certificates = door.certificates().cloned();
+        let state = door.gate().state().clone();
         let connections = Arc::new(Semaphore::new(state.config.max_connections));
         let peers = Arc::new(Peers::default());
         let heads = Heads::new(state.config.max_header_bytes, state.config.max_heads_bytes);
@@ -229,19 +223,21 @@ impl Listener {
                     }
                 },
             };
-            let Some(place) = peers.clone().enter(peer.ip(), state.config.max_connections_per_peer) else { continue };
-            let (gate, config, stop, heads) = (gate.clone(), state.config.clone(), stop.clone(), heads.clone());
+            let config = door.gate().state().config.clone();
+            let Some(place) = peers.clone().enter(peer.ip(), config.max_connections_per_peer) else { continue };
+            let (door, stop, heads) = (door.clone(), stop.clone(), heads.clone());
             let closing = Closing::of_connection();
             let on = Connection { miners_only, closing, recall: Some(Arc::default()), ..Connection::plain(peer) };
             let certificates = certificates.clone();
             let token = stop.open.token();
             workers.serve(stream, move |stream| async move {
-                accept(stream, on, certificates, &gate, (&config, &heads), &stop).await;
+                accept(stream, on, certificates, &door, (&config, &heads), &stop).await;
                 drop((permit, place, token));
             });
         }
         drop((socket, miners));
-        stop.end_all(&state.config).await;
+        let config = door.gate().state().config.clone();
+        stop.end_all(&config).await;
         Ok(())
     }
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::auth::Auth;
 use super::closing::Closing;
 use super::connection::begin;
-use super::gate::Gate;
-use super::handler;
+use super::door::Door;
 use super::heads::Heads;
 use super::peer::Connection;
-use super::state::AppState;
+use super::stop::Stop;
 use super::tls::Certificates;
 use super::wire::Socket;
 use crate::config::ListenConfig;
@@ -22,10 +20,9 @@ use crate::{Result, Router};
 /// Serves connections of any kind, with TLS if the configuration has a certificate. Cheap to clone.
 #[derive(Clone)]
 pub struct Streams {
-    gate: Arc<Gate>,
+    door: Arc<Door>,
     heads: Arc<Heads>,
-    certificates: Option<Certificates>,
-    state: AppState,
+    stop: Stop,
 }
 
 impl std::fmt::Debug for Streams {
@@ -40,11 +37,11 @@ impl Streams {
     /// # Errors
     /// `InvalidArgument` when a token of the configuration has no value, or a file of its TLS cannot be used.
     pub fn new(router: Router, config: ListenConfig) -> Result<Self> {
-        let auth = Auth::new(&router, &config)?;
         let certificates = Certificates::read(&config.tls)?;
         let heads = Heads::new(config.max_header_bytes, config.max_heads_bytes);
-        let state = handler::state(router, config, auth);
-        Ok(Self { gate: Arc::new(Gate::new(state.clone())), heads, certificates, state })
+        let door = Door::new(router, config, certificates)?;
+        let stop = door.gate().state().stop.clone();
+        Ok(Self { door, heads, stop })
     }
 
     /// Serves one connection to its end.
@@ -52,17 +49,19 @@ impl Streams {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let token = self.state.stop.open.token();
+        let token = self.stop.open.token();
         let closing = Closing::of_connection();
         let on = Connection { closing, recall: Some(Arc::default()), ..Connection::plain(peer) };
-        let bounds = (&*self.state.config, &self.heads);
-        begin(Box::new(stream), on, self.certificates.clone(), &self.gate, bounds, &self.state.stop).await;
+        let config = self.door.gate().state().config.clone();
+        let certificates = self.door.certificates().cloned();
+        begin(Box::new(stream), on, certificates, &self.door, (&config, &self.heads), &self.stop).await;
         drop(token);
     }
 
     /// Ends all connections, as a listener does that was told to stop.
     pub async fn end_all(&self) {
-        self.state.stop.end_all(&self.state.config).await;
+        let config = self.door.gate().state().config.clone();
+        self.stop.end_all(&config).await;
     }
 }
 

@@ -18,13 +18,31 @@ use crate::{Error, Result};
 /// The listener's certificates. Cheap to clone; all clones share their content.
 #[derive(Clone)]
 pub struct Certificates {
-    files: Arc<TlsConfig>,
-    current: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Current>>,
+}
+
+struct Current {
+    files: TlsConfig,
+    server: Arc<ServerConfig>,
+}
+
+/// Certificates that were read and can be used.
+pub(super) struct Fresh {
+    certificates: Certificates,
+    current: Current,
+}
+
+impl Fresh {
+    /// Lets new connections use them.
+    pub(super) fn take_over(self) {
+        *self.certificates.current.write() = self.current;
+        tracing::info!("the certificates were read again");
+    }
 }
 
 impl std::fmt::Debug for Certificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificates").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Certificates").field("files", &self.current.read().files).finish_non_exhaustive()
     }
 }
 
@@ -34,8 +52,7 @@ impl Certificates {
         if !files.is_on() {
             return Ok(None);
         }
-        let current = Arc::new(RwLock::new(Arc::new(server_config(files)?)));
-        Ok(Some(Self { files: Arc::new(files.clone()), current }))
+        Ok(Some(Self { current: Arc::new(RwLock::new(Current::read(files)?)) }))
     }
 
     /// Reads the files again; new connections use their present content. Blocks.
@@ -43,15 +60,29 @@ impl Certificates {
     /// # Errors
     /// `InvalidArgument` if the files cannot be used. The old certificates stay in use then.
     pub fn reload(&self) -> Result<()> {
-        let fresh = Arc::new(server_config(&self.files)?);
-        *self.current.write() = fresh;
+        let files = self.current.read().files.clone();
+        self.prepare(&files)?.take_over();
         Ok(())
+    }
+
+    /// Reads files that may be others. Blocks.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if they cannot be used.
+    pub(super) fn prepare(&self, files: &TlsConfig) -> Result<Fresh> {
+        Ok(Fresh { certificates: self.clone(), current: Current::read(files)? })
     }
 
     /// Does the TLS handshake on an accepted connection.
     pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
-        let current = Arc::clone(&self.current.read());
+        let current = Arc::clone(&self.current.read().server);
         TlsAcceptor::from(current).accept(stream).await
+    }
+}
+
+impl Current {
+    fn read(files: &TlsConfig) -> Result<Self> {
+        Ok(Self { files: files.clone(), server: Arc::new(server_config(files)?) })
     }
 }
 

@@ -150,7 +150,8 @@ impl Shared {
 
     /// Puts a task into memory. Its pieces have the numbers after `base`.
     pub(super) fn hold(&self, core: &mut Core, spec: TaskSpec, base: u64, detached: bool) -> Arc<Live> {
-        let limits = &self.config.limits;
+        let settings = self.settings.now();
+        let limits = &settings.limits;
         // The stream of the router's own tasks has no readers.
         let window = if spec.shadow { 0 } else { limits.stream_window_bytes };
         let transcript = Transcript::new(limits.max_output_bytes as usize, window as usize).numbered_from(base);
@@ -177,7 +178,8 @@ impl Shared {
         let Checked { detach, waits, any_model, patience, trace, route, .. } = checked;
         let trace = self.traced(trace, route);
         let now = self.clock.now();
-        let limits = &self.config.limits;
+        let settings = self.settings.now();
+        let limits = &settings.limits;
         let timeout = patience.or(request.timeout).unwrap_or(limits.default_timeout_secs as f64);
         let deadline = now.plus((timeout.min(limits.max_timeout_secs as f64) * 1_000.0) as u64);
         let mut core = early.unwrap_or_else(|| self.core.lock());
@@ -309,7 +311,7 @@ impl Shared {
         (created_at, deadline): (Timestamp, Timestamp),
     ) -> Result<(Demand, Option<Judged>)> {
         let asked = request.model.as_deref().or(session.model.as_deref());
-        let (model, targets) = match asked.and_then(|asked| self.aliases.next(asked)) {
+        let (model, targets) = match asked.and_then(|asked| self.settings.now().aliases.next(asked)) {
             Some((first, others)) => (Some(first), others),
             None => (asked.map(Arc::from), Arc::from([])),
         };
@@ -332,7 +334,7 @@ impl Shared {
             skills: if passes { of_api.and(Skills::ROUTES) } else { of_api },
             band: request.priority,
             prompt_tokens: estimate_tokens(text),
-            max_tokens: request.token_limit().unwrap_or(self.config.limits.default_max_tokens),
+            max_tokens: request.token_limit().unwrap_or(self.settings.now().limits.default_max_tokens),
             bytes: text.len() as u64
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64
                 + request.original.as_deref().map_or(0, |body| body.get().len() as u64),
@@ -345,7 +347,7 @@ impl Shared {
                 .map_or(Timestamp(u64::MAX), |secs| created_at.plus((secs * 1_000.0) as u64)),
             // If all must agree, one more answer cannot help.
             tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
-            on_failure: match request.on_failure.unwrap_or(self.config.dispatch.on_failure) {
+            on_failure: match request.on_failure.unwrap_or(self.settings.now().dispatch.on_failure) {
                 // A continuation goes out as a chat.
                 OnFailure::Continue if request.only_api().is_some() => OnFailure::Fail,
                 wish => wish,

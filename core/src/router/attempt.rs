@@ -38,7 +38,7 @@ const MAX_WORDS: usize = 16 << 10;
 
 impl Shared {
     fn report_ms(&self) -> u64 {
-        REPORT_MS.min(self.config.dispatch.progress_timeout_ms / 4)
+        REPORT_MS.min(self.settings.now().dispatch.progress_timeout_ms / 4)
     }
 }
 
@@ -153,7 +153,7 @@ impl Attempt {
     /// is added to the transcript as one piece. `None`: the attempt does not count any more.
     fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(SharedText, bool)> {
         let raw = self.live.spec.request.raw;
-        let most = shared.config.limits.max_output_bytes as usize;
+        let most = shared.settings.now().limits.max_output_bytes as usize;
         if let Some(aside) = &self.aside {
             let emitted = aside.lock().take();
             if !emitted.is_empty() {
@@ -330,8 +330,9 @@ impl Attempt {
         let blame = blame_of(failure.class);
         let words = failure.message.clone();
         // The words may quote the request, so only `log.prompts` shows them.
-        let said =
-            shared.config.log.prompts.then(|| &words[..words.floor_char_boundary(shared.config.log.prompt_bytes)]);
+        let settings = shared.settings.now();
+        let log = &settings.log;
+        let said = log.prompts.then(|| &words[..words.floor_char_boundary(log.prompt_bytes)]);
         shared.metrics.miner(&self.name).failures.inc();
         tracing::debug!(
             gid = %self.live.spec.gid, fence = %self.fence, miner = &*self.name, class = failure.class.as_str(), words = said,
@@ -407,7 +408,7 @@ impl JobSink for Attempt {
             return Emit::Cancelled;
         }
         let raw_text = self.live.spec.request.raw;
-        let most = shared.config.limits.max_output_bytes as usize;
+        let most = shared.settings.now().limits.max_output_bytes as usize;
         let delta = chunk.delta.filter(|delta| !delta.is_empty());
         if let Some(delta) = &delta
             && !self.gather(&shared, delta, most)
@@ -451,7 +452,7 @@ impl JobSink for Attempt {
             }
             let shown = !state.readers.is_empty();
             let newly_shown = shown && state.transcript.show();
-            let window = shared.config.limits.stream_window_bytes as usize;
+            let window = shared.settings.now().limits.stream_window_bytes as usize;
             let full = state.transcript.exceeds(window) && state.backlog() > window;
             let fits = self.live.grown(&mut state);
             (pushed, cut, first, shown, newly_shown, full, fits, state.take_wakers())
@@ -525,7 +526,8 @@ impl JobSink for Attempt {
         Box::pin(async move {
             loop {
                 let room = this.room();
-                let Some(window) = shared.upgrade().map(|s| s.config.limits.stream_window_bytes as usize) else {
+                let Some(window) = shared.upgrade().map(|s| s.settings.now().limits.stream_window_bytes as usize)
+                else {
                     return;
                 };
                 if this.is_stopped() {

@@ -286,7 +286,7 @@ impl Shared {
 
     /// The failure of an attempt whose miner gave no sign of life for too long.
     fn silence(&self, core: &mut Core, miner: MinerKey) -> Failure {
-        let most = self.config.dispatch.progress_timeout_ms;
+        let most = self.settings.now().dispatch.progress_timeout_ms;
         let name = core.miners.get(&miner).map_or("that had it", |slot| slot.spec.name.as_str());
         let words = format!("the miner {name} was silent for dispatch.progress_timeout_ms = {most}");
         if let Some(slot) = core.miners.get_mut(&miner) {
@@ -332,12 +332,12 @@ impl Shared {
         drop(state);
         let mut request = live.spec.request.clone();
         if let Some(tokens) = inherited {
-            let most = request.token_limit().unwrap_or(self.config.limits.default_max_tokens);
+            let most = request.token_limit().unwrap_or(self.settings.now().limits.default_max_tokens);
             Arc::make_mut(&mut request).limit_tokens(most.saturating_sub(tokens).max(1));
         }
         // A stream that has begun continues for as long as its tokens flow.
         let deadline = if live.spec.open_ended {
-            live.spec.deadline.max(now.plus(self.config.limits.max_timeout_secs.saturating_mul(1_000)))
+            live.spec.deadline.max(now.plus(self.settings.now().limits.max_timeout_secs.saturating_mul(1_000)))
         } else {
             live.spec.deadline
         };
@@ -405,7 +405,9 @@ impl Shared {
 
     fn write_end(self: &Arc<Self>, live: Arc<Live>) {
         let gid = live.spec.gid;
-        let (task, row_waits) = live.close(self.store.kind() != StoreKind::Memory);
+        let posted = live.spec.request.webhook.as_ref().filter(|_| !live.spec.shadow);
+        let message = posted.map(|_| self.message_id(live.spec.session_id, live.spec.id));
+        let (task, row_waits) = live.close(self.store.kind() != StoreKind::Memory, message);
         let now = task.ended_at.unwrap_or_else(|| self.clock.now());
         if live.spec.shadow {
             return self.step_at(Event::Committed(gid), now);
@@ -447,7 +449,7 @@ impl Shared {
     /// again. Takes each lock only once, because every request passes here.
     fn show_end(&self, live: &Live, afterwards: Afterwards) {
         let written = afterwards != Afterwards::Lost;
-        let (weight, last_seq, attempts, spans, wakers) = {
+        let (weight, last_seq, attempts, spans, delivery, wakers) = {
             let mut state = live.state.lock();
             let weight = if afterwards == Afterwards::Stored { 0 } else { live.settled(&mut state) };
             state.state = TaskState::Ended;
@@ -493,10 +495,15 @@ impl Shared {
                     Charge::Restored => self.keys.count(live.spec.key.as_deref().unwrap_or_default(), tokens),
                 }
             }
-            (weight, state.transcript.last_seq(), attempts, spans, state.take_wakers())
+            let end = state.closed.as_ref().filter(|_| written && !live.spec.shadow);
+            let delivery = end.and_then(|end| end.row.webhook.as_deref().cloned());
+            (weight, state.transcript.last_seq(), attempts, spans, delivery, state.take_wakers())
         };
         if let (Some(sink), Some(spans)) = (&self.spans, spans) {
             sink.take(spans);
+        }
+        if let Some(delivery) = delivery {
+            self.post(live.spec.gid, delivery);
         }
         attempts.iter().for_each(|attempt| attempt.finish());
         if tracing::enabled!(Level::DEBUG) && !live.spec.shadow {
@@ -505,7 +512,7 @@ impl Shared {
         let gid = live.spec.gid;
         let forgotten = match afterwards {
             _ if live.spec.shadow => self.core.lock().live.remove(&gid).into_iter().collect(),
-            Afterwards::Stays => self.core.lock().keep(gid, weight, &self.config.limits, &self.memory),
+            Afterwards::Stays => self.core.lock().keep(gid, weight, &self.settings.now().limits, &self.memory),
             Afterwards::Stored => Vec::new(),
             Afterwards::Lost => self.core.lock().lose(gid, last_seq),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::live::{Live, LiveState};
+use super::outbox::delivery;
 use super::shared::Shared;
 use crate::model::{Fence, MinerResult, Outcome, Retention, Task, TaskState};
 use crate::task::{TaskEnd, add_hashes, hash_of};
@@ -17,7 +18,9 @@ impl Live {
     /// Makes the end of the task from its state. Returns the row for the store, and whether the store has not been asked
     /// for the task yet. With `hashes` the row has the hash of every answer, else [`add_hashes`] gives them to each
     /// reader.
-    pub(super) fn close(&self, hashes: bool) -> (Arc<Task>, bool) {
+    ///
+    /// `message` is the id of the message for the task's webhook, if it has one.
+    pub(super) fn close(&self, hashes: bool, message: Option<String>) -> (Arc<Task>, bool) {
         let mut state = self.state.lock();
         let winner = winner(&state);
         if winner < state.answers.len() {
@@ -45,6 +48,9 @@ impl Live {
         task.verdict.clone_from(&state.verdict);
         task.error.clone_from(&state.error);
         task.bytes = crate::store::traffic(&task);
+        task.webhook = message
+            .zip(self.spec.request.webhook.as_deref())
+            .map(|(message, webhook)| Box::new(delivery(message, webhook, task.ended_at.unwrap_or_default())));
         let end = TaskEnd::new(task, self.spec.retention);
         let row = end.row.clone();
         state.closed = Some(end);

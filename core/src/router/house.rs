@@ -24,12 +24,13 @@ const SESSIONS: usize = 1_000;
 impl Shared {
     /// Deletes old tasks and sessions every `retention.interval_secs`, until the router closes.
     pub(super) async fn keep_house(self: Arc<Self>) {
-        let interval = Duration::from_secs(self.config.retention.interval_secs.max(1));
         loop {
+            let interval = Duration::from_secs(self.settings.now().retention.interval_secs.max(1));
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(interval) => {}
             }
+            let settings = self.settings.kept();
             if let Err(error) = self.purge_tasks().await {
                 tracing::warn!(%error, "old tasks could not be deleted");
             }
@@ -37,10 +38,10 @@ impl Shared {
                 tracing::warn!(%error, "closed sessions could not be deleted");
             }
             let today = Day::of(self.clock.now());
-            if let Err(error) = self.store.forget_usage(today.before(self.config.retention.usage_days)).await {
+            if let Err(error) = self.store.forget_usage(today.before(settings.retention.usage_days)).await {
                 tracing::warn!(%error, "old usage could not be deleted");
             }
-            let kept_ms = self.config.retention.audit_days.saturating_mul(24 * 3_600 * 1_000);
+            let kept_ms = settings.retention.audit_days.saturating_mul(24 * 3_600 * 1_000);
             let first = Timestamp(self.clock.now().0.saturating_sub(kept_ms));
             if let Err(error) = self.store.forget_audit(first).await {
                 tracing::warn!(%error, "old entries of the audit log could not be deleted");
@@ -49,7 +50,8 @@ impl Shared {
     }
 
     async fn purge_tasks(&self) -> Result<()> {
-        let retention = &self.config.retention;
+        let settings = self.settings.kept();
+        let retention = &settings.retention;
         let max_age_ms = retention.max_age_secs.saturating_mul(1_000);
         let ended_before = Timestamp(self.clock.now().0.saturating_sub(max_age_ms));
         let purge = Purge { ended_before, max_bytes: retention.max_bytes.map_or(0, u64::from), limit: TASKS };
@@ -68,7 +70,8 @@ impl Shared {
     }
 
     async fn purge_sessions(&self) -> Result<()> {
-        let closed_before = self.clock.now().as_secs().saturating_sub(self.config.retention.closed_session_secs);
+        let closed_before =
+            self.clock.now().as_secs().saturating_sub(self.settings.now().retention.closed_session_secs);
         let mut from = Bound::Unbounded;
         while !self.stop.is_cancelled() {
             // A concurrent change would write a deleted session again.

@@ -1,12 +1,15 @@
 //! Information about the router itself: configuration, identity, state and metrics.
 
-#[cfg(feature = "listener")]
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 #[cfg(feature = "listener")]
+use arc_swap::Guard;
+#[cfg(feature = "listener")]
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "listener")]
+use super::in_force::Settings;
 #[cfg(feature = "listener")]
 use super::memory::Memory;
 #[cfg(feature = "listener")]
@@ -22,9 +25,16 @@ use crate::model::{NodeInfo, NodeState, NodeStats, NodeStatus, address_of};
 use crate::{Result, VERSION};
 
 impl Router {
-    /// The configuration with which the router was opened.
-    pub fn config(&self) -> &Config {
-        &self.shared.config
+    /// The configuration in force: that with which the router was opened, or that of the last
+    /// [`reload`](Self::reload).
+    pub fn config(&self) -> Arc<Config> {
+        self.shared.settings.now().config.clone()
+    }
+
+    /// The configuration in force, for a short look at it.
+    #[cfg(feature = "listener")]
+    pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.shared.settings.now()
     }
 
     /// Publishes the URL at which this router listens, so that `cortensor-router key` finds it in the data directory.
@@ -82,7 +92,7 @@ impl Router {
     pub fn info(&self) -> NodeInfo {
         let models = self.models();
         let embeddings = models.iter().any(|model| model.embeddings);
-        let config = &self.shared.config;
+        let config = self.shared.settings.now();
         let core = self.shared.core.lock();
         let dedicated = core.miners.values().filter(|slot| slot.spec.dedicated).count() as u64;
         let total = core.miners.len() as u64;

@@ -234,7 +234,7 @@ impl Router {
             let core = self.shared.core.lock();
             if core.sessions.contains_key(&id) { Ok(id) } else { Err(super::sessions::absent(&core, id)) }
         });
-        match self.shared.config.unknown_session {
+        match self.shared.settings.now().unknown_session {
             // A damaged session is not an unknown one: its tasks must not go into session 0.
             UnknownSession::Default if found.as_ref().is_err_and(|error| error.kind() != ErrorKind::Internal) => {
                 Ok(SessionId(0))
@@ -278,7 +278,8 @@ impl Router {
             let serves = |miner: &&MinerInfo| lists(miner) || !is_listed && miner.models.is_empty();
             miners.iter().filter(serves).cloned().collect::<Vec<_>>()
         };
-        self.shared.aliases.models(asked).into_iter().flat_map(of).collect()
+        let settings = self.shared.settings.now();
+        settings.aliases.models(asked).into_iter().flat_map(of).collect()
     }
 }
 
@@ -316,7 +317,9 @@ impl RepeatKey {
 impl Shared {
     /// Checks the fields that the router itself acts on, and lowers them to the limits of the configuration.
     fn checked(&self, mut request: TaskRequest) -> Result<TaskRequest> {
-        let limits = &self.config.limits;
+        let settings = self.settings.now();
+        let limits = &settings.limits;
+        self.check_webhook(&request)?;
         if request.prompt_type > 1 {
             return Err(Error::invalid(
                 "prompt_type",

@@ -186,7 +186,7 @@ impl Shared {
             prompt_tokens: bytes / 4,
             max_tokens: 1,
             bytes,
-            deadline: now.plus(self.config.dispatch.verdict_timeout_ms),
+            deadline: now.plus(self.settings.now().dispatch.verdict_timeout_ms),
             shadow: true,
             ..Demand::default()
         };

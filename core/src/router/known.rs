@@ -20,7 +20,7 @@ impl Shared {
         {
             let mut known = self.known.lock();
             // The engine remembers this many reputations, too.
-            if known.len() as u64 >= 2 * self.config.limits.max_miners {
+            if known.len() as u64 >= 2 * self.settings.now().limits.max_miners {
                 return;
             }
             known.entry(name.to_owned()).or_insert_with(|| self.record_of(name));

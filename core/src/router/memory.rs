@@ -17,13 +17,22 @@ pub(super) const TASK: u64 = 4 << 10;
 pub(crate) struct Memory {
     used: AtomicU64,
     /// The bound in bytes; `u64::MAX`: unlimited.
-    most: u64,
+    most: AtomicU64,
 }
 
 impl Memory {
     /// A count with this bound in bytes; `None`: unlimited.
     pub(super) fn new(most: Option<NonZeroU64>) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), most: most.map_or(u64::MAX, NonZeroU64::get) })
+        Arc::new(Self { used: AtomicU64::new(0), most: AtomicU64::new(most.map_or(u64::MAX, NonZeroU64::get)) })
+    }
+
+    /// Sets the bound. Work that is held already stays.
+    pub(super) fn set_most(&self, most: Option<NonZeroU64>) {
+        self.most.store(most.map_or(u64::MAX, NonZeroU64::get), Ordering::Relaxed);
+    }
+
+    fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// The number of bytes that are held at present.
@@ -33,12 +42,13 @@ impl Memory {
 
     /// The maximum number of bytes that ended tasks may take: a quarter of the bound.
     pub(super) fn share_of_ended(&self) -> u64 {
-        self.most / 4
+        self.most() / 4
     }
 
     /// Whether this many bytes of new work fit. The last eighth of the bound is for work that has begun.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        self.most == u64::MAX || self.used().saturating_add(bytes) <= self.most - self.most / 8
+        let most = self.most();
+        most == u64::MAX || self.used().saturating_add(bytes) <= most - most / 8
     }
 
     /// Holds this many bytes, even if they do not fit.
@@ -70,7 +80,8 @@ impl Held {
             self.memory.used.fetch_sub(before - bytes, Ordering::Relaxed);
             return true;
         }
-        self.memory.used.fetch_add(bytes - before, Ordering::Relaxed).saturating_add(bytes - before) <= self.memory.most
+        self.memory.used.fetch_add(bytes - before, Ordering::Relaxed).saturating_add(bytes - before)
+            <= self.memory.most()
     }
 
     /// The number of held bytes.

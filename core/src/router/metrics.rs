@@ -52,6 +52,11 @@ struct VerdictLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: String,
 }
@@ -126,6 +131,8 @@ pub(crate) struct Metrics {
     held_bytes: Gauge,
     spans_sent: Counter,
     spans_dropped: Counter,
+    webhook_tries: Family<ResultLabel, Counter>,
+    webhooks_pending: Gauge,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -245,6 +252,8 @@ impl Metrics {
             held_bytes: Gauge::default(),
             spans_sent: Counter::default(),
             spans_dropped: Counter::default(),
+            webhook_tries: Family::default(),
+            webhooks_pending: Gauge::default(),
         };
         r.register("tasks_submitted", "Tasks that were accepted", metrics.submitted.clone());
         r.register("tasks_refused", "Tasks that were refused, by the code of the error", metrics.refused.clone());
@@ -262,11 +271,23 @@ impl Metrics {
         r.register("miner_breaker", "1 for the state of a miner's breaker", metrics.miner_breaker.clone());
         r.register("held_bytes", "Bytes held for callers, against limits.max_memory_bytes", metrics.held_bytes.clone());
         r.register("spans_sent", "Spans that the collector has taken", metrics.spans_sent.clone());
+        r.register("webhook_tries", "Messages that were sent to webhooks, by result", metrics.webhook_tries.clone());
+        r.register("webhooks_pending", "Messages that wait for their webhooks", metrics.webhooks_pending.clone());
         r.register("spans_dropped", "Spans that were lost", metrics.spans_dropped.clone());
         #[cfg(feature = "listener")]
         r.register("http_requests", "HTTP requests, by method, route and class of status", metrics.requests.clone());
         *metrics.registry.lock() = registry;
         metrics
+    }
+
+    /// Counts a try of a webhook: `delivered`, `failed` (it is sent again) or `given_up`.
+    pub(super) fn webhook_tried(&self, result: &'static str) {
+        self.webhook_tries.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Sets the number of messages that wait for their webhooks.
+    pub(super) fn webhooks_pending(&self, count: usize) {
+        self.webhooks_pending.set(count as i64);
     }
 
     /// All metrics as `OpenMetrics`.

@@ -10,6 +10,7 @@ use super::drive::Deeds;
 use super::shared::{Router, Shared};
 use super::skills::skills_of;
 use super::slot::{Entrance, MinerSlot, only_of, takes_every_offer};
+use super::upstreams::Origin;
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
 use crate::miner::{FailClass, Failure, Miner};
@@ -224,11 +225,12 @@ impl Shared {
         let identity = rules.identity.clone();
         let (key, deeds) = {
             let mut core = self.core.lock();
-            if core.miners.len() as u64 >= self.config.limits.max_miners {
+            if core.miners.len() as u64 >= self.settings.now().limits.max_miners {
                 return Err(Error::new(ErrorKind::Overloaded, "there are as many miners as limits.max_miners allows"));
             }
             let stand_in = core.stand_in;
-            if core.miners.iter().any(|(key, slot)| slot.spec.name == spec.name && Some(*key) != stand_in) {
+            let has_name = |slot: &MinerSlot| slot.spec.name == spec.name && !slot.retired;
+            if core.miners.iter().any(|(key, slot)| has_name(slot) && Some(*key) != stand_in) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
                     format!("a miner called {:?} is there already", spec.name),
@@ -247,6 +249,7 @@ impl Shared {
                 spec,
                 miner,
                 upstream: None,
+                retired: false,
                 connected_at: now,
                 last_seen: now,
                 up: entrance.up,
@@ -278,6 +281,9 @@ impl Shared {
         let now = self.clock.now();
         let mut core = self.core.lock();
         let slot = core.miners.remove(&key)?;
+        if let Some(upstream) = &slot.upstream {
+            upstream.stop.cancel();
+        }
         let effects = core.engine.step(Event::MinerGone(key), now);
         let deeds = self.apply(&mut core, effects, now);
         Some(Dismissed { slot, deeds })
@@ -343,7 +349,7 @@ impl Router {
     /// # Errors
     /// The errors of [`add_miner`](Self::add_miner).
     pub fn add_upstream(&self, upstream: UpstreamConfig) -> Result<()> {
-        super::upstreams::attach(&self.shared, upstream)
+        self.attach_upstream(upstream, Origin::Host)
     }
 
     /// Removes the miner of this name, of any kind. Other miners take over its tasks.
@@ -353,7 +359,8 @@ impl Router {
     pub fn remove_miner(&self, name: &str) -> Result<()> {
         let key = {
             let core = self.shared.core.lock();
-            core.miners.iter().find(|(_, slot)| slot.spec.name == name).map(|(key, _)| *key)
+            let named = || core.miners.iter().filter(|(_, slot)| slot.spec.name == name);
+            named().find(|(_, slot)| !slot.retired).or_else(|| named().next()).map(|(key, _)| *key)
         };
         let key = key.ok_or_else(|| {
             Error::not_found(format!("there is no miner called {name:?}"))
@@ -440,9 +447,9 @@ impl Router {
             }
         }
         let known = models.clone();
-        for (name, targets) in self.shared.aliases.lists() {
-            let mut info =
-                ModelInfo { id: name.to_owned(), owned_by: self.shared.config.name.clone(), ..ModelInfo::default() };
+        let settings = self.shared.settings.now();
+        for (name, targets) in settings.aliases.lists() {
+            let mut info = ModelInfo { id: name.to_owned(), owned_by: settings.name.clone(), ..ModelInfo::default() };
             for target in targets.filter_map(|target| known.get(target)) {
                 info.created = if info.miners == 0 { target.created } else { info.created.min(target.created) };
                 info.miners += target.miners;

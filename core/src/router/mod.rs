@@ -13,13 +13,14 @@
 //! drive                                    passes events to the engine and carries out its effects; judge and
 //!                                          ending are two of the deeds, unwritten repeats one of them
 //! attempt, wait                            one miner's work on a task; the callers that hold or await the task
-//! miners, remote, upstreams, sessions,     the calls that change miners, sessions, keys and known miners, and that
-//! keys, known, usage                       read usage
+//! outbox, message                          the ends of tasks on their way to webhooks
+//! reload, miners, remote, upstreams,       the calls that change the configuration, miners, sessions, keys and known
+//! managed, sessions, keys, known, usage    miners, and that read usage
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
 //! quota, rate, spent, meters, underway, transcript,
 //! recent, claim, memory, metrics, totals,
-//! spans, skills, clock
+//! spans, skills, clock, in_force
 //! ```
 //!
 //! `fleet` stands beside them: the work of a router that shares its store with others. Of a router that does not,
@@ -52,6 +53,7 @@ mod facts;
 mod figures;
 mod fleet;
 mod house;
+mod in_force;
 mod inspect;
 mod intake;
 mod judge;
@@ -61,14 +63,19 @@ mod key_ring;
 mod keys;
 mod known;
 mod live;
+#[cfg(feature = "listener")]
+mod managed;
 mod memory;
+mod message;
 mod meters;
 mod metrics;
 mod miners;
 mod open;
+mod outbox;
 mod quota;
 mod rate;
 mod recent;
+mod reload;
 #[cfg(feature = "listener")]
 mod remote;
 #[cfg(feature = "listener")]
@@ -106,6 +113,8 @@ pub(crate) use judge::said;
 #[cfg(feature = "listener")]
 pub(crate) use key_ring::{KeyRing, Known};
 #[cfg(feature = "listener")]
+pub(crate) use managed::UpstreamInfo;
+#[cfg(feature = "listener")]
 pub(crate) use memory::{Held, Memory};
 #[cfg(feature = "listener")]
 pub(crate) use metrics::{Metrics, RequestLabels};
@@ -113,6 +122,7 @@ pub use miners::{MinerHandle, ModelInfo};
 pub use open::RouterBuilder;
 #[cfg(feature = "listener")]
 pub(crate) use quota::{Left, Meter};
+pub use reload::{Follow, Reloaded, ReloadedUpstreams};
 pub use sessions::SessionFilter;
 pub use shared::Router;
 pub use slot::NOT_HEARD;

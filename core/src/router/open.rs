@@ -10,27 +10,32 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
 use super::fleet::Membership;
+use super::in_force::{InForce, Settings};
 use super::key_ring::KeyRing;
 use super::live::{Live, wake};
 use super::memory::Memory;
 use super::meters::{Meters, spent};
 use super::metrics::Metrics;
+use super::outbox::Outbox;
 use super::recent::Recent;
+use super::reload::Followers;
 use super::sessions::{STANDING, new_sid, standing};
 use super::settings::engine_settings;
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
 use super::spans::SpanSink;
 use super::unwritten::UnwrittenEnds;
+use super::upstreams::Origin;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::id_map::IdMap;
 use crate::miner::{EchoMiner, Miner, Network};
 use crate::model::{Day, Gid, MinerSpec, Session, TaskId};
+#[cfg(feature = "listener")]
+use crate::reach::Reach;
 use crate::store::{Durability, GID_BITS, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresOptions, PostgresStore};
@@ -201,7 +206,7 @@ impl RouterBuilder {
             #[cfg(feature = "listener")]
             log,
         };
-        let router = Router { shared: Arc::new(build(config, store, outside, keys, known, clock, &recovery)) };
+        let router = Router { shared: Arc::new(build(config, store, outside, keys, known, clock, &recovery)?) };
         let shared = &router.shared;
         shared.tell_reputations();
         for session in std::mem::take(&mut recovery.sessions) {
@@ -222,22 +227,27 @@ impl RouterBuilder {
         for task in std::mem::take(&mut recovery.quarantined) {
             Box::pin(shared.quarantine(task)).await;
         }
-        if shared.config.echo || stand_in && miners_are_new {
+        let config = router.config();
+        if config.echo || stand_in && miners_are_new {
             let spec = MinerSpec::new("echo", 1_024);
             let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
             let echo = shared.join(spec, Arc::new(EchoMiner::default()), entrance)?;
-            if !shared.config.echo {
+            if !config.echo {
                 shared.core.lock().stand_in = Some(echo.key);
             }
         }
         for (spec, miner) in miners {
             router.add_miner(spec, miner)?;
         }
-        for upstream in shared.config.upstreams.clone() {
-            router.add_upstream(upstream)?;
+        for upstream in config.upstreams.clone() {
+            router.attach_upstream(upstream, Origin::Config)?;
         }
+        #[cfg(feature = "listener")]
+        shared.restore_upstreams().await?;
         shared.background.spawn_on(shared.clone().keep_time(), &shared.runtime);
+        shared.restore_deliveries().await?;
         shared.background.spawn_on(shared.clone().keep_house(), &shared.runtime);
+        shared.background.spawn_on(shared.clone().keep_posting(), &shared.runtime);
         shared.background.spawn_on(shared.clone().write_again(), &shared.runtime);
         if shared.membership.is_some() {
             shared.background.spawn_on(shared.clone().keep_membership(), &shared.runtime);
@@ -294,7 +304,7 @@ fn build(
     known: BTreeMap<String, MinerRecord>,
     clock: Clock,
     recovery: &Recovery,
-) -> Shared {
+) -> Result<Shared> {
     let mut settings = engine_settings(&config.dispatch, &config.limits);
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
@@ -306,9 +316,17 @@ fn build(
     }
     settings.first_task_id = TaskId(config.first_task_id);
     let memory = Memory::new(config.limits.max_memory_bytes);
-    Shared {
-        aliases: Aliases::new(&config.models),
-        config,
+    let outbox = Outbox::new(&config.webhooks)?;
+    Ok(Shared {
+        outbox,
+        #[cfg(feature = "listener")]
+        reach: Arc::new(Reach::new("listen.upstream_networks", &config.listen.upstream_networks)),
+        #[cfg(feature = "listener")]
+        managed: Mutex::default(),
+        settings: InForce::new(Settings::of(config)),
+        source: Mutex::default(),
+        followers: Followers::default(),
+        upstream_changes: tokio::sync::Mutex::default(),
         store,
         runtime: tokio::runtime::Handle::current(),
         clock,
@@ -352,7 +370,7 @@ fn build(
         log: outside.log,
         #[cfg(feature = "listener")]
         remotes: super::seats::Remotes::default(),
-    }
+    })
 }
 
 impl Shared {

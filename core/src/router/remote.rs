@@ -43,7 +43,7 @@ impl SeatControl for MinerHandle {
 impl Router {
     /// The limits that the router announces to miners, among them the size of the largest frame that it sends.
     pub(crate) fn miner_limits(&self) -> Limits {
-        let config = &self.shared.config;
+        let config = self.shared.settings.now();
         Limits {
             frame: config.miners.max_frame_bytes,
             // Encoding the client's JSON again may double its size because of control characters.
@@ -59,8 +59,8 @@ impl Router {
     /// `InvalidArgument` if the miner resumes too many tasks; `Conflict` if its name is taken; `Overloaded` if there
     /// are too many miners.
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
-        check_resumed(&admitted.hello, self.shared.config.miners.max_resumed)?;
-        let link = Arc::new(Link::new(self.shared.config.miners.write_buffer_bytes as usize));
+        check_resumed(&admitted.hello, self.shared.settings.now().miners.max_resumed)?;
+        let link = Arc::new(Link::new(self.shared.settings.now().miners.write_buffer_bytes as usize));
         let welcome = || Welcome {
             v: VERSION,
             features: common_features(&admitted.hello),
@@ -86,8 +86,8 @@ impl Router {
         let shared = &self.shared;
         shared.update_presence(id, seat);
         let timing = Timing {
-            ping: Duration::from_millis(shared.config.miners.ping_ms),
-            dead: Duration::from_millis(shared.config.miners.dead_ms),
+            ping: Duration::from_millis(shared.settings.now().miners.ping_ms),
+            dead: Duration::from_millis(shared.settings.now().miners.dead_ms),
         };
         let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link), puzzled: AtomicBool::new(false) };
         let end = {
@@ -138,7 +138,8 @@ impl Router {
     }
 
     fn miner_intervals(&self) -> Intervals {
-        let miners = &self.shared.config.miners;
+        let settings = self.shared.settings.now();
+        let miners = &settings.miners;
         Intervals {
             ping_ms: miners.ping_ms,
             dead_ms: miners.dead_ms,
@@ -214,16 +215,16 @@ impl Shared {
     ) -> Result<Option<Arc<Seat>>> {
         let Admitted { identity, hello, spec, .. } = admitted;
         let limits = SessionLimits {
-            window: self.config.miners.window_bytes,
-            output: self.config.limits.max_output_bytes,
-            cancel_ms: self.config.miners.cancel_timeout_ms,
-            attempts: self.config.miners.max_resumed.max(hello.max_concurrency as usize),
+            window: self.settings.now().miners.window_bytes,
+            output: self.settings.now().limits.max_output_bytes,
+            cancel_ms: self.settings.now().miners.cancel_timeout_ms,
+            attempts: self.settings.now().miners.max_resumed.max(hello.max_concurrency as usize),
         };
         let router = Router { shared: self.clone() };
         let settings = SeatSettings {
             limits,
             max_task_bytes: router.miner_limits().task as usize,
-            accept_ms: self.config.dispatch.accept_timeout_ms,
+            accept_ms: self.settings.now().dispatch.accept_timeout_ms,
         };
         let process = (hello.epoch, spec.name.clone());
         let seat = Seat::new(settings, common_features(hello), hello.max_concurrency, process);
@@ -284,7 +285,7 @@ impl Shared {
     async fn announce_end(&self, seat: &Arc<Seat>, link: &Arc<Link>, key_life: Option<KeyLife>, door: &Door) {
         let drained = async {
             self.drain_started.cancelled().await;
-            link.post(drain_frame(self.config.listen.drain_timeout_ms));
+            link.post(drain_frame(self.settings.now().listen.drain_timeout_ms));
             self.stop.cancelled().await;
         };
         let turned_out = async {
@@ -330,7 +331,7 @@ impl Shared {
             return;
         }
         let (shared, id, seat) = (self.clone(), id.to_owned(), Arc::clone(seat));
-        let grace = Duration::from_millis(self.config.miners.grace_ms);
+        let grace = Duration::from_millis(self.settings.now().miners.grace_ms);
         self.background.spawn_on(
             async move {
                 tokio::select! {

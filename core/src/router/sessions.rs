@@ -136,13 +136,23 @@ impl Shared {
     /// Puts a new, changed or recovered session into memory and gives its rules to the engine.
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
         self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
-        let event = Event::Session(session.id, rules(&session, &self.config.dispatch, &self.aliases));
+        let event = self.rules_of(&session);
         {
             let mut core = self.core.lock();
             core.sids.insert(session.sid.clone(), session.id);
             core.sessions.insert(session.id, session);
         }
         self.step(event);
+    }
+
+    /// Gives the engine the rules of a session again, because the configuration has changed.
+    pub(super) fn rule_session(self: &Arc<Self>, session: &Session) {
+        self.step(self.rules_of(session));
+    }
+
+    fn rules_of(&self, session: &Session) -> Event {
+        let settings = self.settings.now();
+        Event::Session(session.id, rules(session, &settings.dispatch, &settings.aliases))
     }
 
     /// Changes a session in the store and in memory; the audit log records the act, if there is one. Changes run one
@@ -200,7 +210,7 @@ impl Shared {
     }
 
     fn session_as_shown(&self, session: &Session) -> Session {
-        shown(&self.core.lock(), &self.aliases, session)
+        shown(&self.core.lock(), &self.settings.now().aliases, session)
     }
 }
 
@@ -224,14 +234,14 @@ impl Router {
             let open = core.sessions.values().filter(|session| session.active).count();
             (open as u64, (core.sessions.len() - open) as u64)
         };
-        if closed >= shared.config.limits.max_closed_sessions {
+        if closed >= shared.settings.now().limits.max_closed_sessions {
             return Err(Error::new(
                 ErrorKind::Overloaded,
                 "as many closed sessions are kept as limits.max_closed_sessions allows: raise it, or lower \
                  retention.closed_session_secs",
             ));
         }
-        if open >= shared.config.limits.max_sessions {
+        if open >= shared.settings.now().limits.max_sessions {
             return Err(Error::new(
                 ErrorKind::Overloaded,
                 "as many sessions are open as limits.max_sessions allows: close some, or raise it",
@@ -258,8 +268,8 @@ impl Router {
     /// `NotFound`.
     pub fn session(&self, id: SessionId) -> Result<Session> {
         let core = self.shared.core.lock();
-        let aliases = &self.shared.aliases;
-        core.sessions.get(&id).map(|session| shown(&core, aliases, session)).ok_or_else(|| absent(&core, id))
+        let settings = self.shared.settings.now();
+        core.sessions.get(&id).map(|session| shown(&core, &settings.aliases, session)).ok_or_else(|| absent(&core, id))
     }
 
     /// The id of the session with this hash (0x and 64 hexadecimal digits).
@@ -278,7 +288,8 @@ impl Router {
             })
         };
         let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
-        let shown = |session| shown(&core, &self.shared.aliases, session);
+        let settings = self.shared.settings.now();
+        let shown = |session| shown(&core, &settings.aliases, session);
         let page = matching().skip(filter.offset as usize).take(limit).map(shown).collect();
         (page, matching().count() as u64)
     }
@@ -340,7 +351,7 @@ impl Router {
     /// The session for a request that names none: the sessions of `completion_sessions` in turn, or session 0 if that
     /// list is empty.
     pub(super) fn next_completion_session(&self) -> SessionId {
-        match self.shared.config.completion_sessions.as_slice() {
+        match self.shared.settings.now().completion_sessions.as_slice() {
             [] => SessionId(0),
             pool => SessionId(pool[self.shared.turn.fetch_add(1, Ordering::Relaxed) as usize % pool.len()]),
         }

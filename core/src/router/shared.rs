@@ -9,18 +9,23 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use super::aliases::Aliases;
 use super::clock::Clock;
 use super::core::Core;
 use super::fleet::Membership;
+use super::in_force::InForce;
 use super::key_ring::KeyRing;
 use super::memory::Memory;
 use super::metrics::Metrics;
+use super::outbox::Outbox;
+use super::reload::{Followers, Source};
 use super::spans::SpanSink;
 use super::unwritten::UnwrittenEnds;
-use crate::config::Config;
 use crate::damper::Damper;
 use crate::miner::Network;
+#[cfg(feature = "listener")]
+use crate::reach::Reach;
+#[cfg(feature = "listener")]
+use crate::store::UpstreamRecord;
 use crate::store::{MinerRecord, Store};
 
 /// A handle of a router. A clone is cheap and refers to the same router. Call [`close`](Router::close) at the end.
@@ -31,14 +36,26 @@ pub struct Router {
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router").field("name", &self.shared.config.name).finish_non_exhaustive()
+        f.debug_struct("Router").field("name", &self.shared.settings.now().name).finish_non_exhaustive()
     }
 }
 
 pub(super) struct Shared {
-    pub(super) config: Config,
-    /// The names that stand for several models.
-    pub(super) aliases: Aliases,
+    /// The configuration in force.
+    pub(super) settings: InForce,
+    /// The function that reads the configuration again, if the program gave one.
+    pub(super) source: Mutex<Option<Source>>,
+    pub(super) followers: Followers,
+    /// The ends of tasks on their way to webhooks.
+    pub(super) outbox: Outbox,
+    /// Held while upstreams or the configuration change, so that no change undoes another.
+    pub(super) upstream_changes: tokio::sync::Mutex<()>,
+    /// The addresses that managed upstreams may have.
+    #[cfg(feature = "listener")]
+    pub(super) reach: Arc<Reach>,
+    /// The managed upstreams, by name.
+    #[cfg(feature = "listener")]
+    pub(super) managed: Mutex<BTreeMap<String, UpstreamRecord>>,
     pub(super) store: Arc<dyn Store>,
     pub(super) runtime: Handle,
     pub(super) clock: Clock,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::figures::OfMiner;
+use super::upstreams::Attached;
 use crate::engine::{BreakerState, MinerKey, MinerView};
-use crate::miner::{Miner, UpstreamMiner};
+use crate::miner::Miner;
 use crate::model::{MinerKind, MinerSpec, SharedText, Timestamp, meant};
 
 /// A miner that was added.
@@ -22,7 +23,9 @@ pub(super) struct MinerSlot {
     pub(super) address: SharedText,
     pub(super) miner: Arc<dyn Miner>,
     /// That miner, if it is an upstream.
-    pub(super) upstream: Option<Arc<UpstreamMiner>>,
+    pub(super) upstream: Option<Attached>,
+    /// Whether the miner goes once it has finished its tasks. Another one may have its name.
+    pub(super) retired: bool,
     pub(super) connected_at: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) up: bool,

@@ -151,7 +151,7 @@ impl Shared {
         route: Option<&'static str>,
     ) -> Option<Arc<TraceContext>> {
         match &self.spans {
-            Some(_) => TraceContext::begun(caller, self.config.otel.sample_ratio, route),
+            Some(_) => TraceContext::begun(caller, self.settings.now().otel.sample_ratio, route),
             None => caller,
         }
     }

@@ -140,9 +140,13 @@ impl Router {
     pub async fn task(&self, session: SessionId, id: TaskId) -> Result<Task> {
         if let Some(live) = self.shared.find(session, id) {
             self.shared.written_down(&live).await?;
-            return Ok(self.shared.task_of(&live));
+            let mut task = self.shared.task_of(&live);
+            self.with_deliveries(std::slice::from_mut(&mut task)).await?;
+            return Ok(task);
         }
-        self.stored(session, id).await
+        let mut task = self.stored(session, id).await?;
+        self.with_deliveries(std::slice::from_mut(&mut task)).await?;
+        Ok(task)
     }
 
     async fn stored(&self, session: SessionId, id: TaskId) -> Result<Task> {
@@ -168,6 +172,7 @@ impl Router {
                 *task = self.shared.task_of(&live);
             }
         }
+        self.with_deliveries(&mut page.tasks).await?;
         Ok(page)
     }
 

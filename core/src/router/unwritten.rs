@@ -108,7 +108,7 @@ impl Shared {
     /// Handles an end that the store has refused. The callers that wait get the store's error.
     pub(super) fn end_refused(self: &Arc<Self>, live: &Arc<Live>, error: Error) {
         let gid = live.spec.gid;
-        let most = self.config.limits.recent_bytes.min(self.memory.share_of_ended());
+        let most = self.settings.now().limits.recent_bytes.min(self.memory.share_of_ended());
         let wakers = {
             let mut state = live.state.lock();
             let bytes = live.settled(&mut state);
@@ -141,7 +141,7 @@ impl Shared {
 
     /// Writes ends that the store has refused until the router closes, and runs the tasks again whose ends are lost.
     pub(super) async fn write_again(self: Arc<Self>) {
-        let longest = Duration::from_millis(self.config.storage.check_interval_ms);
+        let longest = Duration::from_millis(self.settings.now().storage.check_interval_ms);
         let mut pause = FIRST_PAUSE.min(longest);
         loop {
             if self.unwritten.is_empty() {

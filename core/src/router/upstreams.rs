@@ -1,64 +1,246 @@
-//! Adds an upstream as a miner and passes on what its probe reports.
+//! Adds upstreams as miners, replaces and removes them, and passes on what their probes report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[cfg(feature = "listener")]
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 use super::shared::{Router, Shared};
-use super::slot::Entrance;
-#[cfg(feature = "listener")]
-use super::slot::MinerSlot;
-use crate::Result;
+use super::slot::{Entrance, MinerSlot};
 use crate::config::{UpstreamApi, UpstreamConfig};
+use crate::engine::{Event, MinerKey};
 use crate::miner::UpstreamMiner;
 use crate::model::{CONTINUE, MinerKind, MinerSpec};
 #[cfg(feature = "listener")]
 use crate::model::{TaskRequest, meant, original::kept};
+use crate::{Error, ErrorKind, Result};
 
-pub(super) fn attach(shared: &Arc<Shared>, config: UpstreamConfig) -> Result<()> {
-    config.validate(0)?;
-    let mut spec = MinerSpec::new(config.miner_name(), config.max_concurrency)
-        .kind(MinerKind::Upstream)
-        .models(config.models.clone())
-        .weight(config.weight)
-        .embeddings(config.makes_embeddings())
-        .dedicated(config.dedicated)
-        .features(config.continues.then_some(CONTINUE).into_iter().chain(own_apis(&config).map(UpstreamApi::route)));
-    spec.owner.clone_from(&config.owner);
-    for speaks in own_apis(&config).filter_map(|api| shared.speaks(api)) {
-        speaks.store(true, Ordering::Relaxed);
+/// The time after which a miner that drains is looked at again, if no task has ended meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Where an upstream comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The configuration.
+    Config,
+    /// A call of the program.
+    Host,
+    /// A caller over HTTP. Its addresses are checked.
+    #[cfg(feature = "listener")]
+    Managed,
+}
+
+/// The upstream of a miner.
+pub(super) struct Attached {
+    pub(super) miner: Arc<UpstreamMiner>,
+    pub(super) origin: Origin,
+    /// Ends its probe.
+    pub(super) stop: CancellationToken,
+}
+
+/// An upstream that can be added at any time.
+pub(super) struct Prepared {
+    spec: MinerSpec,
+    miner: Arc<UpstreamMiner>,
+    origin: Origin,
+    apis: Vec<UpstreamApi>,
+}
+
+impl Prepared {
+    /// Makes everything that can fail for an upstream, and connects to nothing.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the field.
+    pub(super) fn new(shared: &Shared, config: UpstreamConfig, origin: Origin) -> Result<Self> {
+        config.validate(0)?;
+        let apis: Vec<UpstreamApi> = own_apis(&config).collect();
+        let mut spec = MinerSpec::new(config.miner_name(), config.max_concurrency)
+            .kind(MinerKind::Upstream)
+            .models(config.models.clone())
+            .weight(config.weight)
+            .embeddings(config.makes_embeddings())
+            .dedicated(config.dedicated)
+            .features(config.continues.then_some(CONTINUE).into_iter().chain(apis.iter().map(|api| api.route())));
+        spec.owner.clone_from(&config.owner);
+        spec.validate()?;
+        let settings = shared.settings.now();
+        let limits = &settings.limits;
+        let miner = match origin {
+            #[cfg(feature = "listener")]
+            Origin::Managed => UpstreamMiner::within(config, limits, shared.reach.clone())?,
+            _ => UpstreamMiner::new_in(config, limits, shared.network.clone())?,
+        };
+        Ok(Self { spec, miner, origin, apis })
     }
-    let miner = UpstreamMiner::new_in(config, &shared.config.limits, shared.network.clone())?;
-    // Until the first probe has ended, tasks wait for the upstream instead of failing.
-    let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
-    if let Some(slot) = shared.core.lock().miners.get_mut(&handle.key) {
-        slot.upstream = Some(miner.clone());
-    }
-    let credits = handle.clone();
-    miner.on_credits(Box::new(move |now| credits.set_credits(now)));
-    let stop = shared.stop.clone();
-    let probe = miner.probe();
-    shared.background.spawn_on(
-        async move {
-            let watch = probe.run(|report| {
-                if report.up {
-                    handle.set_models(report.models.clone());
-                    handle.set_max_context_tokens(report.max_context_tokens);
+
+    /// Adds the upstream. Its probe runs from now on.
+    ///
+    /// # Errors
+    /// `Conflict` if the name is taken; `Overloaded` if there are as many miners as `limits.max_miners` allows; `Closed`.
+    pub(super) fn join(self, shared: &Arc<Shared>) -> Result<MinerKey> {
+        let Self { spec, miner, origin, apis } = self;
+        for speaks in apis.into_iter().filter_map(|api| shared.speaks(api)) {
+            speaks.store(true, Ordering::Relaxed);
+        }
+        // Until the first probe has ended, tasks wait for the upstream instead of failing.
+        let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
+        let (key, stop) = (handle.key, shared.stop.child_token());
+        if let Some(slot) = shared.core.lock().miners.get_mut(&key) {
+            slot.upstream = Some(Attached { miner: miner.clone(), origin, stop: stop.clone() });
+        }
+        let credits = handle.clone();
+        miner.on_credits(Box::new(move |now| credits.set_credits(now)));
+        let probe = miner.probe();
+        shared.background.spawn_on(
+            async move {
+                let watch = probe.run(|report| {
+                    if report.up {
+                        handle.set_models(report.models.clone());
+                        handle.set_max_context_tokens(report.max_context_tokens);
+                    }
+                    handle.set_reason(if report.up { report.warning } else { report.reason });
+                    handle.set_up(report.up);
+                    handle.heard();
+                });
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = watch => {}
                 }
-                handle.set_reason(if report.up { report.warning } else { report.reason });
-                handle.set_up(report.up);
-                handle.heard();
-            });
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = watch => {}
+            },
+            &shared.runtime,
+        );
+        Ok(key)
+    }
+}
+
+/// How a reload changes an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Added,
+    Replaced,
+    Removed,
+}
+
+/// The changes of the configured upstreams, ready to be carried out.
+pub(super) struct Plan(Vec<(String, Change, Option<Prepared>)>);
+
+impl Plan {
+    /// Compares the upstreams of two configurations.
+    ///
+    /// # Errors
+    /// That of an upstream that cannot be used; `Conflict` if its name is another miner's.
+    pub(super) fn of(shared: &Shared, old: &[UpstreamConfig], new: &[UpstreamConfig]) -> Result<Self> {
+        let mut gone: BTreeMap<String, &UpstreamConfig> =
+            old.iter().map(|upstream| (upstream.miner_name(), upstream)).collect();
+        let mut plan = Vec::new();
+        for (index, upstream) in new.iter().enumerate() {
+            let name = upstream.miner_name();
+            let change = match gone.remove(&name) {
+                Some(same) if same == upstream => continue,
+                Some(_) => Change::Replaced,
+                None => Change::Added,
+            };
+            if change == Change::Added && shared.is_taken(&name) {
+                let words = format!("a miner called {name:?} is there already: give the upstream another name");
+                let error = Error::new(ErrorKind::Conflict, words);
+                return Err(error.with_param(format!("upstream[{index}].name")));
             }
-        },
-        &shared.runtime,
-    );
-    Ok(())
+            let prepared = Prepared::new(shared, upstream.clone(), Origin::Config)
+                .map_err(|error| located(error, &format!("upstream[{index}]")))?;
+            plan.push((name, change, Some(prepared)));
+        }
+        plan.extend(gone.into_keys().map(|name| (name, Change::Removed, None)));
+        Ok(Self(plan))
+    }
+
+    pub(super) fn changes(&self) -> impl Iterator<Item = (&str, Change)> {
+        self.0.iter().map(|(name, change, _)| (name.as_str(), *change))
+    }
+
+    pub(super) fn carry_out(self, shared: &Arc<Shared>) {
+        for (name, change, prepared) in self.0 {
+            if change != Change::Added {
+                shared.retire_upstream(&name, Origin::Config);
+            }
+            if let Some(Err(error)) = prepared.map(|prepared| prepared.join(shared)) {
+                tracing::error!(%error, upstream = name, "an upstream of the configuration could not be added");
+            }
+        }
+    }
+}
+
+/// The error with the place of the upstream in its field.
+fn located(error: Error, place: &str) -> Error {
+    let field = error.details().param.as_deref().unwrap_or("url");
+    let field = field.rsplit('.').next().unwrap_or(field).to_owned();
+    error.with_param(format!("{place}.{field}"))
+}
+
+impl Shared {
+    /// Whether a miner that stays has that name.
+    pub(super) fn is_taken(&self, name: &str) -> bool {
+        let core = self.core.lock();
+        let stand_in = core.stand_in;
+        core.miners.iter().any(|(key, slot)| slot.spec.name == name && !slot.retired && Some(*key) != stand_in)
+    }
+
+    /// Lets an upstream of that origin go, once it has finished its tasks. `false`: there is none. Its name is free from
+    /// now on.
+    pub(super) fn retire_upstream(self: &Arc<Self>, name: &str, origin: Origin) -> bool {
+        let found = {
+            let mut core = self.core.lock();
+            let is_it = |slot: &MinerSlot| {
+                slot.spec.name == name && !slot.retired && slot.upstream.as_ref().is_some_and(|up| up.origin == origin)
+            };
+            core.miners.iter_mut().find(|(_, slot)| is_it(slot)).map(|(key, slot)| {
+                slot.retired = true;
+                *key
+            })
+        };
+        let Some(key) = found else { return false };
+        tracing::info!(upstream = name, "an upstream goes: it gets no new tasks");
+        self.step(Event::Drain(key));
+        let shared = self.clone();
+        let going = async move {
+            if shared.until_idle(key).await
+                && let Some(gone) = shared.dismiss(key)
+            {
+                shared.see_off(gone);
+            }
+        };
+        self.background.spawn_on(going, &self.runtime);
+        true
+    }
+
+    /// Waits until a miner that drains has no tasks. `false`: the router closes first.
+    async fn until_idle(&self, key: MinerKey) -> bool {
+        loop {
+            let ended = self.ended.notified();
+            let is_idle = self.core.lock().engine.miner(key).is_none_or(|view| view.in_flight == 0);
+            if is_idle {
+                return true;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                () = ended => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+    }
+
+    /// Gives all upstreams the bounds of answers that are in force.
+    pub(super) fn settle_output(&self) {
+        let settings = self.settings.now();
+        for slot in self.core.lock().miners.values() {
+            if let Some(upstream) = &slot.upstream {
+                upstream.miner.set_limits(&settings.limits);
+            }
+        }
+    }
 }
 
 /// The APIs other than OpenAI's chats whose bodies the upstream takes as they are.
@@ -78,6 +260,14 @@ impl Shared {
 }
 
 impl Router {
+    /// Adds an upstream of the program.
+    ///
+    /// # Errors
+    /// Those of [`Prepared::new`] and [`Prepared::join`].
+    pub(super) fn attach_upstream(&self, config: UpstreamConfig, origin: Origin) -> Result<()> {
+        Prepared::new(&self.shared, config, origin)?.join(&self.shared).map(drop)
+    }
+
     /// The body of a request of that API as a task keeps it, if an upstream speaks the API. `only`: no chat says all of
     /// it.
     #[cfg(feature = "listener")]
@@ -90,12 +280,13 @@ impl Router {
     /// its model; `None`: no such upstream counts them.
     #[cfg(feature = "listener")]
     pub(crate) async fn count_tokens(&self, chat: &TaskRequest, body: &[u8]) -> Option<u64> {
-        let asked = chat.model.as_deref().map(|model| self.shared.aliases.first(model));
+        let settings = self.shared.settings.kept();
+        let asked = chat.model.as_deref().map(|model| settings.aliases.first(model));
         let upstreams: Vec<_> = {
             let core = self.shared.core.lock();
             let serves =
                 |slot: &&MinerSlot| slot.up && asked.is_none_or(|model| meant(&slot.spec.models, model).is_some());
-            core.miners.values().filter(serves).filter_map(|slot| slot.upstream.clone()).collect()
+            core.miners.values().filter(serves).filter_map(|slot| Some(slot.upstream.as_ref()?.miner.clone())).collect()
         };
         let mut named = chat.clone();
         named.model = asked.map(str::to_owned);

@@ -64,7 +64,8 @@ impl Router {
     pub async fn usage(&self, query: UsageQuery) -> Result<UsageReport> {
         let (by, from, to) = (query.by.as_str(), query.from, query.to);
         let page = self.shared.store.usage(query).await?;
-        let config = &self.shared.config.prices;
+        let settings = self.shared.settings.kept();
+        let config = &settings.prices;
         Ok(UsageReport {
             by,
             from,

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ApiKey, MinerRecord};
+use super::{ApiKey, MinerRecord, UpstreamRecord};
 use crate::model::{ActKind, Timestamp};
 #[cfg(feature = "listener")]
 use crate::model::{Session, SessionId};
@@ -89,6 +89,18 @@ impl Act {
     }
 }
 
+impl Act {
+    /// A new reading of the configuration, by that caller. `detail` names keys alone.
+    pub fn config_reloaded(at: Timestamp, by: &str, detail: Value) -> Self {
+        Self::new(at, by, ActKind::ConfigReloaded, "configuration", detail)
+    }
+
+    /// A change of a managed upstream.
+    pub fn upstream(at: Timestamp, by: &str, act: ActKind, upstream: &UpstreamRecord) -> Self {
+        Self::new(at, by, act, upstream.name(), upstream.told())
+    }
+}
+
 /// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema))]
@@ -128,7 +140,8 @@ mod tests {
 
     #[test]
     fn every_kind_has_one_word() {
-        let words = "key_created key_limited key_revoked miner_enrolled miner_revoked miner_forgotten session_closed";
+        let words = "key_created key_limited key_revoked miner_enrolled miner_revoked miner_forgotten session_closed \
+                     config_reloaded upstream_added upstream_changed upstream_removed";
         for word in words.split(' ') {
             let kind: ActKind = word.parse().unwrap();
             assert_eq!(kind.as_str(), word);

@@ -15,13 +15,15 @@ use super::PostgresOptions;
 use super::PostgresStore;
 use super::samples::{ended, keyed, new_task, rich};
 use super::{
-    Accepted, Act, ActKind, ApiKey, AuditEntry, AuditQuery, Durability, MemoryStore, MinerRecord, OTHER, Purge,
-    SqliteOptions, SqliteStore, Store, TaskQuery, TaskSpec, UsageBy, UsageCounts, UsageQuery, check_integrity,
+    Accepted, Act, ActKind, ApiKey, AuditEntry, AuditQuery, Deliveries, Durability, MemoryStore, MinerRecord, OTHER,
+    Purge, SqliteOptions, SqliteStore, Store, TaskQuery, TaskSpec, UpstreamRecord, UsageBy, UsageCounts, UsageQuery,
+    check_integrity,
 };
 use crate::ErrorKind;
+use crate::config::UpstreamConfig;
 use crate::model::{
     Day, Fence, Gid, NodeKind, PageStart, RequestKind, Session, SessionId, SessionSpec, TaskId, TaskRequest, TaskState,
-    Timestamp,
+    Timestamp, Webhook, WebhookDelivery, WebhookState,
 };
 
 /// The rows of usage that a day has here, and the entries of the audit log.
@@ -586,6 +588,84 @@ fn the_audit_log_keeps_the_newest_entries(store: &dyn Store) {
     assert_eq!(audit(store, None, None, 9), (vec![FEW_ROWS + 7], 1), "no number is given out twice");
 }
 
+fn managed_upstreams_are_kept_with_their_acts(store: &dyn Store) {
+    let upstream = |name: &str, key: Option<&str>| {
+        let mut config = UpstreamConfig::new("http://10.0.0.1:8080/v1").name(Some(name.into()));
+        config.api_key = key.map(str::to_owned);
+        UpstreamRecord::new(config, 7)
+    };
+    let act = |act, upstream: &UpstreamRecord| Some(Act::upstream(Timestamp(1), "ops", act, upstream));
+    let (a, b) = (upstream("a", Some("key of a")), upstream("b", None));
+    for one in [&b, &a] {
+        store.put_upstream(one.clone(), act(ActKind::UpstreamAdded, one)).wait().unwrap();
+    }
+    let mut drained = b.with(UpstreamConfig::new("http://10.0.0.2/v1").name(Some("b".into())));
+    drained.drained = true;
+    store.put_upstream(drained.clone(), act(ActKind::UpstreamChanged, &drained)).wait().unwrap();
+    assert_eq!(store.upstreams().wait().unwrap(), [a.clone(), drained]);
+    assert_eq!(store.upstreams().wait().unwrap()[0].config().api_key.as_deref(), Some("key of a"));
+    for found in [true, false] {
+        let gone = store.delete_upstream("a".into(), act(ActKind::UpstreamRemoved, &a)).wait().unwrap();
+        assert_eq!(gone, found);
+    }
+    store.note(Act::config_reloaded(Timestamp(2), "ops", serde_json::json!({"changed": ["echo"]}))).wait().unwrap();
+    assert_eq!(store.upstreams().wait().unwrap().len(), 1);
+    let log = store.audit(AuditQuery { limit: 9, ..AuditQuery::default() }).wait().unwrap();
+    let acts: Vec<_> = log.entries.iter().map(|entry| (entry.act.act, entry.act.subject.as_str())).collect();
+    let wanted = [
+        (ActKind::UpstreamAdded, "b"),
+        (ActKind::UpstreamAdded, "a"),
+        (ActKind::UpstreamChanged, "b"),
+        (ActKind::UpstreamRemoved, "a"),
+        (ActKind::ConfigReloaded, "configuration"),
+    ];
+    assert_eq!(acts, wanted);
+    assert!(!format!("{log:?}").contains("key of a"));
+}
+
+fn a_delivery_is_written_with_the_end_of_its_task(store: &dyn Store) {
+    let delivery = |id: &str| {
+        let webhook = Webhook::default().url("https://h/x").secret("whsec_x");
+        WebhookDelivery { id: id.into(), webhook, state: WebhookState::Pending, ..WebhookDelivery::default() }
+    };
+    let end = |id: u64| ended(&new_task(1, id), id, "x").webhook(Some(Box::new(delivery(&format!("m{id}")))));
+    let pending = || {
+        let found = store.deliveries(Deliveries::Pending).wait().unwrap();
+        found.into_iter().map(|(gid, delivery)| (gid, delivery.id)).collect::<Vec<_>>()
+    };
+    let gid = |id| new_task(1, id).gid;
+    assert!(!store.finish(Arc::new(end(9))).wait().unwrap(), "a task that never was has no delivery");
+    // An end that comes later, one in the batch of its accept, one together with its task, and one without a webhook.
+    store.accept(new_task(1, 1).into()).wait().unwrap();
+    assert!(store.finish(Arc::new(end(1))).wait().unwrap());
+    let both = (store.accept(new_task(1, 2).into()), store.finish(Arc::new(end(2))));
+    assert!(both.0.wait().is_ok() && both.1.wait().unwrap());
+    assert!(store.record(new_task(1, 3).into(), Arc::new(end(3))).wait().unwrap());
+    assert!(store.record(new_task(1, 4).into(), Arc::new(ended(&new_task(1, 4), 4, "x"))).wait().unwrap());
+    assert!(!store.finish(Arc::new(end(1).webhook(Some(Box::new(delivery("second")))))).wait().unwrap());
+    assert_eq!(pending(), [(gid(1), "m1".into()), (gid(2), "m2".into()), (gid(3), "m3".into())]);
+
+    let done = WebhookDelivery {
+        state: WebhookState::Delivered,
+        attempts: 2,
+        last_status: Some(204),
+        webhook: Webhook::default().url("https://h/x"),
+        ..delivery("m2")
+    };
+    assert!(store.put_delivery(gid(2), done.clone()).wait().unwrap());
+    assert!(!store.put_delivery(gid(4), done.clone()).wait().unwrap(), "it has none");
+    assert_eq!(pending().len(), 2);
+    let mut of = store.deliveries(Deliveries::Of(vec![gid(2), gid(4), gid(1)])).wait().unwrap();
+    of.sort_by_key(|(gid, _)| *gid);
+    assert_eq!(of, [(gid(1), delivery("m1")), (gid(2), done)]);
+
+    // A delivery goes with its task.
+    assert!(store.delete_task(gid(1)).wait().unwrap());
+    assert_eq!(store.purge(Purge { ended_before: Timestamp(3), max_bytes: 0, limit: 9 }).wait().unwrap(), 1);
+    assert_eq!(store.deliveries(Deliveries::Of(vec![gid(1), gid(2)])).wait().unwrap(), []);
+    assert_eq!(pending(), [(gid(3), "m3".into())]);
+}
+
 fn a_closed_store_says_so(store: &dyn Store) {
     let last = store.accept(new_task(1, 1).into());
     let seen = store.task(SessionId(1), TaskId(1));
@@ -673,5 +753,7 @@ conformance! {
     an_ended_task_is_counted_once
     a_name_that_no_index_takes_is_counted_with_the_others
     a_day_has_a_bounded_number_of_rows
+    managed_upstreams_are_kept_with_their_acts
+    a_delivery_is_written_with_the_end_of_its_task
     a_closed_store_says_so
 }

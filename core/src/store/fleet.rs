@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::{Act, ApiKey, MinerRecord, Pending};
-use crate::model::{Gid, Session, SessionId, Task, TaskId, Timestamp};
+use crate::model::{Gid, Session, SessionId, Task, TaskId, Timestamp, WebhookDelivery};
 
 /// How often a task may be taken over from a router that died. Another time, it is not run again.
 pub const MOST_MOVES: u32 = 3;
@@ -48,6 +48,8 @@ pub struct Beat {
     pub swept: Vec<String>,
     /// Whether there are open tasks that no member owns, and that may be claimed.
     pub orphans: bool,
+    /// Whether there are deliveries of webhooks that no member sends, and that may be claimed.
+    pub unsent: bool,
     /// Whether ids that the member was given are others' now, because it was taken for gone for long.
     pub lost_ids: bool,
     /// Open tasks of this member that somebody asked to cancel.
@@ -76,6 +78,8 @@ pub struct Changes {
     pub gone_keys: Vec<String>,
     /// Miners whose records were deleted.
     pub gone_miners: Vec<String>,
+    /// Whether managed upstreams came, changed or went. They are few, and are read as a whole.
+    pub upstreams: bool,
 }
 
 /// Ids that a session needs.
@@ -170,6 +174,10 @@ pub trait Fleet: Send + Sync + fmt::Debug {
 
     /// Gives up open tasks of this member, so that others may claim them. Gives those that were given up.
     fn release(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>>;
+
+    /// Takes over deliveries of webhooks that are not done and that no member sends. Only the member that has a delivery
+    /// notes what became of it: the one that ended its task, or that claimed it.
+    fn claim_deliveries(&self, limit: u64) -> Pending<Vec<(Gid, WebhookDelivery)>>;
 
     /// Tells the others that this member takes no new work.
     fn retire(&self) -> Pending<()>;

@@ -8,10 +8,11 @@ use super::op::Op;
 use super::queue::{Queue, Refused};
 use super::want::{Read, Want};
 use super::{
-    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Fleet, Idempotency, MinerRecord, Pending, Purge,
-    Recovery, Resolver, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Deliveries, Durability, Fleet, Idempotency, MinerRecord, Pending,
+    Purge, Recovery, Resolver, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage, UsageQuery,
+    check_times, closed,
 };
-use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
+use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp, WebhookDelivery};
 use crate::{Error, ErrorKind, Result};
 
 /// The reason why a store refuses writes now, if it does. A clone is the same one.
@@ -219,6 +220,30 @@ impl<T: Fronted> Store for T {
 
     fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
         self.front().write_sure(|to| Op::DeleteMiner(Box::new((id, act)), to))
+    }
+
+    fn put_upstream(&self, upstream: UpstreamRecord, act: Option<Act>) -> Pending<()> {
+        self.front().write_sure(|to| Op::PutUpstream(Box::new((upstream, act)), to))
+    }
+
+    fn upstreams(&self) -> Pending<Vec<UpstreamRecord>> {
+        self.front().read(Want::Upstreams)
+    }
+
+    fn delete_upstream(&self, name: String, act: Option<Act>) -> Pending<bool> {
+        self.front().write_sure(|to| Op::DeleteUpstream(Box::new((name, act)), to))
+    }
+
+    fn deliveries(&self, of: Deliveries) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        self.front().read(|to| Want::Deliveries(of, to))
+    }
+
+    fn put_delivery(&self, gid: Gid, delivery: WebhookDelivery) -> Pending<bool> {
+        self.front().write_sure(|to| Op::PutDelivery(Box::new((gid, delivery)), to))
+    }
+
+    fn note(&self, act: Act) -> Pending<()> {
+        self.front().write_sure(|to| Op::Note(Box::new(act), to))
     }
 
     fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {

@@ -11,6 +11,7 @@ mod conformance;
 mod end;
 mod fleet;
 mod front;
+mod managed;
 mod memory;
 mod op;
 mod pending;
@@ -37,11 +38,12 @@ pub(crate) use fleet::GID_BITS;
 pub use fleet::{
     Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MOST_MOVES, Member, MemberState, Placed, SessionName,
 };
+pub use managed::UpstreamRecord;
 pub use memory::{MemberStore, MemoryStore, SharedMemory, StoreFault};
 pub use pending::{Pending, Resolver};
 #[cfg(feature = "postgres")]
 pub use postgres::{DatabaseReport, PostgresOptions, PostgresStore, survey};
-pub use record::{Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
+pub use record::{Accepted, ApiKey, Deliveries, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 
 pub use usage::{OTHER, UsageCounts, UsageGroup, UsagePage, UsageQuery, UsageRow};
@@ -53,7 +55,7 @@ pub(crate) use weight::{request_weight, traffic};
 
 use std::sync::Arc;
 
-use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
+use crate::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp, WebhookDelivery};
 
 /// Keeps sessions, tasks and keys. A call never blocks: each returns a [`Pending`] answer.
 ///
@@ -159,6 +161,26 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes the record of a miner; the audit log records the act, if there is one. Gives `false`, and records
     /// nothing, if there was no such record.
     fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool>;
+
+    /// Writes a managed upstream, new or changed; the audit log records the act, if there is one.
+    fn put_upstream(&self, upstream: UpstreamRecord, act: Option<Act>) -> Pending<()>;
+
+    /// Reads all managed upstreams, by name.
+    fn upstreams(&self) -> Pending<Vec<UpstreamRecord>>;
+
+    /// Deletes a managed upstream; the audit log records the act, if there is one. Gives `false`, and records nothing,
+    /// if there was none of that name.
+    fn delete_upstream(&self, name: String, act: Option<Act>) -> Pending<bool>;
+
+    /// Reads the deliveries of webhooks that are not done, of several routers those that this one has; or those of these
+    /// tasks. [`finish`](Self::finish) writes the delivery of a task that has one, and its deletion deletes it.
+    fn deliveries(&self, of: Deliveries) -> Pending<Vec<(Gid, WebhookDelivery)>>;
+
+    /// Writes what became of a delivery. Gives `false` if the task has none any more, or another router has it.
+    fn put_delivery(&self, gid: Gid, delivery: WebhookDelivery) -> Pending<bool>;
+
+    /// Records an act in the audit log that changes nothing else in the store.
+    fn note(&self, act: Act) -> Pending<()>;
 
     /// Reads a page of the audit log.
     fn audit(&self, query: AuditQuery) -> Pending<AuditPage>;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::postgres::Deed;
 use super::queue::{Queue, Taken};
 use super::weight::{request_weight, weight};
-use super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec};
-use crate::model::{Day, Gid, Session, SessionId, Task, Timestamp};
+use super::{Accepted, Act, ApiKey, MinerRecord, Purge, Recovery, Resolver, TaskSpec, UpstreamRecord};
+use crate::model::{Day, Gid, Session, SessionId, Task, Timestamp, WebhookDelivery};
 use crate::{Error, Result};
 
 /// A record, or its id, with the act that the audit log records together with the write.
@@ -27,6 +27,11 @@ pub(super) enum Op {
     DeleteKey(Audited<String>, Resolver<bool>),
     PutMiner(Audited<MinerRecord>, Resolver<()>),
     DeleteMiner(Audited<String>, Resolver<bool>),
+    PutUpstream(Audited<UpstreamRecord>, Resolver<()>),
+    DeleteUpstream(Audited<String>, Resolver<bool>),
+    PutDelivery(Box<(Gid, WebhookDelivery)>, Resolver<bool>),
+    /// An act that changes nothing else.
+    Note(Box<Act>, Resolver<()>),
     Purge(Purge, Resolver<u64>),
     DeleteTask(Gid, Resolver<bool>),
     ForgetUsage(Day, Resolver<u64>),
@@ -70,10 +75,15 @@ impl Op {
             | Self::DeleteTask(_, to)
             | Self::DeleteSession(_, to)
             | Self::DeleteKey(_, to)
-            | Self::DeleteMiner(_, to) => Reply::Changed(to, Err(error)),
-            Self::PutSession(_, to) | Self::PutKey(_, to) | Self::PutMiner(_, to) | Self::Close(to) => {
-                Reply::Done(to, Err(error))
-            }
+            | Self::DeleteMiner(_, to)
+            | Self::DeleteUpstream(_, to)
+            | Self::PutDelivery(_, to) => Reply::Changed(to, Err(error)),
+            Self::PutSession(_, to)
+            | Self::PutKey(_, to)
+            | Self::PutMiner(_, to)
+            | Self::PutUpstream(_, to)
+            | Self::Note(_, to)
+            | Self::Close(to) => Reply::Done(to, Err(error)),
             Self::Purge(_, to) | Self::ForgetUsage(_, to) | Self::ForgetAudit(_, to) => Reply::Purged(to, Err(error)),
             Self::Recover(to) => Reply::Recovered(to, Err(error)),
             #[cfg(feature = "postgres")]

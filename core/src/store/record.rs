@@ -25,6 +25,15 @@ pub enum Accepted {
     },
 }
 
+/// Selects deliveries of webhooks.
+#[derive(Debug, Clone)]
+pub enum Deliveries {
+    /// All that are not done.
+    Pending,
+    /// Those of these tasks.
+    Of(Vec<Gid>),
+}
+
 /// Selects a page of a session's tasks.
 #[derive(Debug, Clone, Default)]
 pub struct TaskQuery {

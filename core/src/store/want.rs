@@ -1,14 +1,14 @@
 //! The reads that wait for a store's reader.
 
 use super::{
-    Accepted, ApiKey, AuditPage, AuditQuery, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery, UsagePage,
-    UsageQuery,
+    Accepted, ApiKey, AuditPage, AuditQuery, Deliveries, Idempotency, MinerRecord, Resolver, TaskPage, TaskQuery,
+    UpstreamRecord, UsagePage, UsageQuery,
 };
 #[cfg(feature = "postgres")]
 use super::{Placed, SessionName};
 #[cfg(feature = "postgres")]
 use crate::model::Session;
-use crate::model::{Gid, SessionId, Task, TaskId};
+use crate::model::{Gid, SessionId, Task, TaskId, WebhookDelivery};
 
 /// The kinds of reads.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) enum Want {
     Page(TaskQuery, Resolver<TaskPage>),
     Keys(Resolver<Vec<ApiKey>>),
     Miners(Resolver<Vec<MinerRecord>>),
+    Upstreams(Resolver<Vec<UpstreamRecord>>),
+    Deliveries(Deliveries, Resolver<Vec<(Gid, WebhookDelivery)>>),
     Usage(Box<UsageQuery>, Resolver<UsagePage>),
     Audit(AuditQuery, Resolver<AuditPage>),
     #[cfg(feature = "postgres")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::TraceContext;
 use super::end::add_hashes;
 use crate::model::{
-    Gid, OnFailure, Retention, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation,
+    Gid, OnFailure, Retention, SessionId, SharedText, Task, TaskId, TaskRequest, Timestamp, Validation, Webhook,
 };
 
 /// A key that makes a submission repeatable (draft-ietf-httpapi-idempotency-key-header-07).
@@ -28,9 +28,15 @@ pub struct Judged {
     pub asked: u32,
 }
 
-/// Removes the parts of an ended task that are not kept. Files are needed until then, and no longer.
+/// Removes the parts of an ended task that are not kept. Files are needed until then, and no longer. The secret of a
+/// webhook goes on in its delivery alone.
 pub(super) fn keep(retention: Retention, task: &mut Task) {
     if let Some(request) = task.request.without_files() {
+        task.request = Arc::new(request);
+    }
+    if task.request.webhook.as_ref().is_some_and(|webhook| webhook.secret.is_some()) {
+        let mut request = TaskRequest::clone(&task.request);
+        request.webhook = request.webhook.map(|webhook| Box::new(Webhook::default().url(webhook.url)));
         task.request = Arc::new(request);
     }
     if retention == Retention::All {
@@ -39,6 +45,7 @@ pub(super) fn keep(retention: Retention, task: &mut Task) {
     let mut shown = TaskRequest::default().kind(task.request.kind);
     shown.model.clone_from(&task.request.model);
     shown.client_reference.clone_from(&task.request.client_reference);
+    shown.webhook.clone_from(&task.request.webhook);
     task.request = Arc::new(shown);
     if retention == Retention::Nothing {
         // The hash outlives the text that it is made of.

@@ -31,8 +31,11 @@ mod native;
 mod native_requests;
 mod numbers;
 mod ready;
+mod reload;
 mod resume;
+mod upstreams;
 mod usage;
+mod webhooks;
 mod wrong_types;
 
 /// A router with that listener.

@@ -178,7 +178,9 @@ async fn drive(server: &Server, kind: Kind, seen: impl Fn() -> Value) {
 fn every_named_field_is_driven() {
     let of =
         |goes| FIELDS.iter().filter(move |field| field.goes == goes).map(|field| field.name).collect::<BTreeSet<_>>();
-    assert_eq!(own().iter().map(|(name, _)| *name).collect::<BTreeSet<_>>(), of(Goes::Router));
+    // The tests of webhooks drive theirs, which makes the router call somebody.
+    let own: BTreeSet<_> = own().iter().map(|(name, _)| *name).chain(["webhook"]).collect();
+    assert_eq!(own, of(Goes::Router));
     assert_eq!(inputs().iter().map(|input| input.field).collect::<BTreeSet<_>>(), of(Goes::Input));
     let parameters: BTreeSet<_> = fields().iter().map(|(name, _)| *name).collect();
     assert!(parameters.is_superset(&of(Goes::Limit)));

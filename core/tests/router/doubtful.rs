@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use cortensor_router::config::Durability;
 use cortensor_router::internals::store::{
-    Accepted, Act, AuditPage, AuditQuery, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver, Store,
-    TaskSpec, UsagePage, UsageQuery,
+    Accepted, Act, AuditPage, AuditQuery, Deliveries, Idempotency, MemoryStore, Pending, Purge, Recovery, Resolver,
+    Store, TaskSpec, UpstreamRecord, UsagePage, UsageQuery,
 };
-use cortensor_router::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
+use cortensor_router::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp, WebhookDelivery};
 use cortensor_router::{ApiKey, MinerRecord, TaskPage, TaskQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -112,6 +112,24 @@ impl Store for Doubtful {
     }
     fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
         self.kept.delete_miner(id, act)
+    }
+    fn put_upstream(&self, upstream: UpstreamRecord, act: Option<Act>) -> Pending<()> {
+        self.kept.put_upstream(upstream, act)
+    }
+    fn upstreams(&self) -> Pending<Vec<UpstreamRecord>> {
+        self.kept.upstreams()
+    }
+    fn delete_upstream(&self, name: String, act: Option<Act>) -> Pending<bool> {
+        self.kept.delete_upstream(name, act)
+    }
+    fn deliveries(&self, of: Deliveries) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        self.kept.deliveries(of)
+    }
+    fn put_delivery(&self, gid: Gid, delivery: WebhookDelivery) -> Pending<bool> {
+        self.kept.put_delivery(gid, delivery)
+    }
+    fn note(&self, act: Act) -> Pending<()> {
+        self.kept.note(act)
     }
     fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
         self.kept.audit(query)

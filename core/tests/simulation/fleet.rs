@@ -1,7 +1,7 @@
 //! Several whole routers, with their engines, over one model of a shared database, on a clock that stands still while they
 //! work: the database is away, its answers are lost, routers are killed, cut off, drained and started again, and clients
-//! submit, read and cancel at any of them. Afterwards every acknowledged task has ended once, and everybody was told the
-//! same end.
+//! submit, read and cancel at any of them. Afterwards every acknowledged task has ended once, everybody was told the same
+//! end, and every webhook was tried as often as it should be.
 //!
 //! `FLEET_SEEDS` is the number of worlds and `FLEET_SEED` the first of them. The faults of a world repeat from its seed.
 
@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use cortensor_router::internals::store::{MemberStore, SharedMemory, StoreFault};
 use cortensor_router::miner::{FailClass, Failure, Job};
-use cortensor_router::model::{Answer, Gid, MinerSpec, Outcome, SessionId, SessionSpec, Task, TaskId, TaskRequest};
+use cortensor_router::model::{
+    Answer, Gid, MinerSpec, Outcome, SessionId, SessionSpec, Task, TaskId, TaskRequest, Webhook, WebhookState,
+};
 use cortensor_router::{Config, ErrorKind, Router, StreamEvent, Submission, SubmitOptions};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
@@ -26,11 +28,16 @@ const FAULTS: Duration = Duration::from_secs(40);
 /// The time after them within which everything must have ended.
 const REST: Duration = Duration::from_secs(150);
 
+/// The tries of a webhook. It leads to this machine, where no webhook may lead, so that none arrives.
+const TRIES: u32 = 2;
+
 /// The answers that clients were given.
 #[derive(Default)]
 struct Told {
     acknowledged: BTreeMap<(SessionId, TaskId), (Gid, String)>,
     gids: BTreeSet<Gid>,
+    /// The acknowledged tasks with a webhook.
+    hooked: BTreeSet<Gid>,
     /// The ends as callers got them: the text, or the error's code.
     ends: Vec<(SessionId, TaskId, Result<String, String>)>,
     cancelled: Vec<(SessionId, TaskId)>,
@@ -126,6 +133,7 @@ impl World {
         config.storage.lease_ms = LEASE.as_millis() as u64;
         config.limits.default_timeout_secs = 600;
         config.limits.max_timeout_secs = 600;
+        (config.webhooks.max_tries, config.webhooks.retry_base_ms) = (TRIES, 3_000);
         let spec = MinerSpec::new("worker", 4);
         let opened = Router::builder().config(config).store(store.clone()).miner(spec, miner(self.random.number()));
         match opened.open().await {
@@ -165,7 +173,7 @@ impl World {
             known => known[self.random.below(known.len() as u64) as usize],
         };
         let later = Duration::from_millis(self.random.below(4_000));
-        let streams = self.random.chance(50);
+        let (streams, is_hooked) = (self.random.chance(50), self.random.chance(30));
         tokio::spawn(async move {
             if kind < 6 {
                 if let Ok(made) = router.create_session(SessionSpec::default().name("made")).await {
@@ -179,6 +187,9 @@ impl World {
             }
             let request = TaskRequest::completion(&prompt).stream(streams);
             let request = request.on_failure(cortensor_router::model::OnFailure::Restart);
+            let webhook =
+                Webhook::default().url("https://localhost/ended").secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+            let request = if is_hooked { request.webhook(webhook) } else { request };
             let options = SubmitOptions::default().detach(true);
             // Whoever makes a call of a router that is killed meanwhile hears nothing.
             let Ok(Ok(task)) = timeout(Duration::from_secs(30), router.submit(session, request, options)).await else {
@@ -186,6 +197,10 @@ impl World {
             };
             let Ok(Ok(())) = timeout(Duration::from_secs(30), task.accepted()).await else { return };
             acknowledge(&told, &task, &prompt);
+            if is_hooked {
+                told.lock().count("webhooks");
+                told.lock().hooked.insert(task.gid());
+            }
             let (session, id) = (task.session_id(), task.task_id());
             drop(task);
             sleep(later).await;
@@ -305,7 +320,9 @@ impl World {
             }
         }
         let until = Instant::now() + REST;
-        while !self.database.open().is_empty() && Instant::now() < until {
+        let database = self.database.clone();
+        let is_busy = || !database.open().is_empty() || !database.unsent().is_empty();
+        while is_busy() && Instant::now() < until {
             sleep(Duration::from_millis(500)).await;
             self.look();
         }
@@ -323,6 +340,17 @@ impl World {
         let open = self.database.open();
         if !open.is_empty() {
             return told.breaks(format!("these tasks have not ended (number, owner): {open:?}"));
+        }
+        let unsent = self.database.unsent();
+        if !unsent.is_empty() {
+            return told.breaks(format!("these webhooks are not done (number, sender): {unsent:?}"));
+        }
+        for gid in told.hooked.clone() {
+            let found = self.database.delivery(gid);
+            let is_right = found.as_ref().is_some_and(|it| it.state == WebhookState::Failed && it.attempts == TRIES);
+            if !is_right {
+                told.breaks(format!("the webhook of {gid} ended as {found:?}"));
+            }
         }
         let stored = |(session, id)| self.database.task(session, id);
         let mut wrong = Vec::new();
@@ -454,9 +482,18 @@ fn no_fleet_loses_a_task_or_ends_one_twice() {
     let total = total.into_inner();
     println!("fleet: {seeds} worlds from seed {first} on: {total:?}");
     // A world in which a fault never happens says nothing about that fault.
-    for what in
-        ["acknowledged", "read", "cancelled", "kills", "cuts", "lost answers", "outages", "restarts", "lost rows"]
-    {
+    for what in [
+        "acknowledged",
+        "webhooks",
+        "read",
+        "cancelled",
+        "kills",
+        "cuts",
+        "lost answers",
+        "outages",
+        "restarts",
+        "lost rows",
+    ] {
         assert!(seeds < 12 || total.contains_key(what), "{what} never happened in {seeds} worlds: {total:?}");
     }
 }

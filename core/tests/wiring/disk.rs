@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cortensor_router::internals::store::{
-    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Idempotency, MemoryStore, MinerRecord, Pending, Purge,
-    Recovery, SqliteStore, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Deliveries, Durability, Idempotency, MemoryStore, MinerRecord,
+    Pending, Purge, Recovery, SqliteStore, Store, StoreKind, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage,
+    UsageQuery,
 };
-use cortensor_router::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp};
+use cortensor_router::model::{Day, Gid, Session, SessionId, Task, TaskId, Timestamp, WebhookDelivery};
 use cortensor_router::{Error, Result};
 use cortensor_router_testkit::random::Random;
 use parking_lot::Mutex;
@@ -246,6 +247,30 @@ impl Store for Disk {
 
     fn delete_miner(&self, id: String, act: Option<Act>) -> Pending<bool> {
         self.write(move |kept| kept.delete_miner(id, act))
+    }
+
+    fn put_upstream(&self, upstream: UpstreamRecord, act: Option<Act>) -> Pending<()> {
+        self.write(move |kept| kept.put_upstream(upstream, act))
+    }
+
+    fn upstreams(&self) -> Pending<Vec<UpstreamRecord>> {
+        answered(self.kept.upstreams())
+    }
+
+    fn delete_upstream(&self, name: String, act: Option<Act>) -> Pending<bool> {
+        self.write(move |kept| kept.delete_upstream(name, act))
+    }
+
+    fn deliveries(&self, of: Deliveries) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        answered(self.kept.deliveries(of))
+    }
+
+    fn put_delivery(&self, gid: Gid, delivery: WebhookDelivery) -> Pending<bool> {
+        self.write(move |kept| kept.put_delivery(gid, delivery))
+    }
+
+    fn note(&self, act: Act) -> Pending<()> {
+        self.write(move |kept| kept.note(act))
     }
 
     fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {

@@ -19,6 +19,9 @@ use crate::upstream::{Upstream, json as json_answer};
 /// A text in every object of the victim. Nobody else may see it.
 const MARKER: &str = "victims-own";
 
+/// A managed upstream, which is nobody's own.
+const MANAGED: &str = "managed";
+
 /// A limit that the attacks try to give the victim's key.
 const LIMIT: u64 = 987_654_321;
 
@@ -82,7 +85,11 @@ pub(super) fn run(command: &Command) -> Outcome<Tally> {
             _ => json_answer("200 OK", &format!(r#"{{"choices":[{choice}]}}"#)),
         }
     })?;
-    let settings = format!("[[upstream]]\nurl = \"http://{}/v1\"\nalso = [\"responses\"]\n", upstream.address);
+    let settings = format!(
+        "[[upstream]]\nurl = \"http://{}/v1\"\nalso = [\"responses\"]\n\
+         [listen]\nmanage_upstreams = true\nupstream_networks = [\"127.0.0.1\"]\n",
+        upstream.address
+    );
     let target = command.guarded(&settings)?;
     let mut tally = Tally::default();
     let victim = Victim::new(&target)?;
@@ -141,6 +148,8 @@ impl Victim {
         let begun = target.send(Ask::post("/mcp", &hello()).token(ADMIN))?.whole().to_ascii_lowercase();
         let named = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
         let conversation = named.ok_or_else(|| format!("/mcp begins no session: {begun}"))?.to_owned();
+        let managed = json!({"name": MANAGED, "url": "http://127.0.0.1:9/v1", "models": ["nobody-asks"]});
+        target.admin(Ask::post("/api/v1/upstreams", &managed))?;
         let (_, key) = target.key(MARKER, &["submit", "read"], &json!({}))?;
         let spent = target.enrolment(MARKER)?;
         let (_, pair) = key_pair()?;
@@ -163,6 +172,7 @@ impl Victim {
         let keys = target.admin(Ask::get("/api/v1/keys"))?.to_string();
         tally.must(!keys.contains(&LIMIT.to_string()), || format!("the limits of a key have changed: {keys}"));
         for (list, id) in [
+            ("/api/v1/upstreams", &MANAGED.to_owned()),
             ("/api/v1/keys", &self.key),
             ("/api/v1/miners/enrolments", &self.enrolment),
             ("/api/v1/miners/identities", &self.identity),
@@ -259,6 +269,7 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("/api/v1/keys/", "{id}", victim.key.clone()),
         ("/api/v1/miners/enrolments/", "{id}", victim.enrolment.clone()),
         ("/api/v1/miners/identities/", "{id}", victim.identity.clone()),
+        ("/api/v1/upstreams/", "{name}", MANAGED.to_owned()),
         ("/v1/models/", "{id}", "served".to_owned()),
         ("/console/", "{version}", "0".to_owned()),
         ("/console/", "{file}", "main.js".to_owned()),
@@ -300,7 +311,7 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("Audit", _) => Need::Admin,
         _ if path == "/api/v1/logs" => Need::Admin,
         // A session of the Model Context Protocol is its own token's.
-        ("Keys" | "Miners", _) | ("MCP", "DELETE") => Need::Admin,
+        ("Keys" | "Miners" | "Upstreams", _) | ("MCP", "DELETE") => Need::Admin,
         // A response is seen by its own key, which is none of the attacker's, and by administrators.
         ("Responses", _) if path.contains('{') => Need::Admin,
         ("OpenAI", "GET") | ("MCP", _) => Need::ReadOrSubmit,
@@ -310,8 +321,10 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("Completions" | "Agents" | "OpenAI" | "Responses" | "Anthropic" | "Sessions" | "Tasks", _) => Need::Submit,
         _ => Need::Admin,
     };
-    // A key limited to sessions makes none and enrols no miner, so these routes are foreign to it as well.
-    foreign |= matches!(tag, "Miners" | "Audit") || path == "/api/v1/logs" || (tag == "Sessions" && method == "POST");
+    // A key limited to sessions makes none, enrols no miner, and changes nothing that all sessions share, so these
+    // routes are foreign to it as well.
+    foreign |= matches!(tag, "Miners" | "Audit" | "Upstreams") || (tag == "Sessions" && method == "POST");
+    foreign |= matches!(path, "/api/v1/logs" | "/api/v1/reload");
     if (tag, method) == ("MCP", "DELETE") {
         foreign = true;
         ask = ask.line("Mcp-Session-Id", &victim.conversation);
@@ -353,6 +366,8 @@ fn body(schema: &str, victim: &Victim) -> Option<(Value, bool)> {
         "RerankBody" => (json!({"model": "served", "query": "hi", "documents": ["hi"]}), true),
         "McpMessage" => (hello(), false),
         "SessionPatch" => (json!({"name": MARKER}), true),
+        "UpstreamSpec" => (json!({"name": "made-by-an-attack", "url": "http://127.0.0.1:9/v1"}), false),
+        "UpstreamPatch" => (json!({"weight": 1}), false),
         "KeySpec" => (json!({"name": "made by an attack", "scopes": ["admin"]}), false),
         "KeyPatch" => (json!({"limits": {"concurrent_tasks": LIMIT}}), false),
         "SessionSpec" | "Enrolment" => (json!({"name": "made by an attack"}), false),

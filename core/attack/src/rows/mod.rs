@@ -1,6 +1,7 @@
 //! The rows of the report.
 
 mod access;
+mod addresses;
 mod bodies;
 mod exposure;
 mod frames;
@@ -29,6 +30,7 @@ pub(crate) struct Row {
 /// All rows, in the order in which they run.
 pub(crate) const ALL: &[Row] = &[
     Row { name: "access", run: access::run },
+    Row { name: "addresses", run: addresses::run },
     Row { name: "origins", run: origins::run },
     Row { name: "frames", run: frames::run },
     Row { name: "bodies", run: bodies::run },

@@ -76,7 +76,8 @@ impl Mcp {
             ));
         }
         let mut loaded = self.settings.load(self.work.flags())?;
-        work::prepare(&mut loaded);
+        work::tell(&loaded);
+        work::bound_memory(&mut loaded);
         let runtime = runtime::server(None).map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();

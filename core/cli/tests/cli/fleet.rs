@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cortensor_router_testkit::upstream::{Say, Upstream};
 use cortensor_router_testkit::{Pooler, Postgres};
 use serde_json::{Value, json};
 
-use crate::command::{Home, PATIENCE, Server};
+use crate::command::{Home, PATIENCE, Server, until};
+use crate::webhook::receiver;
 
 /// A short lease, so that the tests need not wait long for a router that is dead.
 const LEASE: &str = "storage.lease_ms=2000";
@@ -197,6 +200,73 @@ fn what_one_router_has_the_others_show_and_cancel() {
     assert_eq!(told.len(), 12);
     assert_eq!(a.terminate(), Some(0));
     all_end(&b, &told, Duration::from_secs(25));
+    drop(models.runtime);
+}
+
+/// A router that is killed leaves a message behind whose receiver has not answered. Another router sends it again.
+#[test]
+fn the_webhook_of_a_router_that_dies_is_sent_by_another() {
+    let Some(server) = Postgres::start() else { return };
+    let (home, models, database) = (Home::new(), Models::new(), server.url());
+    let takes = Arc::new(AtomicBool::new(false));
+    let (hook, told) = receiver(&takes);
+    let join = |name: &str| {
+        let (name, networks) = (format!("name={name}"), "webhooks.networks=127.0.0.1");
+        let flags = ["--store", &database, "--set", &name, "--set", LEASE, "--set", networks];
+        home.serve(&[&flags[..], &["--upstream", &models.slow.url]].concat())
+    };
+    let (a, b) = (join("a"), join("b"));
+    let webhook = json!({ "url": hook, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" });
+    let body = json!({ "prompt": "hooked", "async": true, "session_id": 0, "webhook": webhook });
+    let (status, said) = ask(a.address(), "POST", "/api/v1/completions", &body).unwrap();
+    assert!((200..300).contains(&status), "{said}");
+    let ids: Told = (0, said["task_id"].as_u64().unwrap(), "hooked".to_owned());
+    let first = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(task(&b, &ids)["webhook"]["state"], "pending", "the other router shows it");
+    takes.store(true, Ordering::SeqCst);
+    a.signal("KILL");
+    let second = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(second.header("webhook-id"), first.header("webhook-id"));
+    assert_eq!(second.body, first.body);
+    until(|| task(&b, &ids)["webhook"].to_string(), |shown| shown.contains("delivered"));
+    // The first one starts again, and has nothing to send.
+    let a = join("a");
+    assert_eq!(task(&a, &ids)["webhook"]["state"], "delivered");
+    assert_eq!(server.psql("SELECT count(*) FROM cortensor.outbox WHERE pending").unwrap(), "0");
+    assert!(told.try_recv().is_err(), "a message that was taken is not sent again");
+    drop((a, models.runtime));
+}
+
+#[test]
+fn an_upstream_that_is_added_at_one_router_serves_at_the_others() {
+    let Some(server) = Postgres::start() else { return };
+    let (home, models, database) = (Home::new(), Models::new(), server.url());
+    let join = |name: &str| {
+        let name = format!("name={name}");
+        let managed = ["--set", "listen.manage_upstreams=true", "--set", "listen.upstream_networks=127.0.0.1"];
+        home.serve(&[&["--store", &database, "--set", &name, "--set", LEASE], &managed[..]].concat())
+    };
+    let (a, b) = (join("a"), join("b"));
+    let key = home.command(&["key", "create", "--name", "ops", "--scope", "admin"]);
+    let key = key.env("CORTENSOR_STORAGE_URL", &database).output().stdout;
+    let run = |at: &Server<'_>, arguments: &[&str]| {
+        home.command(&[arguments, &["--url", &at.url, "--token", key.trim()]].concat()).output()
+    };
+    let list = |at: &Server<'_>| run(at, &["upstreams", "list"]).stdout;
+    let added = run(&a, &["upstreams", "add", "gpu", &models.slow.url, "--field", "max_concurrency=3"]);
+    assert_eq!(added.status, 0, "{}", added.stderr);
+    until(|| list(&b), |list| list.contains("gpu") && list.contains(" up "));
+    let said = run(&b, &["submit", "hello"]);
+    assert_eq!((said.stdout.as_str(), said.status), ("re hello!\n", 0), "{}", said.stderr);
+    // Its name is taken everywhere, and it is changed and removed from anywhere.
+    assert_eq!(run(&b, &["upstreams", "add", "gpu", &models.slow.url]).status, 5);
+    assert_eq!(run(&b, &["upstreams", "drain", "gpu"]).status, 0);
+    until(|| list(&a), |list| list.contains("drained"));
+    assert_eq!(run(&a, &["upstreams", "resume", "gpu"]).status, 0);
+    until(|| list(&b), |list| list.contains(" up "));
+    assert_eq!(run(&b, &["upstreams", "remove", "gpu"]).status, 0);
+    until(|| list(&a), |list| !list.contains("gpu"));
+    assert_eq!(run(&a, &["upstreams", "remove", "gpu"]).status, 4);
     drop(models.runtime);
 }
 

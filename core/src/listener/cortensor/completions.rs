@@ -257,7 +257,7 @@ fn checked(
     let later = request.take_flag("async")?;
     let detach = request.take_flag("detach")?;
     let idempotent = request.take_flag("idempotent")?;
-    let answers = answers_wanted(&mut request, state.router.config().limits.max_answers)?;
+    let answers = answers_wanted(&mut request, state.router.settings().limits.max_answers)?;
     request.max_miners = request.max_miners.or(answers);
     let idempotency = match intake::repeat_key(head.headers, caller, key)? {
         None if idempotent => {
@@ -315,7 +315,7 @@ pub(in crate::listener) async fn answer(
         }
         Form::Chat(reading) => Ok(openai::answer_chat(state, submission, *reading).await?),
         Form::Stream => Ok(sse::respond(sse::begin(submission, &state.config, CortensorStream::new).await?)),
-        Form::Whole => whole(&submission, state.router.config().compat_aliases).await,
+        Form::Whole => whole(&submission, state.router.settings().compat_aliases).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ModelInfo;
-use crate::model::Day;
+use crate::model::Timestamp;
 
 /// A model that can be asked for.
 #[derive(Serialize)]
@@ -50,9 +50,7 @@ impl<'a> Models<'a> {
 
 /// A time in seconds since the Unix epoch as RFC 3339 writes it.
 pub(in crate::listener) fn rfc3339(secs: u64) -> String {
-    let day = Day::from_number(secs / 86_400);
-    let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
-    format!("{day}T{hour:02}:{minute:02}:{second:02}Z")
+    Timestamp(secs.saturating_mul(1_000)).rfc3339()
 }
 
 #[cfg(test)]

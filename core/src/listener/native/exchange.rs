@@ -60,11 +60,12 @@ impl<S: Socket> Talk<'_, S> {
     /// The client has gone, or takes nothing.
     pub(super) async fn exchange(&mut self, lengths: Lengths) -> io::Result<bool> {
         let Self { gate, on, stop, client, known: last, unread, .. } = self;
+        let gate: &Gate = gate;
         let Some(known) = last.as_deref_mut() else { return Ok(false) };
         client.asked(lengths.head);
         let (route, closes) = (known.route(), known.closes());
         let id = known.id().cloned();
-        let line = Line::begin(&Method::POST, id.as_ref(), on, &gate.state().router.config().log);
+        let line = Line::begin(&Method::POST, id.as_ref(), on, &gate.state().router.settings().log);
         let mut left = lengths.body;
         let answering = answer(gate, on, client, known, &mut left);
         // A client that has gone drops its request, and the line of the request tells of it.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use httparse::Status;
 
-use crate::listener::auth::Caller;
+use crate::listener::auth::{Caller, Era};
 use crate::listener::fast_path::FastPath;
 use crate::listener::gate::Gate;
 use crate::listener::locality::Visit;
@@ -65,8 +65,8 @@ pub(super) struct Known {
     id: Option<HeaderValue>,
     /// Whether the connection ends after the answer.
     closes: bool,
-    /// The caller, and the number of changes of the keys when it was found.
-    caller: Option<(Caller, u64)>,
+    /// The caller, and the era in which it was found.
+    caller: Option<(Caller, Era)>,
 }
 
 /// The targets of the busy routes.
@@ -180,9 +180,9 @@ impl Known {
     /// # Errors
     /// The reason why the caller is refused.
     pub(super) fn caller(&mut self, gate: &Gate, connection: &Connection, now: Timestamp) -> Result<Caller, Error> {
-        let changes = gate.state().auth.changes();
+        let era = gate.state().auth.era();
         if let Some((caller, then)) = &self.caller
-            && *then == changes
+            && *then == era
             && !caller.has_expired(now.as_secs())
             && !gate.state().router.is_stale()
         {
@@ -191,7 +191,7 @@ impl Known {
         let uri = &TARGETS[self.route as usize];
         let visit = Visit { peer: connection.peer.ip(), uri, headers: &self.headers };
         let caller = gate.caller(&visit, connection, now)?;
-        self.caller = Some((caller.clone(), changes));
+        self.caller = Some((caller.clone(), era));
         Ok(caller)
     }
 }

@@ -1,6 +1,7 @@
 //! The requests of a connection, one after the other.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::client::{Client, NoHead};
 use super::head::{Bounds, Known, Lengths, Seen, has_end};
 use crate::config::ListenConfig;
 use crate::listener::alarm::Alarm;
+use crate::listener::door::Door;
 use crate::listener::gate::Gate;
 use crate::listener::heads::Head;
 use crate::listener::peer::Connection;
@@ -18,7 +20,9 @@ use crate::listener::wire::Socket;
 
 /// A connection while it is served without hyper.
 pub(in crate::listener) struct Talk<'a, S> {
-    pub(super) gate: &'a Gate,
+    pub(super) door: &'a Door,
+    /// The gate that the last request passed.
+    pub(super) gate: Arc<Gate>,
     pub(super) on: &'a Connection,
     pub(super) stop: &'a Stop,
     pub(super) client: Client<S>,
@@ -66,21 +70,23 @@ enum Next {
 impl<'a, S: Socket> Talk<'a, S> {
     /// `came` holds the bytes of the first head that were read already; `room` has counted them.
     pub(in crate::listener) fn new(
-        (gate, on, stop): (&'a Gate, &'a Connection, &'a Stop),
+        (door, gate, on, stop): (&'a Door, Arc<Gate>, &'a Connection, &'a Stop),
         config: &'a ListenConfig,
         stream: StallGuard<S>,
         room: Head,
         came: Vec<u8>,
     ) -> Self {
         let client = Client::new(stream, room, came);
-        Self { gate, on, stop, client, known: None, unread: 0, config, late: None, has_answered: false }
+        Self { door, gate, on, stop, client, known: None, unread: 0, config, late: None, has_answered: false }
     }
 
     /// Answers the requests of the connection, until the connection ends or a request is for hyper.
     pub(in crate::listener) async fn hold(mut self) -> Left<S> {
         loop {
-            match self.next().await {
-                Next::Exchange(lengths) => match self.exchange(lengths).await {
+            let next = self.next().await;
+            self.door.renew(&mut self.gate);
+            match next {
+                Next::Exchange(lengths) if self.gate.is_native(self.on) => match self.exchange(lengths).await {
                     Ok(true) => self.has_answered = true,
                     Ok(false) => break,
                     Err(error) => {
@@ -88,7 +94,7 @@ impl<'a, S: Socket> Talk<'a, S> {
                         return Left::Ended;
                     }
                 },
-                Next::Leave => {
+                Next::Exchange(_) | Next::Leave => {
                     let has_answered = self.has_answered;
                     let (stream, room, came) = self.client.into_parts();
                     return Left::Other { stream, room, came, has_answered };
@@ -153,8 +159,6 @@ mod tests {
     use std::mem::size_of_val;
 
     use super::*;
-    use crate::listener::auth::Auth;
-    use crate::listener::handler::state;
     use crate::listener::heads::Heads;
     use crate::{Config, Router};
 
@@ -163,13 +167,12 @@ mod tests {
     async fn a_connection_takes_little_memory() {
         let router = Router::open(Config::default()).await.unwrap();
         let listen = router.config().listen.clone();
-        let auth = Auth::new(&router, &listen).unwrap();
-        let gate = Gate::new(state(router.clone(), listen.clone(), auth));
+        let door = Door::new(router.clone(), listen.clone(), None).unwrap();
         let on = Connection::plain(([127, 0, 0, 1], 1).into());
         let (stop, heads) = (Stop::default(), Heads::new(listen.max_header_bytes, listen.max_heads_bytes));
         let (near, _far) = tokio::io::duplex(64);
         let stream = StallGuard::new(Box::new(near), Duration::from_mins(1));
-        let talk = Talk::new((&gate, &on, &stop), &listen, stream, Head::new(heads), Vec::new());
+        let talk = Talk::new((&door, door.gate(), &on, &stop), &listen, stream, Head::new(heads), Vec::new());
         let size = size_of_val(&talk.hold());
         assert!(size <= 6_400, "{size}");
         router.close().await;

@@ -131,7 +131,7 @@ pub(in crate::listener) fn intake_of<'a>(
     Ok(Intake {
         idempotency: if head.marks.has(Marks::REPEAT) { intake::repeat_key(head.headers, caller, way)? } else { None },
         waits: !request.stream,
-        patience: Some(patience(head, request.timeout, &state.router.config().limits)),
+        patience: Some(patience(head, request.timeout, &state.router.settings().limits)),
         trace: intake::trace(head),
         ..intake::of(caller, session, request, way)
     })

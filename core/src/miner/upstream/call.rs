@@ -112,7 +112,7 @@ async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure> {
     if route != Route::Embeddings && reply.is_stream(shared, head.is_event_stream).await? {
         stream(shared, job, tongue, reply).await
     } else {
-        let (body, complete) = whole(shared, reply, shared.max_output, Some(job)).await?;
+        let (body, complete) = whole(shared, reply, shared.max_output(), Some(job)).await?;
         if !complete {
             return Ok((cut(shared, job, (route, tongue), &body)?, None));
         }
@@ -160,7 +160,7 @@ pub(super) fn context(info: &JobInfo) -> SmallVec<[(&'static str, &str); 3]> {
 fn wish(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>) -> Wish {
     let request: &TaskRequest = job.request();
     Wish {
-        most: shared.max_output,
+        most: shared.max_output(),
         usage: ask::wants_usage(request),
         several: ["n", "prompt"].iter().any(|name| request.extra(name).is_some()),
         whole: !job.stream() || tongue.is_some_and(Tongue::passes),
@@ -174,7 +174,7 @@ fn cut(
     (route, tongue): (Route, Option<Tongue<'_>>),
     body: &[u8],
 ) -> Result<Answer, Failure> {
-    let too_large = || too_large(&shared.name, shared.max_output);
+    let too_large = || too_large(&shared.name, shared.max_output());
     if route == Route::Embeddings {
         return Err(too_large());
     }
@@ -238,7 +238,7 @@ impl Reading {
 /// Reads a stream and emits its pieces as they come.
 async fn stream(shared: &Shared, job: &Job, tongue: Option<Tongue<'_>>, reading: Reading) -> Result<Served, Failure> {
     let Reading { mut link, start } = reading;
-    let mut reader = SseReader::new(shared.max_output);
+    let mut reader = SseReader::new(shared.max_output());
     let mut assembly = Assembly::new(wish(shared, job, tongue));
     assembly.came(start.len() + link.left());
     reader.push(start);

@@ -19,11 +19,16 @@ use super::chain::chain;
 use crate::Result;
 use crate::config::{UpstreamConfig, client_tls};
 use crate::miner::network::{Network, Transport};
+#[cfg(feature = "listener")]
+use crate::reach::Reach;
 
 /// The way to connections to one upstream.
 pub(super) enum Dial {
     /// The operating system's network, with TLS where the URL asks for it.
     System(HttpConnector, TlsConnector),
+    /// The operating system's network, as far as a rule of addresses lets it.
+    #[cfg(feature = "listener")]
+    Within(Arc<Reach>, TlsConnector),
     /// The network of a test, without TLS.
     Given(Arc<dyn Network>),
 }
@@ -53,6 +58,13 @@ impl Dial {
         Ok(Self::System(http, TlsConnector::from(Arc::new(tls))))
     }
 
+    /// Reaches the addresses that the rule allows.
+    #[cfg(feature = "listener")]
+    pub(super) fn within(config: &UpstreamConfig, reach: Arc<Reach>) -> Result<Self> {
+        let tls = client_tls(config.ca_file.as_deref(), "upstream.ca_file")?.with_no_client_auth();
+        Ok(Self::Within(reach, TlsConnector::from(Arc::new(tls))))
+    }
+
     /// Connects to the host of that URL.
     ///
     /// # Errors
@@ -62,14 +74,13 @@ impl Dial {
         match self {
             Self::System(connector, tls) => {
                 let socket = connector.clone().call(origin.clone()).await.map_err(|error| chain(&error))?;
-                let socket = Socket(socket.into_inner());
-                if origin.scheme_str() != Some("https") {
-                    return Ok(Stream::Plain(socket));
-                }
-                let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-                let name = ServerName::try_from(bare.to_owned()).map_err(|error| chain(&error))?;
-                let stream = tls.connect(name, socket).await.map_err(|error| chain(&error))?;
-                Ok(Stream::Tls(Box::new(stream)))
+                secured(Socket(socket.into_inner()), origin, tls).await
+            }
+            #[cfg(feature = "listener")]
+            Self::Within(reach, tls) => {
+                let port = origin.port_u16().unwrap_or(if origin.scheme_str() == Some("https") { 443 } else { 80 });
+                let socket = reach.connect(host, port).await.map_err(|error| chain(&error))?;
+                secured(Socket(socket), origin, tls).await
             }
             Self::Given(network) => {
                 let connected = network.connect(host, origin.port_u16().unwrap_or(80)).await;
@@ -77,6 +88,18 @@ impl Dial {
             }
         }
     }
+}
+
+/// Does the TLS handshake if the URL asks for it.
+async fn secured(socket: Socket, origin: &Uri, tls: &TlsConnector) -> Result<Stream, String> {
+    if origin.scheme_str() != Some("https") {
+        return Ok(Stream::Plain(socket));
+    }
+    let host = origin.host().unwrap_or_default();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = ServerName::try_from(bare.to_owned()).map_err(|error| chain(&error))?;
+    let stream = tls.connect(name, socket).await.map_err(|error| chain(&error))?;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 impl AsyncRead for Stream {

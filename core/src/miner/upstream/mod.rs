@@ -60,13 +60,14 @@ pub use received::{Received, received};
 pub use recorded::{Recorded, recorded};
 pub use refusal::retry_after_ms;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 
 use self::ask::RefusedFields;
+use self::dial::Dial;
 use self::endpoint::Endpoint;
 use self::passed::Lacking;
 use self::pool::Pool;
@@ -74,6 +75,8 @@ use super::network::Network;
 use super::{Failure, Job, Miner};
 use crate::Result;
 use crate::config::{LimitsConfig, StreamUsage, UpstreamConfig};
+#[cfg(feature = "listener")]
+use crate::reach::Reach;
 
 /// A server that speaks OpenAI's API or another that the router can translate, as a miner.
 ///
@@ -88,7 +91,7 @@ pub struct UpstreamMiner {
 pub(super) struct Shared {
     config: UpstreamConfig,
     name: String,
-    max_output: usize,
+    max_output: AtomicUsize,
     pool: Pool,
     /// The upstream's own name of the model that serves requests without a model.
     default_model: RwLock<Option<Arc<str>>>,
@@ -132,12 +135,27 @@ impl UpstreamMiner {
         limits: &LimitsConfig,
         network: Option<Arc<dyn Network>>,
     ) -> Result<Arc<Self>> {
-        let pool = Pool::new(&config, Endpoint::new(&config)?, network)?;
+        let dial = Dial::new(&config, network)?;
+        Self::with(config, limits, dial)
+    }
+
+    /// Makes a miner for a server at one of the addresses that the rule allows.
+    ///
+    /// # Errors
+    /// The errors of [`new`](Self::new).
+    #[cfg(feature = "listener")]
+    pub(crate) fn within(config: UpstreamConfig, limits: &LimitsConfig, reach: Arc<Reach>) -> Result<Arc<Self>> {
+        let dial = Dial::within(&config, reach)?;
+        Self::with(config, limits, dial)
+    }
+
+    fn with(config: UpstreamConfig, limits: &LimitsConfig, dial: Dial) -> Result<Arc<Self>> {
+        let pool = Pool::new(&config, Endpoint::new(&config)?, dial);
         let first = config.models.first().map(|model| Arc::from(upstream_name(&config, model)));
         Ok(Arc::new(Self {
             shared: Arc::new(Shared {
                 name: config.miner_name(),
-                max_output: usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX),
+                max_output: AtomicUsize::new(bytes_of_answers(limits)),
                 pool,
                 default_model: RwLock::new(first),
                 window: Mutex::new(CreditWindow::new(config.max_concurrency)),
@@ -154,6 +172,11 @@ impl UpstreamMiner {
                 config,
             }),
         }))
+    }
+
+    /// Bounds its answers anew.
+    pub(crate) fn set_limits(&self, limits: &LimitsConfig) {
+        self.shared.max_output.store(bytes_of_answers(limits), Ordering::Relaxed);
     }
 
     /// The configuration of the upstream.
@@ -197,6 +220,11 @@ impl std::fmt::Debug for UpstreamMiner {
 }
 
 impl Shared {
+    /// The most bytes of an answer.
+    fn max_output(&self) -> usize {
+        self.max_output.load(Ordering::Relaxed)
+    }
+
     /// The number of cuts of the window so far. A job reads it before it sends, for [`overloaded`](Self::overloaded).
     fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
@@ -241,6 +269,10 @@ impl Shared {
             hook(credits);
         }
     }
+}
+
+fn bytes_of_answers(limits: &LimitsConfig) -> usize {
+    usize::try_from(limits.max_output_bytes).unwrap_or(usize::MAX)
 }
 
 /// The upstream's own name of a model that clients may know by an alias.

@@ -83,9 +83,9 @@ pub(super) async fn answer(shared: &Shared, job: &Job) -> Result<Served, Failure
         return Err(Failure::new(FailClass::Internal, coded(shared, coding)));
     }
     let content_type = head.content_type();
-    let (body, complete) = whole(shared, Reading::new(link), shared.max_output, Some(job)).await?;
+    let (body, complete) = whole(shared, Reading::new(link), shared.max_output(), Some(job)).await?;
     if !complete {
-        return Err(too_large(&shared.name, shared.max_output));
+        return Err(too_large(&shared.name, shared.max_output()));
     }
     let reply = std::str::from_utf8(&body).ok().and_then(Reply::of);
     let usage = reply.and_then(|reply| reply.usage()).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! The idle connections to one upstream, and the way to new ones.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -17,7 +16,6 @@ use super::request::Outgoing;
 use crate::Result;
 use crate::config::UpstreamConfig;
 use crate::miner::home;
-use crate::miner::network::Network;
 
 /// The time within which a connection that was closed while idle fails a new request. A connection that ends later
 /// ended because of the request, which must then not be sent again.
@@ -57,10 +55,10 @@ struct Shelf(Mutex<Links>);
 type Links = Vec<Box<Link>>;
 
 impl Pool {
-    pub(super) fn new(config: &UpstreamConfig, endpoint: Endpoint, network: Option<Arc<dyn Network>>) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn new(config: &UpstreamConfig, endpoint: Endpoint, connector: Dial) -> Self {
+        Self {
             endpoint,
-            connector: Dial::new(config, network)?,
+            connector,
             connect_timeout: Duration::from_millis(config.connect_timeout_ms),
             idle: Default::default(),
             max_idle: config.max_concurrency as usize,
@@ -69,7 +67,7 @@ impl Pool {
                 lines: config.max_answer_headers as usize,
                 bytes: usize::try_from(config.max_answer_head_bytes).unwrap_or(usize::MAX),
             },
-        })
+        }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {

@@ -61,8 +61,8 @@ impl Shared {
             self.refresh_quotas().await?;
         }
         let hands_over = self.unattended();
-        if reconciles || beat.orphans || !hands_over.is_empty() {
-            self.work_for_others(reconciles, beat.orphans, hands_over);
+        if reconciles || beat.orphans || beat.unsent || !hands_over.is_empty() {
+            self.work_for_others(Chores { reconciles, orphans: beat.orphans, unsent: beat.unsent, hands_over });
         }
         Ok(())
     }
@@ -104,7 +104,8 @@ impl Shared {
     }
 
     /// Does in the background what may take longer than the time between two beats, unless the last time is not over.
-    fn work_for_others(self: &Arc<Self>, reconciles: bool, orphans: bool, hands_over: Vec<Gid>) {
+    fn work_for_others(self: &Arc<Self>, chores: Chores) {
+        let Chores { reconciles, orphans, unsent, hands_over } = chores;
         let Some(membership) = &self.membership else { return };
         if membership.busy.swap(true, Ordering::AcqRel) {
             // It is looked at again.
@@ -114,7 +115,7 @@ impl Shared {
         let shared = self.clone();
         self.attend(async move {
             let _idle = IdleOnDrop(&shared);
-            if reconciles && let Err(error) = shared.reconcile().await {
+            if reconciles && let Err(error) = shared.compare_with_store().await {
                 tracing::warn!(%error, "the tasks in memory could not be compared with those of the store");
                 if let Some(membership) = &shared.membership {
                     membership.seen.lock().missed = true;
@@ -130,8 +131,28 @@ impl Shared {
             if orphans && let Err(error) = shared.take_over().await {
                 tracing::warn!(%error, "the tasks of routers that are gone could not be taken over");
             }
+            if unsent && let Err(error) = shared.take_deliveries().await {
+                tracing::warn!(%error, "the webhooks of routers that are gone could not be taken over");
+            }
         });
     }
+
+    async fn compare_with_store(self: &Arc<Self>) -> Result<()> {
+        self.reconcile().await?;
+        self.compare_deliveries().await
+    }
+}
+
+/// The work that a beat found.
+struct Chores {
+    /// The memory should be compared with the store.
+    reconciles: bool,
+    /// Nobody owns some tasks.
+    orphans: bool,
+    /// Nobody sends some webhooks.
+    unsent: bool,
+    /// Tasks that no miner here serves.
+    hands_over: Vec<Gid>,
 }
 
 /// Lets the next work begin, however this one ends.

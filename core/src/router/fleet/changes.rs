@@ -13,7 +13,8 @@ use crate::store::{ApiKey, Changes, MinerRecord};
 impl Shared {
     /// Takes the changes that a beat read at that time.
     pub(super) async fn take_changes(self: &Arc<Self>, changes: Changes, read: Timestamp) -> Result<()> {
-        let Changes { whole, sessions, keys, miners, mut gone_sessions, mut gone_keys, mut gone_miners } = changes;
+        let Changes { whole, sessions, keys, miners, mut gone_sessions, mut gone_keys, mut gone_miners, upstreams } =
+            changes;
         if whole {
             let ids = sessions.iter().map(|session| session.id).collect();
             let core = self.core.lock();
@@ -29,6 +30,10 @@ impl Shared {
         self.take_sessions(sessions, gone_sessions).await;
         self.take_keys(keys, gone_keys).await?;
         self.take_miners(miners, &gone_miners);
+        #[cfg(feature = "listener")]
+        self.follow_upstreams(upstreams);
+        #[cfg(not(feature = "listener"))]
+        let _ = upstreams;
         Ok(())
     }
 

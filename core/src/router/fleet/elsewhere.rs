@@ -103,7 +103,14 @@ impl Shared {
                 Ok(Some(Placed { task, .. })) if task.state == TaskState::Ended => {
                     tracing::info!(%gid, "another router ended a task that this one has ended, too: its end counts");
                     adopt(&mut live.state.lock(), task);
-                    return self.step(Event::Committed(gid));
+                    self.step(Event::Committed(gid));
+                    // It may be this router's own end, of which the store's answer was lost.
+                    if live.spec.request.webhook.is_some()
+                        && let Err(error) = self.compare_deliveries().await
+                    {
+                        tracing::warn!(%gid, %error, "the webhook of a task is looked for later");
+                    }
+                    return;
                 }
                 Ok(Some(Placed { is_own: false, owner, .. })) => {
                     tracing::warn!(%gid, owner, "a task that this router has ended is another's now");

@@ -103,7 +103,7 @@ impl Shared {
         let most = self.core.lock().sessions.get(&session).and_then(|found| found.spec.max_task_execution_count);
         let wish = IdsWish {
             session,
-            first: TaskId(self.config.first_task_id),
+            first: TaskId(self.settings.now().first_task_id),
             count: membership.pace.next(session),
             most: most.map(std::num::NonZeroU64::get),
         };

@@ -6,12 +6,15 @@
 mod beat;
 mod cancel;
 mod changes;
+mod deliveries;
 mod elsewhere;
 mod ids;
 mod lookup;
 mod quota;
 mod reconcile;
 mod takeover;
+#[cfg(feature = "listener")]
+mod upstreams;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -40,6 +43,8 @@ pub(super) struct Membership {
     busy: AtomicBool,
     /// Tasks that this router gave up because no miner of it serves them, and when.
     declined: Mutex<HashMap<Gid, Instant>>,
+    #[cfg(feature = "listener")]
+    upstreams: upstreams::UpstreamLook,
     lease: Duration,
 }
 
@@ -77,6 +82,8 @@ impl Membership {
             restoring: tokio::sync::Mutex::default(),
             busy: AtomicBool::new(false),
             declined: Mutex::default(),
+            #[cfg(feature = "listener")]
+            upstreams: upstreams::UpstreamLook::default(),
             lease: Duration::from_millis(lease_ms),
         })
     }
@@ -98,6 +105,12 @@ impl Membership {
     pub(super) fn is_stale(&self) -> bool {
         let seen = self.seen.lock();
         seen.members.len() > 1 && seen.at.elapsed() > self.lease
+    }
+
+    /// Lets beats look at the managed upstreams, which the router has read by now.
+    #[cfg(feature = "listener")]
+    pub(super) fn look_at_upstreams(&self) {
+        self.upstreams.begin();
     }
 
     /// Asks for a beat at once.

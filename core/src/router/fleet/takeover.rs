@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::live::Live;
+use super::super::outbox::delivery;
 use super::super::shared::Shared;
 use crate::engine::Event;
 use crate::model::{Gid, Outcome, Task, TaskState};
@@ -85,8 +86,18 @@ impl Shared {
         let mut task = task.state(TaskState::Ended).outcome(Some(Outcome::Failed)).error(Some(error));
         (task.committed_at, task.ended_at) = (Some(now), Some(now));
         task.bytes = crate::store::traffic(&task);
+        if let Some(webhook) = &task.request.webhook {
+            let message = self.message_id(task.session_id, task.id);
+            task.webhook = Some(Box::new(delivery(message, webhook, now)));
+        }
+        let delivery = task.webhook.as_deref().cloned();
         match self.store.finish(Arc::new(task)).await {
-            Ok(_) => tracing::error!(%gid, "a task ends as failed, because its router died too often"),
+            Ok(is_ended) => {
+                tracing::error!(%gid, "a task ends as failed, because its router died too often");
+                if let Some(delivery) = delivery.filter(|_| is_ended) {
+                    self.post(gid, delivery);
+                }
+            }
             Err(error) => tracing::error!(%gid, %error, "the end of a task could not be written"),
         }
     }

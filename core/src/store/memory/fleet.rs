@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::MemoryStore;
-use crate::model::{Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
+use crate::model::{Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp, WebhookDelivery};
 use crate::store::{
-    Accepted, Act, ApiKey, AuditPage, AuditQuery, Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, Idempotency,
-    IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Recovery, SessionName, Store,
-    TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Beat, Changes, ClaimWish, Claimed, Deliveries, Fleet, IdBlock,
+    Idempotency, IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Recovery, SessionName,
+    Store, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage, UsageQuery,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -35,6 +35,8 @@ struct Model {
     /// The starts of routers, by their epochs.
     starts: BTreeMap<u64, Start>,
     owners: HashMap<Gid, Owned>,
+    /// The routers that send the deliveries of webhooks.
+    senders: HashMap<Gid, u64>,
     ids: HashMap<SessionId, Given>,
     /// The blocks of ids that each epoch has, and the id after the last one that it used.
     blocks: HashMap<(u64, SessionId), Block>,
@@ -115,6 +117,7 @@ impl SharedMemory {
             rows: MemoryStore::new(0),
             starts: BTreeMap::new(),
             owners: HashMap::new(),
+            senders: HashMap::new(),
             ids: HashMap::new(),
             blocks: HashMap::new(),
             versions: HashMap::new(),
@@ -154,9 +157,20 @@ impl SharedMemory {
         model.open().into_iter().map(|gid| (gid, model.owner(gid))).collect()
     }
 
+    /// The tasks whose webhooks are not done, with the routers that send them.
+    pub fn unsent(&self) -> Vec<(Gid, u64)> {
+        let model = self.0.lock();
+        model.unsent(|_| true).into_iter().map(|(gid, _)| (gid, model.sender(gid))).collect()
+    }
+
+    /// The delivery of a task's webhook.
+    pub fn delivery(&self, gid: Gid) -> Option<WebhookDelivery> {
+        now(self.0.lock().rows.deliveries(Deliveries::Of(vec![gid]))).ok()?.pop().map(|(_, delivery)| delivery)
+    }
+
     /// A task, ended or not.
     pub fn task(&self, session: SessionId, id: TaskId) -> Option<Task> {
-        now(self.0.lock().rows.task(session, id)).ok().flatten()
+        now(self.0.lock().rows.task(session, id)).ok().flatten().map(as_stored)
     }
 
     /// Loses a task, as a failover to a replica does that had not got it.
@@ -240,8 +254,27 @@ impl Model {
     }
 
     /// Writes the end of a task. `false`: it is not that epoch's, or it has an end.
-    fn finish(&self, epoch: u64, task: Arc<Task>) -> Result<bool> {
-        if self.owner(task.gid) == epoch { now(self.rows.finish(task)) } else { Ok(false) }
+    fn finish(&mut self, epoch: u64, task: Arc<Task>) -> Result<bool> {
+        if self.owner(task.gid) != epoch {
+            return Ok(false);
+        }
+        let gid = task.gid;
+        let is_ended = now(self.rows.finish(task))?;
+        if is_ended {
+            self.senders.insert(gid, epoch);
+        }
+        Ok(is_ended)
+    }
+
+    /// The deliveries that are not done and that such a router has.
+    fn unsent(&self, has: impl Fn(u64) -> bool) -> Vec<(Gid, WebhookDelivery)> {
+        let mut found = now(self.rows.deliveries(Deliveries::Pending)).unwrap_or_default();
+        found.retain(|(gid, _)| has(self.sender(*gid)));
+        found
+    }
+
+    fn sender(&self, gid: Gid) -> u64 {
+        self.senders.get(&gid).copied().unwrap_or_default()
     }
 
     fn orphaned(&self, owner: u64) -> bool {
@@ -254,8 +287,14 @@ impl Model {
     }
 
     fn read(&self, gid: Gid) -> Option<Task> {
-        now(self.rows.task_by_gid(gid)).ok().flatten()
+        now(self.rows.task_by_gid(gid)).ok().flatten().map(as_stored)
     }
+}
+
+/// A task as its row shows it: the delivery of its webhook has a row of its own.
+fn as_stored(mut task: Task) -> Task {
+    task.webhook = None;
+    task
 }
 
 /// The answer of a store that answers at once.
@@ -317,6 +356,7 @@ impl MemberStore {
                 owned.owner = epoch;
             }
         }
+        model.senders.values_mut().filter(|sender| **sender == old).for_each(|sender| *sender = epoch);
         if let Some(start) = model.starts.get_mut(&old).filter(|start| !start.settled) {
             start.settled = true;
             for (session, block) in model.take_blocks(old) {
@@ -372,6 +412,9 @@ impl Store for MemberStore {
                 owned.owner == epoch && owned.moves <= MOST_MOVES
             });
             recovery.quarantined = quarantined;
+            if alone {
+                model.senders.values_mut().for_each(|sender| *sender = epoch);
+            }
             Ok(recovery)
         })
     }
@@ -411,11 +454,11 @@ impl Store for MemberStore {
     }
 
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
-        self.read(|model| model.rows.task(session, id))
+        self.call(|model, _| Ok(now(model.rows.task(session, id))?.map(as_stored)))
     }
 
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {
-        self.read(|model| model.rows.task_by_gid(gid))
+        self.call(|model, _| Ok(model.read(gid)))
     }
 
     fn unfinished(&self) -> Pending<Vec<Gid>> {
@@ -470,6 +513,37 @@ impl Store for MemberStore {
         self.read(|model| model.rows.delete_miner(id, act))
     }
 
+    fn put_upstream(&self, upstream: UpstreamRecord, act: Option<Act>) -> Pending<()> {
+        self.read(|model| model.rows.put_upstream(upstream, act))
+    }
+
+    fn upstreams(&self) -> Pending<Vec<UpstreamRecord>> {
+        self.read(|model| model.rows.upstreams())
+    }
+
+    fn delete_upstream(&self, name: String, act: Option<Act>) -> Pending<bool> {
+        self.read(|model| model.rows.delete_upstream(name, act))
+    }
+
+    fn deliveries(&self, of: Deliveries) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        self.call(|model, epoch| match of {
+            Deliveries::Pending => Ok(model.unsent(|sender| sender == epoch)),
+            Deliveries::Of(_) => now(model.rows.deliveries(of)),
+        })
+    }
+
+    fn put_delivery(&self, gid: Gid, delivery: WebhookDelivery) -> Pending<bool> {
+        self.call(
+            |model, epoch| {
+                if model.sender(gid) == epoch { now(model.rows.put_delivery(gid, delivery)) } else { Ok(false) }
+            },
+        )
+    }
+
+    fn note(&self, act: Act) -> Pending<()> {
+        self.read(|model| model.rows.note(act))
+    }
+
     fn audit(&self, query: AuditQuery) -> Pending<AuditPage> {
         self.read(|model| model.rows.audit(query))
     }
@@ -491,6 +565,7 @@ impl Store for MemberStore {
         }
         if model.is_up(epoch) {
             model.owners.values_mut().filter(|owned| owned.owner == epoch).for_each(|owned| owned.owner = 0);
+            model.senders.values_mut().filter(|sender| **sender == epoch).for_each(|sender| *sender = 0);
             if let Some(start) = model.starts.get_mut(&epoch) {
                 (start.state, start.gone_at) = (None, Instant::now());
             }
@@ -535,6 +610,7 @@ impl Fleet for MemberStore {
                 members: model.starts.iter().filter_map(state).collect(),
                 swept,
                 orphans: open.iter().any(|gid| model.orphaned(model.owner(*gid))),
+                unsent: !model.unsent(|sender| model.orphaned(sender)).is_empty(),
                 lost_ids: std::mem::take(&mut seat.lost_ids),
                 cancels: wishes.copied().collect(),
                 changes: Changes {
@@ -542,6 +618,7 @@ impl Fleet for MemberStore {
                     sessions: now(model.rows.recover())?.sessions,
                     keys: now(model.rows.keys())?,
                     miners: now(model.rows.miners())?,
+                    upstreams: true,
                     ..Changes::default()
                 },
                 // Those that have not ended are not counted here.
@@ -608,6 +685,15 @@ impl Fleet for MemberStore {
                 owned.map(|owned| owned.owner = 0).is_some()
             });
             Ok(released)
+        })
+    }
+
+    fn claim_deliveries(&self, limit: u64) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        self.call(|model, epoch| {
+            let mut claimed = model.unsent(|sender| model.orphaned(sender));
+            claimed.truncate(limit as usize);
+            model.senders.extend(claimed.iter().map(|(gid, _)| (*gid, epoch)));
+            Ok(claimed)
         })
     }
 

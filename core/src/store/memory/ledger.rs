@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::{
-    Accepted, ApiKey, MinerRecord, Purge, Recovery, TaskQuery, TaskSpec, Wanted, id_in_use, key_mismatch,
+    Accepted, ApiKey, Deliveries, MinerRecord, Purge, Recovery, TaskQuery, TaskSpec, UpstreamRecord, Wanted, id_in_use,
+    key_mismatch,
 };
 use super::audit::AuditLog;
 use super::ids::SessionTasks;
 use super::usage::UsageBook;
 use crate::Result;
 use crate::id_map::IdMap;
-use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp};
+use crate::model::{Fence, Gid, Session, SessionId, Task, TaskId, TaskState, Timestamp, WebhookDelivery, WebhookState};
 
 /// The bytes that a task costs in this store beyond its weight: its records are structs, not rows, and stand in four
 /// indices. Measured as the growth of the process over 80 000 ended tasks of a few words.
@@ -27,6 +28,8 @@ pub(super) struct Ledger {
     last_session: SessionId,
     pub(super) keys: BTreeMap<String, ApiKey>,
     pub(super) miners: BTreeMap<String, MinerRecord>,
+    pub(super) upstreams: BTreeMap<String, UpstreamRecord>,
+    deliveries: BTreeMap<Gid, WebhookDelivery>,
     epoch: u64,
     last_gid: Gid,
     last_fence: Fence,
@@ -159,6 +162,24 @@ impl Ledger {
         self.ended_bytes += bytes;
         self.last_fence = self.last_fence.max(task.fence);
         self.usage.count(task);
+        if let Some(delivery) = &task.webhook {
+            self.deliveries.insert(task.gid, WebhookDelivery::clone(delivery));
+        }
+    }
+
+    pub(super) fn deliveries(&self, of: &Deliveries) -> Vec<(Gid, WebhookDelivery)> {
+        let found = |gid: &Gid| Some((*gid, self.deliveries.get(gid)?.clone()));
+        match of {
+            Deliveries::Of(gids) => gids.iter().filter_map(found).collect(),
+            Deliveries::Pending => {
+                let pending = |(_, delivery): &(&Gid, &WebhookDelivery)| delivery.state == WebhookState::Pending;
+                self.deliveries.iter().filter(pending).map(|(gid, delivery)| (*gid, delivery.clone())).collect()
+            }
+        }
+    }
+
+    pub(super) fn put_delivery(&mut self, gid: Gid, delivery: WebhookDelivery) -> bool {
+        self.deliveries.get_mut(&gid).map(|known| *known = delivery).is_some()
     }
 
     /// Removes the oldest ended tasks beyond the budget, but never `newest`.
@@ -213,6 +234,7 @@ impl Ledger {
         if let Ok(place) = self.ended.binary_search(&ended) {
             self.ended.remove(place);
         }
+        self.deliveries.remove(&ended.1);
         let Some(entry) = self.tasks.remove(&ended.1) else { return };
         if let Body::Ended { task, bytes } = &entry.body {
             self.ended_bytes -= bytes;

@@ -17,12 +17,12 @@ pub use self::fleet::{MemberStore, SharedMemory, StoreFault};
 use self::ledger::{Ledger, Snapshot};
 use super::weight::weight;
 use super::{
-    Accepted, Act, ApiKey, AuditPage, AuditQuery, Durability, Idempotency, MinerRecord, Pending, Purge, Recovery,
-    Store, TaskPage, TaskQuery, TaskSpec, UsagePage, UsageQuery, check_times, closed,
+    Accepted, Act, ApiKey, AuditPage, AuditQuery, Deliveries, Durability, Idempotency, MinerRecord, Pending, Purge,
+    Recovery, Store, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage, UsageQuery, check_times, closed,
 };
 use crate::Result;
 use crate::config::RetentionConfig;
-use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp};
+use crate::model::{Day, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp, WebhookDelivery};
 
 /// A store in memory with a byte budget, beyond which the oldest ended tasks are deleted.
 ///
@@ -207,6 +207,41 @@ impl Store for MemoryStore {
             let found = ledger.miners.remove(&id).is_some();
             ledger.audit.record(act.filter(|_| found));
             Ok(found)
+        }))
+    }
+
+    fn put_upstream(&self, upstream: UpstreamRecord, act: Option<Act>) -> Pending<()> {
+        Pending::ready(self.with(|ledger| {
+            ledger.upstreams.insert(upstream.name().to_owned(), upstream);
+            ledger.audit.record(act);
+            Ok(())
+        }))
+    }
+
+    fn upstreams(&self) -> Pending<Vec<UpstreamRecord>> {
+        Pending::ready(self.with(|ledger| Ok(ledger.upstreams.values().cloned().collect())))
+    }
+
+    fn delete_upstream(&self, name: String, act: Option<Act>) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| {
+            let found = ledger.upstreams.remove(&name).is_some();
+            ledger.audit.record(act.filter(|_| found));
+            Ok(found)
+        }))
+    }
+
+    fn deliveries(&self, of: Deliveries) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        Pending::ready(self.with(|ledger| Ok(ledger.deliveries(&of))))
+    }
+
+    fn put_delivery(&self, gid: Gid, delivery: WebhookDelivery) -> Pending<bool> {
+        Pending::ready(self.with(|ledger| Ok(ledger.put_delivery(gid, delivery))))
+    }
+
+    fn note(&self, act: Act) -> Pending<()> {
+        Pending::ready(self.with(|ledger| {
+            ledger.audit.record(Some(act));
+            Ok(())
         }))
     }
 

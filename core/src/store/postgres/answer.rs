@@ -26,8 +26,15 @@ impl Answer {
             | Op::DeleteTask(..)
             | Op::DeleteSession(..)
             | Op::DeleteKey(..)
-            | Op::DeleteMiner(..) => Self::Changed(Err(error)),
-            Op::PutSession(..) | Op::PutKey(..) | Op::PutMiner(..) | Op::Close(..) => Self::Done(Err(error)),
+            | Op::DeleteMiner(..)
+            | Op::DeleteUpstream(..)
+            | Op::PutDelivery(..) => Self::Changed(Err(error)),
+            Op::PutSession(..)
+            | Op::PutKey(..)
+            | Op::PutMiner(..)
+            | Op::PutUpstream(..)
+            | Op::Note(..)
+            | Op::Close(..) => Self::Done(Err(error)),
             Op::Purge(..) | Op::ForgetUsage(..) | Op::ForgetAudit(..) => Self::Counted(Err(error)),
             Op::Recover(..) => Self::Recovered(Box::new(Err(error))),
             Op::Fleet(..) => Self::Told(Err(error)),
@@ -44,12 +51,20 @@ impl Answer {
                 | Op::DeleteTask(_, to)
                 | Op::DeleteSession(_, to)
                 | Op::DeleteKey(_, to)
-                | Op::DeleteMiner(_, to),
+                | Op::DeleteMiner(_, to)
+                | Op::DeleteUpstream(_, to)
+                | Op::PutDelivery(_, to),
                 Self::Changed(answer),
             ) => Reply::Changed(to, answer).send(),
-            (Op::PutSession(_, to) | Op::PutKey(_, to) | Op::PutMiner(_, to) | Op::Close(to), Self::Done(answer)) => {
-                Reply::Done(to, answer).send();
-            }
+            (
+                Op::PutSession(_, to)
+                | Op::PutKey(_, to)
+                | Op::PutMiner(_, to)
+                | Op::PutUpstream(_, to)
+                | Op::Note(_, to)
+                | Op::Close(to),
+                Self::Done(answer),
+            ) => Reply::Done(to, answer).send(),
             (Op::Purge(_, to) | Op::ForgetUsage(_, to) | Op::ForgetAudit(_, to), Self::Counted(answer)) => {
                 Reply::Purged(to, answer).send();
             }

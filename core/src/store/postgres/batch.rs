@@ -234,7 +234,7 @@ impl<'a> Batch<'a> {
         }
         let group = self.usage.place(group);
         self.sums.ended(end.task, end.bytes, group);
-        Ok(())
+        records::post(self, end.task).await
     }
 
     /// The answer for a task whose number, id or key is in use.
@@ -255,6 +255,10 @@ impl<'a> Batch<'a> {
             Op::DeleteKey(audited, _) => Answer::Changed(records::delete_key(self, audited).await?),
             Op::PutMiner(audited, _) => Answer::Done(records::put_miner(self, audited).await?),
             Op::DeleteMiner(audited, _) => Answer::Changed(records::delete_miner(self, audited).await?),
+            Op::PutUpstream(audited, _) => Answer::Done(records::put_upstream(self, audited).await?),
+            Op::DeleteUpstream(audited, _) => Answer::Changed(records::delete_upstream(self, audited).await?),
+            Op::PutDelivery(put, _) => Answer::Changed(records::put_delivery(self, put.0, &put.1).await?),
+            Op::Note(act, _) => Answer::Done(records::note(self, act).await?),
             Op::Purge(purge, _) => Answer::Counted(records::purge(self, *purge).await.map(Ok)?),
             Op::DeleteTask(gid, _) => Answer::Changed(records::delete_task(self, *gid).await.map(Ok)?),
             Op::ForgetUsage(before, _) => Answer::Counted(records::forget_usage(self, *before).await.map(Ok)?),

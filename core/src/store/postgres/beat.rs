@@ -40,7 +40,10 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         "SELECT EXISTS({LAPSED}), EXISTS({UNSETTLED}),
              EXISTS(SELECT FROM $s.task WHERE owner = 0 AND ended_at IS NULL)
                 OR EXISTS(SELECT FROM $s.router r WHERE {ORPHANED}
-                    AND EXISTS(SELECT FROM $s.task t WHERE t.owner = r.epoch AND t.ended_at IS NULL))"
+                    AND EXISTS(SELECT FROM $s.task t WHERE t.owner = r.epoch AND t.ended_at IS NULL)),
+             EXISTS(SELECT FROM $s.outbox WHERE owner = 0 AND pending)
+                OR EXISTS(SELECT FROM $s.router r WHERE {ORPHANED}
+                    AND EXISTS(SELECT FROM $s.outbox o WHERE o.owner = r.epoch AND o.pending))"
     ));
     let (renewed, state, chores) = tokio::try_join!(
         biased;
@@ -59,6 +62,7 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         now: Timestamp(row::uint(state, 1)),
         epoch: epoch.cast_unsigned(),
         orphans: chores.get(2),
+        unsent: chores.get(3),
         lost_ids: std::mem::take(&mut batch.seat.lost_ids),
         ..Beat::default()
     };
@@ -126,12 +130,14 @@ async fn changes(batch: &Batch<'_>, xmin: &str) -> Result<Changes, Failed> {
     let sql = |table: &str, columns: &str| batch.sql(&format!("SELECT {columns} FROM $s.{table} {newer} ORDER BY 1"));
     let (sessions, keys) = (sql("session", "id::text, body"), sql("api_token", "id, body"));
     let (miners, deleted) = (sql("miner", MINER), sql("deleted", "kind, id"));
+    let upstreams = batch.sql(&format!("SELECT 1 FROM $s.upstream {newer} LIMIT 1"));
     let link = batch.link;
-    let (sessions, keys, miners, deleted) = tokio::try_join!(
+    let (sessions, keys, miners, upstreams, deleted) = tokio::try_join!(
         biased;
         link.query(&sessions, since_param),
         link.query(&keys, since_param),
         link.query(&miners, since_param),
+        link.query(&upstreams, since_param),
         link.query(&deleted, since_param)
     )?;
     let mut changes = Changes {
@@ -139,6 +145,7 @@ async fn changes(batch: &Batch<'_>, xmin: &str) -> Result<Changes, Failed> {
         sessions: readable(&sessions, row::body, "session"),
         keys: readable(&keys, row::body, "key"),
         miners: readable(&miners, row::miner, "miner"),
+        upstreams: since.is_none() || !upstreams.is_empty(),
         ..Changes::default()
     };
     for row in &deleted {
@@ -146,6 +153,7 @@ async fn changes(batch: &Batch<'_>, xmin: &str) -> Result<Changes, Failed> {
         match row.get(0) {
             "session" => changes.gone_sessions.extend(id.parse().ok().map(SessionId)),
             "api_token" => changes.gone_keys.push(id),
+            "upstream" => changes.upstreams = true,
             _ => changes.gone_miners.push(id),
         }
     }

@@ -1,6 +1,6 @@
 //! The operations of a member of a fleet, and their answers.
 
-use crate::model::{Gid, Session, SessionId};
+use crate::model::{Gid, Session, SessionId, WebhookDelivery};
 use crate::store::op::Audited;
 use crate::store::{Beat, ClaimWish, Claimed, IdBlock, IdsWish, MinerRecord, Resolver};
 use crate::{Error, Result};
@@ -13,6 +13,7 @@ pub(in crate::store) enum Deed {
     SessionId(Resolver<SessionId>),
     Claim(ClaimWish, Resolver<Claimed>),
     Release(Vec<Gid>, Resolver<Vec<Gid>>),
+    ClaimDeliveries(u64, Resolver<Vec<(Gid, WebhookDelivery)>>),
     Retire(Resolver<()>),
     AskCancel(Gid, Resolver<()>),
     ChangeSession(Audited<Session>, u64, Resolver<bool>),
@@ -27,6 +28,7 @@ pub(super) enum Told {
     SessionId(SessionId),
     Claimed(Box<Claimed>),
     Released(Vec<Gid>),
+    Deliveries(Vec<(Gid, WebhookDelivery)>),
     Changed(bool),
     Done,
 }
@@ -34,7 +36,7 @@ pub(super) enum Told {
 impl Deed {
     /// Whether it needs a batch of its own, because it may touch many rows.
     pub(in crate::store) fn is_long(&self) -> bool {
-        matches!(self, Self::Claim(..) | Self::Release(..))
+        matches!(self, Self::Claim(..) | Self::Release(..) | Self::ClaimDeliveries(..))
     }
 
     /// Answers that it was not done.
@@ -46,6 +48,7 @@ impl Deed {
             Self::SessionId(to) => drop(to.send(Err(error))),
             Self::Claim(_, to) => drop(to.send(Err(error))),
             Self::Release(_, to) => drop(to.send(Err(error))),
+            Self::ClaimDeliveries(_, to) => drop(to.send(Err(error))),
             Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to) => drop(to.send(Err(error))),
             Self::ChangeSession(_, _, to) => drop(to.send(Err(error))),
         }
@@ -63,6 +66,7 @@ impl Deed {
             (Self::SessionId(to), Told::SessionId(id)) => drop(to.send(Ok(id))),
             (Self::Claim(_, to), Told::Claimed(claimed)) => drop(to.send(Ok(*claimed))),
             (Self::Release(_, to), Told::Released(gids)) => drop(to.send(Ok(gids))),
+            (Self::ClaimDeliveries(_, to), Told::Deliveries(claimed)) => drop(to.send(Ok(claimed))),
             (Self::ChangeSession(_, _, to), Told::Changed(done)) => drop(to.send(Ok(done))),
             (Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to), Told::Done) => {
                 drop(to.send(Ok(())));

@@ -10,7 +10,7 @@ use super::rows::Utf8;
 use super::sql::TASK;
 use super::{beat, records};
 use crate::Result;
-use crate::model::{Gid, Session, SessionId, TaskId};
+use crate::model::{Gid, Session, SessionId, TaskId, WebhookDelivery};
 use crate::store::columns::{bound, int, json};
 use crate::store::op::Audited;
 use crate::store::{ClaimWish, Claimed, IdBlock, IdsWish};
@@ -23,6 +23,7 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
         Deed::SessionId(_) => Told::SessionId(session_id(batch).await?),
         Deed::Claim(wish, _) => Told::Claimed(Box::new(claim(batch, wish).await?)),
         Deed::Release(gids, _) => Told::Released(release(batch, gids).await?),
+        Deed::ClaimDeliveries(limit, _) => Told::Deliveries(claim_deliveries(batch, *limit).await?),
         Deed::Retire(_) => {
             let drain = batch.sql("UPDATE $s.router SET state = 'drain' WHERE nonce = $1 AND state = 'up'");
             batch.link.query(&drain, &[(&batch.seat.nonce, Type::TEXT)]).await?;
@@ -125,6 +126,18 @@ async fn release(batch: &Batch<'_>, gids: &[Gid]) -> Result<Vec<Gid>, Failed> {
         batch.sql("UPDATE $s.task SET owner = 0 WHERE gid = ANY($2) AND owner = $1 AND ended_at IS NULL RETURNING gid");
     let params: Params<'_> = &[(&batch.seat.epoch, Type::INT8), (&gids, Type::INT8_ARRAY)];
     Ok(batch.link.query(&release, params).await?.iter().map(|row| Gid(row::uint(row, 0))).collect())
+}
+
+async fn claim_deliveries(batch: &Batch<'_>, limit: u64) -> Result<Vec<(Gid, WebhookDelivery)>, Failed> {
+    let claim = batch.sql(&format!(
+        "WITH picked AS MATERIALIZED (
+             SELECT o.gid AS number FROM $s.outbox o WHERE o.pending
+                 AND (o.owner = 0 OR o.owner IN (SELECT r.epoch FROM $s.router r WHERE {ORPHANED}))
+             ORDER BY o.gid LIMIT $2 FOR UPDATE OF o SKIP LOCKED)
+         UPDATE $s.outbox SET owner = $1 FROM picked WHERE gid = number RETURNING gid, body"
+    ));
+    let params: Params<'_> = &[(&batch.seat.epoch, Type::INT8), (&bound(limit), Type::INT8)];
+    Ok(row::deliveries(&batch.link.query(&claim, params).await?))
 }
 
 async fn change_session(batch: &Batch<'_>, audited: &Audited<Session>, version: u64) -> Result<Result<bool>, Failed> {

@@ -2,7 +2,7 @@
 
 use super::PostgresStore;
 use super::deed::Deed;
-use crate::model::{Gid, Session, SessionId};
+use crate::model::{Gid, Session, SessionId, WebhookDelivery};
 use crate::store::op::Op;
 use crate::store::want::Want;
 use crate::store::{
@@ -34,6 +34,10 @@ impl Fleet for PostgresStore {
 
     fn release(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>> {
         self.ask(|to| Deed::Release(gids, to))
+    }
+
+    fn claim_deliveries(&self, limit: u64) -> Pending<Vec<(Gid, WebhookDelivery)>> {
+        self.ask(|to| Deed::ClaimDeliveries(limit, to))
     }
 
     fn retire(&self) -> Pending<()> {

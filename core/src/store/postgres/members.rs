@@ -10,11 +10,12 @@ use cortensor_router_testkit::Postgres;
 use super::faults::{open, options, refusal};
 use super::{PostgresOptions, PostgresStore};
 use crate::ErrorKind;
-use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp};
+use crate::config::UpstreamConfig;
+use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp, WebhookDelivery, WebhookState};
 use crate::store::samples::{ended, new_task};
 use crate::store::{
-    Accepted, Act, ApiKey, Beat, ClaimWish, Durability, Fleet, IdBlock, IdsWish, MinerRecord, SessionName, Store,
-    TaskQuery, TaskSpec, UsageQuery,
+    Accepted, Act, ApiKey, Beat, ClaimWish, Deliveries, Durability, Fleet, IdBlock, IdsWish, MinerRecord, SessionName,
+    Store, TaskQuery, TaskSpec, UpstreamRecord, UsageQuery,
 };
 
 /// The shortest lease.
@@ -233,7 +234,8 @@ fn ids_are_given_out_once_and_unused_ones_come_back() {
 fn what_others_change_comes_with_the_next_beat() {
     let Some(server) = Postgres::start() else { return };
     let (one, two) = (member(&server, "news", "one"), member(&server, "news", "two"));
-    assert!(!beat(&two).changes.whole);
+    let news = beat(&two).changes;
+    assert!(!news.whole && !news.upstreams);
     let session = |name: &str| {
         let spec = SessionSpec::default().name(name).validated().unwrap();
         Session::new(SessionId(5), format!("0x{}", "ab".repeat(32)), spec, Timestamp(1))
@@ -241,8 +243,9 @@ fn what_others_change_comes_with_the_next_beat() {
     one.put_session(session("first"), None).wait().unwrap();
     one.put_key(ApiKey { id: "k1".into(), ..ApiKey::default() }, None).wait().unwrap();
     one.put_miner(MinerRecord { id: "m1".into(), ..MinerRecord::default() }, None).wait().unwrap();
+    one.put_upstream(UpstreamRecord::new(UpstreamConfig::new("http://h/v1"), 1), None).wait().unwrap();
     let news = beat(&two).changes;
-    assert_eq!((news.sessions.len(), news.keys.len(), news.miners.len()), (1, 1, 1));
+    assert_eq!((news.sessions.len(), news.keys.len(), news.miners.len(), news.upstreams), (1, 1, 1, true));
     let (found, version) = two.session(SessionName::Sid(session("x").sid)).wait().unwrap().unwrap();
     assert_eq!((found.id, version), (SessionId(5), 1));
     assert!(two.session(SessionName::Id(SessionId(6))).wait().unwrap().is_none());
@@ -266,9 +269,11 @@ fn what_others_change_comes_with_the_next_beat() {
     visitor.put_key(ApiKey { id: "k2".into(), ..ApiKey::default() }, act()).wait().unwrap();
     drop(visitor);
     assert!(one.delete_miner("m1".into(), None).wait().unwrap());
+    let upstream = one.upstreams().wait().unwrap()[0].name().to_owned();
+    assert!(one.delete_upstream(upstream, None).wait().unwrap());
     assert!(one.delete_session(SessionId(5)).wait().unwrap());
     let news = beat(&two).changes;
-    assert_eq!(news.gone_keys, ["k1"]);
+    assert_eq!((news.gone_keys.as_slice(), news.upstreams), (["k1".to_owned()].as_slice(), true));
     assert_eq!(
         (news.gone_miners.as_slice(), news.gone_sessions.as_slice()),
         (["m1".to_owned()].as_slice(), &[SessionId(5)][..])
@@ -278,6 +283,60 @@ fn what_others_change_comes_with_the_next_beat() {
     assert_eq!(server.psql("SELECT count(*) FROM news.router WHERE state = 'visit'").unwrap(), "0");
     // A transaction that was open for long is not missed.
     assert!(beat(&two).changes.keys.is_empty());
+}
+
+#[test]
+fn a_webhook_has_one_sender_who_is_replaced_when_it_is_gone() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "hooks", "one"), member(&server, "hooks", "two"));
+    let hooked = |n| {
+        let delivery =
+            WebhookDelivery { id: format!("task {n}"), state: WebhookState::Pending, ..WebhookDelivery::default() };
+        let mut ended = ended(&task(n), 9, "x");
+        ended.webhook = Some(Box::new(delivery));
+        Arc::new(ended)
+    };
+    for n in 1..=3 {
+        one.accept(task(n).into()).wait().unwrap();
+        assert!(!two.finish(hooked(n)).wait().unwrap(), "only the owner ends a task");
+        assert!(one.finish(hooked(n)).wait().unwrap());
+    }
+    let pending = |store: &PostgresStore| {
+        let found = store.deliveries(Deliveries::Pending).wait().unwrap();
+        found.into_iter().map(|(gid, _)| gid).collect::<Vec<_>>()
+    };
+    let claimed = |store: &PostgresStore, limit| store.claim_deliveries(limit).wait().unwrap();
+    assert_eq!((pending(&one).len(), pending(&two).len()), (3, 0));
+    assert!(!beat(&two).unsent && claimed(&two, 9).is_empty(), "their sender lives");
+    let all = vec![task(1).gid, task(2).gid, task(3).gid];
+    assert_eq!(two.deliveries(Deliveries::Of(all.clone())).wait().unwrap().len(), 3, "everybody sees them");
+    let delivered = WebhookDelivery { state: WebhookState::Delivered, ..WebhookDelivery::default() };
+    assert!(!two.put_delivery(task(1).gid, delivered.clone()).wait().unwrap(), "it is not the other's");
+    assert!(one.put_delivery(task(1).gid, delivered.clone()).wait().unwrap());
+    // It stands still, and the other one takes one of the two that are left.
+    one.ground.asleep.store(true, Ordering::Release);
+    declare_gone(&server, "hooks", "one");
+    assert!(beat(&two).unsent);
+    let taken = claimed(&two, 1);
+    assert_eq!((taken.len(), taken[0].0, taken[0].1.id.as_str()), (1, task(2).gid, "task 2"));
+    one.ground.asleep.store(false, Ordering::Release);
+    assert!(beat(&one).epoch > 2);
+    assert_eq!((pending(&one), pending(&two)), (vec![task(3).gid], vec![task(2).gid]));
+    assert!(!one.put_delivery(task(2).gid, delivered.clone()).wait().unwrap());
+    assert!(two.put_delivery(task(2).gid, delivered).wait().unwrap());
+    // One that ends leaves what it has to the others, and one that starts alone takes everything.
+    drop(one);
+    assert!(beat(&two).unsent);
+    assert_eq!(claimed(&two, 9).iter().map(|(gid, _)| *gid).collect::<Vec<_>>(), [task(3).gid]);
+    kill(two);
+    declare_gone(&server, "hooks", "two");
+    let three = member(&server, "hooks", "three");
+    assert_eq!(pending(&three), [task(3).gid]);
+    // A delivery goes with its task, whoever deletes that.
+    server.psql(&format!("DELETE FROM hooks.task WHERE gid = {}", task(3).gid)).unwrap();
+    assert!(pending(&three).is_empty());
+    assert!(three.delete_task(task(1).gid).wait().unwrap());
+    assert!(three.deliveries(Deliveries::Of(all)).wait().unwrap().iter().all(|(gid, _)| *gid == task(2).gid));
 }
 
 #[test]

@@ -18,12 +18,12 @@ use super::schema::quoted;
 use super::sql::{TASK, TASK_COLUMNS};
 use super::target::Target;
 use super::unusable;
-use crate::model::{Gid, Session, SessionId, Task, TaskId};
+use crate::model::{Gid, Session, SessionId, Task, TaskId, WebhookDelivery};
 use crate::store::columns::{MINER, int};
 use crate::store::front::Refusing;
 use crate::store::queue::{AbandonOnDrop, Queue, Taken};
 use crate::store::want::{Read, Want};
-use crate::store::{ApiKey, Placed, Resolver, SessionName};
+use crate::store::{ApiKey, Deliveries, Placed, Resolver, SessionName};
 use crate::{Error, Result};
 
 /// The state of the reader.
@@ -160,6 +160,13 @@ impl Reader {
                 let sql = format!("SELECT {MINER} FROM {}.miner ORDER BY id", quoted(&ground.schema));
                 send(to, self.bounded(async { all(connected?, &sql, row::miner, "miner").await }).await, None)
             }
+            Want::Upstreams(to) => {
+                let sql = format!("SELECT id, body FROM {}.upstream ORDER BY id", quoted(&ground.schema));
+                send(to, self.bounded(async { all(connected?, &sql, row::body, "managed upstream").await }).await, None)
+            }
+            Want::Deliveries(of, to) => {
+                send(to, self.bounded(async { deliveries(connected?, ground, &of).await }).await, None)
+            }
             Want::Usage(query, to) => {
                 let read = async { page::of_usage(connected?, ground, &query).await.map_err(Failed::from) };
                 send(to, self.bounded(read).await, None)
@@ -246,6 +253,21 @@ async fn unfinished(link: &Link, ground: &Ground) -> Result<Vec<Gid>, Failed> {
     let sql =
         format!("SELECT gid FROM {}.task WHERE ended_at IS NULL AND owner = $1 ORDER BY gid", quoted(&ground.schema));
     Ok(link.query(&sql, &[(&ground.epoch(), Type::INT8)]).await?.iter().map(|found| Gid(row::uint(found, 0))).collect())
+}
+
+async fn deliveries(link: &Link, ground: &Ground, of: &Deliveries) -> Result<Vec<(Gid, WebhookDelivery)>, Failed> {
+    let select = format!("SELECT gid, body FROM {}.outbox WHERE", quoted(&ground.schema));
+    let rows = match of {
+        Deliveries::Pending => {
+            let own = format!("{select} pending AND owner = $1 ORDER BY gid");
+            link.query(&own, &[(&ground.epoch(), Type::INT8)]).await?
+        }
+        Deliveries::Of(gids) => {
+            let gids: Vec<i64> = gids.iter().map(|gid| int(gid.0)).collect();
+            link.query(&format!("{select} gid = ANY($1)"), &[(&gids, Type::INT8_ARRAY)]).await?
+        }
+    };
+    Ok(row::deliveries(&rows))
 }
 
 /// Reads all rows that can be read. A damaged row is logged and left out, so that its key or miner is refused.

@@ -9,10 +9,10 @@ use super::link::Params;
 use super::rows::Utf8;
 use super::schema::named;
 use crate::Result;
-use crate::model::{Day, Gid, NodeKind, Session, SessionId, Timestamp};
+use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, Timestamp, WebhookDelivery, WebhookState};
 use crate::store::columns::{bound, int, json};
 use crate::store::op::Audited;
-use crate::store::{Act, ApiKey, MinerRecord, Purge};
+use crate::store::{Act, ApiKey, MinerRecord, Purge, UpstreamRecord};
 
 /// The result of an operation whose record may not be encodable.
 type Encoded<T> = Result<Result<T>, Failed>;
@@ -163,6 +163,52 @@ pub(super) async fn merge_miner(batch: &Batch<'_>, miner: &MinerRecord, before: 
 
 pub(super) async fn delete_miner(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {
     batch.delete("miner", audited).await
+}
+
+pub(super) async fn put_upstream(batch: &Batch<'_>, audited: &Audited<UpstreamRecord>) -> Encoded<()> {
+    let (upstream, act) = &**audited;
+    let body = encoded!(json(upstream));
+    let put = batch.sql(
+        "INSERT INTO $s.upstream(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body,
+             changed = pg_current_xact_id()",
+    );
+    batch.link.query(&put, &[(&upstream.name(), Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
+    batch.record(act.as_ref()).await
+}
+
+pub(super) async fn delete_upstream(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {
+    batch.delete("upstream", audited).await
+}
+
+pub(super) async fn note(batch: &Batch<'_>, act: &Act) -> Encoded<()> {
+    batch.record(Some(act)).await
+}
+
+/// Writes the delivery of a task that has ended, if it has a webhook.
+pub(super) async fn post(batch: &Batch<'_>, task: &Task) -> Result<(), Failed> {
+    let Some(delivery) = &task.webhook else { return Ok(()) };
+    let insert = "INSERT INTO $s.outbox(gid, body, pending, owner) VALUES($1, $2, $3, $4)
+         ON CONFLICT(gid) DO UPDATE SET body = excluded.body, pending = excluded.pending, owner = excluded.owner
+         RETURNING 1";
+    // The record has texts and numbers alone, which JSON can always hold.
+    write_delivery(batch, insert, task.gid, delivery).await.map(drop)
+}
+
+/// Writes what became of a delivery. Gives `false` if there is none of that task, or another router has it.
+pub(super) async fn put_delivery(batch: &Batch<'_>, gid: Gid, delivery: &WebhookDelivery) -> Encoded<bool> {
+    let update = "UPDATE $s.outbox SET body = $2, pending = $3 WHERE gid = $1 AND owner = $4 RETURNING 1";
+    write_delivery(batch, update, gid, delivery).await
+}
+
+async fn write_delivery(batch: &Batch<'_>, sql: &str, gid: Gid, delivery: &WebhookDelivery) -> Encoded<bool> {
+    let body = encoded!(json(delivery));
+    let params: Params<'_> = &[
+        (&int(gid.0), Type::INT8),
+        (&Utf8(&body), Type::TEXT),
+        (&(delivery.state == WebhookState::Pending), Type::BOOL),
+        (&batch.seat.epoch, Type::INT8),
+    ];
+    Ok(Ok(!batch.link.query(&batch.sql(sql), params).await?.is_empty()))
 }
 
 /// Deletes the oldest ended tasks that are beyond the age or the budget.

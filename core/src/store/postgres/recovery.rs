@@ -45,6 +45,9 @@ pub(super) async fn recover(batch: &mut Batch<'_>) -> Result<Recovery, Failed> {
          WHERE ended_at IS NULL AND owner <> $1 AND (owner = $2
              OR NOT EXISTS(SELECT FROM $s.router WHERE state IN ('up', 'drain') AND epoch <> $1))");
     batch.link.query(&claim, &[(&epoch, Type::INT8), (&old, Type::INT8)]).await?;
+    let posts = sql("UPDATE $s.outbox SET owner = $1 WHERE pending AND owner <> $1 AND (owner = $2
+             OR NOT EXISTS(SELECT FROM $s.router WHERE state IN ('up', 'drain') AND epoch <> $1))");
+    batch.link.query(&posts, &[(&epoch, Type::INT8), (&old, Type::INT8)]).await?;
 
     let last =
         sql("SELECT next_session, (SELECT max(last_gid) FROM $s.router), (SELECT max(last_fence) FROM $s.router)

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
 use super::sql::TASK_COLUMNS;
-use crate::model::{SessionId, Task, TaskId, Timestamp, absent};
+use crate::model::{Gid, SessionId, Task, TaskId, Timestamp, WebhookDelivery, absent};
 use crate::store::columns::{self, AcceptColumns, Damage, EndColumns, parse};
 use crate::store::{Act, AuditEntry, MOST_MOVES, MinerRecord, damaged_thing};
 use crate::{Error, Result};
@@ -92,6 +92,19 @@ pub(super) fn open_tasks(rows: &[Row]) -> (Vec<(Task, u8)>, Vec<Task>) {
         }
     }
     (tasks, quarantined)
+}
+
+/// Reads rows of the numbers and the bodies of deliveries. A row that cannot be read is logged.
+pub(super) fn deliveries(rows: &[Row]) -> Vec<(Gid, WebhookDelivery)> {
+    let mut out = Vec::new();
+    for found in rows {
+        let gid = Gid(uint(found, 0));
+        match body(found) {
+            Ok(delivery) => out.push((gid, delivery)),
+            Err(error) => tracing::error!(%gid, %error, "the delivery of a webhook cannot be read"),
+        }
+    }
+    out
 }
 
 /// Reads a row of [`MINER`](columns::MINER).

@@ -190,6 +190,24 @@ const MIGRATIONS: &[&str] = &["
 
     -- Tasks that somebody asked to cancel who does not own them.
     CREATE TABLE $s.cancel_request(gid int8 PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp());
+",
+"
+    -- Upstreams that are managed over HTTP; id: the name.
+    CREATE TABLE $s.upstream(
+        id text COLLATE \"C\" PRIMARY KEY,
+        body text NOT NULL,
+        changed xid8 NOT NULL DEFAULT pg_current_xact_id()
+    );
+
+    -- The deliveries of webhooks, each written in the transaction that ends its task, and deleted with it. pending: it is
+    -- not done. owner: the router that sends it; 0: nobody does.
+    CREATE TABLE $s.outbox(
+        gid int8 PRIMARY KEY REFERENCES $s.task(gid) ON DELETE CASCADE,
+        body text NOT NULL,
+        pending bool NOT NULL,
+        owner int8 NOT NULL
+    );
+    CREATE INDEX outbox_pending ON $s.outbox(owner, gid) WHERE pending;
 "];
 
 /// The version of the schema that this program knows.

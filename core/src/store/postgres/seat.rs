@@ -163,7 +163,8 @@ impl Seat {
         let tidy = named(
             "DELETE FROM $s.router r WHERE r.state = 'gone' AND r.settled
                  AND r.gone_at < clock_timestamp() - interval '1 day'
-                 AND NOT EXISTS(SELECT FROM $s.task t WHERE t.owner = r.epoch AND t.ended_at IS NULL);
+                 AND NOT EXISTS(SELECT FROM $s.task t WHERE t.owner = r.epoch AND t.ended_at IS NULL)
+                 AND NOT EXISTS(SELECT FROM $s.outbox o WHERE o.owner = r.epoch AND o.pending);
              DELETE FROM $s.router WHERE state = 'visit' AND lease_until < clock_timestamp() - interval '1 hour'",
             &ground.schema,
         );
@@ -263,6 +264,8 @@ impl Seat {
         let epoch = self.insert(link, ground, &nonce, self.epoch).await?;
         let claim = named("UPDATE $s.task SET owner = $1 WHERE ended_at IS NULL AND owner = $2", &ground.schema);
         link.query(&claim, &[(&epoch, Type::INT8), (&self.epoch, Type::INT8)]).await?;
+        let posts = named("UPDATE $s.outbox SET owner = $1 WHERE pending AND owner = $2", &ground.schema);
+        link.query(&posts, &[(&epoch, Type::INT8), (&self.epoch, Type::INT8)]).await?;
         let inherit = named(
             "UPDATE $s.router SET settled = true WHERE nonce = $1 AND NOT settled RETURNING epoch",
             &ground.schema,
@@ -306,6 +309,8 @@ impl Seat {
         if !link.query(&sql, nonce).await?.is_empty() {
             let release = named("UPDATE $s.task SET owner = 0 WHERE ended_at IS NULL AND owner = $1", &ground.schema);
             link.query(&release, &[(&self.epoch, Type::INT8)]).await?;
+            let posts = named("UPDATE $s.outbox SET owner = 0 WHERE pending AND owner = $1", &ground.schema);
+            link.query(&posts, &[(&self.epoch, Type::INT8)]).await?;
             settle(link, &ground.schema, self.epoch).await?;
         }
         link.run("COMMIT").await

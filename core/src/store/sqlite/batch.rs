@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use super::super::columns::{AcceptColumns, EndColumns, bound, end_columns, ending, int, json};
 use super::super::weight::weight;
 use super::super::{
-    Accepted, Act, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UsageCounts, UsageGroup, id_in_use,
-    key_mismatch,
+    Accepted, Act, ApiKey, Idempotency, MinerRecord, Purge, Recovery, TaskSpec, UpstreamRecord, UsageCounts,
+    UsageGroup, id_in_use, key_mismatch,
 };
 use super::connection::Failure;
 use super::meta::Meta;
@@ -23,7 +23,7 @@ use super::statements::Statements;
 use super::sum::{UPPER, bytes_of, of_row};
 use super::{audit, recovery, unusable};
 use crate::Result as Answer;
-use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, TaskId, Timestamp};
+use crate::model::{Day, Gid, NodeKind, Session, SessionId, Task, TaskId, Timestamp, WebhookDelivery, WebhookState};
 
 /// An open transaction.
 pub(super) struct Batch<'a, 'db> {
@@ -123,6 +123,7 @@ impl<'a, 'db> Batch<'a, 'db> {
                 let inserted = self.statements.accept(new, &end_columns(task, bytes, &request, &ending), true);
                 if matches!(inserted, Ok(1)) {
                     self.sums.ended(task, bytes);
+                    self.post(task)?;
                 }
                 inserted
             }
@@ -160,6 +161,7 @@ impl<'a, 'db> Batch<'a, 'db> {
         }
         self.sums.count(task.session_id, task.id, 0, -1);
         self.sums.ended(task, bytes);
+        self.post(task)?;
         Ok(true)
     }
 
@@ -204,6 +206,7 @@ impl<'a, 'db> Batch<'a, 'db> {
 
     fn delete_ended(&mut self, gid: u64, session: SessionId, id: TaskId, bytes: i64) -> Result<(), Failure> {
         self.db.prepare_cached("DELETE FROM task WHERE gid = ?1")?.execute([int(gid)])?;
+        self.db.prepare_cached("DELETE FROM outbox WHERE gid = ?1")?.execute([int(gid)])?;
         self.sums.count(session, id, -1, 0);
         self.sums.ended_bytes -= bytes;
         Ok(())
@@ -300,6 +303,46 @@ impl<'a, 'db> Batch<'a, 'db> {
         let found = self.db.prepare_cached("DELETE FROM miner WHERE id = ?1")?.execute([id])? > 0;
         self.record(act.filter(|_| found))?;
         Ok(found)
+    }
+
+    pub(super) fn put_upstream(&mut self, upstream: &UpstreamRecord, act: Option<&Act>) -> Result<(), Failure> {
+        let (id, body) = (upstream.name(), json(upstream)?);
+        self.db
+            .prepare_cached(
+                "INSERT INTO upstream(id, body, sum) VALUES(?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
+            )?
+            .execute(params![id, text(Some(&body)), of_row([id.into(), ValueRef::Text(&body)])])?;
+        self.record(act)
+    }
+
+    pub(super) fn delete_upstream(&mut self, name: &str, act: Option<&Act>) -> Result<bool, Failure> {
+        let found = self.db.prepare_cached("DELETE FROM upstream WHERE id = ?1")?.execute([name])? > 0;
+        self.record(act.filter(|_| found))?;
+        Ok(found)
+    }
+
+    pub(super) fn note(&mut self, act: &Act) -> Result<(), Failure> {
+        self.record(Some(act))
+    }
+
+    /// Writes the delivery of a task that has ended, if it has a webhook.
+    fn post(&self, task: &Task) -> Result<(), Failure> {
+        let Some(delivery) = &task.webhook else { return Ok(()) };
+        let sql = "INSERT OR REPLACE INTO outbox(body, pending, sum, gid) VALUES(?1, ?2, ?3, ?4)";
+        self.write_delivery(sql, task.gid, delivery).map(drop)
+    }
+
+    /// Writes what became of a delivery. Gives `false` if there is none of that task.
+    pub(super) fn put_delivery(&self, gid: Gid, delivery: &WebhookDelivery) -> Result<bool, Failure> {
+        let sql = "UPDATE outbox SET body = ?1, pending = ?2, sum = ?3 WHERE gid = ?4";
+        Ok(self.write_delivery(sql, gid, delivery)? > 0)
+    }
+
+    fn write_delivery(&self, sql: &str, gid: Gid, delivery: &WebhookDelivery) -> Result<usize, Failure> {
+        let (gid, body, pending) = (int(gid.0), json(delivery)?, delivery.state == WebhookState::Pending);
+        let sum = of_row([ValueRef::Integer(gid), ValueRef::Text(&body), ValueRef::Integer(pending.into())]);
+        Ok(self.db.prepare_cached(sql)?.execute(params![text(Some(&body)), pending, sum, gid])?)
     }
 
     /// Writes every counter that changed. Gives the row of `meta` as it is now.

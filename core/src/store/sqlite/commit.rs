@@ -162,6 +162,25 @@ fn settle(
             let answer = answered!(batch.delete_miner(id, act.as_ref()), Op::DeleteMiner(audited, to));
             Reply::Changed(to, answer)
         }
+        Op::PutUpstream(audited, to) => {
+            let (upstream, act) = &*audited;
+            let answer = answered!(batch.put_upstream(upstream, act.as_ref()), Op::PutUpstream(audited, to));
+            Reply::Done(to, answer)
+        }
+        Op::DeleteUpstream(audited, to) => {
+            let (name, act) = &*audited;
+            let answer = answered!(batch.delete_upstream(name, act.as_ref()), Op::DeleteUpstream(audited, to));
+            Reply::Changed(to, answer)
+        }
+        Op::PutDelivery(put, to) => {
+            let (gid, delivery) = &*put;
+            let answer = answered!(batch.put_delivery(*gid, delivery), Op::PutDelivery(put, to));
+            Reply::Changed(to, answer)
+        }
+        Op::Note(act, to) => {
+            let answer = answered!(batch.note(&act), Op::Note(act, to));
+            Reply::Done(to, answer)
+        }
         Op::Purge(purge, to) => {
             let answer = answered!(batch.purge(purge), Op::Purge(purge, to));
             Reply::Purged(to, answer)

@@ -13,7 +13,7 @@ use super::connection;
 use super::meta::Meta;
 use super::options::SqliteOptions;
 use super::place::FILE;
-use super::row::{COLUMNS, KEY, RowError, SESSION, key, miner, session, task};
+use super::row::{COLUMNS, KEY, OUTBOX, RowError, SESSION, delivery, key, miner, session, task, upstream};
 use super::schema::{self, BLOCK, MIGRATIONS};
 use super::sum::bytes_of;
 use super::usage;
@@ -163,6 +163,8 @@ fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
         ("session", SESSION, (|row| session(row).map(drop)) as fn(&Row<'_>) -> Result<(), RowError>),
         ("api_token", KEY, |row| key(row).map(drop)),
         ("miner", MINER, |row| miner(row).map(drop)),
+        ("upstream", KEY, |row| upstream(row).map(drop)),
+        ("outbox", OUTBOX, |row| delivery(row).map(drop)),
         ("audit", AUDIT, |row| entry(row).map(drop)),
         ("usage", &usage::columns(), usage::check),
     ] {
@@ -194,6 +196,8 @@ fn readable(
                 };
                 let kind = match table {
                     "api_token" => "key",
+                    "upstream" => "the managed upstream",
+                    "outbox" => "the webhook of task",
                     "usage" => "a row of the usage of",
                     "audit" => "the entry of the audit log with the number",
                     other => other,

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
 use super::super::columns::{MINER, bound, int};
 use super::super::queue::{AbandonOnDrop, Queue, Taken};
 use super::super::want::{Read, Want};
-use super::super::{ApiKey, MinerRecord, Resolver, TaskPage, TaskQuery, Wanted};
+use super::super::{ApiKey, Deliveries, MinerRecord, Resolver, TaskPage, TaskQuery, UpstreamRecord, Wanted};
 use super::audit;
 use super::batch::find;
 use super::connection;
@@ -22,7 +23,7 @@ use super::schema::BLOCK;
 use super::sum::bytes_of;
 use super::usage;
 use crate::Result;
-use crate::model::{Gid, SessionId, Task, TaskId};
+use crate::model::{Gid, SessionId, Task, TaskId, WebhookDelivery};
 
 /// The time after which an unused connection is closed, so that an idle router is small.
 const IDLE: Duration = Duration::from_secs(10);
@@ -88,6 +89,8 @@ impl Reader {
             Want::Page(query, to) => send(to, connected.and_then(|db| page(db, &query)), None),
             Want::Keys(to) => send(to, connected.and_then(keys), None),
             Want::Miners(to) => send(to, connected.and_then(miners), None),
+            Want::Upstreams(to) => send(to, connected.and_then(upstreams), None),
+            Want::Deliveries(of, to) => send(to, connected.and_then(|db| deliveries(db, &of)), None),
             Want::Usage(query, to) => send(to, connected.and_then(|db| usage::page(db, &query)), None),
             Want::Audit(query, to) => send(to, connected.and_then(|db| audit::page(db, query)), None),
             // No fleet shares a file; the caller hears that nobody answers.
@@ -135,6 +138,34 @@ fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {
     all(db, &format!("SELECT {}, sum FROM api_token ORDER BY id", row::KEY), row::key, "key")
 }
 
+fn upstreams(db: &Connection) -> Result<Vec<UpstreamRecord>, RowError> {
+    all(db, &format!("SELECT {}, sum FROM upstream ORDER BY id", row::KEY), row::upstream, "managed upstream")
+}
+
+fn deliveries(db: &Connection, of: &Deliveries) -> Result<Vec<(Gid, WebhookDelivery)>, RowError> {
+    match of {
+        Deliveries::Pending => {
+            let sql = format!("SELECT {}, sum FROM outbox WHERE pending = 1 ORDER BY gid", row::OUTBOX);
+            all(db, &sql, row::delivery, "delivery of a webhook")
+        }
+        Deliveries::Of(gids) => {
+            let mut select = db.prepare_cached(&format!("SELECT {}, sum FROM outbox WHERE gid = ?1", row::OUTBOX))?;
+            let mut out = Vec::new();
+            for gid in gids {
+                let mut rows = select.query([int(gid.0)])?;
+                match rows.next()?.map(row::delivery) {
+                    Some(Ok(found)) => out.push(found),
+                    Some(Err(RowError::Sqlite(error))) => return Err(error.into()),
+                    // A damaged delivery must not hide its task.
+                    Some(Err(error)) => tracing::error!(%gid, %error, "the delivery of a webhook cannot be read"),
+                    None => {}
+                }
+            }
+            Ok(out)
+        }
+    }
+}
+
 /// Reads all rows that can be read. A damaged row is logged and left out, so that its key or miner is refused.
 fn all<T>(
     db: &Connection,
@@ -150,7 +181,10 @@ fn all<T>(
             Ok(value) => out.push(value),
             Err(RowError::Sqlite(error)) => return Err(error.into()),
             Err(error) => {
-                let id = String::from_utf8_lossy(bytes_of(found.get_ref(0)?).unwrap_or_default()).into_owned();
+                let id = match found.get_ref(0)? {
+                    ValueRef::Integer(id) => id.cast_unsigned().to_string(),
+                    other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
+                };
                 tracing::error!(id, %error, "a {kind} of the store cannot be read and is refused");
             }
         }

@@ -7,10 +7,10 @@ use rusqlite::{Row, Statement};
 use serde::de::DeserializeOwned;
 
 use super::super::columns::{self, AcceptColumns, Damage, EndColumns, parse};
-use super::super::{ApiKey, MinerRecord, damaged_thing};
+use super::super::{ApiKey, MinerRecord, UpstreamRecord, damaged_thing};
 use super::sum::{bytes_of, of_row};
 use super::unusable;
-use crate::model::{Session, SessionId, Task, TaskId, absent};
+use crate::model::{Gid, Session, SessionId, Task, TaskId, WebhookDelivery, absent};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
@@ -23,6 +23,9 @@ pub(super) const SESSION: &str = "id, body";
 
 /// The columns of a key before its checksum.
 pub(super) const KEY: &str = "id, body";
+
+/// The columns of a delivery, without its checksum.
+pub(super) const OUTBOX: &str = "gid, body, pending";
 
 /// Reads an unsigned integer from a column.
 pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
@@ -106,6 +109,18 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session, RowError> {
 pub(super) fn key(row: &Row<'_>) -> Result<ApiKey, RowError> {
     check_whole(row, 2)?;
     body(row)
+}
+
+/// Reads a row of [`KEY`] of the table of upstreams, and its checksum.
+pub(super) fn upstream(row: &Row<'_>) -> Result<UpstreamRecord, RowError> {
+    check_whole(row, 2)?;
+    body(row)
+}
+
+/// Reads a row of [`OUTBOX`] and its checksum.
+pub(super) fn delivery(row: &Row<'_>) -> Result<(Gid, WebhookDelivery), RowError> {
+    check_whole(row, 3)?;
+    Ok((Gid(uint(row, 0)?), body(row)?))
 }
 
 /// Reads the second column as JSON.

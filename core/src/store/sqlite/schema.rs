@@ -209,6 +209,19 @@ pub(super) const MIGRATIONS: &[Migration] = &[
 ",
         then: Some(upgrade::sum_rows),
     },
+    sql("
+    -- Upstreams that are managed over HTTP; id: the name.
+    CREATE TABLE upstream(id TEXT PRIMARY KEY, body TEXT NOT NULL, sum INTEGER) STRICT, WITHOUT ROWID;
+
+    -- The deliveries of webhooks, each written in the transaction that ends its task. pending: it is not done.
+    CREATE TABLE outbox(
+        gid INTEGER PRIMARY KEY,
+        body TEXT NOT NULL,
+        pending INTEGER NOT NULL,
+        sum INTEGER
+    ) STRICT;
+    CREATE INDEX outbox_pending ON outbox(gid) WHERE pending = 1;
+"),
 ];
 
 /// Brings the file to the newest version, each step in a transaction of its own. Copies an older file first. Gives the

@@ -147,7 +147,7 @@ const SKILLS: [Skill; 4] = [
     responses((status = 200, description = "The card.", body = AgentCard), ReadFailures)
 )]
 async fn card(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Failed> {
-    let config = state.router.config();
+    let config = state.router.settings();
     let card = AgentCard {
         protocol_version: "0.3.0",
         name: config.name.clone(),
@@ -173,7 +173,7 @@ async fn card(State(state): State<AppState>, headers: HeaderMap) -> Result<Respo
 fn base_url(state: &AppState, headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| host.parse::<Authority>().is_ok());
     let scheme = if state.config.tls.is_on() { "https" } else { "http" };
-    match (state.router.config().external_address.as_deref(), host) {
+    match (state.router.settings().external_address.as_deref(), host) {
         (Some(address), _) if address.contains("://") => address.trim_end_matches('/').to_owned(),
         (Some(address), _) => format!("{scheme}://{address}"),
         (None, Some(host)) if !host.contains('@') => format!("{scheme}://{host}"),

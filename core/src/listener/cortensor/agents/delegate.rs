@@ -107,7 +107,7 @@ pub(super) async fn prompted(
         caller.may(Scope::Submit)?;
         let body = body::read(state, Family::Cortensor, head, body).await?;
         let request: TaskRequest = body::parse(Family::Cortensor, &body)?;
-        let request = prompt_of(request, state.router.config().limits.max_answers)?;
+        let request = prompt_of(request, state.router.settings().limits.max_answers)?;
         completions::enter(state, caller, head, request, Taken { session: None, key: route, route, chat: false }).await
     };
     let taken = taken.await;
@@ -125,7 +125,7 @@ pub(super) async fn prompted(
 async fn listed(state: &AppState, submission: &Submission) -> Result<Response, Failed> {
     let done = submission.shared_result().await?;
     let evidence = Evidence::of(&done, |miner| submission.took_ms(miner));
-    let completion = CompletionRecord::whole(&done, state.router.config().compat_aliases);
+    let completion = CompletionRecord::whole(&done, state.router.settings().compat_aliases);
     let responses = evidence.iter().map(Said::of).collect();
     reply::json(StatusCode::OK, &DelegateCompletion { completion, responses })
 }
@@ -171,7 +171,7 @@ pub(in crate::listener) async fn delegate(
     replicas: bool,
 ) -> crate::Result<Work> {
     asker.caller().may(Scope::Submit)?;
-    let mut order = delegation(body, replicas, state.router.config().limits.max_answers)?;
+    let mut order = delegation(body, replicas, state.router.settings().limits.max_answers)?;
     if replicas {
         order.replicas.get_or_insert_default();
     }

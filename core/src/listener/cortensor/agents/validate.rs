@@ -144,7 +144,7 @@ pub(super) async fn answer(
 /// `InvalidArgument` names the member; `NotFound` if there is no such task; the refusal of the tasks.
 pub(in crate::listener) async fn validate(state: &AppState, asker: &Asker<'_>, body: &[u8], way: Way) -> Result<Work> {
     asker.caller().may(Scope::Submit)?;
-    let config = state.router.config();
+    let config = state.router.settings();
     let most = config.limits.max_answers;
     let mut examination = match way {
         Way::Facts => factcheck(body, most)?,

@@ -93,7 +93,8 @@ impl Work {
 
 /// The configured sessions of that many replicas, if the caller may use all of them.
 fn configured(state: &AppState, asker: &Asker<'_>, validates: bool, replicas: u32) -> Vec<Wish<'static>> {
-    let pool = state.router.config().agents.pool(validates, replicas);
+    let settings = state.router.settings();
+    let pool = settings.agents.pool(validates, replicas);
     let pool = pool.iter().take(replicas as usize).map(|id| SessionId(*id));
     if pool.clone().any(|session| asker.caller().sees(session).is_err()) {
         return Vec::new();

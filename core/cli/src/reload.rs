@@ -1,0 +1,63 @@
+//! `reload`: lets a running router read its configuration again.
+
+use clap::Args;
+use http::Method;
+use serde_json::Value;
+
+use crate::exit::{Done, Exit};
+use crate::keys::{Holding, Place};
+use crate::output;
+use crate::runtime;
+
+const EXAMPLES: &str = "\
+Examples:
+  cortensor-router reload                      the router of this data directory
+  cortensor-router reload --url https://router.example --token \"$TOKEN\"
+
+The router reads the file, the environment and the flags of its start again. Connections and
+tasks go on. If anything is wrong, nothing changes. SIGHUP does the same.";
+
+/// The arguments of `reload`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Reload {
+    pub(crate) fn run(&self) -> Done {
+        let client = running(&self.place)?;
+        let done = runtime::client(client.send(Method::POST, "/api/v1/reload", None))?;
+        if self.place.json {
+            return output::json(&done);
+        }
+        let list = |value: Option<&Value>| {
+            let names = value.and_then(Value::as_array).into_iter().flatten();
+            names.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        };
+        if done.get("unchanged") == Some(&Value::Bool(true)) {
+            return output::line("nothing has changed");
+        }
+        let upstreams = done.get("upstreams");
+        let of = |name: &str| list(upstreams.and_then(|upstreams| upstreams.get(name)));
+        output::fields(&[
+            ("changed", list(done.get("changed"))),
+            ("needs a restart", list(done.get("needs_restart"))),
+            ("upstreams added", of("added")),
+            ("upstreams changed", of("changed")),
+            ("upstreams removed", of("removed")),
+        ])
+    }
+}
+
+/// A client of the router that runs in that place.
+pub(crate) fn running(place: &Place) -> Done<Box<crate::client::Client>> {
+    match place.find()? {
+        Holding::Router(client) => Ok(client),
+        Holding::Store(_) => Err(Exit::new(
+            Exit::UNREACHABLE,
+            "no router runs here: start it with `serve`, or name its address with --url",
+        )),
+    }
+}
