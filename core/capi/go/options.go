@@ -257,6 +257,9 @@ type Request struct {
 	// Raw: Whether special tokens and leading blanks stay in the text.
 	Raw *bool `json:"raw,omitempty"`
 
+	// Webhook: Where the end of the task is sent: `{"url": "https://...", "secret": "whsec_..."}`, or the URL alone.
+	Webhook any `json:"webhook,omitempty"`
+
 	// Input: The text to embed, or several, in place of a prompt.
 	Input any `json:"input,omitempty"`
 

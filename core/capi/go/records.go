@@ -208,6 +208,9 @@ type TaskRecord struct {
 	// QueuePosition: Its place in the queue, while it waits.
 	QueuePosition *int64 `json:"queue_position,omitempty"`
 
+	// Webhook: The delivery of its end to its webhook, if it has one.
+	Webhook map[string]any `json:"webhook,omitempty"`
+
 	// Results: The answers. In a list of tasks: the texts, aligned with `assigned_miners`.
 	Results TaskResults `json:"results"`
 
@@ -298,6 +301,9 @@ type TaskRow struct {
 
 	// QueuePosition: Its place in the queue, while it waits.
 	QueuePosition *int64 `json:"queue_position,omitempty"`
+
+	// Webhook: The delivery of its end to its webhook, if it has one.
+	Webhook map[string]any `json:"webhook,omitempty"`
 
 	// Results: The answers. In a list of tasks: the texts, aligned with `assigned_miners`.
 	Results []string `json:"results"`

@@ -756,6 +756,17 @@ public final class Options {
         }
 
         /**
+         * Where the end of the task is sent: <code>{"url": "https://...", "secret": "whsec_..."}</code>, or the
+         * URL alone.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public Request webhook(Object value) {
+            return set("webhook", value);
+        }
+
+        /**
          * The text to embed, or several, in place of a prompt.
          *
          * @param value the value

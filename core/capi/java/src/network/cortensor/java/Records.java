@@ -153,6 +153,7 @@ public final class Records {
      * @param verdict How several answers compare.
      * @param failure Why it has no answer.
      * @param queuePosition Its place in the queue, while it waits.
+     * @param webhook The delivery of its end to its webhook, if it has one.
      * @param results The answers. In a list of tasks: the texts, aligned with <code>assigned_miners</code>.
      * @param resultsHash SHA-256 of the answers' texts, aligned with <code>results</code>.
      */
@@ -184,6 +185,7 @@ public final class Records {
             @SerializedName("verdict") Verdict verdict,
             @SerializedName("failure") String failure,
             @SerializedName("queue_position") Long queuePosition,
+            @SerializedName("webhook") Map<String, Object> webhook,
             @SerializedName("results") Object results,
             @SerializedName("results_hash") List<String> resultsHash) {}
 
@@ -220,6 +222,7 @@ public final class Records {
      * @param verdict How several answers compare.
      * @param failure Why it has no answer.
      * @param queuePosition Its place in the queue, while it waits.
+     * @param webhook The delivery of its end to its webhook, if it has one.
      * @param results The answers. In a list of tasks: the texts, aligned with <code>assigned_miners</code>.
      * @param resultsHash SHA-256 of the answers' texts, aligned with <code>results</code>.
      */
@@ -251,6 +254,7 @@ public final class Records {
             @SerializedName("verdict") Verdict verdict,
             @SerializedName("failure") String failure,
             @SerializedName("queue_position") Long queuePosition,
+            @SerializedName("webhook") Map<String, Object> webhook,
             @SerializedName("results") List<String> results,
             @SerializedName("results_hash") List<String> resultsHash) {}
 
