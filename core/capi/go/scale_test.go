@@ -75,17 +75,33 @@ func endInMidStream(how string) {
 }
 
 func TestAProcessEndsWellInMidStream(t *testing.T) {
-	for round := 0; round < 60; round++ {
-		how := []string{"exit", "panic", "close"}[round%3]
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		child := exec.CommandContext(ctx, os.Args[0])
-		child.Env = append(os.Environ(), ending+"="+how)
-		output, err := child.CombinedOutput()
-		cancel()
-		if err != nil || len(output) > 0 {
-			t.Fatalf("round %d (%s): %v\n%s", round, how, err, output)
-		}
+	if testing.Short() {
+		t.Skip("not with -short")
 	}
+	rounds := make(chan int)
+	var crowd sync.WaitGroup
+	for runner := 0; runner < 4; runner++ {
+		crowd.Add(1)
+		go func() {
+			defer crowd.Done()
+			for round := range rounds {
+				how := []string{"exit", "panic", "close"}[round%3]
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				child := exec.CommandContext(ctx, os.Args[0])
+				child.Env = append(os.Environ(), ending+"="+how)
+				output, err := child.CombinedOutput()
+				cancel()
+				if err != nil || len(output) > 0 {
+					t.Errorf("round %d (%s): %v\n%s", round, how, err, output)
+				}
+			}
+		}()
+	}
+	for round := 0; round < 60; round++ {
+		rounds <- round
+	}
+	close(rounds)
+	crowd.Wait()
 }
 
 func TestThingsAreLetGoInEveryOrder(t *testing.T) {

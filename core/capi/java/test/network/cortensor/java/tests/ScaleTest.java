@@ -16,6 +16,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import network.cortensor.java.Completion;
@@ -127,14 +129,16 @@ public class ScaleTest {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         String[] ways = {"return", "exit", "close", "throw", "halt"};
         // Several at a time: most of their time is the start of the virtual machine.
+        ExecutorService runners = Executors.newFixedThreadPool(4);
         List<CompletableFuture<String>> ends = new ArrayList<>();
         for (int round = 0; round < 60; round++) {
             String way = ways[round % ways.length];
-            ends.add(CompletableFuture.supplyAsync(() -> ending(java, way)));
+            ends.add(CompletableFuture.supplyAsync(() -> ending(java, way), runners));
         }
         for (CompletableFuture<String> end : ends) {
             assertEquals("", end.get(240, TimeUnit.SECONDS));
         }
+        runners.shutdown();
     }
 
     /** The fault of a process that ends so; empty: none. */
@@ -145,7 +149,7 @@ public class ScaleTest {
                     System.getProperty("java.class.path"), Ending.class.getName(), way)
                     .redirectErrorStream(true).start();
             String said = new String(process.getInputStream().readAllBytes());
-            boolean ended = process.waitFor(Support.LIMIT, TimeUnit.SECONDS);
+            boolean ended = process.waitFor(1, TimeUnit.MINUTES);
             if (!ended) {
                 process.destroyForcibly();
             }
