@@ -22,6 +22,10 @@ const TOOLS: &[(&str, &str, &str)] = &[
 const EXAMPLES: [&str; 3] = ["hello", "stream", "own_miner"];
 const SERVED: [&str; 2] = ["serve", "own_server"];
 
+/// The flags that leave out the parts of the static library that are not called, as the README has them. Go exports every
+/// symbol of a program, and nothing is left out then, unless the library's are excluded.
+const TRIM: [&str; 2] = ["-ldflags", "-s -w \"-extldflags=-Wl,--gc-sections -Wl,--exclude-libs,ALL\""];
+
 /// The build tag that links the shared library.
 const SHARED: [&str; 2] = ["-tags", "cortensor_shared"];
 
@@ -80,7 +84,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     c::lay_out(steps, &prefix, Build::Release)?;
     lay_out(steps, &prefix, &environment::target().join("dist/go"))?;
     let mut run = Command::new("go");
-    run.args(["run", "-mod=mod", "./hello"]).current_dir(environment::root().join("examples/go"));
+    run.args(["run", "-mod=mod"]).args(TRIM).arg("./hello").current_dir(environment::root().join("examples/go"));
     steps.run("Go: hello with the module of target/dist/go", &mut run)
 }
 
@@ -199,7 +203,8 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     let stage = Stage::new(steps)?;
     let format = steps.check("Go: gofmt", format);
     let vet = steps.run("Go: vet", &mut stage.go(&stage.module, &["vet", "./..."]));
-    let tests = steps.run("Go module", &mut stage.go(&stage.module, &["test", "-count=1", "-timeout=300s", "."]));
+    let mut tests = stage.go(&stage.module, &["test", "-count=1", "-timeout=300s"]);
+    let tests = steps.run("Go module", tests.args(TRIM).arg("."));
     let mut watched = stage.go(&stage.module, &["test", "-race", "-count=1", "-timeout=300s"]);
     // The rest measures memory and threads, which the detector multiplies.
     watched.args(SHARED).args(["-short", "."]).env("GODEBUG", "cgocheck=2");

@@ -2,8 +2,8 @@
 
 package cortensor
 
-// The static library lies inside the module, as `cargo xtask dist go` puts it there. The linker leaves out the parts
-// that the program does not call.
+// The static library lies inside the module, as `cargo xtask dist go` puts it there. Go refuses the flags that leave out
+// what is not called in this place, so the README has them.
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/include
