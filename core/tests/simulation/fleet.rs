@@ -235,11 +235,11 @@ impl World {
             45..60 => self.hinder(at, StoreFault::Answers, lasts / 4),
             60..75 => {
                 self.database.set_away(true);
-                self.places.iter_mut().flatten().for_each(Place::hindered);
+                self.places.iter_mut().flatten().for_each(|place| place.hindered(Duration::ZERO));
                 self.told.lock().count("outages");
                 sleep(lasts).await;
                 self.database.set_away(false);
-                self.places.iter_mut().flatten().for_each(Place::hindered);
+                self.places.iter_mut().flatten().for_each(|place| place.hindered(Duration::ZERO));
             }
             75..90 if !self.loses => {
                 if let Some(place) = self.places[at].take() {
@@ -268,8 +268,7 @@ impl World {
         let Some(place) = &mut self.places[at] else { return };
         self.told.lock().count(if fault == StoreFault::Away { "cuts" } else { "lost answers" });
         place.store.set_fault(fault);
-        place.hindered();
-        place.well_since += lasts;
+        place.hindered(lasts);
         let store = place.store.clone();
         tokio::spawn(async move {
             sleep(lasts).await;
@@ -314,7 +313,7 @@ impl World {
             match &mut self.places[at] {
                 Some(place) => {
                     place.store.set_fault(StoreFault::None);
-                    place.hindered();
+                    place.hindered(Duration::ZERO);
                 }
                 None => self.start(at).await,
             }
@@ -382,9 +381,9 @@ impl World {
 }
 
 impl Place {
-    /// Notes that something hinders it.
-    fn hindered(&mut self) {
-        (self.well_since, self.steady) = (Instant::now(), None);
+    /// Notes that something hinders it for that long. What hinders it already may last longer.
+    fn hindered(&mut self, lasts: Duration) {
+        (self.well_since, self.steady) = (self.well_since.max(Instant::now() + lasts), None);
     }
 }
 
