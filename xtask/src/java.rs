@@ -11,7 +11,7 @@ use crate::step::Steps;
 use crate::{Outcome, bench, environment};
 
 /// Where Debian puts the jars of its packages, and the jars, each with its package. The last two are for the tests.
-const JARS: &str = "/usr/share/java";
+pub(crate) const JARS: &str = "/usr/share/java";
 const LIBRARIES: [(&str, &str); 4] = [
     ("jna.jar", "libjna-java"),
     ("gson.jar", "libgoogle-gson-java"),
@@ -37,7 +37,7 @@ fn source() -> PathBuf {
 }
 
 /// The name that JNA has for this machine.
-fn platform() -> Outcome<&'static str> {
+pub(crate) fn platform() -> Outcome<&'static str> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => Ok("linux-x86-64"),
         ("linux", "aarch64") => Ok("linux-aarch64"),

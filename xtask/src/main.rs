@@ -26,6 +26,7 @@ mod sbom;
 mod serve;
 mod step;
 mod suites;
+mod uniffi;
 
 use std::process::ExitCode;
 
@@ -151,8 +152,9 @@ enum Command {
     Nightly,
     /// Measure the product against its gates, beside nginx, haproxy and bare proxies in the same run.
     Bench {
-        /// The figures to measure; all figures of the core where none is given. `python`, `node`, `go`, `java` or `c` alone
-        /// measures that package, `embed` all of them. `page` fills docs/benchmarks.md from the last results.
+        /// The figures to measure; all figures of the core where none is given. `python`, `node`, `go`, `java`, `c`,
+        /// `ruby` or `kotlin` alone measures that package, `embed` all of them. `page` fills docs/benchmarks.md from the
+        /// last results.
         figures: Vec<String>,
         /// Measure other routers for inference from Python's package index, too.
         #[arg(long, conflicts_with = "against")]
@@ -205,6 +207,12 @@ enum Package {
     Java,
     /// The npm packages: the main one and this platform's.
     Node,
+    /// The Ruby gem, for this platform.
+    Ruby,
+    /// The Kotlin package: its jar with the library of this platform, and its description for Maven.
+    Kotlin,
+    /// The Swift package: its generated sources in the checkout, and the layout of its XCFramework.
+    Swift,
     /// The bill of materials of every package.
     Sbom,
 }
@@ -235,12 +243,16 @@ fn main() -> ExitCode {
         Command::Bench { figures, quick, .. } if figures == ["c"] => c::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["go"] => go::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["java"] => java::bench(&mut steps, quick),
+        Command::Bench { figures, quick, .. } if figures == ["ruby"] => uniffi::ruby::bench(&mut steps, quick),
+        Command::Bench { figures, quick, .. } if figures == ["kotlin"] => uniffi::kotlin::bench(&mut steps, quick),
         Command::Bench { figures, quick, .. } if figures == ["embed"] => {
             let python = python::bench(&mut steps, quick);
             let node = node::bench(&mut steps, quick);
             let go = go::bench(&mut steps, quick);
             let java = java::bench(&mut steps, quick);
-            python.and(node).and(go).and(java).and(c::bench(&mut steps, quick))
+            let c = c::bench(&mut steps, quick);
+            let ruby = uniffi::ruby::bench(&mut steps, quick);
+            python.and(node).and(go).and(java).and(c).and(ruby).and(uniffi::kotlin::bench(&mut steps, quick))
         }
         Command::Bench { figures, .. } if figures == ["page"] => bench::page::fill(&mut steps),
         Command::Bench { figures, quick, traces, against, rounds, peers } => {
@@ -258,6 +270,9 @@ fn main() -> ExitCode {
         Command::Dist { package: Package::Go } => go::dist(&mut steps),
         Command::Dist { package: Package::Java } => java::dist(&mut steps),
         Command::Dist { package: Package::Node } => node::dist(&mut steps),
+        Command::Dist { package: Package::Ruby } => uniffi::ruby::dist(&mut steps),
+        Command::Dist { package: Package::Kotlin } => uniffi::kotlin::dist(&mut steps),
+        Command::Dist { package: Package::Swift } => uniffi::swift::dist(&mut steps),
         Command::Dist { package: Package::Sbom } => sbom::dist(&mut steps),
         Command::Advisories { if_reachable } => lint::advisories(&mut steps, if_reachable),
         Command::Model => model::installed(&mut steps).map(|model| println!("{model}")),

@@ -22,6 +22,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("core/capi", "cortensor-router-c.cdx.json"),
     ("bindings-node", "cortensor-router-node.cdx.json"),
     ("bindings-python", "cortensor-router-python.cdx.json"),
+    ("core/uniffi", "cortensor-router-uniffi.cdx.json"),
 ];
 
 /// Writes the bills of the command and of every package into `target/dist/sbom`.

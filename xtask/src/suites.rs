@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 use crate::step::Steps;
-use crate::{Outcome, c, environment, go, java, lint, model, node, packages, pages, programs, python};
+use crate::{Outcome, c, environment, go, java, lint, model, node, packages, pages, programs, python, uniffi};
 
 /// The default number of worlds.
 const SEEDS: u64 = 10_000;
@@ -33,6 +33,12 @@ pub(crate) enum Suite {
     Go,
     /// The Java library over the C library.
     Java,
+    /// The Ruby gem, with its examples and its page.
+    Ruby,
+    /// The Kotlin package, with its examples and its page.
+    Kotlin,
+    /// The sources of the Swift package, which are compared and not compiled.
+    Swift,
     /// The commands and snippets of README.md and of the book.
     Docs,
     /// The command's Debian package, image, compose file and chart.
@@ -55,6 +61,9 @@ pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
             Suite::C => c::test(steps),
             Suite::Go => go::test(steps),
             Suite::Java => java::test(steps),
+            Suite::Ruby => uniffi::ruby::test(steps),
+            Suite::Kotlin => uniffi::kotlin::test(steps),
+            Suite::Swift => uniffi::swift::test(steps),
             Suite::Docs => pages::run(steps, &[]),
             Suite::Packages => packages::test(steps),
         };

@@ -44,7 +44,10 @@ impl Origin {
     }
 
     /// Refuses use in a child of `fork`.
-    pub(super) fn check(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Closed` with the code `forked`.
+    pub fn check(self) -> Result<()> {
         if self.is_here() {
             return Ok(());
         }
@@ -57,19 +60,31 @@ impl Origin {
 }
 
 /// A value that is leaked instead of dropped in a child of `fork`.
-pub(super) struct Bound<T> {
+///
+/// A binding wraps its own state in it, and checks it before each use.
+pub struct Bound<T> {
     origin: Origin,
     value: Option<T>,
 }
 
 impl<T> Bound<T> {
-    pub(super) fn new(value: T) -> Self {
+    /// Ties a value to this process.
+    pub fn new(value: T) -> Self {
         Self { origin: Origin::here(), value: Some(value) }
     }
 
     /// Refuses use in a child of `fork`.
-    pub(super) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Closed` with the code `forked`.
+    pub fn check(&self) -> Result<()> {
         self.origin.check()
+    }
+}
+
+impl<T> std::fmt::Debug for Bound<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bound").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 

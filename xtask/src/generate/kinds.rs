@@ -1,4 +1,4 @@
-//! The exceptions of the Python package, one for each kind of error.
+//! The exceptions of the packages, one for each kind of error.
 
 use std::fmt::Write as _;
 
@@ -32,14 +32,80 @@ pub(super) fn python() -> String {
     out
 }
 
+/// The content of the gem's `errors.rb`.
+pub(super) fn ruby() -> String {
+    let mut out = String::from("# frozen_string_literal: true\n\n");
+    out.push_str(MARK);
+    out.push_str("\nmodule CortensorRouter\n");
+    for row in KINDS {
+        let (class, code) = (class(row), row.code);
+        let _ = writeln!(out, "  # {}\n  class {class} < RouterError\n    KIND = \"{code}\"", row.says);
+        if row.retryable {
+            out.push_str("    RETRYABLE = true\n");
+        }
+        out.push_str("  end\n\n");
+    }
+    out.push_str("  # The class of each kind.\n  KINDS = {\n");
+    for row in KINDS {
+        let _ = writeln!(out, "    \"{}\" => {},", row.code, class(row));
+    }
+    out.push_str("  }.freeze\nend\n");
+    out
+}
+
+/// The first line of a generated file whose language has comments like Rust's.
+const SLASHES: &str = "// Made from the schema by `cargo xtask gen`; do not edit.\n";
+
+/// The content of the Kotlin package's `Exceptions.kt`.
+pub(super) fn kotlin() -> String {
+    let mut out = format!("{SLASHES}package network.cortensor.router\n");
+    let class = |row: &KindRow| class(row).replace("Error", "Exception");
+    for row in KINDS {
+        let KindRow { code, retryable, says, .. } = row;
+        let _ = write!(
+            out,
+            "\n/** {says} */\npublic class {}(\n    message: String,\n    code: String? = null,\n    param: String? = null,\n    \
+             details: Map<String, Any?> = emptyMap(),\n) : RouterException(message, \"{code}\", code, {retryable}, param, \
+             details)\n",
+            class(row)
+        );
+    }
+    out.push_str(
+        "\ninternal fun exceptionOf(\n    kind: String,\n    message: String,\n    code: String?,\n    param: String?,\n    \
+         details: Map<String, Any?>,\n): RouterException = when (kind) {\n",
+    );
+    for row in KINDS {
+        let _ = writeln!(out, "    \"{}\" -> {}(message, code, param, details)", row.code, class(row));
+    }
+    out.push_str("    else -> RouterException(message, kind, code, false, param, details)\n}\n");
+    out
+}
+
+/// The content of the Swift package's `Kind.swift`.
+pub(super) fn swift() -> String {
+    let mut out = format!("{SLASHES}\n/// The kind of an error, which says what to do.\n");
+    out.push_str("public enum Kind: String, Sendable, CaseIterable {\n");
+    for row in KINDS {
+        let mut words = row.code.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        let name = words.fold(first, |name, word| name + &capital(word));
+        let _ = writeln!(out, "    /// {}\n    case {name} = \"{}\"", row.says, row.code);
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// A word with a capital letter at its beginning.
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
 /// The name of a kind's class.
 pub(super) fn class(row: &KindRow) -> String {
     if let Some((_, name)) = OTHERWISE.iter().find(|(code, _)| *code == row.code) {
         return (*name).to_owned();
     }
-    let words = row.code.split('_').map(|word| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
-    });
+    let words = row.code.split('_').map(capital);
     words.chain(["Error".to_owned()]).collect()
 }

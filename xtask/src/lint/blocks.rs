@@ -9,9 +9,9 @@ use crate::{Outcome, environment};
 /// The languages of the blocks that the suite `docs` runs or parses.
 const CHECKED: &[&str] = &["sh", "console", "python", "js", "json", "toml", "yaml", "ini"];
 /// The languages of blocks that other suites run: documentation tests, and the suites of the languages.
-const ELSEWHERE: &[&str] = &["rust", "c", "cpp", "go", "java"];
+const ELSEWHERE: &[&str] = &["rust", "c", "cpp", "go", "java", "ruby", "kotlin"];
 /// The languages that are no code, or that no program here can check.
-const SHOWN: &[&str] = &["text", "nginx", "cmake"];
+const SHOWN: &[&str] = &["text", "nginx", "cmake", "swift"];
 
 /// The first words of commands, which belong into a shell block.
 const COMMANDS: &[&str] =

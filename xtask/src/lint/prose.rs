@@ -10,12 +10,18 @@ use crate::{Outcome, environment};
 const FORBIDDEN: &[&str] = &["What", "Who", "So", "The same"];
 
 /// Endings of the names of files whose comments begin with slashes or a star.
-const SLASHED: &[&str] = &["rs", "c", "h", "cpp", "hpp", "js", "mjs", "cjs", "mts", "cts", "ts", "go", "java"];
+const SLASHED: &[&str] =
+    &["rs", "c", "h", "cpp", "hpp", "js", "mjs", "cjs", "mts", "cts", "ts", "go", "java", "kt", "swift"];
 /// Endings of the names of files whose comments begin with a number sign.
-const HASHED: &[&str] = &["py", "pyi"];
+const HASHED: &[&str] = &["py", "pyi", "rb"];
 
-/// Files with comments of another author: `@napi-rs/cli` writes the loader.
-const FOREIGN: &[&str] = &["bindings-node/native/loader.cjs"];
+/// Files with comments of another author: `@napi-rs/cli` writes the loader, and UniFFI the others.
+const FOREIGN: &[&str] = &[
+    "bindings-node/native/loader.cjs",
+    "core/uniffi/ruby/lib/cortensor_router/cortensor_router_native.rb",
+    "core/uniffi/swift/Sources/CortensorRouterNative/CortensorRouterNative.swift",
+    "core/uniffi/swift/Sources/cortensor_router_nativeFFI/cortensor_router_nativeFFI.h",
+];
 
 /// Characters that may stand after the last one of a sentence.
 const CLOSING: [char; 5] = [')', '"', '\'', '*', '_'];

@@ -15,8 +15,13 @@ use serde::Deserialize;
 use crate::{Outcome, environment};
 
 /// The packages that users get. Their dependencies at run time are looked at.
-const SHIPPED: &[&str] =
-    &["cortensor-router-cli", "cortensor-router-capi", "cortensor-router-python", "cortensor-router-node"];
+const SHIPPED: &[&str] = &[
+    "cortensor-router-cli",
+    "cortensor-router-capi",
+    "cortensor-router-python",
+    "cortensor-router-node",
+    "cortensor-router-uniffi",
+];
 
 const RECORD: &str = "xtask/unsafe.toml";
 

@@ -11,6 +11,9 @@ const COPIES: &[(&str, &str)] = &[
     ("core/capi/java/src/network/cortensor/java/Router.java", "String VERSION = "),
     ("bindings-node/package.json", "\"version\": "),
     ("bindings-node/package-lock.json", "\"version\": "),
+    ("core/uniffi/ruby/lib/cortensor_router/version.rb", "VERSION = "),
+    ("core/uniffi/kotlin/src/network/cortensor/router/Router.kt", "VERSION: String = "),
+    ("core/uniffi/swift/Sources/CortensorRouter/Router.swift", "let version = "),
     ("examples/deploy/helm/cortensor-router/Chart.yaml", "\nversion: "),
     ("examples/deploy/helm/cortensor-router/Chart.yaml", "\nappVersion: "),
 ];

@@ -1,0 +1,128 @@
+package network.cortensor.router
+
+import java.util.concurrent.ConcurrentHashMap
+import kotlin.coroutines.CoroutineContext
+import kotlin.coroutines.cancellation.CancellationException
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Job as Work
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.joinAll
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeoutOrNull
+import network.cortensor.router.internal.NativeMessage
+import network.cortensor.router.internal.NativeMiner
+
+/** The coroutines in which the function of one miner runs, one for each job. */
+internal class Workers(
+    private val name: String,
+    context: CoroutineContext,
+    private val manual: Boolean,
+    private val log: System.Logger,
+    private val work: suspend (Job) -> Unit,
+) {
+    private val scope = CoroutineScope(context + SupervisorJob())
+    private val running: MutableSet<Work> = ConcurrentHashMap.newKeySet()
+
+    fun offer(message: NativeMessage.Job) {
+        val job = Job(message.job)
+        val coroutine = scope.launch { run(job) }
+        running.add(coroutine)
+        coroutine.invokeOnCompletion {
+            running.remove(coroutine)
+            // A coroutine that was cancelled before its begin has not released the job.
+            if (!manual || it != null) job.release()
+        }
+        if (!manual) {
+            // The end of the wanted work ends the coroutine that does it.
+            var number = 0L
+            number = Bridge.handle {
+                Bridge.forget(number)
+                val unwanted = job.isCancelled && !job.isAnswered
+                if (unwanted) coroutine.cancel(CancellationException("the answer is no longer wanted"))
+            }
+            runCatching { message.job.onCancelled(number.toULong()) }
+        }
+    }
+
+    private suspend fun run(job: Job) {
+        try {
+            work(job)
+            if (!manual && !job.isAnswered) job.finish()
+        } catch (error: CancellationException) {
+            answer(job) { job.fail("cancelled", "the miner stopped") }
+            throw error
+        } catch (error: JobException) {
+            answer(job) {
+                try {
+                    job.fail(error.code, error.message ?: "")
+                } catch (_: InvalidArgumentException) {
+                    // There is no such code.
+                    job.fail("internal", error.message ?: "")
+                }
+            }
+        } catch (error: RouterException) {
+            // The router has failed a job without an answer with this message already.
+            log.log(System.Logger.Level.WARNING, "the miner $name: ${error.message}")
+            answer(job) { job.fail("internal", error.message ?: "") }
+        } catch (error: Throwable) {
+            log.log(System.Logger.Level.WARNING, "the miner $name threw", error)
+            answer(job) { job.fail("internal", error.toString()) }
+        }
+    }
+
+    private inline fun answer(job: Job, how: () -> Unit) {
+        try {
+            if (!job.isAnswered) how()
+        } catch (_: RouterException) {
+            // It was answered meanwhile.
+        }
+    }
+
+    /** Cancels the coroutines that run, and waits for their ends. false: one had not ended within `timeout`. */
+    suspend fun end(timeout: Duration): Boolean {
+        running.forEach { it.cancel() }
+        val here = kotlin.coroutines.coroutineContext[Work]
+        return withTimeoutOrNull(timeout) { running.filter { it !== here }.joinAll() } != null
+    }
+
+    fun cancel() {
+        running.forEach { it.cancel() }
+    }
+}
+
+/** A miner that was added. */
+public class Miner internal constructor(
+    /** The miner's name. */
+    public val name: String,
+    private val native: NativeMiner,
+    internal val workers: Workers,
+    private val number: Long,
+) {
+    /** Stops new tasks for the miner, which finishes those that it has. */
+    public fun drain(): Unit = Bridge.native { native.drain() }
+
+    /** Sets how many tasks the miner takes at a time from now on. */
+    public fun setCapacity(tasks: Int) {
+        if (tasks < 0) throw InvalidArgumentException("tasks must be 0 or more", param = "tasks")
+        Bridge.native { native.setCapacity(tasks.toUInt()) }
+    }
+
+    /**
+     * Ends the miner. Its tasks go to other miners. Waits until its functions have ended.
+     *
+     * @throws RouterTimeoutException when they had not within `timeout`.
+     */
+    public suspend fun remove(timeout: Duration = 10.seconds) {
+        Bridge.native { native.remove() }
+        forget()
+        if (!workers.end(timeout)) {
+            throw RouterTimeoutException("the miner $name works on although it was told to stop", code = "miner_busy")
+        }
+    }
+
+    internal fun forget() = Bridge.forget(number)
+
+    override fun toString(): String = "Miner $name"
+}

@@ -1,0 +1,159 @@
+import java.util.concurrent.atomic.AtomicInteger
+import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.joinAll
+import kotlinx.coroutines.launch
+import network.cortensor.router.ClosedException
+import network.cortensor.router.InvalidArgumentException
+import network.cortensor.router.Job
+import network.cortensor.router.JobException
+import network.cortensor.router.Miner
+import network.cortensor.router.MinerFailedException
+import network.cortensor.router.Router
+import network.cortensor.router.RouterException
+import network.cortensor.router.RouterTimeoutException
+
+private val once = "dispatch" to mapOf("max_attempts" to 1)
+
+/** The callback law: whatever a miner does, each task ends once, and nothing of a miner runs after it was removed. */
+fun callbacks(): List<Test> = listOf(
+    Test("a miner that throws fails its task") {
+        Router.open(once).use { router ->
+            fun add(name: String, work: suspend (Job) -> Unit) =
+                router.miner(name, "models" to listOf(name), work = work)
+            add("throws") { error("out of cheese") }
+            add("coded") { throw JobException("invalid", "not this prompt") }
+            add("silent") { }
+            add("unknown") { throw JobException("no-such-code", "words") }
+            add("fatal") { throw StackOverflowError("deep") }
+            val said = throws<MinerFailedException> { router.complete("x", "model" to "throws") }.message!!
+            check("out of cheese" in said) { said }
+            throws<InvalidArgumentException> { router.complete("x", "model" to "coded") }
+            for ((model, words) in listOf("silent" to "returned nothing", "unknown" to "words", "fatal" to "deep")) {
+                val message = throws<MinerFailedException> { router.complete("x", "model" to model) }.message!!
+                check(words in message) { "$model: $message" }
+            }
+        }
+    },
+    Test("a miner that never answers loses its task, and a late answer changes nothing") {
+        Router.open("dispatch" to mapOf("progress_timeout_ms" to 200, "max_attempts" to 1)).use { router ->
+            val jobs = Channel<Job>(Channel.UNLIMITED)
+            router.miner("never", manual = true) { jobs.trySend(it) }
+            throws<RouterException> { router.complete("x", "timeout" to 2) }
+            val job = jobs.receive()
+            check(job.isCancelled && job.awaitCancelled()) { "not cancelled" }
+            check(!job.tryEmit("late")) { "taken" }
+            job.finish("late")
+            throws<ClosedException> { job.finish("twice") }
+        }
+    },
+    Test("a job is answered later, from any thread, and once") {
+        Router.open().use { router ->
+            val jobs = Channel<Job>(Channel.UNLIMITED)
+            router.miner("later", "capacity" to 8, manual = true) { jobs.send(it) }
+            val tasks = List(8) { router.submit("$it") }
+            List(8) {
+                val job = jobs.receive()
+                launch(Dispatchers.IO) {
+                    job.emit("got")
+                    job.finish(null, "usage" to mapOf("completion_tokens" to 1))
+                    throws<ClosedException> { job.fail("internal", "twice") }
+                }
+            }.joinAll()
+            tasks.forEach { same("got", it.text()) }
+        }
+    },
+    Test("a job that is let go counts as dropped") {
+        Router.open(once).use { router ->
+            router.miner("drops", manual = true) { it.release() }
+            check("dropped" in throws<MinerFailedException> { router.complete("x") }.message!!) { "not dropped" }
+        }
+    },
+    Test("a router is closed from inside of a miner") {
+        val closed = CompletableDeferred<Boolean>()
+        val router = Router.open()
+        router.miner("closes") { job ->
+            router.close()
+            closed.complete(true)
+            job.finish("late")
+        }
+        throws<RouterException> { router.complete("x") }
+        check(closed.await()) { "not closed" }
+    },
+    Test("a miner is removed from inside of itself") {
+        Router.open().use { router ->
+            var miner: Miner? = null
+            miner = router.miner("leaves", "models" to listOf("a")) { job ->
+                miner!!.remove()
+                job.finish("bye")
+            }
+            router.miner("stays", "models" to listOf("a")) { it.finish("here") }
+            check(router.complete("x", "model" to "a").text in listOf("bye", "here")) { "no answer" }
+            until("the end of the miner") { router.miners().none { "leaves" in it.text("id") } }
+        }
+    },
+    Test("nothing of a miner runs after it was removed") {
+        Router.open().use { router ->
+            val running = AtomicInteger()
+            val miner = router.miner("works", "capacity" to 4) { job ->
+                running.incrementAndGet()
+                try {
+                    job.awaitCancelled()
+                } finally {
+                    running.decrementAndGet()
+                }
+            }
+            val tasks = List(4) { router.submit("x") }
+            until("four jobs") { running.get() == 4 }
+            miner.remove()
+            same(0, running.get())
+            tasks.forEach { it.cancel() }
+        }
+    },
+    Test("a function that does not stop is told") {
+        Router.open().use { router ->
+            val goOn = CompletableDeferred<Unit>()
+            val begun = CompletableDeferred<Unit>()
+            val miner = router.miner("stubborn", context = Dispatchers.IO) {
+                begun.complete(Unit)
+                // Blocks its thread, and hears nothing.
+                while (!goOn.isCompleted) Thread.sleep(1)
+            }
+            val task = router.submit("x")
+            begun.await()
+            same("miner_busy", throws<RouterTimeoutException> { miner.remove(50.milliseconds) }.code)
+            goOn.complete(Unit)
+            task.cancel()
+        }
+    },
+    Test("a cancelled task reaches the miner") {
+        Router.open().use { router ->
+            val told = Channel<String>(Channel.UNLIMITED)
+            router.miner("streams", "models" to listOf("a")) { job ->
+                try {
+                    while (true) job.emit("x")
+                } finally {
+                    told.trySend("streams")
+                }
+            }
+            router.miner("waits", "models" to listOf("b")) {
+                try {
+                    delay(Long.MAX_VALUE)
+                } finally {
+                    told.trySend("waits")
+                }
+            }
+            router.submit("x", "model" to "a").tokens().take(3).toList()
+            same("streams", told.receive())
+            val task = router.submit("x", "model" to "b")
+            until("the job") { task.record().text("state") == "acked" }
+            task.cancel()
+            same("waits", told.receive())
+        }
+    },
+)

@@ -1,0 +1,255 @@
+//! The Kotlin package: its jar with the native library, its tests, its cost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::pages::blocks;
+use crate::step::Steps;
+use crate::{Outcome, bench, environment, java, portable, sbom};
+
+/// The version of JNA that a program needs at least, for the description of the package.
+const JNA: &str = "5.13.0";
+/// The versions of the packages that the jar needs: those of the compiler's own distribution.
+const KOTLIN: &str = "2.4.20";
+const COROUTINES: &str = "1.8.0";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The examples that end by themselves.
+const EXAMPLES: &[&str] = &["Hello", "Stream", "OwnMiner", "OwnServer"];
+
+/// The directory of the package.
+fn package() -> PathBuf {
+    super::package().join("kotlin")
+}
+
+/// The directory of what is built here.
+fn out() -> PathBuf {
+    environment::target().join("uniffi/kotlin-build")
+}
+
+/// Installs Java, JNA and the compiler, where that is allowed.
+fn tools(steps: &mut Steps) -> Outcome {
+    let mut missing = Vec::new();
+    if !environment::answers("jar", &["--version"]) {
+        missing.push("openjdk-17-jdk-headless");
+    }
+    if !jna().exists() {
+        missing.push("libjna-java");
+    }
+    if !missing.is_empty() {
+        environment::apt_install(steps, &missing)?;
+    }
+    environment::node(steps, &package())?;
+    let out = out();
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))
+}
+
+/// The library that binds native code on the JVM, where Debian puts it.
+fn jna() -> PathBuf {
+    Path::new(java::JARS).join("jna.jar")
+}
+
+/// A jar of the compiler's distribution.
+fn distributed(name: &str) -> PathBuf {
+    package().join("node_modules/kotlin-compiler/lib").join(name).with_extension("jar")
+}
+
+/// A class path.
+fn path(jars: &[PathBuf]) -> String {
+    let jars: Vec<_> = jars.iter().map(|jar| jar.display().to_string()).collect();
+    jars.join(if cfg!(windows) { ";" } else { ":" })
+}
+
+/// The jars that a program with the package needs.
+fn needed() -> Vec<PathBuf> {
+    vec![distributed("kotlin-stdlib"), distributed("kotlinx-coroutines-core-jvm"), jna()]
+}
+
+/// Compiles sources to a jar.
+fn compile(
+    steps: &mut Steps,
+    title: &str,
+    sources: &[PathBuf],
+    with: &[PathBuf],
+    arguments: &[&str],
+    jar: &Path,
+) -> Outcome {
+    let compiler: Vec<_> =
+        ["kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlinx-coroutines-core-jvm"]
+            .map(distributed)
+            .into();
+    let mut compile = Command::new("java");
+    compile.args(["-Xmx1500m", "-XX:TieredStopAtLevel=1", "-cp"]).arg(path(&compiler));
+    compile.arg("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler");
+    compile.args(["-no-stdlib", "-no-reflect", "-jvm-target", "17", "-cp"]).arg(path(with));
+    compile.args(arguments).arg("-d").arg(jar).args(sources);
+    steps.run(title, &mut compile)
+}
+
+/// Builds the jar of the package with the library in `built`.
+fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
+    let code = super::generated(steps, built, "kotlin")?;
+    let generated = out().join("generated.jar");
+    let with = needed();
+    // The generated code has warnings of its own.
+    let native = [code.join("network/cortensor/router/internal/cortensor_router_native.kt")];
+    let quiet = ["-nowarn", "-Xno-call-assertions", "-module-name", "cortensor-router-internal"];
+    compile(steps, "Kotlin: compile the generated code", &native, &with, &quiet, &generated)?;
+    let facade = out().join("facade.jar");
+    let with: Vec<_> = with.into_iter().chain([generated.clone()]).collect();
+    let strict = ["-Werror", "-Xexplicit-api=strict", "-module-name", "cortensor-router"];
+    compile(steps, "Kotlin: compile the facade", &[package().join("src")], &with, &strict, &facade)?;
+    let tree = out().join("tree");
+    let _ = fs::remove_dir_all(&tree);
+    let natives = tree.join(java::platform()?);
+    fs::create_dir_all(&natives).map_err(|error| format!("{}: {error}", natives.display()))?;
+    super::install(&built.join(super::library()), &natives.join(super::library()))?;
+    for part in [&generated, &facade] {
+        let mut unpack = Command::new("jar");
+        steps.run("unpack", unpack.arg("--extract").arg("--file").arg(part).current_dir(&tree))?;
+    }
+    let whole = out().join(format!("cortensor-router-{VERSION}.jar"));
+    let mut pack = Command::new("jar");
+    pack.arg("--create").arg("--file").arg(&whole).arg("-C").arg(&tree).arg(".");
+    steps.run("Kotlin: pack the jar", &mut pack)?;
+    Ok(whole)
+}
+
+/// A virtual machine with those jars and what they need.
+fn machine(jars: &[PathBuf]) -> Command {
+    let jars: Vec<_> = jars.iter().cloned().chain(needed()).collect();
+    let mut java = Command::new("java");
+    java.arg(format!("-Dcortensor.repository={}", environment::root().display()));
+    java.arg("-cp").arg(path(&jars));
+    java
+}
+
+/// Tests the jar: its own tests, the examples, and the blocks of its page.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn test(steps: &mut Steps) -> Outcome {
+    tools(steps)?;
+    let built = super::built(steps)?;
+    let jar = jar(steps, &built)?;
+    let programs = programs(steps, &jar, &[package().join("test")])?;
+    let tests = steps.run("Kotlin package", machine(&[programs.jar.clone(), jar.clone()]).arg("MainKt"));
+    tests.and(programs.run(steps, &jar))
+}
+
+/// The examples and the blocks of the page, in one jar: the title and the class of each.
+struct Programs {
+    jar: PathBuf,
+    mains: Vec<(String, String)>,
+}
+
+/// Compiles the examples and the blocks of the page, and `more` beside them.
+fn programs(steps: &mut Steps, jar: &Path, more: &[PathBuf]) -> Outcome<Programs> {
+    let mut sources = vec![environment::root().join("examples/kotlin")];
+    sources.extend_from_slice(more);
+    let example = |name: &&str| ((*name).to_owned(), format!("{}.{name}Kt", name.to_lowercase()));
+    let mut mains: Vec<_> = EXAMPLES.iter().map(example).collect();
+    let readme = environment::read(&package().join("README.md"))?;
+    for block in blocks(&readme).iter().filter(|block| block.language == "kotlin") {
+        let name = format!("Readme{}", block.line);
+        let source = out().join(format!("{name}.kt"));
+        let package = name.to_lowercase();
+        fs::write(&source, format!("package {package}\n\n{}", block.text))
+            .map_err(|error| format!("{}: {error}", source.display()))?;
+        sources.push(source);
+        mains.push((format!("README.md:{}", block.line), format!("{package}.{name}Kt")));
+    }
+    let programs = out().join("programs.jar");
+    let with: Vec<_> = needed().into_iter().chain([jar.to_path_buf()]).collect();
+    // The tests read JSON as the facade does.
+    let friends = format!("-Xfriend-paths={}", jar.display());
+    compile(steps, "Kotlin: compile the tests and the examples", &sources, &with, &["-Werror", &friends], &programs)?;
+    Ok(Programs { jar: programs, mains })
+}
+
+impl Programs {
+    fn run(&self, steps: &mut Steps, jar: &Path) -> Outcome {
+        let mut outcome = Ok(());
+        for (title, main) in &self.mains {
+            let mut run = machine(&[self.jar.clone(), jar.to_path_buf()]);
+            outcome = outcome.and(steps.run(&format!("Kotlin: {title}"), run.arg(main)));
+        }
+        outcome
+    }
+}
+
+/// Measures the package beside the facade in Rust. Results go to `target/bench/kotlin.json`.
+///
+/// # Errors
+/// When it does not build or run.
+pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
+    tools(steps)?;
+    super::built(steps)?;
+    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-uniffi"]);
+    steps.run("build the library for UniFFI's languages (release)", &mut build)?;
+    let jar = jar(steps, &environment::target().join("release"))?;
+    let program = out().join("bench.jar");
+    let with: Vec<_> = needed().into_iter().chain([jar.clone()]).collect();
+    compile(steps, "Kotlin: compile the benchmark", &[package().join("bench")], &with, &[], &program)?;
+    fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
+    let mut run = machine(&[program, jar]);
+    run.arg("OverheadKt").arg(bench::reference()?).arg(environment::target().join("bench/kotlin.json"));
+    if quick {
+        run.arg("quick");
+    }
+    steps.run("bench: Kotlin", &mut run)
+}
+
+/// Builds the jar for users into `target/dist/kotlin`, with the native library of this platform and the description
+/// that Maven and Gradle read.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn dist(steps: &mut Steps) -> Outcome {
+    tools(steps)?;
+    super::built(steps)?;
+    let built = portable::build(steps, "cortensor-router-uniffi", "", &super::library())?;
+    let jar = jar(steps, &built)?;
+    let to = environment::target().join("dist/kotlin");
+    fs::create_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
+    let stem = format!("cortensor-router-{VERSION}");
+    super::install(&jar, &to.join(format!("{stem}.jar")))?;
+    let description = to.join(format!("{stem}.pom"));
+    fs::write(&description, pom()).map_err(|error| format!("{}: {error}", description.display()))?;
+    sbom::write(steps, "core/uniffi", &to.join("sbom.cdx.json"))?;
+    let jar = to.join(format!("{stem}.jar"));
+    programs(steps, &jar, &[])?.run(steps, &jar)?;
+    println!("{}", to.display());
+    Ok(())
+}
+
+/// The description of the package with its dependencies.
+fn pom() -> String {
+    let dependency = |group: &str, artifact: &str, version: &str| {
+        format!(
+            "    <dependency>\n      <groupId>{group}</groupId>\n      <artifactId>{artifact}</artifactId>\n      \
+             <version>{version}</version>\n    </dependency>\n"
+        )
+    };
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>network.cortensor</groupId>
+  <artifactId>cortensor-router</artifactId>
+  <version>{VERSION}</version>
+  <name>cortensor-router</name>
+  <description>A router for AI inference that lives inside your program</description>
+  <licenses>
+    <license><name>Apache-2.0 OR MIT</name></license>
+  </licenses>
+  <dependencies>
+{}{}{}  </dependencies>
+</project>
+"#,
+        dependency("org.jetbrains.kotlin", "kotlin-stdlib", KOTLIN),
+        dependency("org.jetbrains.kotlinx", "kotlinx-coroutines-core-jvm", COROUTINES),
+        dependency("net.java.dev.jna", "jna", JNA)
+    )
+}

@@ -1,0 +1,48 @@
+//! The packages over `core/uniffi`: the library, the code that UniFFI writes for each language, and what the languages
+//! share.
+
+pub(crate) mod kotlin;
+pub(crate) mod ruby;
+pub(crate) mod swift;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::step::Steps;
+use crate::{Outcome, environment, programs};
+
+/// The directory of the crate.
+pub(crate) fn package() -> PathBuf {
+    environment::root().join("core/uniffi")
+}
+
+/// The file name of the library.
+pub(crate) fn library() -> String {
+    format!("{}cortensor_router_uniffi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// Builds the library and the program that writes the languages' code, in the dev profile. Gives their directory.
+fn built(steps: &mut Steps) -> Outcome<PathBuf> {
+    steps.run("build the library for UniFFI's languages", &mut programs::all())?;
+    Ok(environment::target().join("debug"))
+}
+
+/// Writes the code of one language for the library in `built` into an emptied directory of `target/uniffi`, and gives
+/// that directory.
+fn generated(steps: &mut Steps, built: &Path, language: &str) -> Outcome<PathBuf> {
+    let out = environment::target().join("uniffi").join(language);
+    let _ = fs::remove_dir_all(&out);
+    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let program = format!("cortensor-router-bindgen{}", std::env::consts::EXE_SUFFIX);
+    let mut bindgen = Command::new(environment::target().join("debug").join(program));
+    bindgen.arg(language).arg(built.join(library())).arg(&out).arg(package());
+    steps.run(&format!("write the code for {language}"), &mut bindgen)?;
+    Ok(out)
+}
+
+/// Copies a file over another. A process that has the old one loaded keeps it.
+fn install(from: &Path, to: &Path) -> Outcome {
+    let _ = fs::remove_file(to);
+    fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
+}

@@ -1,0 +1,162 @@
+//! The gem: its native part, its tests, its cost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::pages::blocks;
+use crate::step::Steps;
+use crate::{Outcome, bench, environment, portable, sbom};
+
+/// The requirements of the tests, each with the Debian package that contains it.
+const TOOLS: &[(&str, &str)] = &[("ffi", "ruby-ffi"), ("minitest", "ruby-minitest")];
+
+/// The examples that end by themselves.
+const EXAMPLES: &[&str] = &["hello", "stream", "own_miner", "rack_app"];
+
+/// The directory of the gem.
+fn package() -> PathBuf {
+    super::package().join("ruby")
+}
+
+/// Installs Ruby and what the tests need, where that is allowed.
+fn tools(steps: &mut Steps) -> Outcome {
+    let has = |library: &str| environment::answers("ruby", &["-e", &format!("require '{library}'")]);
+    let mut missing: Vec<&str> = TOOLS.iter().filter(|(name, _)| !has(name)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !environment::answers("ruby", &["--version"]) {
+        missing.push("ruby");
+    }
+    environment::apt_install(steps, &missing)
+}
+
+/// Puts the native part of a build beside the gem's own files.
+fn place(steps: &mut Steps, built: &Path) -> Outcome {
+    let code = super::generated(steps, built, "ruby")?;
+    let lib = package().join("lib/cortensor_router");
+    let native = lib.join("cortensor_router_native.rb");
+    // Ruby would warn of the blanks that the templates leave.
+    let text = format!("# warn_indent: false\n{}", environment::read(&code.join("cortensor_router_native.rb"))?);
+    fs::write(&native, text).map_err(|error| format!("{}: {error}", native.display()))?;
+    super::install(&built.join(super::library()), &lib.join(super::library()))
+}
+
+/// A command of Ruby that finds the gem in the checkout.
+fn ruby() -> Command {
+    let mut ruby = Command::new("ruby");
+    ruby.arg("-I").arg(package().join("lib"));
+    ruby
+}
+
+/// Tests the gem: its own tests, the examples, the blocks of its page, and the gem as `gem` packs it.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn test(steps: &mut Steps) -> Outcome {
+    tools(steps)?;
+    let built = super::built(steps)?;
+    place(steps, &built)?;
+    let files = "Dir['test/*_test.rb'].sort.each { |file| require File.expand_path(file) }";
+    let mut tests = ruby();
+    tests.args(["-W2", "-e", files]).current_dir(package());
+    let tests = steps.run("Ruby gem", &mut tests);
+    let examples = examples(steps);
+    let page = page(steps);
+    let packed = environment::target().join("uniffi/gem");
+    let packed = pack(steps, &packed).and_then(|gem| try_out(steps, &gem));
+    tests.and(examples).and(page).and(packed)
+}
+
+fn examples(steps: &mut Steps) -> Outcome {
+    let mut outcome = Ok(());
+    for name in EXAMPLES {
+        let mut run = ruby();
+        run.args(["-W2"]).arg(environment::root().join(format!("examples/ruby/{name}.rb")));
+        outcome = outcome.and(steps.run(&format!("Ruby: {name}.rb"), &mut run));
+    }
+    outcome
+}
+
+/// Runs the Ruby blocks of the gem's page.
+fn page(steps: &mut Steps) -> Outcome {
+    let readme = environment::read(&package().join("README.md"))?;
+    let mut outcome = Ok(());
+    for block in blocks(&readme).iter().filter(|block| block.language == "ruby") {
+        let path = environment::target().join(format!("uniffi/readme_{}.rb", block.line));
+        fs::write(&path, &block.text).map_err(|error| format!("{}: {error}", path.display()))?;
+        outcome = outcome.and(steps.run(&format!("Ruby: README.md:{}", block.line), ruby().arg(path)));
+    }
+    outcome
+}
+
+/// Packs the gem with the native part that lies in the checkout, into an emptied directory.
+fn pack(steps: &mut Steps, out: &Path) -> Outcome<PathBuf> {
+    let _ = fs::remove_dir_all(out);
+    fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let gem = out.join("cortensor_router.gem");
+    let mut build = Command::new("gem");
+    build.args(["build", "cortensor_router.gemspec", "--output"]).arg(&gem).current_dir(package());
+    steps.run("pack the gem", &mut build)?;
+    Ok(gem)
+}
+
+/// Installs the gem into an empty directory and uses it from there.
+fn try_out(steps: &mut Steps, gem: &Path) -> Outcome {
+    let home = environment::target().join("uniffi/gems");
+    let _ = fs::remove_dir_all(&home);
+    let mut install = Command::new("gem");
+    // Debian's `ffi` is there, and the index of all gems need not be.
+    install.args(["install", "--local", "--ignore-dependencies", "--no-document", "--install-dir"]).arg(&home).arg(gem);
+    steps.run("install the gem", &mut install)?;
+    let mut run = Command::new("ruby");
+    run.arg(environment::root().join("examples/ruby/hello.rb")).current_dir(&home);
+    run.env("GEM_PATH", home.display().to_string() + ":" + &default_gems()?);
+    steps.run("Ruby: hello.rb with the installed gem", &mut run)
+}
+
+/// The directories of the gems of this Ruby.
+fn default_gems() -> Outcome<String> {
+    let output = Command::new("ruby").args(["-e", "print Gem.path.join(':')"]).output();
+    let output = output.map_err(|error| format!("ruby: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Measures the gem beside the facade in Rust. Results go to `target/bench/ruby.json`.
+///
+/// # Errors
+/// When it does not build or run.
+pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
+    tools(steps)?;
+    super::built(steps)?;
+    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-uniffi"]);
+    steps.run("build the library for UniFFI's languages (release)", &mut build)?;
+    let release = environment::target().join("release");
+    place(steps, &release)?;
+    fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
+    let mut run = ruby();
+    run.arg(package().join("bench/overhead.rb"));
+    run.arg("--reference").arg(bench::reference()?).arg("--json").arg(environment::target().join("bench/ruby.json"));
+    if quick {
+        run.arg("--quick");
+    }
+    steps.run("bench: Ruby", &mut run)
+}
+
+/// Builds the gem for users into `target/dist/ruby`, for this platform, and tries it.
+///
+/// # Errors
+/// When it does not build, or does not work once it is installed.
+pub(crate) fn dist(steps: &mut Steps) -> Outcome {
+    tools(steps)?;
+    super::built(steps)?;
+    let built = portable::build(steps, "cortensor-router-uniffi", "", &super::library())?;
+    place(steps, &built)?;
+    let out = environment::target().join("dist/ruby");
+    let gem = pack(steps, &out)?;
+    sbom::write(steps, "core/uniffi", &out.join("sbom.cdx.json"))?;
+    try_out(steps, &gem)?;
+    println!("{}", gem.display());
+    Ok(())
+}
