@@ -381,7 +381,7 @@ impl World {
 }
 
 impl Place {
-    /// Notes that something hinders it for that long. What hinders it already may last longer.
+    /// Notes that something hinders it for that long. A hindrance that is there already may last longer.
     fn hindered(&mut self, lasts: Duration) {
         (self.well_since, self.steady) = (self.well_since.max(Instant::now() + lasts), None);
     }
