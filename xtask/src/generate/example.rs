@@ -58,6 +58,8 @@ const BODIES: &[(&str, &str)] = &[
     ("KeySpec", r#"{"name":"ci","scopes":["submit","read"],"ttl_secs":86400}"#),
     ("KeyPatch", r#"{"limits":{"tokens_per_day":100000,"concurrent_tasks":null}}"#),
     ("Enrolment", r#"{"name":"rack-1","models":["tiny"]}"#),
+    ("UpstreamSpec", r#"{"name":"desk","url":"http://127.0.0.1:8080/v1"}"#),
+    ("UpstreamPatch", r#"{"weight":2}"#),
 ];
 
 /// The values of members, by their names. A name with its schema wins over the name alone.
