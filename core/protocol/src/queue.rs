@@ -57,7 +57,8 @@ impl<T> SendQueue<T> {
         self.frames.is_empty() || self.bytes + bytes <= self.max_bytes
     }
 
-    fn is_ending(&self) -> bool {
+    /// Whether it takes no further frames, because the connection ends.
+    pub fn is_ending(&self) -> bool {
         self.ended || self.goodbye.is_some()
     }
 

@@ -24,6 +24,15 @@ durability = \"relaxed\"
 ",
     ),
     (
+        "[fleet]",
+        "\
+[fleet]
+host = \"10.0.0.7\"
+port = 7000
+address = \"router-1.example:7000\"
+",
+    ),
+    (
         "[retention]",
         "\
 [retention]

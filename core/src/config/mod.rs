@@ -15,6 +15,7 @@ pub mod distrust;
 mod environment;
 mod examples;
 mod fixed;
+mod fleet;
 mod host;
 mod key_limits;
 mod kind;
@@ -51,6 +52,8 @@ pub use dispatch::DispatchConfig;
 #[doc(hidden)]
 pub use environment::{COMMAND_ENV, ENV_ALIASES, EnvAlias};
 pub(crate) use fixed::Differences;
+#[doc(hidden)]
+pub use fleet::FleetConfig;
 pub use key_limits::KeyLimits;
 #[doc(hidden)]
 pub use key_limits::LimitsPatch;
@@ -147,6 +150,8 @@ pub struct Config {
     pub compat_aliases: bool,
     /// Where tasks are kept.
     pub storage: StorageConfig,
+    /// Links between routers that share a database.
+    pub fleet: FleetConfig,
     /// How long ended tasks are kept.
     pub retention: RetentionConfig,
     /// Bounds: nothing grows beyond them.
@@ -189,6 +194,7 @@ impl Default for Config {
             first_task_id: 1,
             compat_aliases: true,
             storage: StorageConfig::default(),
+            fleet: FleetConfig::default(),
             retention: RetentionConfig::default(),
             limits: LimitsConfig::default(),
             dispatch: DispatchConfig::default(),
@@ -225,6 +231,7 @@ impl Config {
         self.otel.validate()?;
         self.runtime.validate()?;
         self.miners.validate()?;
+        self.fleet.validate()?;
         self.prices.validate()?;
         self.webhooks.validate()?;
         self.agents.validate()?;

@@ -83,6 +83,9 @@ pub(crate) trait Peer {
 pub(crate) struct Link {
     queue: Mutex<SendQueue<Utf8Bytes>>,
     wake: Notify,
+    /// Notified when frames have left the queue.
+    #[cfg(feature = "postgres")]
+    left: Notify,
 }
 
 impl PartialEq for Link {
@@ -96,7 +99,12 @@ impl Eq for Link {}
 impl Link {
     /// A sending end whose queue holds at most `max_bytes`.
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { queue: Mutex::new(SendQueue::new(max_bytes)), wake: Notify::new() }
+        Self {
+            queue: Mutex::new(SendQueue::new(max_bytes)),
+            wake: Notify::new(),
+            #[cfg(feature = "postgres")]
+            left: Notify::new(),
+        }
     }
 
     /// Queues a frame. `false`: the connection is ending. If the queue is full because the other side does not read,
@@ -112,9 +120,21 @@ impl Link {
     }
 
     /// Whether the queue has room for a frame of this size.
-    #[cfg(feature = "listener")]
+    #[cfg(any(feature = "listener", feature = "postgres"))]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.queue.lock().has_room(bytes)
+    }
+
+    /// Waits until the queue has room for a frame of this size, or the connection is ending.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn room(&self, bytes: usize) {
+        loop {
+            let left = self.left.notified();
+            if self.has_room(bytes) || self.queue.lock().is_ending() {
+                return;
+            }
+            left.await;
+        }
     }
 
     /// Closes the connection after the queued frames are sent.
@@ -137,11 +157,16 @@ impl Link {
 
     /// Takes the queued frames. Returns the code and reason of the close that follows them, if there is one.
     fn take(&self, out: &mut Vec<Utf8Bytes>) -> Option<Goodbye> {
-        self.queue.lock().take(out)
+        let goodbye = self.queue.lock().take(out);
+        #[cfg(feature = "postgres")]
+        self.left.notify_waiters();
+        goodbye
     }
 
     fn end(&self) {
         self.queue.lock().end();
+        #[cfg(feature = "postgres")]
+        self.left.notify_waiters();
     }
 }
 

@@ -30,6 +30,7 @@ impl Router {
             .see_through(async move {
                 shared.store.put_key(key.clone(), act).await?;
                 shared.keys.add(key);
+                shared.tell_others();
                 Ok(())
             })
             .await
@@ -115,6 +116,7 @@ impl Router {
                     spent(&*shared.store, today, Some(&id)).await?.remove(&id)
                 };
                 shared.keys.limit(key.clone(), spent);
+                shared.tell_others();
                 tracing::info!(key = key.id, by, "a key has other limits");
                 key.hash.clear();
                 Ok(Some(key))
@@ -153,6 +155,7 @@ impl Router {
                 let _no_changes = shared.keys.changing.lock().await;
                 let found = shared.store.delete_key(id.clone(), act).await?;
                 shared.keys.remove(&id);
+                shared.tell_others();
                 if found {
                     tracing::info!(key = id, by, "a key is deleted");
                 }

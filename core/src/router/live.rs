@@ -79,6 +79,8 @@ pub(super) struct LiveState {
     pub(super) rejoined: bool,
     /// Whether another router has the task, so that its end comes from its row.
     pub(super) followed: bool,
+    /// Whether the text of another router's task may still come with the numbers that it has there, so that readers wait.
+    pub(super) text_is_due: bool,
     /// How the task's tokens count against the limits of its key; `None`: they do not.
     pub(super) charge: Option<Charge>,
     /// The task's share of the router's memory.
@@ -142,6 +144,7 @@ impl Live {
                 unwritten: None,
                 rejoined: false,
                 followed: false,
+                text_is_due: false,
                 charge: None,
                 held,
                 readers: SmallVec::new(),
@@ -162,6 +165,12 @@ impl Live {
         let accepted = state.accepted == Some(Ok(()));
         state.end.get_or_insert_with(|| Err(if accepted { self.sign(closed) } else { closed }));
         state.take_wakers()
+    }
+
+    /// Lets readers of another router's task wait no longer for pieces: its text comes from its row. Returns their wakers.
+    pub(super) fn text_comes_whole(&self) -> Option<Wakers> {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.text_is_due) { state.take_wakers() } else { None }
     }
 
     /// Adds the ids of the session and the task to an error.

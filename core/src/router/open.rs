@@ -200,8 +200,15 @@ impl RouterBuilder {
         for pending in written {
             pending.await?;
         }
+        #[cfg(feature = "postgres")]
+        let links = match store.fleet() {
+            Some(_) => Box::pin(open_links(&config, network.clone())).await?,
+            None => None,
+        };
         let outside = Outside {
             network,
+            #[cfg(feature = "postgres")]
+            links,
             spans,
             #[cfg(feature = "listener")]
             log,
@@ -220,7 +227,7 @@ impl RouterBuilder {
             }
         }
         // Boxed, so that a router that shares nothing reserves no memory for it.
-        Box::pin(shared.beat()).await?;
+        Box::pin(shared.join_others()).await?;
         for (task, band) in std::mem::take(&mut recovery.unfinished) {
             shared.restore(&task, Some(band), 0);
         }
@@ -251,6 +258,8 @@ impl RouterBuilder {
         shared.background.spawn_on(shared.clone().write_again(), &shared.runtime);
         if shared.membership.is_some() {
             shared.background.spawn_on(shared.clone().keep_membership(), &shared.runtime);
+            #[cfg(feature = "postgres")]
+            shared.background.spawn_on(shared.clone().take_links(), &shared.runtime);
         }
         Ok(router)
     }
@@ -288,9 +297,25 @@ async fn open_database(config: &Config, url: String, durability: Durability) -> 
     Ok(Arc::new(store))
 }
 
+/// Opens the door for the links of other routers. A router whose store is shared without a database meets the others on
+/// the network that it was given, or not at all.
+#[cfg(feature = "postgres")]
+async fn open_links(
+    config: &Config,
+    network: Option<Arc<dyn Network>>,
+) -> Result<Option<Arc<super::fleet::link::Links>>> {
+    let system = config.storage.url.is_some().then(|| Arc::new(crate::miner::System) as Arc<dyn Network>);
+    match network.or(system) {
+        Some(network) => super::fleet::link::Links::open(config, network).await,
+        None => Ok(None),
+    }
+}
+
 /// The parts that tests and the command give the router beside its configuration.
 struct Outside {
     network: Option<Arc<dyn Network>>,
+    #[cfg(feature = "postgres")]
+    links: Option<Arc<super::fleet::link::Links>>,
     spans: Option<Arc<dyn SpanSink>>,
     #[cfg(feature = "listener")]
     log: Arc<crate::log::LogRing>,
@@ -309,6 +334,8 @@ fn build(
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
     let membership = Membership::of(&store, recovery, config.storage.lease_ms);
+    #[cfg(feature = "postgres")]
+    let membership = membership.map(|membership| membership.linked(outside.links));
     if membership.is_some() {
         let first = settings.epoch << GID_BITS;
         (settings.first_gid, settings.last_gid) = (Gid(first + 1), Gid(first + (1 << GID_BITS) - 1));

@@ -200,6 +200,7 @@ impl Shared {
                 session.updated_at = shared.clock.now().as_secs();
                 if fleet.change_session(session.clone(), version, act).await? {
                     shared.adopt_session(session.clone());
+                    shared.tell_others();
                     return Ok(shared.session_as_shown(&session));
                 }
             }
@@ -257,6 +258,7 @@ impl Router {
             .see_through(async move {
                 router.shared.store.put_session(session.clone(), None).await?;
                 router.shared.adopt_session(session);
+                router.shared.tell_others();
                 router.session(id)
             })
             .await

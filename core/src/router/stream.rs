@@ -117,6 +117,13 @@ impl TokenStream {
         }
     }
 
+    /// This stream with restart marks, whatever the request says: its reader is another router, which knows what to do.
+    #[cfg(feature = "postgres")]
+    pub(super) fn with_marks(mut self) -> Self {
+        self.resets = true;
+        self
+    }
+
     /// The number of the last piece or mark that the stream gave; 0 before the first.
     pub fn last_seq(&self) -> u64 {
         if self.taken.len() > 0 { self.given } else { self.seq }
@@ -137,6 +144,10 @@ impl TokenStream {
             return Poll::Ready(None);
         }
         let mut state = self.live.state.lock();
+        if state.text_is_due && state.end.is_none() {
+            state.wait(self.waiter, cx.waker());
+            return Poll::Pending;
+        }
         let mut restart = None;
         let rejoined = std::mem::take(&mut self.resumed) && state.rejoined;
         let from = match state.transcript.place(self.seq, matches!(state.end, Some(Ok(_)))) {

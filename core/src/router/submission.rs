@@ -149,6 +149,12 @@ impl Submission {
         TokenStream::new(self.live.clone(), self.attachment.clone(), seq)
     }
 
+    /// A stream for another router, after the piece or mark with number `seq`.
+    #[cfg(feature = "postgres")]
+    pub(super) fn mirrored_after(&self, seq: u64) -> TokenStream {
+        self.stream_after(seq).with_marks()
+    }
+
     /// Waits for the end of the task. The end is durable when this returns.
     ///
     /// # Errors

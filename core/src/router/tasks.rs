@@ -277,7 +277,7 @@ impl Router {
         self.attach_stored(task).map(Some)
     }
 
-    async fn attach_live(&self, live: Arc<Live>) -> Result<Submission> {
+    pub(super) async fn attach_live(&self, live: Arc<Live>) -> Result<Submission> {
         self.shared.written_down(&live).await?;
         if live.attached.load(Ordering::Acquire) == 0 {
             live.detached.store(true, Ordering::Release);

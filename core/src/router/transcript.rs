@@ -94,6 +94,13 @@ impl Transcript {
         self.fence = Some(fence);
     }
 
+    /// Begins another router's text with this attempt, after the piece or mark with that number, by which the readers here
+    /// are numbered, too.
+    pub fn begin_at(&mut self, fence: Fence, base: u64) {
+        self.void();
+        (self.base, self.fence) = (base, Some(fence));
+    }
+
     /// Voids the text. No attempt's pieces count until one begins.
     pub fn void(&mut self) {
         let base = if self.shown && !self.ends.is_empty() { self.last_seq() + 1 } else { self.base };

@@ -33,6 +33,23 @@ pub struct Member {
     pub name: String,
     /// Its state.
     pub state: MemberState,
+    /// The version of its program.
+    pub version: String,
+    /// The time of its start.
+    pub started_at: Timestamp,
+    /// The milliseconds for which its lease still holds; less than 0: it has run out.
+    pub lease_left_ms: i64,
+    /// The way to connect to it; `None`: it has no links.
+    pub reach: Option<Reach>,
+}
+
+/// The way to connect to a router of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// `HOST:PORT`; empty: others cannot dial it.
+    pub address: String,
+    /// The SHA-256 hash of the certificate that it shows on a link.
+    pub certificate: [u8; 32],
 }
 
 /// The news that a member learns with each beat.
@@ -178,6 +195,8 @@ pub trait Fleet: Send + Sync + fmt::Debug {
     /// Takes over deliveries of webhooks that are not done and that no member sends. Only the member that has a delivery
     /// notes what became of it: the one that ended its task, or that claimed it.
     fn claim_deliveries(&self, limit: u64) -> Pending<Vec<(Gid, WebhookDelivery)>>;
+    /// Tells the others how to connect to this member.
+    fn reach(&self, reach: Reach) -> Pending<()>;
 
     /// Tells the others that this member takes no new work.
     fn retire(&self) -> Pending<()>;

@@ -18,6 +18,7 @@ use cortensor_router::{Config, ErrorKind, Router, StreamEvent, Submission, Submi
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::mesh::Mesh;
 use crate::random::Random;
 use crate::setting;
 
@@ -64,6 +65,8 @@ struct Place {
     name: String,
     router: Router,
     store: Arc<MemberStore>,
+    /// Its number in the network.
+    number: u64,
     /// The time since which nothing hinders it.
     well_since: Instant,
     /// Its epoch, once it was well for a while.
@@ -73,6 +76,8 @@ struct Place {
 struct World {
     random: Random,
     database: SharedMemory,
+    /// The network between the routers; `None`: they know each other by the database alone.
+    mesh: Option<Mesh>,
     places: Vec<Option<Place>>,
     told: Shared,
     loses: bool,
@@ -93,14 +98,17 @@ fn miner(seed: u64) -> impl Fn(Job) + Send + Sync + 'static {
         };
         tokio::spawn(async move {
             let text = answer_to(&job.prompt());
-            let (first, second) = text.split_at(4);
-            sleep(pause / 2).await;
-            job.emit(first.to_owned());
-            sleep(pause / 2).await;
+            let mut words = text.split_inclusive(' ');
+            let count = words.clone().count() as u32;
+            for word in words.by_ref().take(count as usize - 1) {
+                sleep(pause / count).await;
+                job.emit(word.to_owned());
+            }
+            sleep(pause / count).await;
             if fails {
                 return job.fail(Failure::new(FailClass::Internal, "it broke"));
             }
-            job.emit(second.to_owned());
+            job.emit(words.collect::<String>());
             job.finish(Answer::default());
         });
     }
@@ -112,6 +120,7 @@ impl World {
         let count = random.range(2, 4) as usize;
         Self {
             database: SharedMemory::new(LEASE),
+            mesh: random.chance(75).then(Mesh::default),
             places: (0..count).map(|_| None).collect(),
             told: Shared::default(),
             // Where tasks are lost, no router dies with them.
@@ -135,10 +144,17 @@ impl World {
         config.limits.max_timeout_secs = 600;
         (config.webhooks.max_tries, config.webhooks.retry_base_ms) = (TRIES, 3_000);
         let spec = MinerSpec::new("worker", 4);
-        let opened = Router::builder().config(config).store(store.clone()).miner(spec, miner(self.random.number()));
-        match opened.open().await {
+        config.fleet.link_timeout_ms = 1_500;
+        let mut builder =
+            Router::builder().config(config).store(store.clone()).miner(spec, miner(self.random.number()));
+        let mut number = 0;
+        if let Some(mesh) = &self.mesh {
+            let (of, place) = mesh.place();
+            (number, builder) = (of, builder.network(place));
+        }
+        match builder.open().await {
             Ok(router) => {
-                let place = Place { name, router, store, well_since: Instant::now(), steady: None };
+                let place = Place { name, router, store, number, well_since: Instant::now(), steady: None };
                 self.places[at] = Some(place);
             }
             // The database is away; the next fault may start it.
@@ -155,6 +171,9 @@ impl World {
     fn kill(&mut self, at: usize) {
         if let Some(place) = self.places[at].take() {
             place.store.set_fault(StoreFault::Dead);
+            if let Some(mesh) = &self.mesh {
+                mesh.kill(place.number);
+            }
             self.told.lock().count("kills");
             // Its work goes on in vain, as it cannot tell anybody.
             std::mem::forget(place.router);
@@ -166,7 +185,10 @@ impl World {
         let Some(at) = self.any() else { return };
         let (told, prompt) = (self.told.clone(), format!("question {number}"));
         let Some(router) = self.places[at].as_ref().map(|place| place.router.clone()) else { return };
-        let reader = self.any().and_then(|at| self.places[at].as_ref()).map(|place| place.router.clone());
+        let readers = [self.any(), self.any()].map(|at| at.filter(|at| self.places[*at].is_some()));
+        let is_elsewhere = readers[0] != Some(at);
+        let [reader, second] =
+            readers.map(|at| at.and_then(|at| self.places[at].as_ref()).map(|place| place.router.clone()));
         let (sessions, kind) = (self.told.lock().sessions.clone(), self.random.below(100));
         let session = match sessions.as_slice() {
             [] => SessionId(0),
@@ -174,6 +196,7 @@ impl World {
         };
         let later = Duration::from_millis(self.random.below(4_000));
         let (streams, is_hooked) = (self.random.chance(50), self.random.chance(30));
+        let leaves_after = self.random.chance(40).then(|| self.random.range(1, 3) as usize);
         tokio::spawn(async move {
             if kind < 6 {
                 if let Ok(made) = router.create_session(SessionSpec::default().name("made")).await {
@@ -204,7 +227,7 @@ impl World {
             let (session, id) = (task.session_id(), task.task_id());
             drop(task);
             sleep(later).await;
-            let Some(reader) = reader else { return };
+            let (Some(reader), Some(second)) = (reader, second) else { return };
             if kind < 20 {
                 let done = timeout(Duration::from_mins(1), reader.cancel(session, id)).await;
                 if let Ok(Ok(task)) = done {
@@ -213,7 +236,10 @@ impl World {
                     told.cancelled.push((task.session_id, task.id));
                 }
             } else if kind < 70 {
-                read(&told, &reader, (session, id)).await;
+                let pieces = read(&told, [&reader, &second], leaves_after, (session, id)).await;
+                if is_elsewhere && pieces > 1 {
+                    told.lock().count("read elsewhere in pieces");
+                }
             }
         });
     }
@@ -241,7 +267,7 @@ impl World {
                 self.database.set_away(false);
                 self.places.iter_mut().flatten().for_each(|place| place.hindered(Duration::ZERO));
             }
-            75..90 if !self.loses => {
+            75..85 if !self.loses => {
                 if let Some(place) = self.places[at].take() {
                     self.told.lock().count("restarts");
                     place.router.drain(lasts / 8).await;
@@ -257,7 +283,22 @@ impl World {
                     self.told.lock().count("lost rows");
                 }
             }
-            _ => {}
+            _ => {
+                let (Some(mesh), Some(place)) = (&self.mesh, &self.places[at]) else { return };
+                let number = place.number;
+                if self.random.chance(50) {
+                    self.told.lock().count("link cuts");
+                    mesh.cut(number);
+                } else {
+                    self.told.lock().count("links held");
+                    mesh.hold(number, true);
+                    let mesh = mesh.clone();
+                    tokio::spawn(async move {
+                        sleep(lasts).await;
+                        mesh.hold(number, false);
+                    });
+                }
+            }
         }
         if self.places[at].is_none() && self.random.chance(40) {
             self.start(at).await;
@@ -411,19 +452,40 @@ fn acknowledge(told: &Shared, task: &Submission, prompt: &str) {
     }
 }
 
-/// Reads a task at any router to its end, as a stream and as a whole.
-async fn read(told: &Shared, router: &Router, (session, id): (SessionId, TaskId)) {
+/// Reads a task at any router to its end, as a stream and as a whole. Who leaves goes on at the second router, behind the
+/// last piece. Gives the number of pieces.
+async fn read(
+    told: &Shared,
+    routers: [&Router; 2],
+    leaves_after: Option<usize>,
+    (session, id): (SessionId, TaskId),
+) -> usize {
     // A router that is hindered says so, and one that is killed says nothing.
-    let Ok(Ok(task)) = timeout(Duration::from_secs(30), router.attach(session, id)).await else { return };
+    let attached = |router: Router| async move {
+        timeout(Duration::from_secs(30), router.attach(session, id)).await.ok().and_then(Result::ok)
+    };
+    let Some(mut task) = attached(routers[0].clone()).await else { return 0 };
     let mut tokens = task.stream();
-    let mut text = String::new();
+    let (mut text, mut pieces, mut leaves_after) = (String::new(), 0, leaves_after);
     let end = loop {
+        if leaves_after.is_some_and(|count| pieces >= count) {
+            leaves_after = None;
+            let seq = tokens.last_seq();
+            drop(tokens);
+            let Some(again) = attached(routers[1].clone()).await else { return pieces };
+            tokens = again.stream_after(seq);
+            task = again;
+            told.lock().count("resumed");
+        }
         match timeout(Duration::from_secs(200), tokens.next_batch()).await {
             Ok(Some(events)) => {
                 let mut end = None;
                 for event in events {
                     match event {
-                        StreamEvent::Token { text: more, .. } => text.push_str(&more),
+                        StreamEvent::Token { text: more, .. } => {
+                            text.push_str(&more);
+                            pieces += 1;
+                        }
                         StreamEvent::Restart { .. } => text.clear(),
                         StreamEvent::End(found) => end = Some(found),
                         _ => {}
@@ -433,9 +495,10 @@ async fn read(told: &Shared, router: &Router, (session, id): (SessionId, TaskId)
                     break end;
                 }
             }
-            Ok(None) | Err(_) => return,
+            Ok(None) | Err(_) => return pieces,
         }
     };
+    drop(task);
     let mut told = told.lock();
     match end {
         Ok(done) => {
@@ -453,6 +516,7 @@ async fn read(told: &Shared, router: &Router, (session, id): (SessionId, TaskId)
         }
         Err(error) => told.breaks(format!("{session}/{id} ended with {error}")),
     }
+    pieces
 }
 
 #[test]
@@ -485,6 +549,8 @@ fn no_fleet_loses_a_task_or_ends_one_twice() {
         "acknowledged",
         "webhooks",
         "read",
+        "read elsewhere in pieces",
+        "resumed",
         "cancelled",
         "kills",
         "cuts",
@@ -492,6 +558,8 @@ fn no_fleet_loses_a_task_or_ends_one_twice() {
         "outages",
         "restarts",
         "lost rows",
+        "link cuts",
+        "links held",
     ] {
         assert!(seeds < 12 || total.contains_key(what), "{what} never happened in {seeds} worlds: {total:?}");
     }

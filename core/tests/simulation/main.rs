@@ -20,6 +20,7 @@ mod fleet;
 mod happening;
 mod hellos;
 mod invariants;
+mod mesh;
 mod miners;
 mod network;
 mod people;

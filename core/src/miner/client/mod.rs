@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use self::backoff::Backoff;
 use self::connect::Dialler;
 use self::desk::Desk;
-use self::surroundings::System;
+use super::network::System;
 use self::target::Target;
 use super::Miner;
 use super::link::{self, Link, Timing};

@@ -1,27 +1,11 @@
 //! The network that a miner dials on, and the source of its random numbers. A test on a simulated network gives others.
 
-use tokio::net::TcpStream;
-
-use crate::miner::network::{Connecting, Network, Transport};
+use crate::miner::network::{Network, System};
 
 /// The network that a miner dials on, and the source of its random numbers.
 pub trait Surroundings: Network {
     /// A random number.
     fn chance(&self) -> u64;
-}
-
-/// The network and the randomness of the operating system.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct System;
-
-impl Network for System {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
-        Box::pin(async move {
-            let stream = TcpStream::connect((host, port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Transport>)
-        })
-    }
 }
 
 impl Surroundings for System {

@@ -15,6 +15,9 @@ use crate::store::{Beat, MemberState};
 /// The time between two comparisons of the memory with the store.
 const RECONCILE: Duration = Duration::from_mins(1);
 
+/// The time from one beat to the next at least, however much there is to hear.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The number of beats between two looks at the counts of the others.
 const COUNTS: u64 = 5;
 
@@ -26,7 +29,10 @@ impl Shared {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = membership.due.notified() => {}
+                () = async {
+                    tokio::time::sleep(PAUSE).await;
+                    membership.due.notified().await;
+                } => {}
                 () = tokio::time::sleep(pause) => {}
             }
             if let Err(error) = self.beat().await {
@@ -52,6 +58,11 @@ impl Shared {
             self.core.lock().elsewhere = elsewhere;
         }
         let reconciles = self.look(&mut beat);
+        #[cfg(feature = "postgres")]
+        {
+            let members = membership.seen.lock().members.clone();
+            self.tend_links(&members);
+        }
         for gid in &beat.cancels {
             tracing::debug!(%gid, "a task is cancelled for another router");
             self.step(Event::Cancel(*gid));

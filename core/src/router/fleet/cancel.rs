@@ -37,6 +37,7 @@ impl Shared {
         let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
         fleet.ask_cancel(gid).await?;
         membership.hurry();
+        self.tell_others();
         let until = Instant::now() + membership.lease;
         loop {
             match fleet.place(gid).await? {

@@ -1,5 +1,5 @@
-//! Tasks that other routers own, as their rows show them. Callers read such a task as any other: it waits in memory, and
-//! a look at its row every half second finds its end.
+//! Tasks that other routers own. Callers read such a task as any other: it waits in memory, its text comes over the link
+//! to its owner, and its row tells of its end. Where there is no link, the row is read every half second.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -17,6 +17,9 @@ use crate::{Error, ErrorKind};
 /// The time between two looks at a row.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The times of [`LOOK`] that pass between two looks at a row whose task's text comes over a link.
+const SELDOM: u32 = 20;
+
 /// The number of looks that do not find a row before the task counts as deleted: longer than its owner takes to notice
 /// that it is gone.
 const MISSED: u32 = 140;
@@ -25,12 +28,14 @@ impl Shared {
     /// Makes a readable task of one that another router has and that has not ended.
     pub(in crate::router) fn follow_stored(self: &Arc<Self>, task: &Task) -> Arc<Live> {
         let base = self.core.lock().engine.first_base();
-        let transcript = Transcript::new(u32::MAX as usize, 0).numbered_from(base);
+        let window = self.config.limits.stream_window_bytes;
+        let transcript = Transcript::new(u32::MAX as usize, window as usize).numbered_from(base);
         let live = Live::new(Arc::new(TaskSpec::of_stored(task)), transcript, &self.memory, true);
         {
             let mut state = live.state.lock();
             state.accepted = Some(Ok(()));
             (state.rejoined, state.followed) = (true, true);
+            state.text_is_due = self.has_links();
         }
         self.follow(&live);
         live
@@ -58,20 +63,13 @@ impl Shared {
         }
     }
 
-    /// Looks at the task's row until it has an end, or nobody waits for it any more.
+    /// Reads the task over the link to its owner, and by its row, until it has an end or nobody waits for it any more.
     fn follow(self: &Arc<Self>, live: &Arc<Live>) {
         let (shared, gid, live) = (self.clone(), live.spec.gid, Arc::downgrade(live));
         self.background.spawn_on(
             async move {
-                let mut missed = 0;
+                let (mut missed, mut view) = (0, View::default());
                 loop {
-                    tokio::select! {
-                        () = shared.stop.cancelled() => return turn_away(&live),
-                        () = tokio::time::sleep(LOOK) => {}
-                    }
-                    if live.strong_count() == 0 {
-                        return;
-                    }
                     let Some((fleet, _)) = shared.fleet() else { return };
                     let found = fleet.place(gid).await;
                     let Some(live) = live.upgrade() else { return };
@@ -85,8 +83,19 @@ impl Shared {
                         // A failover may have lost the row; its owner then writes it again.
                         Ok(None) => missed += 1,
                         // The store is away, or another router works on it.
-                        Ok(Some(_)) => missed = 0,
+                        Ok(Some(placed)) => {
+                            missed = 0;
+                            view.turn_to(&shared, placed.owner, &live);
+                        }
                         Err(_) => {}
+                    }
+                    if view.is_over() {
+                        wake(live.text_comes_whole());
+                    }
+                    let live = Arc::downgrade(&live);
+                    tokio::select! {
+                        () = shared.stop.cancelled() => return turn_away(&live),
+                        () = view.rest(&live) => {}
                     }
                 }
             },
@@ -131,6 +140,60 @@ impl Shared {
         }
         tracing::error!(%gid, "the end of a task was not written: the store has no unfinished row of it");
         self.step(Event::Unwritten(gid));
+    }
+}
+
+/// The text of another router's task over the link to its owner.
+#[derive(Default)]
+struct View {
+    #[cfg(feature = "postgres")]
+    mirrored: Option<super::link::Mirrored>,
+    /// The time at which the owner was asked last.
+    #[cfg(feature = "postgres")]
+    asked: Option<tokio::time::Instant>,
+}
+
+impl View {
+    /// Reads from that owner, unless the text already comes from it. One that has just refused is not asked again at once.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "without links there is nothing to read"))]
+    fn turn_to(&mut self, shared: &Shared, owner: u64, live: &Arc<Live>) {
+        #[cfg(feature = "postgres")]
+        if self.is_over() && self.asked.is_none_or(|at| at.elapsed() >= LOOK) {
+            self.asked = Some(tokio::time::Instant::now());
+            self.mirrored = shared.mirror(owner, live);
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = (shared, owner, live);
+    }
+
+    /// Whether no text comes over a link.
+    fn is_over(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.mirrored.as_ref().is_none_or(super::link::Mirrored::is_over);
+        #[cfg(not(feature = "postgres"))]
+        true
+    }
+
+    /// Waits until the row should be looked at: for a moment, or as long as text comes and somebody reads it.
+    async fn rest(&self, live: &Weak<Live>) {
+        for _ in 0..SELDOM {
+            let was_over = self.is_over();
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.over(), if !was_over => return,
+            }
+            if was_over || live.strong_count() == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Waits until no text comes over a link any more.
+    async fn over(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(mirrored) = &self.mirrored {
+            mirrored.over().await;
+        }
     }
 }
 

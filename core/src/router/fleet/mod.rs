@@ -1,5 +1,5 @@
 //! A router that shares its store with others: it beats, sees what they changed, takes over the tasks of those that are
-//! gone, and follows by their rows the tasks that it does not own.
+//! gone, and reads the tasks that it does not own over links to the others, or by their rows.
 //!
 //! Nothing of this exists where the store is one router's own ([`Store::fleet`](crate::store::Store::fleet)).
 
@@ -9,6 +9,8 @@ mod changes;
 mod deliveries;
 mod elsewhere;
 mod ids;
+#[cfg(feature = "postgres")]
+pub(super) mod link;
 mod lookup;
 mod quota;
 mod reconcile;
@@ -28,6 +30,7 @@ use tokio::sync::Notify;
 
 use self::ids::IdPace;
 use super::shared::Shared;
+use crate::Result;
 use crate::model::{Gid, Timestamp};
 use crate::store::{Fleet, Member, Recovery, Store};
 
@@ -46,6 +49,8 @@ pub(super) struct Membership {
     #[cfg(feature = "listener")]
     upstreams: upstreams::UpstreamLook,
     lease: Duration,
+    #[cfg(feature = "postgres")]
+    links: Option<Arc<link::Links>>,
 }
 
 /// The state of the last beats.
@@ -85,7 +90,15 @@ impl Membership {
             #[cfg(feature = "listener")]
             upstreams: upstreams::UpstreamLook::default(),
             lease: Duration::from_millis(lease_ms),
+            #[cfg(feature = "postgres")]
+            links: None,
         })
+    }
+
+    /// This membership with links to the others.
+    #[cfg(feature = "postgres")]
+    pub(super) fn linked(self, links: Option<Arc<link::Links>>) -> Self {
+        Self { links, ..self }
     }
 
     /// Whether other routers are there.
@@ -125,6 +138,24 @@ impl Shared {
         Some((self.store.fleet()?, self.membership.as_ref()?))
     }
 
+    /// Joins the others: tells them how this router is reached, and learns who they are.
+    pub(super) async fn join_others(self: &Arc<Self>) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        if let (Some((fleet, _)), Some(links)) = (self.fleet(), self.links()) {
+            fleet.reach(links.reach()).await?;
+        }
+        self.beat().await
+    }
+
+    /// Tells the other routers at once that something has changed in the database. Without links they see it with their
+    /// next beats.
+    pub(super) fn tell_others(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(links) = self.links() {
+            links.tell_news();
+        }
+    }
+
     /// Whether tasks of the store may come into memory now.
     fn takes_tasks(&self) -> bool {
         !self.draining.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire)
@@ -136,6 +167,7 @@ impl Shared {
         if let Err(error) = fleet.retire().await {
             tracing::warn!(%error, "the other routers were not told that this one drains");
         }
+        self.tell_others();
         if membership.has_heirs() {
             let waiting = self.core.lock().engine.waiting(false);
             self.hand_over(waiting).await;
@@ -160,5 +192,15 @@ impl Shared {
     fn missing<K: Ord + Clone>(here: impl Iterator<Item = (K, u64)>, there: &BTreeSet<K>, read: Timestamp) -> Vec<K> {
         let old = read.as_secs().saturating_sub(10);
         here.filter(|(id, made)| *made < old && !there.contains(id)).map(|(id, _)| id).collect()
+    }
+}
+
+impl Shared {
+    /// Whether this router reads the tasks of others over links.
+    fn has_links(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.links().is_some();
+        #[cfg(not(feature = "postgres"))]
+        false
     }
 }

@@ -150,7 +150,9 @@ impl Shared {
             return;
         }
         membership.decline(&moved);
-        if let Err(error) = fleet.release(moved).await {
+        let released = fleet.release(moved).await;
+        self.tell_others();
+        if let Err(error) = released {
             // They are this router's, and come back with the next comparison.
             membership.seen.lock().missed = true;
             tracing::warn!(%error, "tasks could not be given to other routers");

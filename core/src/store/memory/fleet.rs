@@ -12,7 +12,7 @@ use super::MemoryStore;
 use crate::model::{Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp, WebhookDelivery};
 use crate::store::{
     Accepted, Act, ApiKey, AuditPage, AuditQuery, Beat, Changes, ClaimWish, Claimed, Deliveries, Fleet, IdBlock,
-    Idempotency, IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Recovery, SessionName,
+    Idempotency, IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Reach, Recovery, SessionName,
     Store, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage, UsageQuery,
 };
 use crate::{Error, ErrorKind, Result};
@@ -76,6 +76,8 @@ struct Start {
     steady_since: Instant,
     gone_at: Instant,
     settled: bool,
+    started_at: Timestamp,
+    reach: Option<Reach>,
 }
 
 /// The fate of the calls of one router.
@@ -106,6 +108,7 @@ struct Seat {
     epoch: u64,
     lost_ids: bool,
     deposed: bool,
+    reach: Option<Reach>,
 }
 
 impl SharedMemory {
@@ -142,7 +145,7 @@ impl SharedMemory {
             (start.state, start.gone_at) = (None, now);
         }
         let epoch = model.start(name);
-        let seat = Seat { name: name.to_owned(), epoch, lost_ids: false, deposed: false };
+        let seat = Seat { name: name.to_owned(), epoch, lost_ids: false, deposed: false, reach: None };
         Ok(MemberStore { shared: self.clone(), seat: Mutex::new(seat), fault: Mutex::default() })
     }
 
@@ -190,6 +193,8 @@ impl Model {
             steady_since: now,
             gone_at: now,
             settled: false,
+            started_at: self.now(),
+            reach: None,
         };
         self.starts.insert(self.last_epoch, start);
         self.last_epoch
@@ -351,6 +356,9 @@ impl MemberStore {
         }
         let (old, name) = (seat.epoch, seat.name.clone());
         let epoch = model.start(&name);
+        if let Some(start) = model.starts.get_mut(&epoch) {
+            start.reach.clone_from(&seat.reach);
+        }
         for gid in model.open() {
             if let Some(owned) = model.owners.get_mut(&gid).filter(|owned| owned.owner == old) {
                 owned.owner = epoch;
@@ -595,7 +603,15 @@ impl Fleet for MemberStore {
                 model.settle(epoch);
             }
             let state = |(epoch, start): (&u64, &Start)| {
-                start.state.map(|state| Member { epoch: *epoch, name: start.name.clone(), state })
+                start.state.map(|state| Member {
+                    epoch: *epoch,
+                    name: start.name.clone(),
+                    state,
+                    version: crate::VERSION.to_owned(),
+                    started_at: start.started_at,
+                    lease_left_ms: start.lease_until.duration_since(Instant::now()).as_millis() as i64,
+                    reach: start.reach.clone(),
+                })
             };
             let open = model.open();
             let mut others: BTreeMap<SessionId, u64> = BTreeMap::new();
@@ -694,6 +710,16 @@ impl Fleet for MemberStore {
             claimed.truncate(limit as usize);
             model.senders.extend(claimed.iter().map(|(gid, _)| (*gid, epoch)));
             Ok(claimed)
+        })
+    }
+
+    fn reach(&self, reach: Reach) -> Pending<()> {
+        self.seat.lock().reach = Some(reach.clone());
+        self.call(|model, epoch| {
+            if let Some(start) = model.starts.get_mut(&epoch) {
+                start.reach = Some(reach);
+            }
+            Ok(())
         })
     }
 

@@ -14,7 +14,7 @@ use super::schema::{NEWEST, newer};
 use super::settle::settle;
 use crate::model::{Gid, SessionId, Timestamp};
 use crate::store::columns::MINER;
-use crate::store::{Beat, Changes, Member, MemberState};
+use crate::store::{Beat, Changes, Member, MemberState, Reach};
 
 /// The routers whose leases have run out. Nobody is declared gone by a router whose own lease had run out a short while
 /// ago: the database was away then, and the others come back as this one did.
@@ -70,7 +70,11 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         beat.swept = sweep(batch, own).await?;
     }
     beat.changes = changes(batch, xmin).await?;
-    let members = batch.sql("SELECT epoch, name, state FROM $s.router WHERE state IN ('up', 'drain') ORDER BY epoch");
+    let members = batch.sql(
+        "SELECT epoch, name, state, version, (extract(epoch FROM started_at) * 1000)::int8,
+             (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::int8, address, certificate
+         FROM $s.router WHERE state IN ('up', 'drain') ORDER BY epoch",
+    );
     let cancels = batch.sql(
         "SELECT c.gid FROM $s.cancel_request c JOIN $s.task t ON t.gid = c.gid
          WHERE t.owner = $1 AND t.ended_at IS NULL",
@@ -93,7 +97,16 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
 
 fn member(row: &Row) -> Member {
     let state = if row.get::<_, &str>(2) == "drain" { MemberState::Draining } else { MemberState::Up };
-    Member { epoch: row::uint(row, 0), name: row.get(1), state }
+    let certificate = row.get::<_, Option<&[u8]>>(7).and_then(|hash| hash.try_into().ok());
+    Member {
+        epoch: row::uint(row, 0),
+        name: row.get(1),
+        state,
+        version: row.get(3),
+        started_at: Timestamp(row::uint(row, 4)),
+        lease_left_ms: row.get(5),
+        reach: certificate.map(|certificate| Reach { address: row.get(6), certificate }),
+    }
 }
 
 /// Declares routers gone whose leases have run out, and settles one that has been gone for long. Gives the names of the

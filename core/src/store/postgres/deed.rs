@@ -2,7 +2,7 @@
 
 use crate::model::{Gid, Session, SessionId, WebhookDelivery};
 use crate::store::op::Audited;
-use crate::store::{Beat, ClaimWish, Claimed, IdBlock, IdsWish, MinerRecord, Resolver};
+use crate::store::{Beat, ClaimWish, Claimed, IdBlock, IdsWish, MinerRecord, Reach, Resolver};
 use crate::{Error, Result};
 
 /// One operation.
@@ -14,6 +14,7 @@ pub(in crate::store) enum Deed {
     Claim(ClaimWish, Resolver<Claimed>),
     Release(Vec<Gid>, Resolver<Vec<Gid>>),
     ClaimDeliveries(u64, Resolver<Vec<(Gid, WebhookDelivery)>>),
+    Reach(Reach, Resolver<()>),
     Retire(Resolver<()>),
     AskCancel(Gid, Resolver<()>),
     ChangeSession(Audited<Session>, u64, Resolver<bool>),
@@ -49,7 +50,9 @@ impl Deed {
             Self::Claim(_, to) => drop(to.send(Err(error))),
             Self::Release(_, to) => drop(to.send(Err(error))),
             Self::ClaimDeliveries(_, to) => drop(to.send(Err(error))),
-            Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to) => drop(to.send(Err(error))),
+            Self::Reach(_, to) | Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to) => {
+                drop(to.send(Err(error)));
+            }
             Self::ChangeSession(_, _, to) => drop(to.send(Err(error))),
         }
     }
@@ -68,9 +71,10 @@ impl Deed {
             (Self::Release(_, to), Told::Released(gids)) => drop(to.send(Ok(gids))),
             (Self::ClaimDeliveries(_, to), Told::Deliveries(claimed)) => drop(to.send(Ok(claimed))),
             (Self::ChangeSession(_, _, to), Told::Changed(done)) => drop(to.send(Ok(done))),
-            (Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to), Told::Done) => {
-                drop(to.send(Ok(())));
-            }
+            (
+                Self::Reach(_, to) | Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to),
+                Told::Done,
+            ) => drop(to.send(Ok(()))),
             (deed, told) => deed.fail(Error::internal(format!("{told:?} is no answer to this operation of a member"))),
         }
     }

@@ -24,6 +24,18 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
         Deed::Claim(wish, _) => Told::Claimed(Box::new(claim(batch, wish).await?)),
         Deed::Release(gids, _) => Told::Released(release(batch, gids).await?),
         Deed::ClaimDeliveries(limit, _) => Told::Deliveries(claim_deliveries(batch, *limit).await?),
+        Deed::Reach(reach, _) => {
+            let note = batch.sql("UPDATE $s.router SET address = $2, certificate = $3 WHERE nonce = $1");
+            let certificate: &[u8] = &reach.certificate;
+            let params: Params<'_> = &[
+                (&batch.seat.nonce, Type::TEXT),
+                (&reach.address, Type::TEXT),
+                (&certificate, Type::BYTEA),
+            ];
+            batch.link.query(&note, params).await?;
+            batch.seat.reach = Some(reach.clone());
+            Told::Done
+        }
         Deed::Retire(_) => {
             let drain = batch.sql("UPDATE $s.router SET state = 'drain' WHERE nonce = $1 AND state = 'up'");
             batch.link.query(&drain, &[(&batch.seat.nonce, Type::TEXT)]).await?;

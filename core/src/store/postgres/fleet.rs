@@ -6,7 +6,7 @@ use crate::model::{Gid, Session, SessionId, WebhookDelivery};
 use crate::store::op::Op;
 use crate::store::want::Want;
 use crate::store::{
-    Act, ApiKey, Beat, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MinerRecord, Pending, Placed, Resolver, SessionName,
+    Act, ApiKey, Beat, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MinerRecord, Pending, Placed, Reach, Resolver, SessionName,
 };
 
 impl PostgresStore {
@@ -38,6 +38,10 @@ impl Fleet for PostgresStore {
 
     fn claim_deliveries(&self, limit: u64) -> Pending<Vec<(Gid, WebhookDelivery)>> {
         self.ask(|to| Deed::ClaimDeliveries(limit, to))
+    }
+
+    fn reach(&self, reach: Reach) -> Pending<()> {
+        self.ask(|to| Deed::Reach(reach, to))
     }
 
     fn retire(&self) -> Pending<()> {

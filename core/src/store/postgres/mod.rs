@@ -56,6 +56,7 @@ use tokio::sync::watch;
 pub(super) use self::deed::Deed;
 pub use self::options::PostgresOptions;
 pub use self::server::{DatabaseReport, survey};
+pub(crate) use self::target::way_to;
 
 use self::batch::Ground;
 use self::link::Link;

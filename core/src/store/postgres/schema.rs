@@ -208,6 +208,9 @@ const MIGRATIONS: &[&str] = &["
         owner int8 NOT NULL
     );
     CREATE INDEX outbox_pending ON $s.outbox(owner, gid) WHERE pending;
+", "
+    -- The way to connect to a router: HOST:PORT, and the SHA-256 hash of its certificate. NULL: it has no links.
+    ALTER TABLE $s.router ADD address text NOT NULL DEFAULT '', ADD certificate bytea;
 "];
 
 /// The version of the schema that this program knows.

@@ -11,6 +11,7 @@ use super::schema::{named, quoted};
 use super::settle::settle;
 use super::{process, unusable};
 use crate::model::hex;
+use crate::store::Reach;
 use crate::{Error, ErrorKind, Result};
 
 /// The time between two looks at a seat that is taken.
@@ -33,6 +34,8 @@ pub(super) struct Seat {
     pub(super) seen: Option<String>,
     /// Whether the router still has to be told that its ids are others' now.
     pub(super) lost_ids: bool,
+    /// The way to connect to this router, which the others are told.
+    pub(super) reach: Option<Reach>,
     /// The secret of a new seat whose transaction may have been committed.
     next: Option<String>,
 }
@@ -110,6 +113,7 @@ impl Seat {
             has_recovered: false,
             seen: None,
             lost_ids: false,
+            reach: None,
             next: None,
         })
     }
@@ -183,14 +187,19 @@ impl Seat {
         let (version, process, lease) = (env!("CARGO_PKG_VERSION"), process::own(), ground.lease.as_millis() as i64);
         let sql = named(
             "WITH next AS (UPDATE $s.meta SET last_epoch = greatest(last_epoch, $6) + 1 RETURNING last_epoch)
-             INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until)
+             INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until,
+                 address, certificate)
              SELECT last_epoch, $1, $2, $3, $4, 'up',
                  (SELECT coalesce(max(last_gid), 0) FROM $s.router),
                  (SELECT coalesce(max(last_fence), 0) FROM $s.router),
-                 clock_timestamp() + $5 * interval '1 ms'
+                 clock_timestamp() + $5 * interval '1 ms', $7, $8
              FROM next RETURNING epoch",
             &ground.schema,
         );
+        let (address, certificate) = match &self.reach {
+            Some(reach) => (reach.address.as_str(), Some(&reach.certificate[..])),
+            None => ("", None),
+        };
         let params: Params<'_> = &[
             (&nonce, Type::TEXT),
             (&self.name, Type::TEXT),
@@ -198,6 +207,8 @@ impl Seat {
             (&process, Type::TEXT),
             (&lease, Type::INT8),
             (&after, Type::INT8),
+            (&address, Type::TEXT),
+            (&certificate, Type::BYTEA),
         ];
         let rows = link.query(&sql, params).await?;
         Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())

@@ -116,6 +116,31 @@ impl Target {
     }
 }
 
+/// The address of this machine from which the database of a URL is reached; `None`: it cannot be told.
+pub(crate) fn way_to(url: &str) -> Option<IpAddr> {
+    let config: tokio_postgres::Config = split_mode(url).ok()?.0.parse().ok()?;
+    if is_local(&config) {
+        return Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    let ports = config.get_ports();
+    let port = ports.first().copied().unwrap_or(5_432);
+    let names = config.get_hosts().iter().filter_map(|host| match host {
+        Host::Tcp(name) => Some(name.clone()),
+        #[cfg(unix)]
+        Host::Unix(_) => None,
+    });
+    let hosts = config.get_hostaddrs().iter().map(IpAddr::to_string).chain(names);
+    // No packet is sent: the system only chooses the way.
+    hosts.into_iter().find_map(|host| {
+        let socket = |own: &str| std::net::UdpSocket::bind((own, 0)).ok();
+        let to = |socket: std::net::UdpSocket| {
+            socket.connect((host.as_str(), port)).ok()?;
+            socket.local_addr().ok()
+        };
+        socket("0.0.0.0").and_then(to).or_else(|| socket("::").and_then(to)).map(|address| address.ip())
+    })
+}
+
 /// The mode of TLS that a URL asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -166,6 +191,14 @@ fn is_local(config: &tokio_postgres::Config) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_on_this_machine_is_reached_from_loopback() {
+        for url in ["postgres://u:p@localhost/d", "postgres://u@127.0.0.1:5433/d?sslmode=require", "postgres:///d?host=/tmp"] {
+            assert_eq!(way_to(url), Some(IpAddr::from([127, 0, 0, 1])), "{url}");
+        }
+        assert_eq!(way_to("not a url"), None);
+    }
 
     fn target(url: &str) -> Result<Target> {
         Target::of(url, None, Duration::from_secs(1))
