@@ -17,6 +17,7 @@ mod config;
 mod demo;
 mod doctor;
 mod exit;
+mod fleet;
 mod greeting;
 mod keys;
 mod logging;
@@ -127,6 +128,8 @@ enum Command {
     Usage(usage::Usage),
     /// Show who changed keys, miners, upstreams, sessions and the configuration
     Audit(audit::Audit),
+    /// Show the routers that share a database
+    Fleet(fleet::Fleet),
     /// List the miners of a running router
     Miners(miners::Miners),
     /// List the upstreams of a running router, and change the managed ones
@@ -205,6 +208,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         #[cfg(not(feature = "terminal"))]
         Command::Top(_) => absent::told("top"),
         Command::Status(command) => command.run(),
+        Command::Fleet(command) => command.run(),
         Command::Sessions(command) => command.run(),
         Command::Tasks(command) => command.run(),
         Command::Usage(command) => command.run(),

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 use crate::absent;
+use crate::fleet::FleetStatus;
 use crate::word::words;
 
 /// The events that an acknowledged write survives.
@@ -134,6 +135,8 @@ pub struct NodeStatus {
     pub durability: Durability,
     /// `sqlite`, `postgres` or `memory`.
     pub store: StoreKind,
+    /// The routers that share the database.
+    pub fleet: FleetStatus,
     /// Always 0: there is no chain.
     pub block_height: u64,
 }

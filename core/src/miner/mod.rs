@@ -23,10 +23,10 @@ pub use echo::EchoMiner;
 pub(crate) use home::Home;
 pub(crate) use home::spawn;
 pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent, Settled};
-#[doc(hidden)]
-pub use network::{Connecting, Door, Network, Opening, Transport};
 #[cfg(feature = "postgres")]
 pub(crate) use network::System;
+#[doc(hidden)]
+pub use network::{Connecting, Door, Network, Opening, Transport};
 pub(crate) use turn::Turn;
 #[cfg(feature = "listener")]
 pub(crate) use upstream::ROUTE_NOT_SERVED;

@@ -21,7 +21,7 @@ use super::totals::Totals;
 use crate::config::Config;
 #[cfg(feature = "listener")]
 use crate::log::LogRing;
-use crate::model::{NodeInfo, NodeState, NodeStats, NodeStatus, address_of};
+use crate::model::{FleetInfo, NodeInfo, NodeState, NodeStats, NodeStatus, address_of};
 use crate::{Result, VERSION};
 
 impl Router {
@@ -82,6 +82,7 @@ impl Router {
         let metrics = &self.shared.metrics;
         metrics.stands(status.queued_tasks, status.running_tasks, self.shared.memory.used());
         metrics.show_miners(self.miners());
+        self.shared.show_fleet();
         if let Some(spans) = &self.shared.spans {
             metrics.exported(spans.sent(), spans.dropped());
         }
@@ -120,6 +121,7 @@ impl Router {
     pub fn status(&self) -> NodeStatus {
         let active_miners = self.miners().iter().filter(|miner| miner.active).count() as u64;
         let shared = &self.shared;
+        let fleet = shared.fleet_status();
         let core = shared.core.lock();
         let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
         NodeStatus::default()
@@ -138,6 +140,12 @@ impl Router {
             .running_tasks(unfinished.saturating_sub(queued))
             .durability(shared.store.durability())
             .store(shared.store.kind())
+            .fleet(fleet)
+    }
+
+    /// The routers that share this router's database, as this one sees them.
+    pub fn fleet(&self) -> FleetInfo {
+        self.shared.fleet_info()
     }
 
     /// The number of answers that are being audited at present (`dispatch.audit_ratio`).

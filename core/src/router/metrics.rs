@@ -290,6 +290,11 @@ impl Metrics {
         self.webhooks_pending.set(count as i64);
     }
 
+    /// Adds further metrics.
+    pub(super) fn extend(&self, with: impl FnOnce(&mut Registry)) {
+        with(&mut self.registry.lock());
+    }
+
     /// All metrics as `OpenMetrics`.
     pub(super) fn encode(&self) -> String {
         let mut out = String::new();

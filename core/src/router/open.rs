@@ -342,6 +342,10 @@ fn build(
         settings.ids_in_blocks = true;
     }
     settings.first_task_id = TaskId(config.first_task_id);
+    let metrics = Metrics::new();
+    if let Some(membership) = &membership {
+        membership.register(&metrics);
+    }
     let memory = Memory::new(config.limits.max_memory_bytes);
     let outbox = Outbox::new(&config.webhooks)?;
     Ok(Shared {
@@ -371,7 +375,7 @@ fn build(
             rerun_base: 0,
             elsewhere: HashMap::new(),
         }),
-        metrics: Metrics::new(),
+        metrics,
         memory,
         keys,
         known: Mutex::new(known),

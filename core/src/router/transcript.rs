@@ -95,10 +95,10 @@ impl Transcript {
     }
 
     /// Begins another router's text with this attempt, after the piece or mark with that number, by which the readers here
-    /// are numbered, too.
+    /// are numbered, too. It counts as shown, because its readers may be anywhere.
     pub fn begin_at(&mut self, fence: Fence, base: u64) {
         self.void();
-        (self.base, self.fence) = (base, Some(fence));
+        (self.base, self.fence, self.shown) = (base, Some(fence), true);
     }
 
     /// Voids the text. No attempt's pieces count until one begins.

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::{Act, ApiKey, MinerRecord, Pending};
+pub use crate::model::MemberState;
 use crate::model::{Gid, Session, SessionId, Task, TaskId, Timestamp, WebhookDelivery};
 
 /// How often a task may be taken over from a router that died. Another time, it is not run again.
@@ -14,15 +15,6 @@ pub const MOST_MOVES: u32 = 3;
 
 /// The number of low bits of a task's number that count within one epoch.
 pub(crate) const GID_BITS: u32 = 33;
-
-/// The state of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberState {
-    /// It takes work.
-    Up,
-    /// It takes no new work, and ends soon.
-    Draining,
-}
 
 /// A router that uses the store at present.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,15 +36,16 @@ pub(crate) use audit::HOST;
 pub use audit::{Act, AuditEntry, AuditPage, AuditQuery, COMMAND};
 pub(crate) use fleet::GID_BITS;
 pub use fleet::{
-    Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MOST_MOVES, Member, MemberState, Placed, Reach, SessionName,
+    Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MOST_MOVES, Member, MemberState, Placed, Reach,
+    SessionName,
 };
 pub use managed::UpstreamRecord;
 pub use memory::{MemberStore, MemoryStore, SharedMemory, StoreFault};
 pub use pending::{Pending, Resolver};
 #[cfg(feature = "postgres")]
-pub use postgres::{DatabaseReport, PostgresOptions, PostgresStore, survey};
-#[cfg(feature = "postgres")]
 pub(crate) use postgres::way_to;
+#[cfg(feature = "postgres")]
+pub use postgres::{DatabaseReport, PostgresOptions, PostgresStore, survey};
 pub use record::{Accepted, ApiKey, Deliveries, MinerRecord, Purge, Recovery, TaskPage, TaskQuery};
 pub use sqlite::{Holder, Integrity, SqliteOptions, SqliteStore, check_integrity, holder};
 

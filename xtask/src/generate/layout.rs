@@ -82,6 +82,7 @@ pub(super) const RECORDS: &[Given] = &[
     Given { name: "ModelInfo", schema: "ModelInfo", ..RECORD },
     Given { name: "NodeStats", schema: "NodeStats", plain: true, ..RECORD },
     Given { name: "NodeInfo", schema: "NodeInfo", ..RECORD },
+    Given { name: "FleetStatus", schema: "FleetStatus", plain: true, ..RECORD },
     Given { name: "NodeStatus", schema: "NodeStatus", ..RECORD },
     Given { name: "MinerClientStats", schema: "MinerClientStats", ..RECORD },
     Given { name: "UsagePart", schema: "UsagePart", ..RECORD },

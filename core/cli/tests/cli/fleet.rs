@@ -34,8 +34,13 @@ impl Models {
                 let choice = json!({ "index": 0, "text": text, "delta": { "content": text }, "finish_reason": end });
                 format!("data: {}\n\n", json!({ "choices": [choice] }))
             };
-            let said = piece(&format!("re {prompt}"), None);
-            Say::Slowly(vec![(wait, said), (50, piece("!", Some("stop"))), (0, "data: [DONE]\n\n".to_owned())])
+            let mut said: Vec<(u64, String)> = Vec::new();
+            // A prompt in words is answered word by word.
+            for (at, word) in format!("re {prompt}").split_inclusive(' ').enumerate() {
+                said.push((if at == 0 { wait } else { 50 }, piece(word, None)));
+            }
+            said.extend([(50, piece("!", Some("stop"))), (0, "data: [DONE]\n\n".to_owned())]);
+            Say::Slowly(said)
         }));
         Self { runtime, slow }
     }
@@ -234,6 +239,65 @@ fn the_webhook_of_a_router_that_dies_is_sent_by_another() {
     assert_eq!(task(&a, &ids)["webhook"]["state"], "delivered");
     assert_eq!(server.psql("SELECT count(*) FROM cortensor.outbox WHERE pending").unwrap(), "0");
     assert!(told.try_recv().is_err(), "a message that was taken is not sent again");
+}
+
+/// The routers as that one sees them, once every one has a link.
+fn linked(router: &Server<'_>, count: usize) -> Vec<Value> {
+    let from = Instant::now();
+    loop {
+        let (_, fleet) = ask(router.address(), "GET", "/api/v1/fleet", &Value::Null).unwrap();
+        let members = fleet["members"].as_array().unwrap().clone();
+        let has_link = |member: &Value| member["link"] == "own" || member["link"] == "up";
+        if members.len() == count && members.iter().all(has_link) {
+            return members;
+        }
+        assert!(from.elapsed() < PATIENCE, "{fleet}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn routers_are_linked_and_read_each_others_tasks_as_they_run() {
+    let Some(server) = Postgres::start() else { return };
+    let (home, models, url) = (Home::new(), Models::new(), server.url());
+    let (a, b) = (start(&home, &models, &url, "a"), start(&home, &models, &url, "b"));
+    let members = linked(&a, 2);
+    assert_eq!(linked(&b, 2).len(), 2);
+    let names: Vec<&Value> = members.iter().map(|member| &member["name"]).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(members.iter().all(|member| member["state"] == "up" && member["address"] != ""), "{members:?}");
+    // Each piece of a task is seen at the other router with the number that it has at its owner.
+    let words = "one two three four five six seven eight";
+    let told = submit(&a, 0, words).unwrap();
+    let path = format!("/api/v1/tasks/{}/{}/stream", told.0, told.1);
+    let streamed = |router: &Server<'_>, path: &str| {
+        let (status, said) = ask(router.address(), "GET", path, &Value::Null).unwrap();
+        let text = said.as_str().unwrap_or_default().to_owned();
+        assert!(status == 200 && !text.contains("restart"), "{status} {said}");
+        text
+    };
+    let (here, there) = (streamed(&b, &path), streamed(&a, &path));
+    let ids = |said: &str| said.lines().filter(|line| line.starts_with("id:")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(ids(&here).len() >= words.split(' ').count(), "{here}");
+    assert_eq!(ids(&here), ids(&there));
+    // What one changes, the other knows before its next beat.
+    let status = home.command(&["fleet"]).env("CORTENSOR_URL", &b.url).output();
+    let lines: Vec<&str> = status.stdout.lines().collect();
+    assert!(status.status == 0 && lines.len() == 3 && lines[0].contains("ROUND TRIP"), "{}", status.stdout);
+    let (_, metrics) = ask(a.address(), "GET", "/metrics", &Value::Null).unwrap();
+    let metrics = metrics.as_str().unwrap_or_default();
+    for line in ["cortensor_fleet_members{state=\"up\"} 2", "cortensor_fleet_links{state=\"up\"} 1"] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    // A router that is gone leaves the others' view.
+    a.signal("KILL");
+    let from = Instant::now();
+    while linked(&b, 1).len() != 1 {
+        assert!(from.elapsed() < PATIENCE);
+    }
+    let alone = home.serve(&[]);
+    let said = home.command(&["fleet"]).env("CORTENSOR_URL", &alone.url).output();
+    assert!(said.stdout.contains("`storage.url`"), "{}", said.stdout);
     drop((a, models.runtime));
 }
 
@@ -268,6 +332,18 @@ fn an_upstream_that_is_added_at_one_router_serves_at_the_others() {
     until(|| list(&a), |list| !list.contains("gpu"));
     assert_eq!(run(&a, &["upstreams", "remove", "gpu"]).status, 4);
     drop(models.runtime);
+}
+
+#[test]
+fn a_port_for_links_that_is_taken_is_named() {
+    let Some(server) = Postgres::start() else { return };
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = format!("fleet.port={}", taken.local_addr().unwrap().port());
+    let home = Home::new();
+    let said = home.run(&["serve", "--port", "0", "--store", &server.url(), "--set", &port]);
+    assert!(said.status != 0 && said.stderr.contains("fleet.port"), "{}", said.stderr);
+    let said = home.run(&["serve", "--port", "0", "--store", &server.url(), "--set", "fleet.host=192.0.2.1"]);
+    assert!(said.status != 0 && said.stderr.contains("fleet.host"), "{}", said.stderr);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::listener::console;
 use crate::listener::openapi::{self, ReadFailures};
 use crate::listener::reply::{self, Failed, Json};
 use crate::listener::state::AppState;
-use crate::model::{NodeInfo, NodeStatus, Scope};
+use crate::model::{FleetInfo, NodeInfo, NodeStatus, Scope};
 
 use super::schema::{About, Greeting, Health, MinerPage};
 
@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(status))
         .routes(routes!(about))
         .routes(routes!(ping))
+        .routes(routes!(fleet))
         .routes(routes!(miners))
 }
 
@@ -122,6 +123,23 @@ pub(in crate::listener) async fn about(State(state): State<AppState>) -> Json<Ab
         x402_enabled: false,
         endpoints: openapi::endpoints(),
     })
+}
+
+/// The routers that share the database
+///
+/// Each is shown as the router that was asked sees it. A router with a store of its own shows none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/fleet",
+    tag = "Router",
+    responses((status = 200, description = "The routers.", body = FleetInfo), ReadFailures)
+)]
+pub(in crate::listener) async fn fleet(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<FleetInfo>, Failed> {
+    caller.may(Scope::Read)?;
+    Ok(Json(state.router.fleet()))
 }
 
 /// The connected miners

@@ -44,10 +44,10 @@ use tokio_util::sync::CancellationToken;
 use self::backoff::Backoff;
 use self::connect::Dialler;
 use self::desk::Desk;
-use super::network::System;
 use self::target::Target;
 use super::Miner;
 use super::link::{self, Link, Timing};
+use super::network::System;
 use super::protocol::frame::Resume;
 use crate::{ErrorKind, Result};
 

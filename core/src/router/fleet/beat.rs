@@ -85,6 +85,7 @@ impl Shared {
         let has_moved = seen.epochs.last() != Some(&beat.epoch);
         if has_moved {
             seen.epochs.push(beat.epoch);
+            membership.figures.rejoined.inc();
         }
         let members = std::mem::take(&mut beat.members);
         for member in members.iter().filter(|member| !seen.epochs.contains(&member.epoch)) {
@@ -101,6 +102,7 @@ impl Shared {
                 tracing::info!(router = gone.name, epoch = gone.epoch, "another router is gone");
             }
         }
+        membership.figures.swept.inc_by(beat.swept.len() as u64);
         for name in &beat.swept {
             tracing::warn!(router = name, "a router did not renew its lease in time: its tasks are taken over");
         }

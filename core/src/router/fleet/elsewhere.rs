@@ -17,6 +17,10 @@ use crate::{Error, ErrorKind};
 /// The time between two looks at a row.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The distance of the numbers of texts that come whole from a row to those of this router's own pieces, which are never
+/// as many. A client that resumes at another router must not find a piece with a number that it has seen here.
+const WHOLE: u64 = 1 << 31;
+
 /// The times of [`LOOK`] that pass between two looks at a row whose task's text comes over a link.
 const SELDOM: u32 = 20;
 
@@ -75,7 +79,7 @@ impl Shared {
                     let Some(live) = live.upgrade() else { return };
                     match found {
                         Ok(Some(placed)) if placed.task.state == TaskState::Ended => {
-                            return show_stored_end(&live, placed.task);
+                            return shared.show_stored_end(&live, placed.task);
                         }
                         Ok(None) if missed >= MISSED => {
                             return show(&live, |state| state.end = Some(Err(live.sign(deleted()))));
@@ -111,7 +115,7 @@ impl Shared {
             match fleet.place(gid).await {
                 Ok(Some(Placed { task, .. })) if task.state == TaskState::Ended => {
                     tracing::info!(%gid, "another router ended a task that this one has ended, too: its end counts");
-                    adopt(&mut live.state.lock(), task);
+                    adopt(&mut live.state.lock(), task, None);
                     self.step(Event::Committed(gid));
                     // It may be this router's own end, of which the store's answer was lost.
                     if live.spec.request.webhook.is_some()
@@ -155,7 +159,10 @@ struct View {
 
 impl View {
     /// Reads from that owner, unless the text already comes from it. One that has just refused is not asked again at once.
-    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "without links there is nothing to read"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nothing to read")
+    )]
     fn turn_to(&mut self, shared: &Shared, owner: u64, live: &Arc<Live>) {
         #[cfg(feature = "postgres")]
         if self.is_over() && self.asked.is_none_or(|at| at.elapsed() >= LOOK) {
@@ -197,20 +204,26 @@ impl View {
     }
 }
 
-/// Shows the end that the store has of a task, whatever this router thought of it.
-pub(super) fn show_stored_end(live: &Live, task: Task) {
-    show(live, |state| adopt(state, task));
+impl Shared {
+    /// Shows the end that the store has of a task, whatever this router thought of it.
+    pub(super) fn show_stored_end(&self, live: &Live, task: Task) {
+        let base = self.core.lock().engine.first_base() + WHOLE;
+        show(live, |state| adopt(state, task, Some(base)));
+    }
 }
 
-/// Gives a task the end that the store has of it. Readers of another text start over.
-fn adopt(state: &mut LiveState, mut task: Task) {
+/// Gives a task the end that the store has of it. Readers of another text start over, after the mark with that number.
+fn adopt(state: &mut LiveState, mut task: Task, base: Option<u64>) {
     add_hashes(&mut task);
     state.outcome = task.outcome;
     state.error.clone_from(&task.error);
     state.ended_at = task.ended_at;
     state.answers.clear();
     if state.transcript.text() != task.text.as_str() {
-        state.transcript.begin(task.fence);
+        match base {
+            Some(base) => state.transcript.begin_at(task.fence, base),
+            None => state.transcript.begin(task.fence),
+        }
         if !task.text.is_empty() {
             state.transcript.push(task.fence, &task.text, None);
         }

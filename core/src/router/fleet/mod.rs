@@ -8,12 +8,14 @@ mod cancel;
 mod changes;
 mod deliveries;
 mod elsewhere;
+mod figures;
 mod ids;
 #[cfg(feature = "postgres")]
 pub(super) mod link;
 mod lookup;
 mod quota;
 mod reconcile;
+mod shown;
 mod takeover;
 #[cfg(feature = "listener")]
 mod upstreams;
@@ -29,6 +31,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::ids::IdPace;
+use super::metrics::Metrics;
 use super::shared::Shared;
 use crate::Result;
 use crate::model::{Gid, Timestamp};
@@ -49,6 +52,7 @@ pub(super) struct Membership {
     #[cfg(feature = "listener")]
     upstreams: upstreams::UpstreamLook,
     lease: Duration,
+    figures: figures::FleetFigures,
     #[cfg(feature = "postgres")]
     links: Option<Arc<link::Links>>,
 }
@@ -90,6 +94,7 @@ impl Membership {
             #[cfg(feature = "listener")]
             upstreams: upstreams::UpstreamLook::default(),
             lease: Duration::from_millis(lease_ms),
+            figures: figures::FleetFigures::default(),
             #[cfg(feature = "postgres")]
             links: None,
         })
@@ -99,6 +104,11 @@ impl Membership {
     #[cfg(feature = "postgres")]
     pub(super) fn linked(self, links: Option<Arc<link::Links>>) -> Self {
         Self { links, ..self }
+    }
+
+    /// Adds the figures of the fleet to those of the router.
+    pub(super) fn register(&self, metrics: &Metrics) {
+        metrics.extend(|registry| self.figures.register(registry));
     }
 
     /// Whether other routers are there.

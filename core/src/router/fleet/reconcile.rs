@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::super::live::Live;
 use super::super::shared::Shared;
-use super::elsewhere::show_stored_end;
 use super::takeover::is_held;
 use crate::Result;
 use crate::model::{Gid, TaskState};
@@ -14,7 +13,7 @@ impl Shared {
     /// Runs the tasks again that the store has as this router's and the memory has not, and gives up those that have
     /// become others'. A task that the store has lost is written again.
     pub(super) async fn reconcile(self: &Arc<Self>) -> Result<()> {
-        let Some((fleet, _)) = self.fleet() else { return Ok(()) };
+        let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
         // The look into memory comes first: what comes later is not missing in the store.
         let held: Vec<Arc<Live>> = {
             let core = self.core.lock();
@@ -32,13 +31,14 @@ impl Shared {
                     tracing::warn!(%gid, owner = placed.owner, "a task of this router has become another's");
                     self.depart(&live);
                     if placed.task.state == TaskState::Ended {
-                        show_stored_end(&live, placed.task);
+                        self.show_stored_end(&live, placed.task);
                     }
                 }
                 Some(_) => {}
                 None => {
                     tracing::warn!(%gid, "the store has lost a task that it had: it is written again");
                     self.store.accept(live.spec.clone()).await?;
+                    membership.figures.written_again.inc();
                 }
             }
         }

@@ -65,6 +65,9 @@ impl Shared {
             }
         }
         if taken > 0 {
+            if let Some(membership) = &self.membership {
+                membership.figures.claimed.inc_by(taken as u64);
+            }
             tracing::info!(tasks = taken, "tasks of a router that is gone run here");
         }
         if back.is_empty() {
@@ -149,6 +152,7 @@ impl Shared {
         if moved.is_empty() {
             return;
         }
+        membership.figures.handed_over.inc_by(moved.len() as u64);
         membership.decline(&moved);
         let released = fleet.release(moved).await;
         self.tell_others();

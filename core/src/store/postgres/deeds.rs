@@ -27,11 +27,8 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
         Deed::Reach(reach, _) => {
             let note = batch.sql("UPDATE $s.router SET address = $2, certificate = $3 WHERE nonce = $1");
             let certificate: &[u8] = &reach.certificate;
-            let params: Params<'_> = &[
-                (&batch.seat.nonce, Type::TEXT),
-                (&reach.address, Type::TEXT),
-                (&certificate, Type::BYTEA),
-            ];
+            let params: Params<'_> =
+                &[(&batch.seat.nonce, Type::TEXT), (&reach.address, Type::TEXT), (&certificate, Type::BYTEA)];
             batch.link.query(&note, params).await?;
             batch.seat.reach = Some(reach.clone());
             Told::Done

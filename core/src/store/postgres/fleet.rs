@@ -6,7 +6,8 @@ use crate::model::{Gid, Session, SessionId, WebhookDelivery};
 use crate::store::op::Op;
 use crate::store::want::Want;
 use crate::store::{
-    Act, ApiKey, Beat, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MinerRecord, Pending, Placed, Reach, Resolver, SessionName,
+    Act, ApiKey, Beat, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MinerRecord, Pending, Placed, Reach, Resolver,
+    SessionName,
 };
 
 impl PostgresStore {

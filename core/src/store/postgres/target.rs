@@ -194,7 +194,9 @@ mod tests {
 
     #[test]
     fn a_database_on_this_machine_is_reached_from_loopback() {
-        for url in ["postgres://u:p@localhost/d", "postgres://u@127.0.0.1:5433/d?sslmode=require", "postgres:///d?host=/tmp"] {
+        for url in
+            ["postgres://u:p@localhost/d", "postgres://u@127.0.0.1:5433/d?sslmode=require", "postgres:///d?host=/tmp"]
+        {
             assert_eq!(way_to(url), Some(IpAddr::from([127, 0, 0, 1])), "{url}");
         }
         assert_eq!(way_to("not a url"), None);

@@ -52,13 +52,17 @@ impl Links {
             }
         };
         let address = settings.address.clone().unwrap_or_else(|| {
-            let host = host.parse().map_or(host.clone(), |ip: IpAddr| if ip.is_ipv6() { format!("[{ip}]") } else { host });
+            let host =
+                host.parse().map_or(host.clone(), |ip: IpAddr| if ip.is_ipv6() { format!("[{ip}]") } else { host });
             format!("{host}:{}", door.port())
         });
         let identity = Identity::new()?;
         let allowed = Allowed::new(RwLock::default());
         let acceptor = TlsAcceptor::from(identity.server(&allowed)?);
-        tracing::info!(address, "other routers of the fleet reach this one here, by TLS with certificates of their own");
+        tracing::info!(
+            address,
+            "other routers of the fleet reach this one here, by TLS with certificates of their own"
+        );
         Ok(Some(Arc::new(Self {
             identity,
             address,

@@ -77,7 +77,9 @@ mod tests {
     #[test]
     fn frames_read_as_they_were_written_and_those_of_later_versions_are_ignored() {
         let piece =
-            Frame::Piece { reading: 3, seq: (1 << 33) + 1, text: "ä\u{0}".into(), raw: Some("{}".into()), more: false };
+            Frame::Piece {
+                reading: 3, seq: (1 << 33) + 1, text: "ä\u{0}".into(), raw: Some("{}".into()), more: false
+            };
         let pulse = Frame::Pulse(Pulse { at: 5, echo: Some((1, 2)), miners: 3, ..Pulse::default() });
         let attach = Frame::Attach { reading: 1, gid: Gid(9), base: None, after: 0 };
         for frame in [piece, pulse, attach, Frame::Changed, Frame::End { reading: 7 }] {

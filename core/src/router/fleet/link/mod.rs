@@ -22,7 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use self::identity::{Allowed, Hash, Identity, NAME};
 pub(super) use self::mirror::Mirrored;
-pub(in crate::router) use self::peer::{PeerLink, Seen};
+pub(in crate::router) use self::peer::PeerLink;
 use super::super::shared::Shared;
 use crate::Result;
 use crate::config::FleetConfig;
@@ -178,7 +178,12 @@ impl Links {
         let is_news = other.since.elapsed() > SECOND * 2 && !std::mem::replace(&mut other.is_reported, true);
         let (router, address) = (&other.name, &other.address);
         if is_news {
-            tracing::warn!(router, address, failure, "another router cannot be reached: its tasks are read by their rows");
+            tracing::warn!(
+                router,
+                address,
+                failure,
+                "another router cannot be reached: its tasks are read by their rows"
+            );
         } else {
             tracing::debug!(router, address, failure, "another router was not reached");
         }

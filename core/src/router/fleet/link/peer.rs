@@ -134,9 +134,11 @@ impl PeerLink {
     fn pulse(&self) -> String {
         let at = self.micros();
         let mut pulse = Pulse { at, ..Pulse::default() };
-        pulse.echo = self.signs.lock().heard.map(|(heard, when)| {
-            (heard.at, u64::try_from(when.elapsed().as_micros()).unwrap_or(u64::MAX))
-        });
+        pulse.echo = self
+            .signs
+            .lock()
+            .heard
+            .map(|(heard, when)| (heard.at, u64::try_from(when.elapsed().as_micros()).unwrap_or(u64::MAX)));
         if let Some(shared) = self.shared.upgrade() {
             let core = shared.core.lock();
             pulse.miners = core.miners.len() as u64;
@@ -151,7 +153,13 @@ impl PeerLink {
         let mut signs = self.signs.lock();
         if let Some((sent, held)) = pulse.echo {
             let micros = now.saturating_sub(sent).saturating_sub(held);
-            signs.round_trip = Some(Duration::from_micros(micros));
+            let round_trip = Duration::from_micros(micros);
+            signs.round_trip = Some(round_trip);
+            if let Some(shared) = self.shared.upgrade()
+                && let Some(membership) = &shared.membership
+            {
+                membership.figures.round_trip.observe(round_trip.as_secs_f64());
+            }
         }
         signs.heard = Some((pulse, Instant::now()));
     }

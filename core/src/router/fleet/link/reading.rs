@@ -30,7 +30,8 @@ pub(super) struct Reading {
 impl Reading {
     /// Notes that the reader has read so many bytes more.
     pub(super) fn has_read(&self, bytes: usize) {
-        let _ = self.unread.fetch_update(Ordering::AcqRel, Ordering::Acquire, |unread| Some(unread.saturating_sub(bytes)));
+        let _ =
+            self.unread.fetch_update(Ordering::AcqRel, Ordering::Acquire, |unread| Some(unread.saturating_sub(bytes)));
         self.moved.notify_one();
     }
 
@@ -56,22 +57,14 @@ impl Reading {
         }
     }
 
-    async fn send(
-        &self,
-        link: &PeerLink,
-        shared: Arc<Shared>,
-        reading: u64,
-        gid: Gid,
-        base: Option<u64>,
-        after: u64,
-    ) {
+    async fn send(&self, link: &PeerLink, shared: Arc<Shared>, reading: u64, gid: Gid, base: Option<u64>, after: u64) {
         let live = shared.core.lock().live.get(&gid).cloned();
         let is_here = live.as_ref().is_some_and(|live| !live.spec.shadow && !live.state.lock().followed);
         let (true, Some(live)) = (is_here, live) else {
             link.post(&Frame::Absent { reading });
             return;
         };
-        let Ok(submission) = (Router { shared }).attach_live(live.clone()).await else {
+        let Ok(submission) = (Router { shared: shared.clone() }).attach_live(live.clone()).await else {
             link.post(&Frame::Absent { reading });
             return;
         };
@@ -96,6 +89,9 @@ impl Reading {
                         next = seq + 1;
                         let raw = raw.and_then(|raw| String::from_utf8(raw.to_vec()).ok());
                         self.send_piece(link, reading, seq, &text, raw).await;
+                        if let Some(membership) = &shared.membership {
+                            membership.figures.relayed.inc();
+                        }
                     }
                     StreamEvent::Restart { seq } => {
                         link.post(&Frame::Text { reading, base: seq });

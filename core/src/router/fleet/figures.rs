@@ -1,0 +1,83 @@
+//! The metrics of a fleet. A router with a store of its own has none of them.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::model::FleetInfo;
+use crate::model::{LinkState, MemberState};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// The figures of this router as one of several.
+pub(super) struct FleetFigures {
+    members: Family<StateLabel, Gauge>,
+    links: Family<StateLabel, Gauge>,
+    heard: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// Pieces of tasks that were sent to other routers.
+    pub(super) relayed: Counter,
+    pub(super) round_trip: Histogram,
+    /// Routers that this one declared gone.
+    pub(super) swept: Counter,
+    pub(super) claimed: Counter,
+    pub(super) handed_over: Counter,
+    pub(super) written_again: Counter,
+    pub(super) rejoined: Counter,
+}
+
+impl Default for FleetFigures {
+    fn default() -> Self {
+        Self {
+            members: Family::default(),
+            links: Family::default(),
+            heard: Gauge::default(),
+            relayed: Counter::default(),
+            round_trip: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
+            swept: Counter::default(),
+            claimed: Counter::default(),
+            handed_over: Counter::default(),
+            written_again: Counter::default(),
+            rejoined: Counter::default(),
+        }
+    }
+}
+
+impl FleetFigures {
+    /// Adds the figures to those of the router.
+    pub(super) fn register(&self, root: &mut Registry) {
+        let r = root.sub_registry_with_prefix("cortensor_fleet");
+        r.register("members", "Routers that use the database, by state", self.members.clone());
+        r.register("links", "Other routers, by the state of the link to them", self.links.clone());
+        r.register("lease_age_seconds", "Since the lease was renewed", self.heard.clone());
+        r.register("relayed_pieces", "Pieces of tasks that other routers read here", self.relayed.clone());
+        r.register("link_rtt_seconds", "From a frame to its answer over a link", self.round_trip.clone());
+        r.register("takeovers", "Routers that this one declared gone", self.swept.clone());
+        r.register("tasks_claimed", "Tasks of other routers that this one took over", self.claimed.clone());
+        r.register("moved", "Tasks that this router gave to others", self.handed_over.clone());
+        r.register(
+            "reconciled",
+            "Tasks that the database had lost and that were written again",
+            self.written_again.clone(),
+        );
+        r.register("rejoins", "How often this router was declared gone and joined again", self.rejoined.clone());
+    }
+
+    /// Sets the counts of routers and links at present.
+    pub(super) fn show(&self, fleet: &FleetInfo) {
+        for state in [MemberState::Up, MemberState::Draining] {
+            let count = fleet.members.iter().filter(|member| member.state == state).count();
+            self.members.get_or_create(&StateLabel { state: state.as_str() }).set(count as i64);
+        }
+        for state in [LinkState::Up, LinkState::Down, LinkState::None] {
+            let count = fleet.members.iter().filter(|member| member.link == state).count();
+            self.links.get_or_create(&StateLabel { state: state.as_str() }).set(count as i64);
+        }
+        self.heard.set(fleet.heard_ms as f64 / 1_000.0);
+    }
+}
