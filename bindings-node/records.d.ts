@@ -514,6 +514,24 @@ export interface NodeInfo {
   max_context_tokens: number;
 }
 
+/** How many routers share the database, and their figures together. All are 0 for a router with a store of its own. */
+export interface FleetStatus {
+  /** Routers that use the database, this one too. */
+  members: number;
+  /** Those that take tasks. */
+  up: number;
+  /** Those that take no new tasks and end soon. */
+  draining: number;
+  /** Those to which this router has no link. */
+  unlinked: number;
+  /** Miners of this router and of those to which it has a link. */
+  miners: number;
+  /** Tasks that wait for a miner there. */
+  queued_tasks: number;
+  /** Tasks that a miner works on there. */
+  running_tasks: number;
+}
+
 /** How the router is doing. */
 export interface NodeStatus {
   /** `ok`, `draining`, or `store_unavailable` while the store refuses to write. */
@@ -542,6 +560,8 @@ export interface NodeStatus {
   durability: 'full' | 'relaxed' | 'memory';
   /** `sqlite`, `postgres` or `memory`. */
   store: 'sqlite' | 'postgres' | 'memory';
+  /** The routers that share the database. */
+  fleet: FleetStatus;
   /** Always 0: there is no chain. */
   block_height: number;
 }

@@ -502,6 +502,28 @@ class NodeInfo(Record):
     """The greatest context of its miners; 0 where none says."""
 
 
+class FleetStatus(TypedDict):
+    """How many routers share the database, and their figures together.
+
+    All are 0 for a router with a store of its own.
+    """
+
+    members: int
+    """Routers that use the database, this one too."""
+    up: int
+    """Those that take tasks."""
+    draining: int
+    """Those that take no new tasks and end soon."""
+    unlinked: int
+    """Those to which this router has no link."""
+    miners: int
+    """Miners of this router and of those to which it has a link."""
+    queued_tasks: int
+    """Tasks that wait for a miner there."""
+    running_tasks: int
+    """Tasks that a miner works on there."""
+
+
 @dataclass(slots=True, kw_only=True)
 class NodeStatus(Record):
     """How the router is doing."""
@@ -532,6 +554,8 @@ class NodeStatus(Record):
     """`full`, `relaxed` or `memory`."""
     store: str
     """`sqlite`, `postgres` or `memory`."""
+    fleet: FleetStatus
+    """The routers that share the database."""
     block_height: int
     """Always 0: there is no chain."""
 

@@ -409,6 +409,13 @@ impl Shared {
         Error::new(ErrorKind::Closed, "the router is closed or draining; it takes no new work")
     }
 
+    /// The error of a task that another router goes on with.
+    fn moved_error() -> Error {
+        let words = "this router closes, and another one goes on with the task: ask there for the task with these ids, and \
+                     resume its stream there";
+        Error::new(ErrorKind::Closed, words).with_code("task_moved")
+    }
+
     /// Ends the work on all tasks, because the router closes. A detached task that a durable store holds runs again at
     /// the next start; all others are cancelled. After a drain, waiting callers get their error at once.
     pub(super) fn end_tasks(self: &Arc<Self>, drained: bool) {
@@ -420,7 +427,9 @@ impl Shared {
             let (kept, others): (Vec<Arc<Live>>, Vec<_>) =
                 live.partition(|live| durable && live.detached.load(Ordering::Acquire));
             let told = if drained { others.as_slice() } else { &[] };
-            let wakers: Vec<_> = kept.iter().chain(told).map(|live| live.turn_away(Self::closed_error())).collect();
+            let goes_on = self.membership.as_ref().is_some_and(Membership::has_heirs);
+            let reason: fn() -> Error = if goes_on { Self::moved_error } else { Self::closed_error };
+            let wakers: Vec<_> = kept.iter().chain(told).map(|live| live.turn_away(reason())).collect();
             let now = self.clock.now();
             let effects = core.engine.step(Event::Close(kept.iter().map(|live| live.spec.gid).collect()), now);
             (others, wakers, self.apply(&mut core, effects, now))

@@ -564,3 +564,55 @@ fn no_fleet_loses_a_task_or_ends_one_twice() {
         assert!(seeds < 12 || total.contains_key(what), "{what} never happened in {seeds} worlds: {total:?}");
     }
 }
+
+/// A stream that the router of its task gives up goes on at another one, which the error names as the way.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_a_router_that_closes_goes_on_elsewhere() {
+    let (database, mesh) = (SharedMemory::new(LEASE), Mesh::default());
+    let mut routers = Vec::new();
+    for name in ["leaves", "stays"] {
+        let store = Arc::new(database.join(name).unwrap());
+        let mut config = Config::default();
+        config.storage.lease_ms = LEASE.as_millis() as u64;
+        let slow = |job: Job| {
+            tokio::spawn(async move {
+                for word in answer_to(&job.prompt()).split_inclusive(' ') {
+                    sleep(Duration::from_secs(5)).await;
+                    job.emit(word.to_owned());
+                }
+                job.finish(Answer::default());
+            });
+        };
+        let builder = Router::builder().config(config).store(store).network(mesh.place().1);
+        routers.push(builder.miner(MinerSpec::new("worker", 4), slow).open().await.unwrap());
+    }
+    let [leaves, stays] = &routers[..] else { unreachable!() };
+    sleep(LEASE).await;
+    assert_eq!((leaves.fleet().members.len(), leaves.status().fleet.unlinked), (2, 0));
+    let request = TaskRequest::completion("why").stream(true);
+    let task = leaves.submit(SessionId(0), request, SubmitOptions::default().detach(true)).await.unwrap();
+    task.accepted().await.unwrap();
+    let (session, id) = (task.session_id(), task.task_id());
+    let mut tokens = task.stream();
+    assert!(matches!(tokens.next_batch().await.unwrap()[..], [StreamEvent::Token { .. }]));
+    let seq = tokens.last_seq();
+    assert!(!leaves.drain(Duration::from_millis(10)).await);
+    leaves.close().await;
+    let last = tokens.next_batch().await.unwrap().pop();
+    let Some(StreamEvent::End(Err(error))) = last else { panic!("the stream ends with {last:?}") };
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Closed, "task_moved"), "{error}");
+    let mut again = stays.attach(session, id).await.unwrap().stream_after(seq);
+    let mut text = String::from("the ");
+    while let Some(events) = again.next_batch().await {
+        for event in events {
+            match event {
+                StreamEvent::Token { text: more, .. } => text.push_str(&more),
+                StreamEvent::Restart { .. } => text.clear(),
+                StreamEvent::End(end) => assert_eq!(end.unwrap().text(), text),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(text, answer_to("why"));
+    stays.close().await;
+}

@@ -117,7 +117,7 @@ impl Membership {
     }
 
     /// Whether another router takes work, so that this one need not keep what it cannot do.
-    fn has_heirs(&self) -> bool {
+    pub(super) fn has_heirs(&self) -> bool {
         let seen = self.seen.lock();
         let own = seen.epochs.last().copied();
         seen.members.iter().any(|member| Some(member.epoch) != own && member.state == crate::store::MemberState::Up)

@@ -14,7 +14,7 @@ use crate::config::UpstreamConfig;
 use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp, WebhookDelivery, WebhookState};
 use crate::store::samples::{ended, new_task};
 use crate::store::{
-    Accepted, Act, ApiKey, Beat, ClaimWish, Deliveries, Durability, Fleet, IdBlock, IdsWish, MinerRecord, SessionName,
+    Accepted, Act, ApiKey, Beat, ClaimWish, Deliveries, Durability, Fleet, IdBlock, IdsWish, MinerRecord, Reach, SessionName,
     Store, TaskQuery, TaskSpec, UpstreamRecord, UsageQuery,
 };
 
@@ -135,6 +135,9 @@ fn a_router_without_a_lease_is_declared_gone_and_joins_again() {
     for n in 1..=3 {
         one.accept(task(n).into()).wait().unwrap();
     }
+    let reach = Reach { address: "10.0.0.7:7000".into(), certificate: [7; 32] };
+    one.reach(reach.clone()).wait().unwrap();
+    assert_eq!(beat(&two).members[0].reach, Some(reach.clone()));
     // It stands still.
     one.ground.asleep.store(true, Ordering::Release);
     let end = "UPDATE gone.router SET lease_until = clock_timestamp() - interval '1 s' WHERE name = 'one'";
@@ -154,6 +157,7 @@ fn a_router_without_a_lease_is_declared_gone_and_joins_again() {
     assert_eq!((late.wait().unwrap(), kept.wait().unwrap()), (false, true));
     let back = beat(&one);
     assert!(back.epoch > 2 && back.members.len() == 2 && back.changes.whole && !back.lost_ids, "{back:?}");
+    assert_eq!(back.members[1].reach, Some(reach), "it is still reached there");
     assert_eq!(one.unfinished().wait().unwrap(), [task(3).gid]);
     assert!(two.finish(Arc::new(ended(&task(1), 9, "first"))).wait().unwrap());
     assert_eq!(one.accept(task(4).into()).wait().unwrap(), Accepted::New);
