@@ -330,6 +330,15 @@ fn the_router_stays_as_it_is() {
         running_tasks: 5,
         durability: Durability::Full,
         store: StoreKind::Sqlite,
+        fleet: FleetStatus {
+            members: 3,
+            up: 2,
+            draining: 1,
+            unlinked: 1,
+            miners: 7,
+            queued_tasks: 8,
+            running_tasks: 9,
+        },
         block_height: 0,
     };
     assert_snapshot!("node_status", both(&status, &NodeStatus::default()));

@@ -174,6 +174,10 @@ impl View {
     }
 
     /// Whether no text comes over a link.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nothing to ask")
+    )]
     fn is_over(&self) -> bool {
         #[cfg(feature = "postgres")]
         return self.mirrored.as_ref().is_none_or(super::link::Mirrored::is_over);
@@ -185,10 +189,13 @@ impl View {
     async fn rest(&self, live: &Weak<Live>) {
         for _ in 0..SELDOM {
             let was_over = self.is_over();
+            #[cfg(feature = "postgres")]
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = self.over(), if !was_over => return,
             }
+            #[cfg(not(feature = "postgres"))]
+            tokio::time::sleep(LOOK).await;
             if was_over || live.strong_count() == 0 {
                 return;
             }
@@ -196,8 +203,8 @@ impl View {
     }
 
     /// Waits until no text comes over a link any more.
+    #[cfg(feature = "postgres")]
     async fn over(&self) {
-        #[cfg(feature = "postgres")]
         if let Some(mirrored) = &self.mirrored {
             mirrored.over().await;
         }

@@ -159,6 +159,10 @@ impl Shared {
 
     /// Tells the other routers at once that something has changed in the database. Without links they see it with their
     /// next beats.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nothing to ask")
+    )]
     pub(super) fn tell_others(&self) {
         #[cfg(feature = "postgres")]
         if let Some(links) = self.links() {
@@ -207,6 +211,10 @@ impl Shared {
 
 impl Shared {
     /// Whether this router reads the tasks of others over links.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nothing to ask")
+    )]
     fn has_links(&self) -> bool {
         #[cfg(feature = "postgres")]
         return self.links().is_some();
