@@ -749,6 +749,31 @@ type NodeInfo struct {
 	MaxContextTokens int64 `json:"max_context_tokens"`
 }
 
+// FleetStatus: How many routers share the database, and their figures together. All are 0 for a router with a store
+// of its own.
+type FleetStatus struct {
+	// Members: Routers that use the database, this one too.
+	Members int64 `json:"members"`
+
+	// Up: Those that take tasks.
+	Up int64 `json:"up"`
+
+	// Draining: Those that take no new tasks and end soon.
+	Draining int64 `json:"draining"`
+
+	// Unlinked: Those to which this router has no link.
+	Unlinked int64 `json:"unlinked"`
+
+	// Miners: Miners of this router and of those to which it has a link.
+	Miners int64 `json:"miners"`
+
+	// QueuedTasks: Tasks that wait for a miner there.
+	QueuedTasks int64 `json:"queued_tasks"`
+
+	// RunningTasks: Tasks that a miner works on there.
+	RunningTasks int64 `json:"running_tasks"`
+}
+
 // NodeStatus: How the router is doing.
 type NodeStatus struct {
 	// Status: `ok`, `draining`, or `store_unavailable` while the store refuses to write.
@@ -789,6 +814,9 @@ type NodeStatus struct {
 
 	// Store: `sqlite`, `postgres` or `memory`.
 	Store string `json:"store"`
+
+	// Fleet: The routers that share the database.
+	Fleet FleetStatus `json:"fleet"`
 
 	// BlockHeight: Always 0: there is no chain.
 	BlockHeight int64 `json:"block_height"`

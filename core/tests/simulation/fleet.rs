@@ -452,8 +452,8 @@ fn acknowledge(told: &Shared, task: &Submission, prompt: &str) {
     }
 }
 
-/// Reads a task at any router to its end, as a stream and as a whole. Who leaves goes on at the second router, behind the
-/// last piece. Gives the number of pieces.
+/// Reads a task at any router to its end, as a stream and as a whole. A client that leaves goes on at the second router, behind
+/// the last piece. Gives the number of pieces.
 async fn read(
     told: &Shared,
     routers: [&Router; 2],

@@ -280,7 +280,7 @@ fn routers_are_linked_and_read_each_others_tasks_as_they_run() {
     let ids = |said: &str| said.lines().filter(|line| line.starts_with("id:")).map(str::to_owned).collect::<Vec<_>>();
     assert!(ids(&here).len() >= words.split(' ').count(), "{here}");
     assert_eq!(ids(&here), ids(&there));
-    // What one changes, the other knows before its next beat.
+    // The command shows the routers.
     let status = home.command(&["fleet"]).env("CORTENSOR_URL", &b.url).output();
     let lines: Vec<&str> = status.stdout.lines().collect();
     assert!(status.status == 0 && lines.len() == 3 && lines[0].contains("ROUND TRIP"), "{}", status.stdout);

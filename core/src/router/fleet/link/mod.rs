@@ -238,7 +238,7 @@ impl Shared {
             () = async {
                 self.stop.cancelled().await;
                 link.link.close(1001, "the router closes");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } => End::Told,
             end = link.run(stream, dead) => end,
         };

@@ -94,7 +94,9 @@ impl PeerLink {
         let end = link::run(socket, &self.link, self, Timing { ping: dead / 3, dead }).await;
         self.over.cancel();
         let mirrors = std::mem::take(&mut *self.mirrors.lock());
-        mirrors.values().for_each(|mirror| mirror.leave());
+        for mirror in mirrors.values() {
+            mirror.leave();
+        }
         self.readings.lock().clear();
         end
     }

@@ -614,6 +614,27 @@ public final class Records {
             @SerializedName("max_context_tokens") long maxContextTokens) {}
 
     /**
+     * How many routers share the database, and their figures together. All are 0 for a router with a store of
+     * its own.
+     *
+     * @param members Routers that use the database, this one too.
+     * @param up Those that take tasks.
+     * @param draining Those that take no new tasks and end soon.
+     * @param unlinked Those to which this router has no link.
+     * @param miners Miners of this router and of those to which it has a link.
+     * @param queuedTasks Tasks that wait for a miner there.
+     * @param runningTasks Tasks that a miner works on there.
+     */
+    public record FleetStatus(
+            @SerializedName("members") long members,
+            @SerializedName("up") long up,
+            @SerializedName("draining") long draining,
+            @SerializedName("unlinked") long unlinked,
+            @SerializedName("miners") long miners,
+            @SerializedName("queued_tasks") long queuedTasks,
+            @SerializedName("running_tasks") long runningTasks) {}
+
+    /**
      * How the router is doing.
      *
      * @param status <code>ok</code>, <code>draining</code>, or <code>store_unavailable</code> while the store
@@ -630,6 +651,7 @@ public final class Records {
      * @param runningTasks Tasks that a miner works on.
      * @param durability <code>full</code>, <code>relaxed</code> or <code>memory</code>.
      * @param store <code>sqlite</code>, <code>postgres</code> or <code>memory</code>.
+     * @param fleet The routers that share the database.
      * @param blockHeight Always 0: there is no chain.
      */
     public record NodeStatus(
@@ -646,6 +668,7 @@ public final class Records {
             @SerializedName("running_tasks") long runningTasks,
             @SerializedName("durability") String durability,
             @SerializedName("store") String store,
+            @SerializedName("fleet") FleetStatus fleet,
             @SerializedName("block_height") long blockHeight) {}
 
     /**
