@@ -2,7 +2,9 @@
 
 #[doc(hidden)]
 pub use cortensor_router_model::{
-    ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, FleetInfo, FleetMember, FleetStatus, LinkState, MAX_JSON_INTEGER, MemberState, PageStart, TaskRecord, UsageBy, Webhook, WebhookDelivery, WebhookRecord, WebhookState, clean, estimate_tokens,
+    ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, FleetInfo, FleetMember, FleetStatus, LinkState,
+    MAX_JSON_INTEGER, MemberState, PageStart, TaskRecord, UsageBy, Webhook, WebhookDelivery, WebhookRecord,
+    WebhookState, clean, estimate_tokens,
 };
 #[doc(inline)]
 pub use cortensor_router_model::{

@@ -81,7 +81,7 @@ impl Serve {
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();
-            let serving = async |builder: RouterBuilder| self.serve(loaded, builder.log_ring(ring), log).await;
+            let serving = async |builder: RouterBuilder| Box::pin(self.serve(loaded, builder.log_ring(ring), log)).await;
             Box::pin(spans::exported(&otel, serving)).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));

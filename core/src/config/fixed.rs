@@ -10,6 +10,7 @@ use super::source::is_at_or_below;
 const FIXED: &[&str] = &[
     "first_task_id",
     "storage",
+    "fleet",
     "retention.max_memory_bytes",
     "retention.max_usage_rows",
     "retention.max_audit_rows",

@@ -10,7 +10,7 @@ documented! {
 /// Links between the routers that share the database of `storage.url`. By its link a router reads the tasks of another
 /// one as they run, and hears at once what the other has changed. Both sides show a certificate that the database
 /// names.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FleetConfig {
     /// Whether this router has links. Without them it sees of the others what stands in the database. Default `true`.

@@ -32,7 +32,7 @@ impl Shared {
     /// Makes a readable task of one that another router has and that has not ended.
     pub(in crate::router) fn follow_stored(self: &Arc<Self>, task: &Task) -> Arc<Live> {
         let base = self.core.lock().engine.first_base();
-        let window = self.config.limits.stream_window_bytes;
+        let window = self.settings.now().limits.stream_window_bytes;
         let transcript = Transcript::new(u32::MAX as usize, window as usize).numbered_from(base);
         let live = Live::new(Arc::new(TaskSpec::of_stored(task)), transcript, &self.memory, true);
         {

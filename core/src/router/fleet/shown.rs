@@ -7,7 +7,7 @@ use crate::store::Member;
 impl Shared {
     /// The routers that share the database.
     pub(in crate::router) fn fleet_info(&self) -> FleetInfo {
-        let info = FleetInfo::default().name(self.config.name.clone());
+        let info = FleetInfo::default().name(self.settings.now().name.clone());
         let Some(membership) = &self.membership else { return info };
         let (members, own, heard) = {
             let seen = membership.seen.lock();

@@ -12,8 +12,8 @@ use super::MemoryStore;
 use crate::model::{Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp, WebhookDelivery};
 use crate::store::{
     Accepted, Act, ApiKey, AuditPage, AuditQuery, Beat, Changes, ClaimWish, Claimed, Deliveries, Fleet, IdBlock,
-    Idempotency, IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Reach, Recovery, SessionName,
-    Store, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage, UsageQuery,
+    Idempotency, IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Reach, Recovery,
+    SessionName, Store, TaskPage, TaskQuery, TaskSpec, UpstreamRecord, UsagePage, UsageQuery,
 };
 use crate::{Error, ErrorKind, Result};
 

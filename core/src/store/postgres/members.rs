@@ -14,8 +14,8 @@ use crate::config::UpstreamConfig;
 use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp, WebhookDelivery, WebhookState};
 use crate::store::samples::{ended, new_task};
 use crate::store::{
-    Accepted, Act, ApiKey, Beat, ClaimWish, Deliveries, Durability, Fleet, IdBlock, IdsWish, MinerRecord, Reach, SessionName,
-    Store, TaskQuery, TaskSpec, UpstreamRecord, UsageQuery,
+    Accepted, Act, ApiKey, Beat, ClaimWish, Deliveries, Durability, Fleet, IdBlock, IdsWish, MinerRecord, Reach,
+    SessionName, Store, TaskQuery, TaskSpec, UpstreamRecord, UsageQuery,
 };
 
 /// The shortest lease.
