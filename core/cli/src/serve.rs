@@ -81,7 +81,8 @@ impl Serve {
             .map_err(|e| Exit::failed(format!("cannot start threads: {e}")))?;
         let done = runtime.block_on(async {
             let otel = loaded.config.otel.clone();
-            let serving = async |builder: RouterBuilder| Box::pin(self.serve(loaded, builder.log_ring(ring), log)).await;
+            let serving =
+                async |builder: RouterBuilder| Box::pin(self.serve(loaded, builder.log_ring(ring), log)).await;
             Box::pin(spans::exported(&otel, serving)).await
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -212,7 +213,7 @@ async fn reload(mut hangups: Hangups, router: Router) {
         hangups.next().await;
         tracing::info!("SIGHUP: the configuration is read again");
         // The router logs what follows.
-        let _ = router.read_again(COMMAND).await;
+        let _ = Box::pin(router.read_again(COMMAND)).await;
     }
 }
 

@@ -28,5 +28,5 @@ pub(in crate::listener) fn routes() -> OpenApiRouter<AppState> {
 )]
 async fn reload(State(state): State<AppState>, Extension(caller): Extension<Caller>) -> Result<Json<Reloaded>, Failed> {
     caller.administers()?;
-    Ok(Json(state.router.read_again(caller.id()).await?))
+    Ok(Json(Box::pin(state.router.read_again(caller.id())).await?))
 }
