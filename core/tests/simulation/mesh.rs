@@ -94,7 +94,9 @@ impl Mesh {
             let own = state.wires.iter().filter(|(from, to, _)| *from == of || *to == of);
             own.map(|(_, _, wire)| wire.clone()).collect::<Vec<_>>()
         };
-        wires.iter().for_each(|wire| wire.set(flow));
+        for wire in &wires {
+            wire.set(flow);
+        }
     }
 }
 

@@ -84,7 +84,8 @@ fn python(steps: &mut Steps) -> Outcome {
         steps.run(title, Command::new(bin.join("ruff")).args(arguments).current_dir(&package))
     };
     // The package's types are checked with its tests, which have it installed.
-    let package_format = tool("ruff format, Python package", &["format", "--check", ".", "../examples/python"]);
+    let package_format =
+        tool("ruff format, Python package", &["format", "--check", ".", "../examples/python", "../examples/fleet"]);
     let package_lint = tool("ruff, Python package", &["check", "."]);
     format.and(lint).and(types).and(package_format).and(package_lint)
 }

@@ -335,6 +335,20 @@ fn an_upstream_that_is_added_at_one_router_serves_at_the_others() {
 }
 
 #[test]
+fn the_example_of_a_fleet_shows_a_stream_that_goes_on() {
+    let Some(server) = Postgres::start() else { return };
+    let home = Home::new();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/fleet/run.sh");
+    let call = home.program("bash", &[script]).env("CORTENSOR_STORAGE_URL", &server.url());
+    let said = call.env("CORTENSOR_ROUTER", env!("CARGO_BIN_EXE_cortensor-router")).output();
+    assert_eq!(said.status, 0, "{}\n{}", said.stdout, said.stderr);
+    let (_, streamed) = said.stdout.split_once("router-1 is killed").unwrap();
+    let (streamed, shown) = streamed.split_once("== The task, as router-3 has it").unwrap();
+    assert!(streamed.contains("restart") && streamed.matches("fleet ").count() >= 2, "{streamed}");
+    assert!(shown.contains("A fleet of routers goes on when one of them dies"), "{shown}");
+}
+
+#[test]
 fn a_port_for_links_that_is_taken_is_named() {
     let Some(server) = Postgres::start() else { return };
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
