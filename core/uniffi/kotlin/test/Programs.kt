@@ -23,7 +23,7 @@ private val ROUNDS = System.getenv("CORTENSOR_KOTLIN_EXIT_RUNS")?.toInt() ?: 10
 
 /** The ends of programs, and garbage. */
 fun processes(): List<Test> = listOf(
-    Test("a program may end in the middle of everything") {
+    Test("a program may end in the middle of everything", 30 + 10 * ROUNDS) {
         (0 until ROUNDS).chunked(2).forEach { some ->
             val runs = some.map { async(Dispatchers.IO) { run("end", WAYS[it % WAYS.size]) } }
             runs.awaitAll().forEach { (status, text) ->
