@@ -53,6 +53,8 @@ fn every_plain_key_can_be_set_by_its_variable() {
             "otel.headers" => "api-key=x".to_owned(),
             "storage.url" | "storage.ca_file" if !cfg!(feature = "postgres") => continue,
             "storage.url" => "postgres://h/d".to_owned(),
+            "fleet.host" => "127.0.0.1".to_owned(),
+            "fleet.address" => "h:1".to_owned(),
             "otel.ca_file" | "storage.ca_file" => "x".to_owned(),
             "completion_sessions" => "1,2".to_owned(),
             "log.filter" => "info".to_owned(),
@@ -67,6 +69,7 @@ fn every_plain_key_can_be_set_by_its_variable() {
         let tls = [("CORTENSOR_LISTEN_TLS_CERT", "x"), ("CORTENSOR_LISTEN_TLS_KEY", "x")];
         let mut environment = match key.path.as_str() {
             path if path.starts_with("listen.tls.") => tls.to_vec(),
+            "fleet.address" => vec![("CORTENSOR_FLEET_PORT", "1")],
             "storage.ca_file" => vec![("CORTENSOR_STORAGE_URL", "postgres://h/d")],
             // A variable that is not set does not matter if the secret stands beside it.
             "webhooks.secret_env" => vec![("CORTENSOR_WEBHOOKS_SECRET", SECRET)],

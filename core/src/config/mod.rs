@@ -150,8 +150,6 @@ pub struct Config {
     pub compat_aliases: bool,
     /// Where tasks are kept.
     pub storage: StorageConfig,
-    /// Links between routers that share a database.
-    pub fleet: FleetConfig,
     /// How long ended tasks are kept.
     pub retention: RetentionConfig,
     /// Bounds: nothing grows beyond them.
@@ -168,6 +166,8 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     /// Miners that dial in.
     pub miners: MinersConfig,
+    /// Links between routers that share a database.
+    pub fleet: FleetConfig,
     /// Prices of models, from which the usage gets its cost.
     pub prices: PricesConfig,
     /// Webhooks: the end of a task is sent to the URL that its request names.
@@ -194,7 +194,6 @@ impl Default for Config {
             first_task_id: 1,
             compat_aliases: true,
             storage: StorageConfig::default(),
-            fleet: FleetConfig::default(),
             retention: RetentionConfig::default(),
             limits: LimitsConfig::default(),
             dispatch: DispatchConfig::default(),
@@ -203,6 +202,7 @@ impl Default for Config {
             otel: OtelConfig::default(),
             runtime: RuntimeConfig::default(),
             miners: MinersConfig::default(),
+            fleet: FleetConfig::default(),
             prices: PricesConfig::default(),
             webhooks: WebhooksConfig::default(),
             agents: AgentsConfig::default(),

@@ -47,7 +47,7 @@ fn a_router_that_is_killed_goes_on_where_it_was() {
     let listed = home.command(&["key", "list"]).env("CORTENSOR_STORAGE_URL", &url).output();
     assert!(listed.stdout.contains("ops"), "{}", listed.stderr);
     let doctor = home.command(&["doctor"]).env("CORTENSOR_STORAGE_URL", &url).output().stdout;
-    for line in ["database     PostgreSQL ", "schema       cortensor has version 3", "replication  no standby"] {
+    for line in ["database     PostgreSQL ", "schema       cortensor has version 4", "replication  no standby"] {
         assert!(doctor.contains(line), "{doctor}");
     }
 }
