@@ -31,7 +31,7 @@ pub struct FleetConfig {
     /// Tasks of this router that another one reads at the same time; further ones it reads from the database. Default
     /// 4096.
     pub max_link_readers: usize,
-    /// Milliseconds of silence after which a link is cut, 1000 to 600000. Default 6000.
+    /// Milliseconds of silence after which a link is cut, 3000 to 600000. Default 6000.
     pub link_timeout_ms: u64,
 }
 }
@@ -70,9 +70,9 @@ impl FleetConfig {
         }
         for (key, value, least, most) in [
             ("max_links", self.max_links as u64, 1, 1_024),
-            ("max_link_bytes", self.max_link_bytes as u64, 1 << 16, 1 << 30),
+            ("max_link_bytes", self.max_link_bytes as u64, 1 << 18, 1 << 30),
             ("max_link_readers", self.max_link_readers as u64, 1, 1 << 20),
-            ("link_timeout_ms", self.link_timeout_ms, 1_000, 600_000),
+            ("link_timeout_ms", self.link_timeout_ms, 3_000, 600_000),
         ] {
             if !(least..=most).contains(&value) {
                 let key = format!("fleet.{key}");
@@ -102,7 +102,7 @@ mod tests {
             let error = Config::from_toml(&format!("[fleet]\n{wrong}")).unwrap_err();
             assert_eq!(error.details().param.as_deref(), Some(key), "{error}");
         }
-        let right = "[fleet]\nhost = \"::1\"\nport = 7000\naddress = \"[fd00::1]:7000\"\nlink_timeout_ms = 1000";
+        let right = "[fleet]\nhost = \"::1\"\nport = 7000\naddress = \"[fd00::1]:7000\"\nlink_timeout_ms = 3000";
         assert_eq!(Config::from_toml(right).unwrap().fleet.port, 7_000);
     }
 }

@@ -120,18 +120,32 @@ impl Link {
     }
 
     /// Whether the queue has room for a frame of this size.
-    #[cfg(any(feature = "listener", feature = "postgres"))]
+    #[cfg(feature = "listener")]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.queue.lock().has_room(bytes)
     }
 
-    /// Waits until the queue has room for a frame of this size, or the connection is ending.
+    /// Queues a frame as soon as the queue has room for it and for `reserve` further bytes, which are for frames that
+    /// cannot wait. `false`: the connection is ending.
     #[cfg(feature = "postgres")]
-    pub(crate) async fn room(&self, bytes: usize) {
+    pub(crate) async fn post_within(&self, text: String, reserve: usize) -> bool {
+        let bytes = text.len();
+        let mut text = Some(Utf8Bytes::from(text));
         loop {
             let left = self.left.notified();
-            if self.has_room(bytes) || self.queue.lock().is_ending() {
-                return;
+            {
+                let mut queue = self.queue.lock();
+                if queue.is_ending() {
+                    return false;
+                }
+                if queue.has_room(bytes + reserve)
+                    && let Some(text) = text.take()
+                {
+                    queue.push(text, bytes);
+                    drop(queue);
+                    self.wake.notify_one();
+                    return true;
+                }
             }
             left.await;
         }

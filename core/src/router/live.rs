@@ -81,6 +81,8 @@ pub(super) struct LiveState {
     pub(super) followed: bool,
     /// Whether the text of another router's task may still come with the numbers that it has there, so that readers wait.
     pub(super) text_is_due: bool,
+    /// Whether the text of another router's task has come whole, so that its row need not be compared.
+    pub(super) text_is_whole: bool,
     /// How the task's tokens count against the limits of its key; `None`: they do not.
     pub(super) charge: Option<Charge>,
     /// The task's share of the router's memory.
@@ -145,6 +147,7 @@ impl Live {
                 rejoined: false,
                 followed: false,
                 text_is_due: false,
+                text_is_whole: false,
                 charge: None,
                 held,
                 readers: SmallVec::new(),

@@ -257,6 +257,7 @@ impl Shared {
         let prepared = Prepared::new(self, record.config(), Origin::Managed).map_err(unplaced)?;
         let act = Act::upstream(self.clock.now(), by, ActKind::UpstreamChanged, &record);
         self.store.put_upstream(record.clone(), Some(act)).await?;
+        self.tell_others();
         self.retire_upstream(record.name(), Origin::Managed);
         match prepared.join(self) {
             Ok(key) if record.drained => self.step(Event::Drain(key)),
@@ -339,6 +340,7 @@ impl Router {
             let prepared = Prepared::new(shared, record.config(), Origin::Managed).map_err(unplaced)?;
             let act = Act::upstream(shared.clock.now(), &by, ActKind::UpstreamAdded, &record);
             shared.store.put_upstream(record.clone(), Some(act)).await?;
+            shared.tell_others();
             shared.managed.lock().insert(name.clone(), record);
             if let Err(error) = prepared.join(shared) {
                 tracing::error!(%error, upstream = name, "a managed upstream cannot be used");
@@ -384,6 +386,7 @@ impl Router {
             if after.config() == before.config() && after.drained {
                 let act = Act::upstream(shared.clock.now(), &by, ActKind::UpstreamChanged, &after);
                 shared.store.put_upstream(after.clone(), Some(act)).await?;
+                shared.tell_others();
                 shared.managed.lock().insert(name.clone(), after);
                 shared.drain_upstream(&name);
             } else {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use cortensor_router::internals::store::{MemberStore, SharedMemory, StoreFault};
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{
-    Answer, Gid, MinerSpec, Outcome, SessionId, SessionSpec, Task, TaskId, TaskRequest, Webhook, WebhookState,
+    Answer, Gid, MinerSpec, Outcome, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Webhook,
+    WebhookState,
 };
 use cortensor_router::{Config, ErrorKind, Router, StreamEvent, Submission, SubmitOptions};
 use parking_lot::Mutex;
@@ -144,7 +145,7 @@ impl World {
         config.limits.max_timeout_secs = 600;
         (config.webhooks.max_tries, config.webhooks.retry_base_ms) = (TRIES, 3_000);
         let spec = MinerSpec::new("worker", 4);
-        config.fleet.link_timeout_ms = 1_500;
+        config.fleet.link_timeout_ms = 3_000;
         let mut builder =
             Router::builder().config(config).store(store.clone()).miner(spec, miner(self.random.number()));
         let mut number = 0;
@@ -565,19 +566,17 @@ fn no_fleet_loses_a_task_or_ends_one_twice() {
     }
 }
 
-/// A stream that the router of its task gives up goes on at another one, which the error names as the way.
-#[tokio::test(start_paused = true)]
-async fn a_stream_of_a_router_that_closes_goes_on_elsewhere() {
-    let (database, mesh) = (SharedMemory::new(LEASE), Mesh::default());
+/// Two linked routers, whose miners give the words of the prompt, with that pause before each.
+async fn two_linked(database: &SharedMemory, mesh: &Mesh, pause: Duration) -> [Router; 2] {
     let mut routers = Vec::new();
-    for name in ["leaves", "stays"] {
+    for name in ["first", "second"] {
         let store = Arc::new(database.join(name).unwrap());
         let mut config = Config::default();
         config.storage.lease_ms = LEASE.as_millis() as u64;
-        let slow = |job: Job| {
+        let slow = move |job: Job| {
             tokio::spawn(async move {
-                for word in answer_to(&job.prompt()).split_inclusive(' ') {
-                    sleep(Duration::from_secs(5)).await;
+                for word in job.prompt().split_inclusive(' ') {
+                    sleep(pause).await;
                     job.emit(word.to_owned());
                 }
                 job.finish(Answer::default());
@@ -586,10 +585,56 @@ async fn a_stream_of_a_router_that_closes_goes_on_elsewhere() {
         let builder = Router::builder().config(config).store(store).network(mesh.place().1);
         routers.push(builder.miner(MinerSpec::new("worker", 4), slow).open().await.unwrap());
     }
-    let [leaves, stays] = &routers[..] else { unreachable!() };
     sleep(LEASE).await;
-    assert_eq!((leaves.fleet().members.len(), leaves.status().fleet.unlinked), (2, 0));
-    let request = TaskRequest::completion("why").stream(true);
+    let routers: [Router; 2] = routers.try_into().unwrap();
+    assert_eq!((routers[0].fleet().members.len(), routers[0].status().fleet.unlinked), (2, 0));
+    routers
+}
+
+/// A client that has read a long text at one router resumes it at the other, without a mark; and a text that is kept nowhere
+/// ends there as it does at its owner.
+#[tokio::test(start_paused = true)]
+async fn a_long_text_is_resumed_elsewhere_without_a_mark() {
+    let (database, mesh) = (SharedMemory::new(LEASE), Mesh::default());
+    let [first, second] = two_linked(&database, &mesh, Duration::from_millis(10)).await;
+    let prompt: String = (0..600).map(|n| format!("word{n} ")).collect();
+    for retention in [Retention::All, Retention::Nothing] {
+        let session = first.create_session(SessionSpec::default().name("kept").retention(retention)).await.unwrap();
+        let request = TaskRequest::completion(&prompt).stream(true);
+        let task = first.submit(session.id, request, SubmitOptions::default().detach(true)).await.unwrap();
+        task.accepted().await.unwrap();
+        let mut tokens = task.stream();
+        let mut text = String::new();
+        while text.split_inclusive(' ').count() < 400 {
+            for event in tokens.next_batch().await.unwrap() {
+                let StreamEvent::Token { text: more, .. } = event else { panic!("{event:?}") };
+                text.push_str(&more);
+            }
+        }
+        let seq = tokens.last_seq();
+        let mut again = second.attach(task.session_id(), task.task_id()).await.unwrap().stream_after(seq);
+        drop((tokens, task));
+        while let Some(events) = again.next_batch().await {
+            for event in events {
+                match event {
+                    StreamEvent::Token { text: more, .. } => text.push_str(&more),
+                    StreamEvent::End(end) => drop(end.unwrap()),
+                    mark => panic!("{retention:?}: {mark:?}"),
+                }
+            }
+        }
+        assert_eq!(text, prompt, "{retention:?}");
+    }
+    first.close().await;
+    second.close().await;
+}
+
+/// A stream that the router of its task gives up goes on at another one, which the error names as the way.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_a_router_that_closes_goes_on_elsewhere() {
+    let (database, mesh) = (SharedMemory::new(LEASE), Mesh::default());
+    let [leaves, stays] = two_linked(&database, &mesh, Duration::from_secs(5)).await;
+    let request = TaskRequest::completion(answer_to("why")).stream(true);
     let task = leaves.submit(SessionId(0), request, SubmitOptions::default().detach(true)).await.unwrap();
     task.accepted().await.unwrap();
     let (session, id) = (task.session_id(), task.task_id());

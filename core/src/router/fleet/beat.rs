@@ -37,6 +37,9 @@ impl Shared {
             }
             if let Err(error) = self.beat().await {
                 membership.seen.lock().missed = true;
+                // Links do without the store.
+                #[cfg(feature = "postgres")]
+                self.tend_known();
                 tracing::debug!(%error, "the other routers were not heard of");
             }
         }
@@ -59,10 +62,7 @@ impl Shared {
         }
         let reconciles = self.look(&mut beat);
         #[cfg(feature = "postgres")]
-        {
-            let members = membership.seen.lock().members.clone();
-            self.tend_links(&members);
-        }
+        self.tend_known();
         for gid in &beat.cancels {
             tracing::debug!(%gid, "a task is cancelled for another router");
             self.step(Event::Cancel(*gid));

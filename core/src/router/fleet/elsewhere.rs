@@ -91,15 +91,16 @@ impl Shared {
                             missed = 0;
                             view.turn_to(&shared, placed.owner, &live);
                         }
-                        Err(_) => {}
+                        Err(_) => view.turn_back(&shared, &live),
                     }
                     if view.is_over() {
                         wake(live.text_comes_whole());
                     }
-                    let live = Arc::downgrade(&live);
+                    let reader = Arc::downgrade(&live);
+                    drop(live);
                     tokio::select! {
-                        () = shared.stop.cancelled() => return turn_away(&live),
-                        () = view.rest(&live) => {}
+                        () = shared.stop.cancelled() => return turn_away(&reader),
+                        () = view.rest(&reader) => {}
                     }
                 }
             },
@@ -152,9 +153,9 @@ impl Shared {
 struct View {
     #[cfg(feature = "postgres")]
     mirrored: Option<super::link::Mirrored>,
-    /// The time at which the owner was asked last.
+    /// The owner that was asked last, and when.
     #[cfg(feature = "postgres")]
-    asked: Option<tokio::time::Instant>,
+    asked: Option<(u64, tokio::time::Instant)>,
 }
 
 impl View {
@@ -163,14 +164,35 @@ impl View {
         not(feature = "postgres"),
         expect(clippy::unused_self, reason = "without links there is nothing to read")
     )]
-    fn turn_to(&mut self, shared: &Shared, owner: u64, live: &Arc<Live>) {
+    fn turn_to(&mut self, shared: &Arc<Shared>, owner: u64, live: &Arc<Live>) {
         #[cfg(feature = "postgres")]
-        if self.is_over() && self.asked.is_none_or(|at| at.elapsed() >= LOOK) {
-            self.asked = Some(tokio::time::Instant::now());
-            self.mirrored = shared.mirror(owner, live);
+        {
+            let is_refused = self.mirrored.as_ref().is_some_and(super::link::Mirrored::is_refused);
+            let is_other = self.asked.is_none_or(|(asked, _)| asked != owner);
+            let is_due = self.asked.is_none_or(|(_, at)| at.elapsed() >= LOOK);
+            if !is_refused && (is_other || self.is_over() && is_due) {
+                self.asked = Some((owner, tokio::time::Instant::now()));
+                // The reading before ends first.
+                self.mirrored = None;
+                self.mirrored = shared.mirror(owner, live);
+            }
         }
         #[cfg(not(feature = "postgres"))]
         let _ = (shared, owner, live);
+    }
+
+    /// Reads from the owner that was known last, while the store does not say who it is.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nothing to read")
+    )]
+    fn turn_back(&mut self, shared: &Arc<Shared>, live: &Arc<Live>) {
+        #[cfg(feature = "postgres")]
+        if let Some((owner, _)) = self.asked {
+            self.turn_to(shared, owner, live);
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = (shared, live);
     }
 
     /// Whether no text comes over a link.
@@ -199,6 +221,10 @@ impl View {
             if was_over || live.strong_count() == 0 {
                 return;
             }
+            #[cfg(feature = "postgres")]
+            if let Some(mirrored) = &self.mirrored {
+                mirrored.catch_up();
+            }
         }
     }
 
@@ -226,7 +252,7 @@ fn adopt(state: &mut LiveState, mut task: Task, base: Option<u64>) {
     state.error.clone_from(&task.error);
     state.ended_at = task.ended_at;
     state.answers.clear();
-    if state.transcript.text() != task.text.as_str() {
+    if !state.text_is_whole && state.transcript.text() != task.text.as_str() {
         match base {
             Some(base) => state.transcript.begin_at(task.fence, base),
             None => state.transcript.begin(task.fence),

@@ -28,7 +28,12 @@ pub(super) enum Frame {
     /// The sender does not have the task, or lets nobody read it: the reader must look into the database.
     Absent { reading: u64 },
     /// The text begins, or begins again, after the piece or mark with this number.
-    Text { reading: u64, base: u64 },
+    Text {
+        reading: u64,
+        base: u64,
+        /// The number of the last piece that follows at once.
+        last: u64,
+    },
     /// A piece of the text, or a part of one.
     Piece {
         reading: u64,

@@ -10,6 +10,7 @@ mod identity;
 mod mirror;
 mod peer;
 mod reading;
+mod recital;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -121,7 +122,7 @@ impl Links {
 
     /// Makes a link of this router count, unless there is one that counts more. Of two connections both routers keep the
     /// one that the router with the smaller certificate dialled, and of two such ones the newer.
-    fn admit(&self, link: &Arc<PeerLink>) -> bool {
+    pub(super) fn admit(&self, link: &Arc<PeerLink>) -> bool {
         let mut others = self.others.lock();
         let Some(other) = others.get_mut(&link.certificate) else { return false };
         let is_first = |link: &PeerLink| link.dialled == (self.identity.hash < link.certificate);
@@ -208,31 +209,35 @@ impl Shared {
     }
 
     /// Dials the members to which there is no link.
-    pub(super) fn tend_links(self: &Arc<Self>, members: &[Member]) {
-        let Some(links) = self.links() else { return };
-        for certificate in links.learn(members) {
+    pub(super) fn tend_known(self: &Arc<Self>) {
+        let (Some(links), Some(membership)) = (self.links(), &self.membership) else { return };
+        let members = membership.seen.lock().members.clone();
+        for certificate in links.learn(&members) {
             let (shared, links) = (self.clone(), links.clone());
             let work = async move {
                 let dialled = tokio::select! {
                     () = shared.stop.cancelled() => return,
                     dialled = links.dial(certificate) => dialled,
                 };
-                links.dialled(certificate, dialled.as_ref().err().map(String::as_str));
-                if let Ok(stream) = dialled {
-                    shared.keep_link(stream, certificate, true).await;
-                }
+                let failure = match dialled {
+                    // It closes the connection of a router that it does not know, after the handshake.
+                    Ok(stream) => {
+                        let was_heard = shared.keep_link(stream, certificate, true).await;
+                        let words = "it does not take this router: it has not heard of it, or has links enough";
+                        (!was_heard).then(|| words.to_owned())
+                    }
+                    Err(words) => Some(words),
+                };
+                links.dialled(certificate, failure.as_deref());
             };
             self.background.spawn_on(work, &self.runtime);
         }
     }
 
-    /// Runs a link to its end.
-    async fn keep_link(self: &Arc<Self>, stream: Box<dyn Transport>, certificate: Hash, dialled: bool) {
-        let Some(links) = self.links() else { return };
+    /// Runs a link to its end. It counts from the first sign of life of the other router on. Gives whether it came to that.
+    async fn keep_link(self: &Arc<Self>, stream: Box<dyn Transport>, certificate: Hash, dialled: bool) -> bool {
+        let Some(links) = self.links() else { return false };
         let link = PeerLink::new(certificate, dialled, &links.config, self);
-        if !links.admit(&link) {
-            return;
-        }
         let dead = Duration::from_millis(links.config.link_timeout_ms);
         let end = tokio::select! {
             () = async {
@@ -243,5 +248,6 @@ impl Shared {
             end = link.run(stream, dead) => end,
         };
         links.part(&link, end);
+        link.was_heard()
     }
 }

@@ -15,6 +15,7 @@ use super::frame::{Frame, Pulse};
 use super::identity::Hash;
 use super::mirror::Mirror;
 use super::reading::Reading;
+use super::recital::Start;
 use crate::config::FleetConfig;
 use crate::miner::Transport;
 use crate::miner::link::{self, End, Link, Peer, Timing};
@@ -116,6 +117,11 @@ impl PeerLink {
         self.next_reading.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether the other router has given a sign of life.
+    pub(super) fn was_heard(&self) -> bool {
+        self.signs.lock().heard.is_some()
+    }
+
     /// The state of the link.
     pub(in crate::router) fn seen(&self) -> Seen {
         let readings = (self.mirrors.lock().len() + self.readings.lock().len()) as u64;
@@ -152,6 +158,12 @@ impl PeerLink {
 
     fn hear(&self, pulse: Pulse) {
         let now = self.micros();
+        if !self.was_heard()
+            && let (Some(me), Some(shared)) = (self.me.upgrade(), self.shared.upgrade())
+            && !shared.links().is_some_and(|links| links.admit(&me))
+        {
+            self.link.close(1000, "there is another connection");
+        }
         let mut signs = self.signs.lock();
         if let Some((sent, held)) = pulse.echo {
             let micros = now.saturating_sub(sent).saturating_sub(held);
@@ -167,7 +179,7 @@ impl PeerLink {
     }
 
     /// Lets the other router read a task of this one.
-    fn attach(&self, reading: u64, gid: crate::model::Gid, base: Option<u64>, after: u64) {
+    fn attach(&self, reading: u64, gid: crate::model::Gid, start: Start) {
         let (Some(me), Some(shared)) = (self.me.upgrade(), self.shared.upgrade()) else { return };
         let wish = Arc::new(Reading::default());
         {
@@ -184,7 +196,7 @@ impl PeerLink {
             let over = me.over.clone();
             tokio::select! {
                 () = over.cancelled() => {}
-                () = wish.clone().serve(&me, shared, reading, gid, base, after) => {}
+                () = wish.serve(&me, shared, reading, gid, start) => {}
             }
             me.readings.lock().remove(&reading);
         };
@@ -211,7 +223,7 @@ impl Peer for PeerLink {
                     membership.hurry();
                 }
             }
-            Frame::Attach { reading, gid, base, after } => self.attach(reading, gid, base, after),
+            Frame::Attach { reading, gid, base, after } => self.attach(reading, gid, Start { base, after }),
             Frame::Detach { reading } => {
                 if let Some(reading) = self.readings.lock().remove(&reading) {
                     reading.leave();
@@ -222,20 +234,22 @@ impl Peer for PeerLink {
                     reading.has_read(bytes);
                 }
             }
-            Frame::Text { reading, base } => {
+            Frame::Text { reading, base, last } => {
                 if let Some(mirror) = mirror(reading) {
-                    mirror.begin(base);
+                    mirror.begin(base, last);
                 }
             }
             Frame::Piece { reading, seq, text, raw, more } => {
-                if let Some(mirror) = mirror(reading) {
-                    let bytes = text.len() + raw.as_ref().map_or(0, String::len);
-                    if let Some(bytes) = mirror.take(seq, &text, raw, more, bytes) {
-                        self.post(&Frame::Read { reading, bytes });
-                    }
+                if let Some(bytes) = mirror(reading).and_then(|mirror| mirror.take(seq, &text, raw, more)) {
+                    self.post(&Frame::Read { reading, bytes });
                 }
             }
-            Frame::End { reading } | Frame::Absent { reading } => {
+            Frame::End { reading } => {
+                if let Some(mirror) = self.mirrors.lock().remove(&reading) {
+                    mirror.complete();
+                }
+            }
+            Frame::Absent { reading } => {
                 if let Some(mirror) = self.mirrors.lock().remove(&reading) {
                     mirror.leave();
                 }
