@@ -46,7 +46,7 @@ pub(super) enum Frame {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         more: bool,
     },
-    /// The task has ended, and its end is in the database.
+    /// The task has ended well, its text has come whole, and its end is in the database.
     End { reading: u64 },
     /// A frame of a later version. It is ignored.
     #[serde(other)]

@@ -26,7 +26,7 @@ pub(super) trait Hears {
     fn text(&self, base: u64, last: u64);
     /// A piece of it.
     async fn piece(&self, seq: u64, text: &str, raw: Option<Bytes>);
-    /// The task has ended, and its end is in the store.
+    /// The task has ended well, its text has come whole, and its end is in the store.
     fn end(&self);
 }
 
@@ -45,7 +45,7 @@ impl Drop for Kept<'_> {
 }
 
 /// Reads the text out to its end. `broken`: the connection to the listener is gone. `false`: this router does not have the
-/// task, or cannot give its whole text.
+/// task, or not its whole text.
 pub(super) async fn recite(
     shared: Arc<Shared>,
     gid: Gid,
@@ -85,10 +85,12 @@ pub(super) async fn recite(
                     out.text(seq, seq);
                     next = seq + 1;
                 }
-                StreamEvent::End(_) => {
+                StreamEvent::End(Ok(_)) => {
                     out.end();
                     return true;
                 }
+                // The task has failed, or goes on at another router: its row tells.
+                StreamEvent::End(Err(_)) => return false,
             }
         }
     }
