@@ -121,14 +121,14 @@ impl NativeJob {
         self.job.is_answered()
     }
 
-    /// Sends a message once the work is no longer wanted; none if it is answered first.
+    /// Sends a message once the work is no longer wanted, or the job was answered.
     pub fn on_cancelled(&self, token: u64) -> Result<()> {
         self.post.check()?;
         self.job.on_cancelled(self.post.signal(token));
         Ok(())
     }
 
-    /// Sends a message once the reader has caught up, or the work is no longer wanted.
+    /// Sends a message once the reader has caught up, or the work is no longer wanted, or the job was answered.
     pub fn on_writable(&self, token: u64) -> Result<()> {
         self.post.check()?;
         self.job.on_writable(self.post.signal(token));

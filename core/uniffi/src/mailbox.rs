@@ -97,10 +97,11 @@ impl Post {
         });
     }
 
-    /// Makes a function that sends [`NativeMessage::Done`].
+    /// Makes a function that sends [`NativeMessage::Done`]. If it is dropped without a call, it sends the message, too:
+    /// whoever waits for it must not wait for ever.
     pub(crate) fn signal(self: &Arc<Self>, token: u64) -> impl FnOnce() + Send + 'static {
-        let post = Arc::clone(self);
-        move || post.push(NativeMessage::Done { token })
+        let signal = Signal { post: Arc::clone(self), token };
+        move || drop(signal)
     }
 
     /// Sends a job to a miner.
@@ -153,6 +154,18 @@ impl Post {
         // Both may end work of the router, which sends messages.
         messages.into_iter().for_each(NativeMessage::refuse);
         drop(held);
+    }
+}
+
+/// A message that is sent exactly once: when this is dropped.
+struct Signal {
+    post: Arc<Post>,
+    token: u64,
+}
+
+impl Drop for Signal {
+    fn drop(&mut self) {
+        self.post.push(NativeMessage::Done { token: self.token });
     }
 }
 

@@ -95,7 +95,14 @@ fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
     // The generated code has warnings of its own.
     let native = [code.join("network/cortensor/router/internal/cortensor_router_native.kt")];
     let quiet = ["-nowarn", "-Xno-call-assertions", "-module-name", "cortensor-router-internal"];
-    compile(steps, "Kotlin: compile the generated code", &native, &with, &quiet, &generated)?;
+    // It takes long to compile and seldom changes.
+    let compiled = out().join("generated.kt");
+    let text = format!("// Kotlin {KOTLIN}\n{}", environment::read(&native[0])?);
+    if !generated.exists() || fs::read_to_string(&compiled).ok().as_ref() != Some(&text) {
+        let _ = fs::remove_file(&compiled);
+        compile(steps, "Kotlin: compile the generated code", &native, &with, &quiet, &generated)?;
+        fs::write(&compiled, text).map_err(|error| format!("{}: {error}", compiled.display()))?;
+    }
     let facade = out().join("facade.jar");
     let with: Vec<_> = with.into_iter().chain([generated.clone()]).collect();
     let strict = ["-Werror", "-Xexplicit-api=strict", "-module-name", "cortensor-router"];
@@ -104,7 +111,7 @@ fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
     let _ = fs::remove_dir_all(&tree);
     let natives = tree.join(java::platform()?);
     fs::create_dir_all(&natives).map_err(|error| format!("{}: {error}", natives.display()))?;
-    super::install(&built.join(super::library()), &natives.join(super::library()))?;
+    super::install_library(steps, built, &natives.join(super::library()))?;
     for part in [&generated, &facade] {
         let mut unpack = Command::new("jar");
         steps.run("unpack", unpack.arg("--extract").arg("--file").arg(part).current_dir(&tree))?;
@@ -116,10 +123,14 @@ fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
     Ok(whole)
 }
 
-/// A virtual machine with those jars and what they need.
-fn machine(jars: &[PathBuf]) -> Command {
+/// A virtual machine with those jars and what they need. It takes the native library from the directory `native`;
+/// without one it unpacks that of the jar, which takes a while.
+fn machine(jars: &[PathBuf], native: Option<&Path>) -> Command {
     let jars: Vec<_> = jars.iter().cloned().chain(needed()).collect();
     let mut java = Command::new("java");
+    if let Some(native) = native {
+        java.arg(format!("-Djna.library.path={}", native.display()));
+    }
     java.arg(format!("-Dcortensor.repository={}", environment::root().display()));
     java.arg("-cp").arg(path(&jars));
     java
@@ -134,8 +145,9 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     let built = super::built(steps)?;
     let jar = jar(steps, &built)?;
     let programs = programs(steps, &jar, &[package().join("test")])?;
-    let tests = steps.run("Kotlin package", machine(&[programs.jar.clone(), jar.clone()]).arg("MainKt"));
-    tests.and(programs.run(steps, &jar))
+    let mut tests = machine(&[programs.jar.clone(), jar.clone()], Some(&built));
+    let tests = steps.run("Kotlin package", tests.arg("MainKt"));
+    tests.and(programs.run(steps, &jar, &built))
 }
 
 /// The examples and the blocks of the page, in one jar: the title and the class of each.
@@ -169,10 +181,12 @@ fn programs(steps: &mut Steps, jar: &Path, more: &[PathBuf]) -> Outcome<Programs
 }
 
 impl Programs {
-    fn run(&self, steps: &mut Steps, jar: &Path) -> Outcome {
+    /// Runs them. The first takes the native library from the jar, the others from the directory `native`.
+    fn run(&self, steps: &mut Steps, jar: &Path, native: &Path) -> Outcome {
         let mut outcome = Ok(());
-        for (title, main) in &self.mains {
-            let mut run = machine(&[self.jar.clone(), jar.to_path_buf()]);
+        for (index, (title, main)) in self.mains.iter().enumerate() {
+            let native = (index > 0).then_some(native);
+            let mut run = machine(&[self.jar.clone(), jar.to_path_buf()], native);
             outcome = outcome.and(steps.run(&format!("Kotlin: {title}"), run.arg(main)));
         }
         outcome
@@ -193,7 +207,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let with: Vec<_> = needed().into_iter().chain([jar.clone()]).collect();
     compile(steps, "Kotlin: compile the benchmark", &[package().join("bench")], &with, &[], &program)?;
     fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
-    let mut run = machine(&[program, jar]);
+    let mut run = machine(&[program, jar], None);
     run.arg("OverheadKt").arg(bench::reference()?).arg(environment::target().join("bench/kotlin.json"));
     if quick {
         run.arg("quick");
@@ -219,7 +233,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     fs::write(&description, pom()).map_err(|error| format!("{}: {error}", description.display()))?;
     sbom::write(steps, "core/uniffi", &to.join("sbom.cdx.json"))?;
     let jar = to.join(format!("{stem}.jar"));
-    programs(steps, &jar, &[])?.run(steps, &jar)?;
+    programs(steps, &jar, &[])?.run(steps, &jar, &built)?;
     println!("{}", to.display());
     Ok(())
 }

@@ -41,6 +41,19 @@ fn generated(steps: &mut Steps, built: &Path, language: &str) -> Outcome<PathBuf
     Ok(out)
 }
 
+/// Copies the library in `built` without what only debuggers read, which is most of it in the dev profile. Where the
+/// system has no program for that, it copies all.
+fn install_library(steps: &mut Steps, built: &Path, to: &Path) -> Outcome {
+    let from = built.join(library());
+    if !cfg!(target_os = "linux") || !environment::answers("strip", &["--version"]) {
+        return install(&from, to);
+    }
+    let _ = fs::remove_file(to);
+    let mut strip = Command::new("strip");
+    strip.arg("--strip-debug").arg("-o").arg(to).arg(&from);
+    steps.run("copy the library without what debuggers read", &mut strip)
+}
+
 /// Copies a file over another. A process that has the old one loaded keeps it.
 fn install(from: &Path, to: &Path) -> Outcome {
     let _ = fs::remove_file(to);

@@ -40,7 +40,7 @@ fn place(steps: &mut Steps, built: &Path) -> Outcome {
     // Ruby would warn of the blanks that the templates leave.
     let text = format!("# warn_indent: false\n{}", environment::read(&code.join("cortensor_router_native.rb"))?);
     fs::write(&native, text).map_err(|error| format!("{}: {error}", native.display()))?;
-    super::install(&built.join(super::library()), &lib.join(super::library()))
+    super::install_library(steps, built, &lib.join(super::library()))
 }
 
 /// A command of Ruby that finds the gem in the checkout.

@@ -1,13 +1,19 @@
+import java.util.ResourceBundle
+import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancel
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
+import network.cortensor.router.Bridge
 import network.cortensor.router.ClosedException
 import network.cortensor.router.InvalidArgumentException
 import network.cortensor.router.Job
@@ -19,6 +25,21 @@ import network.cortensor.router.RouterException
 import network.cortensor.router.RouterTimeoutException
 
 private val once = "dispatch" to mapOf("max_attempts" to 1)
+
+/** A logger that keeps what it gets. */
+private fun collecting(said: MutableCollection<String>) = object : System.Logger {
+    override fun getName() = "collecting"
+
+    override fun isLoggable(level: System.Logger.Level) = true
+
+    override fun log(level: System.Logger.Level, bundle: ResourceBundle?, message: String?, thrown: Throwable?) {
+        said.add("$message")
+    }
+
+    override fun log(level: System.Logger.Level, bundle: ResourceBundle?, format: String?, vararg values: Any?) {
+        said.add("$format")
+    }
+}
 
 /** The callback law: whatever a miner does, each task ends once, and nothing of a miner runs after it was removed. */
 fun callbacks(): List<Test> = listOf(
@@ -74,16 +95,65 @@ fun callbacks(): List<Test> = listOf(
             check("dropped" in throws<MinerFailedException> { router.complete("x") }.message!!) { "not dropped" }
         }
     },
-    Test("a router is closed from inside of a miner") {
-        val closed = CompletableDeferred<Boolean>()
-        val router = Router.open()
-        router.miner("closes") { job ->
-            router.close()
-            closed.complete(true)
-            job.finish("late")
+    Test("a router is closed from inside of a miner, which does not wait for itself") {
+        val ways = listOf<suspend (Router) -> Unit>({ it.close() }, { it.shutdown() })
+        ways.forEachIndexed { way, close ->
+            val said = ConcurrentLinkedQueue<String>()
+            val closed = CompletableDeferred<Boolean>()
+            val router = Router.open(logger = collecting(said))
+            router.miner("closes") { job ->
+                close(router)
+                closed.complete(true)
+                job.finish("late")
+            }
+            throws<RouterException> { router.complete("x") }
+            check(closed.await()) { "way $way: not closed" }
+            check(said.none { "did not stop" in it }) { "way $way: $said" }
         }
-        throws<RouterException> { router.complete("x") }
-        check(closed.await()) { "not closed" }
+    },
+    Test("whoever waits for a cancellation hears of the answer") {
+        Router.open().use { router ->
+            val jobs = Channel<Job>(Channel.UNLIMITED)
+            router.miner("held", manual = true) { jobs.send(it) }
+            val task = router.submit("x")
+            val job = jobs.receive()
+            val waiting = async(start = CoroutineStart.UNDISPATCHED) { job.awaitCancelled() }
+            job.finish("x")
+            check(!waiting.await()) { "cancelled" }
+            check(!job.awaitCancelled()) { "cancelled later" }
+            same("x", task.text())
+        }
+    },
+    Test("nothing of a job stays when it has ended") {
+        Router.open().use { router ->
+            router.miner("echo", "capacity" to 4) { it.finish(it.prompt) }
+            val before = Bridge.handlers.size
+            repeat(100) { router.complete("x") }
+            until("the end of the handlers") { Bridge.handlers.size <= before }
+        }
+    },
+    Test("a coroutine that was cancelled before submits nothing") {
+        Router.open().use { router ->
+            router.miner("echo") { it.finish(it.prompt) }
+            launch(start = CoroutineStart.UNDISPATCHED) {
+                coroutineContext.cancel()
+                router.complete("x")
+            }.join()
+            router.complete("y")
+            same(1L, router.tasks().count)
+        }
+    },
+    Test("a handler that throws ends neither the others nor its job") {
+        Router.open(once).use { router ->
+            router.miner("echo", "models" to listOf("echo")) { it.finish(it.prompt) }
+            val known = Bridge.handlers.keys.toSet()
+            router.miner("broken", "models" to listOf("broken")) { it.finish("never") }
+            val added = Bridge.handlers.keys - known
+            added.forEach { number -> Bridge.handlers[number] = { throw OutOfMemoryError("no more threads") } }
+            val said = throws<MinerFailedException> { router.complete("x", "model" to "broken") }.message!!
+            check("dropped" in said) { said }
+            same("again", router.complete("again", "model" to "echo").text)
+        }
     },
     Test("a miner is removed from inside of itself") {
         Router.open().use { router ->

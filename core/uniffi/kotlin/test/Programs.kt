@@ -54,7 +54,8 @@ fun processes(): List<Test> = listOf(
 private fun java(vararg arguments: String): List<String> {
     val java = File(System.getProperty("java.home"), "bin/java").path
     val options = listOf("-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", System.getProperty("java.class.path"))
-    return listOf(java) + options + arguments
+    val native = listOfNotNull(System.getProperty("jna.library.path")).map { "-Djna.library.path=$it" }
+    return listOf(java) + native + options + arguments
 }
 
 /** Kills a program that hangs. */

@@ -51,6 +51,37 @@ class CallbackTest < Minitest::Test
     end
   end
 
+  def test_whoever_waits_for_a_cancellation_hears_of_the_answer
+    jobs = Thread::Queue.new
+    Router.open do |router|
+      router.miner("held", manual: true) { |job| jobs << job }
+      task = router.submit("x")
+      job = jobs.pop
+      waiting = Thread.new { job.wait_cancelled }
+      told = Thread::Queue.new
+      job.on_cancel { told << true }
+      job.finish("x")
+      refute Timeout.timeout(SOON) { waiting.value }
+      refute Timeout.timeout(SOON) { job.wait_cancelled }
+      assert_equal "x", task.text
+      until_true("the end of the handler") { handlers.size == 1 }
+      assert_empty told
+    end
+    until_true("the end of the miner's handler") { handlers.empty? }
+  end
+
+  def test_a_handler_that_raises_ends_neither_the_others_nor_its_job
+    Router.open({ dispatch: { max_attempts: 1 } }) do |router|
+      router.miner("echo", models: ["echo"]) { |job| job.prompt }
+      token = router.miner("broken", models: ["broken"]) { |_| "never" }.instance_variable_get(:@token)
+      handlers[token] = ->(_) { raise ThreadError, "no more threads" }
+      Timeout.timeout(SOON) do
+        assert_includes assert_raises(MinerFailedError) { router.complete("x", model: "broken") }.message, "dropped"
+        assert_equal "again", router.complete("again", model: "echo").text
+      end
+    end
+  end
+
   def test_a_job_that_is_let_go_counts_as_dropped
     Router.open({ dispatch: { max_attempts: 1 } }) do |router|
       router.miner("drops", manual: true, &:release)
@@ -136,4 +167,9 @@ class CallbackTest < Minitest::Test
       assert told.pop
     end
   end
+
+  private
+
+  # The handlers of messages that come again and again.
+  def handlers = CortensorRouter.const_get(:Bridge).current.instance_variable_get(:@handlers)
 end

@@ -32,6 +32,12 @@ class ProcessTest < Minitest::Test
     assert_equal "forked\nCHILD\ntrue\nparent\n", text
   end
 
+  def test_a_call_after_the_end_is_refused
+    text, status = program("late_call")
+    assert_predicate status, :success?, text
+    assert_equal "waits\nClosedError\nClosedError\nClosedError\n", text
+  end
+
   def test_fibers_of_a_scheduler_wait_side_by_side
     text, status = program("scheduler")
     assert_predicate status, :success?, text

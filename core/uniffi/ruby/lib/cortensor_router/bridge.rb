@@ -79,6 +79,8 @@ module CortensorRouter
       @waits = {}
       @handlers = {}
       @open = {}
+      @over = false
+      @again = false
       @thread = Thread.new { Thread.handle_interrupt(Object => :immediate) { run } }
       @thread.name = "cortensor-router"
     end
@@ -152,7 +154,10 @@ module CortensorRouter
       @lock.synchronize { @open.delete(thing.object_id) }
     end
 
-    # Closes what is still open when the program ends.
+    # Whether the program ends, and nothing is answered any more.
+    def over? = @lock.synchronize { @over }
+
+    # Closes what is still open when the program ends. Whoever waits then, or calls later, gets a ClosedError.
     def leave
       return unless @pid == Process.pid
 
@@ -161,6 +166,11 @@ module CortensorRouter
       rescue RouterError
         # It is not waited for any longer.
       end
+      waits = @lock.synchronize do
+        @over = true
+        @waits.values.tap { @waits.clear }
+      end
+      waits.each { |wait| wait.put(ended) }
       @mailbox.end
     end
 
@@ -169,12 +179,16 @@ module CortensorRouter
     def expect
       wait = Wait.new
       token = @lock.synchronize do
+        raise ended if @over
+
         number = @next += 1
         @waits[number] = wait
         number
       end
       [token, wait]
     end
+
+    def ended = ClosedError.new("the program ends, and its routers were closed")
 
     def withdraw(token)
       here { @mailbox.cancel(token) }
@@ -194,9 +208,18 @@ module CortensorRouter
       # The mailbox was closed with the program.
     end
 
-    # Takes all messages. Only one thread does so at a time, so that jobs and log records stay in order.
+    # Takes all messages. Only one thread does so at a time, so that jobs and log records stay in order. The delivery of
+    # a message may cause further ones, which come after the present ones.
     def take
-      @taking.synchronize { @mailbox.take.each { |message| deliver(message) } }
+      return @again = true if @taking.owned?
+
+      @taking.synchronize do
+        loop do
+          @again = false
+          @mailbox.take.each { |message| deliver(message) }
+          break unless @again
+        end
+      end
     end
 
     def deliver(message)
@@ -209,6 +232,18 @@ module CortensorRouter
       else
         undelivered(message)
       end
+    rescue StandardError => error
+      # One message must not end the delivery of the others.
+      failed(message, wait, error)
+    end
+
+    def failed(message, wait, error)
+      wait&.put(error)
+      undelivered(message)
+      said = error.full_message(highlight: false)
+      CortensorRouter.logger&.warn("cortensor_router") { "a message was not delivered: #{said}" }
+    rescue StandardError
+      # A log that fails must not end the delivery either.
     end
 
     # Releases what came for a caller that waits no more.

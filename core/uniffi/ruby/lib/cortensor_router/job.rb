@@ -150,6 +150,9 @@ module CortensorRouter
     def wait_writable
       @bridge.call { |token| @native.on_writable(token) }
       raise JobCancelled, "the answer is no longer wanted" if cancelled?
+    rescue ClosedError
+      # The program ends.
+      raise JobCancelled, "the answer is no longer wanted"
     end
   end
 end

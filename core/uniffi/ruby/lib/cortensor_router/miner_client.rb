@@ -51,6 +51,9 @@ module CortensorRouter
 
     # Ends the miner's connection and cancels its work.
     def close(timeout: 10, workers: true)
+      # The end of the program has closed it already.
+      return if @bridge.over?
+
       @bridge.call { |token| @native.shutdown(token, Bridge.milliseconds(timeout)) }
       @bridge.closed(self)
       @bridge.forget(@token)

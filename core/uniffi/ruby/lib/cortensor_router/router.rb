@@ -40,6 +40,9 @@ module CortensorRouter
     # Miners get +timeout+ seconds to stop. One that does not is left behind, and the log says which.
     def close(timeout: 10, workers: true)
       deadline = timeout && (Bridge.now + timeout)
+      # The end of the program has closed it already.
+      return if @bridge.over?
+
       @bridge.call { |token| @native.shutdown(token, Bridge.milliseconds(timeout)) }
       @bridge.closed(self)
       miners = @lock.synchronize { @miners.values.tap { @miners = {} } }

@@ -20,7 +20,7 @@ module CortensorRouter
       @jobs << [native, bridge]
       add if @jobs.size > @jobs.num_waiting
     rescue ClosedQueueError
-      native.reject("the miner was removed")
+      bridge.here { native.reject("the miner was removed") }
     end
 
     attr_writer :capacity
@@ -29,10 +29,10 @@ module CortensorRouter
     def close
       @jobs.close
       until @jobs.empty?
-        native, = @jobs.pop
-        native&.reject("the miner was removed")
+        native, bridge = @jobs.pop
+        bridge&.here { native.reject("the miner was removed") }
       end
-    rescue ::CortensorRouterNative::NativeError::Refused
+    rescue RouterError
       # It was over anyway.
       retry
     end

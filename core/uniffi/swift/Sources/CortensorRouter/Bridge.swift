@@ -16,8 +16,8 @@ final class Bridge: @unchecked Sendable {
     private var last: UInt64 = 0
     private var waits: [UInt64: CheckedContinuation<NativeMessage, Error>] = [:]
     private var handlers: [UInt64: @Sendable (NativeMessage) -> Void] = [:]
-    /// The numbers of calls that were cancelled before they began to wait.
-    private var cancelledEarly: Set<UInt64> = []
+    /// The numbers of calls under way whose tasks were cancelled.
+    private var cancelledCalls: Set<UInt64> = []
 
     /// Held while messages are taken and delivered, so that jobs and log records stay in order.
     private let taking = NSRecursiveLock()
@@ -43,6 +43,8 @@ final class Bridge: @unchecked Sendable {
                 guard expect(number, waiting) else { return waiting.resume(throwing: CancellationError()) }
                 do {
                     try here { try start(number) }
+                    // If it was cancelled just now, there was nothing to cancel yet.
+                    if cancels && isCancelled(number) { try here { try mailbox.cancel(token: number) } }
                 } catch {
                     withdraw(number)?.resume(throwing: error)
                 }
@@ -109,7 +111,7 @@ final class Bridge: @unchecked Sendable {
     /// false: the call was cancelled already.
     private func expect(_ number: UInt64, _ waiting: CheckedContinuation<NativeMessage, Error>) -> Bool {
         locked {
-            if cancelledEarly.contains(number) { return false }
+            if cancelledCalls.contains(number) { return false }
             waits[number] = waiting
             return true
         }
@@ -119,11 +121,14 @@ final class Bridge: @unchecked Sendable {
         locked { waits.removeValue(forKey: number) }
     }
 
+    private func isCancelled(_ number: UInt64) -> Bool {
+        locked { cancelledCalls.contains(number) }
+    }
+
     private func cancelled(_ number: UInt64, _ cancels: Bool) {
         let waiting = locked {
-            let waiting = waits.removeValue(forKey: number)
-            if waiting == nil { cancelledEarly.insert(number) }
-            return waiting
+            cancelledCalls.insert(number)
+            return waits.removeValue(forKey: number)
         }
         guard let waiting else { return }
         if cancels { try? here { try mailbox.cancel(token: number) } }
@@ -131,7 +136,7 @@ final class Bridge: @unchecked Sendable {
     }
 
     private func settle(_ number: UInt64) {
-        locked { _ = cancelledEarly.remove(number) }
+        locked { _ = cancelledCalls.remove(number) }
     }
 
     private func take() {

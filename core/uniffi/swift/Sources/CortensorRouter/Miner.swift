@@ -7,7 +7,11 @@ final class Workers: @unchecked Sendable {
     private let work: @Sendable (Job) async throws -> Void
     private let lock = NSLock()
     private var last: UInt64 = 0
-    private var running: [UInt64: Task<Void, Never>] = [:]
+    private var running: [UInt64: (job: Job, task: Task<Void, Never>)] = [:]
+    private var over = false
+
+    /// The job whose function runs here: it must not wait for itself.
+    @TaskLocal private static var here: Job?
 
     init(manual: Bool, _ work: @escaping @Sendable (Job) async throws -> Void) {
         self.manual = manual
@@ -18,13 +22,14 @@ final class Workers: @unchecked Sendable {
         let job = Job(native)
         lock.lock()
         defer { lock.unlock() }
+        if over { return native.release() }
         last += 1
         let number = last
         let task = Task { [self] in
-            await run(job)
+            await Workers.$here.withValue(job) { await run(job) }
             ended(number)
         }
-        running[number] = task
+        running[number] = (job, task)
         if manual { return }
         // The end of the wanted work ends the task of Swift that does it.
         let told = Handle()
@@ -37,12 +42,20 @@ final class Workers: @unchecked Sendable {
 
     /// Cancels what runs, and waits for its end.
     func end() async {
-        let tasks = locked { Array(running.values) }
-        tasks.forEach { $0.cancel() }
-        for task in tasks { await task.value }
+        for task in cancel() { await task.value }
     }
 
-    func cancel() { locked { Array(running.values) }.forEach { $0.cancel() } }
+    /// Takes no more jobs and cancels what runs, but not the function that asks for it. Gives what it cancelled.
+    @discardableResult
+    func cancel() -> [Task<Void, Never>] {
+        let own = Workers.here
+        let others: [Task<Void, Never>] = locked {
+            over = true
+            return running.values.filter { $0.job !== own }.map { $0.task }
+        }
+        others.forEach { $0.cancel() }
+        return others
+    }
 
     private func locked<T>(_ work: () -> T) -> T {
         lock.lock()

@@ -26,7 +26,8 @@ internal object Bridge {
     val mailbox = NativeMailbox()
     private val numbers = AtomicLong()
     private val waits = ConcurrentHashMap<Long, CancellableContinuation<NativeMessage>>()
-    private val handlers = ConcurrentHashMap<Long, (NativeMessage) -> Unit>()
+    val handlers = ConcurrentHashMap<Long, (NativeMessage) -> Unit>()
+    private val log = System.getLogger("cortensor_router")
     private val open = ConcurrentHashMap.newKeySet<Leaving>()
 
     /** Held while messages are taken and delivered, so that jobs and log records stay in order. */
@@ -62,8 +63,12 @@ internal object Bridge {
             waiting.invokeOnCancellation {
                 if (waits.remove(number) != null && cancels) here { mailbox.cancel(number.toULong()) }
             }
+            // A coroutine that was cancelled before must not begin anything.
+            if (!waiting.isActive) return@suspendCancellableCoroutine
             try {
                 here { start(number.toULong()) }
+                // If it was cancelled just now, there was nothing to cancel yet.
+                if (cancels && waiting.isCancelled) here { mailbox.cancel(number.toULong()) }
             } catch (error: RouterException) {
                 if (waits.remove(number) != null) waiting.resumeWithException(error)
             }
@@ -131,11 +136,17 @@ internal object Bridge {
         val number = message.token.toLong()
         val waiting = waits.remove(number)
         val handler = handlers[number]
-        when {
-            // A coroutine that was cancelled meanwhile does not get it.
-            waiting != null -> waiting.resume(message) { release(message) }
-            handler != null -> handler(message)
-            else -> release(message)
+        try {
+            when {
+                // A coroutine that was cancelled meanwhile does not get it.
+                waiting != null -> waiting.resume(message) { release(message) }
+                handler != null -> handler(message)
+                else -> release(message)
+            }
+        } catch (error: Throwable) {
+            // One message must not end the delivery of the others, and neither must a log that fails.
+            release(message)
+            runCatching { log.log(System.Logger.Level.WARNING, "a message was not delivered", error) }
         }
     }
 

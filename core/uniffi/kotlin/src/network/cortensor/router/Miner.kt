@@ -1,13 +1,14 @@
 package network.cortensor.router
 
-import java.util.concurrent.ConcurrentHashMap
 import kotlin.coroutines.CoroutineContext
 import kotlin.coroutines.cancellation.CancellationException
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job as Work
 import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.asContextElement
 import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeoutOrNull
@@ -23,27 +24,32 @@ internal class Workers(
     private val work: suspend (Job) -> Unit,
 ) {
     private val scope = CoroutineScope(context + SupervisorJob())
-    private val running: MutableSet<Work> = ConcurrentHashMap.newKeySet()
+    /** The coroutines that run, each under the job that it has. */
+    private val running = HashMap<Job, Work>()
+    private var over = false
 
     fun offer(message: NativeMessage.Job) {
         val job = Job(message.job)
-        val coroutine = scope.launch { run(job) }
-        running.add(coroutine)
+        val coroutine = scope.launch(here.asContextElement(job), CoroutineStart.LAZY) { run(job) }
+        val begins = synchronized(running) {
+            if (!over) running[job] = coroutine
+            !over
+        }
+        // The end of the wanted work ends the coroutine that does it.
+        val unwanted = if (manual || !begins) null else Bridge.handle { stopUnwanted(job, coroutine) }
         coroutine.invokeOnCompletion {
-            running.remove(coroutine)
+            synchronized(running) { running.remove(job) }
+            if (unwanted != null) Bridge.forget(unwanted)
             // A coroutine that was cancelled before its begin has not released the job.
             if (!manual || it != null) job.release()
         }
-        if (!manual) {
-            // The end of the wanted work ends the coroutine that does it.
-            var number = 0L
-            number = Bridge.handle {
-                Bridge.forget(number)
-                val unwanted = job.isCancelled && !job.isAnswered
-                if (unwanted) coroutine.cancel(CancellationException("the answer is no longer wanted"))
-            }
-            runCatching { message.job.onCancelled(number.toULong()) }
-        }
+        if (begins) coroutine.start() else coroutine.cancel()
+        if (unwanted != null) runCatching { message.job.onCancelled(unwanted.toULong()) }
+    }
+
+    private fun stopUnwanted(job: Job, coroutine: Work) {
+        val unwanted = job.isCancelled && !job.isAnswered
+        if (unwanted) coroutine.cancel(CancellationException("the answer is no longer wanted"))
     }
 
     private suspend fun run(job: Job) {
@@ -82,13 +88,23 @@ internal class Workers(
 
     /** Cancels the coroutines that run, and waits for their ends. false: one had not ended within `timeout`. */
     suspend fun end(timeout: Duration): Boolean {
-        running.forEach { it.cancel() }
-        val here = kotlin.coroutines.coroutineContext[Work]
-        return withTimeoutOrNull(timeout) { running.filter { it !== here }.joinAll() } != null
+        val others = cancel()
+        return withTimeoutOrNull(timeout) { others.joinAll() } != null
     }
 
-    fun cancel() {
-        running.forEach { it.cancel() }
+    /** Takes no more jobs and cancels the coroutines that run, but not the one that asks for it. Gives them. */
+    fun cancel(): List<Work> {
+        val others = synchronized(running) {
+            over = true
+            running.filterKeys { it !== here.get() }.values.toList()
+        }
+        others.forEach { it.cancel() }
+        return others
+    }
+
+    private companion object {
+        /** The job whose coroutine the present thread runs, also within a `runBlocking` of that coroutine. */
+        val here = ThreadLocal<Job?>()
     }
 }
 

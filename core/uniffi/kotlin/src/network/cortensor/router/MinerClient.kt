@@ -4,7 +4,9 @@ import kotlin.coroutines.CoroutineContext
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 import network.cortensor.router.internal.NativeMessage
 import network.cortensor.router.internal.NativeMinerClient
 
@@ -76,7 +78,8 @@ public class MinerClient private constructor(
     }
 
     /** Ends the miner's connection and cancels its work. */
-    public suspend fun shutdown(timeout: Duration = 10.seconds) {
+    public suspend fun shutdown(timeout: Duration = 10.seconds): Unit = withContext(NonCancellable) {
+        // A job that calls this is cancelled, which must not stop the rest.
         Bridge.call {
             native.shutdown(it, timeout.inWholeMilliseconds.toULong())
             false

@@ -6,7 +6,9 @@ import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.TimeSource
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 import network.cortensor.router.internal.NativeMessage
 import network.cortensor.router.internal.NativeRouter
 import network.cortensor.router.internal.openRouter
@@ -67,7 +69,8 @@ public class Router private constructor(
      */
     public suspend fun shutdown(timeout: Duration = CLOSE): Unit = end(timeout)
 
-    private suspend fun end(timeout: Duration) {
+    // The miner that calls this loses its job, which must not stop the rest.
+    private suspend fun end(timeout: Duration): Unit = withContext(NonCancellable) {
         val begun = TimeSource.Monotonic.markNow()
         Bridge.call {
             native.shutdown(it, timeout.inWholeMilliseconds.toULong())
