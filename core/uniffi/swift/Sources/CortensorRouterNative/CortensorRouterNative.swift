@@ -822,12 +822,12 @@ public protocol NativeJobProtocol: AnyObject, Sendable {
     func isCancelled()  -> Bool
     
     /**
-     * Sends a message once the work is no longer wanted; none if it is answered first.
+     * Sends a message once the work is no longer wanted, or the job was answered.
      */
     func onCancelled(token: UInt64) throws 
     
     /**
-     * Sends a message once the reader has caught up, or the work is no longer wanted.
+     * Sends a message once the reader has caught up, or the work is no longer wanted, or the job was answered.
      */
     func onWritable(token: UInt64) throws 
     
@@ -1019,7 +1019,7 @@ open func isCancelled() -> Bool  {
 }
     
     /**
-     * Sends a message once the work is no longer wanted; none if it is answered first.
+     * Sends a message once the work is no longer wanted, or the job was answered.
      */
 open func onCancelled(token: UInt64)throws   {try rustCallWithError(FfiConverterTypeNativeError_lift) {
         uniffiCallStatus in
@@ -1031,7 +1031,7 @@ open func onCancelled(token: UInt64)throws   {try rustCallWithError(FfiConverter
 }
     
     /**
-     * Sends a message once the reader has caught up, or the work is no longer wanted.
+     * Sends a message once the reader has caught up, or the work is no longer wanted, or the job was answered.
      */
 open func onWritable(token: UInt64)throws   {try rustCallWithError(FfiConverterTypeNativeError_lift) {
         uniffiCallStatus in
@@ -4184,10 +4184,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_cortensor_router_uniffi_checksum_method_nativejob_is_cancelled() != 39517) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_cortensor_router_uniffi_checksum_method_nativejob_on_cancelled() != 22307) {
+    if (uniffi_cortensor_router_uniffi_checksum_method_nativejob_on_cancelled() != 55234) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_cortensor_router_uniffi_checksum_method_nativejob_on_writable() != 63996) {
+    if (uniffi_cortensor_router_uniffi_checksum_method_nativejob_on_writable() != 12410) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_cortensor_router_uniffi_checksum_method_nativejob_prompt() != 22448) {
