@@ -35,6 +35,16 @@ pub(crate) fn cache() -> Outcome<PathBuf> {
         .ok_or_else(|| "set HOME or XDG_CACHE_HOME: the model is kept there".into())
 }
 
+/// Gives a large file a second name, or copies it where the file system has no second names. What stood there is removed
+/// first: a copy over it would change the file under its other names, too.
+///
+/// # Errors
+/// When neither can be done.
+pub(crate) fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    let _ = fs::remove_file(to);
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
+}
+
 /// A command of the cargo that runs this program.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

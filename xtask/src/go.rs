@@ -71,7 +71,7 @@ fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
         fs::copy(bill, module.join("sbom.cdx.json"))?;
     }
     fs::copy(prefix.join("include/cortensor_router.h"), module.join("include/cortensor_router.h"))?;
-    fs::copy(prefix.join("lib/libcortensor_router.a"), library.join("libcortensor_router.a")).map(drop)
+    environment::link(&prefix.join("lib/libcortensor_router.a"), &library.join("libcortensor_router.a"))
 }
 
 /// Builds the module for users into `target/dist/go`, and runs an example with it.

@@ -89,7 +89,7 @@ fn compile(steps: &mut Steps, title: &str, class_path: &str, out: &Path, files: 
 }
 
 /// Compiles the library and packs it into a jar, with the shared library below `prefix` in it. Gives the jar.
-fn pack(steps: &mut Steps, prefix: &Path, out: &Path) -> Outcome<PathBuf> {
+fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<PathBuf> {
     let version = env!("CARGO_PKG_VERSION");
     let (classes, natives) = (out.join("classes"), out.join("natives"));
     let sources = files("core/capi/java/src")?;
@@ -119,6 +119,10 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path) -> Outcome<PathBuf> {
     let jar = out.join(format!("cortensor-router-{version}.jar"));
     let mut pack = Command::new("jar");
     pack.arg("--create").arg("--file").arg(&jar).arg("--manifest").arg(&manifest);
+    if build == Build::Dev {
+        // The library of the dev profile is large, and nobody carries this jar anywhere.
+        pack.arg("--no-compress");
+    }
     pack.arg("-C").arg(&classes).arg(".").arg("-C").arg(&natives).arg(".");
     steps.run("Java: pack the jar", &mut pack)?;
     Ok(jar)
@@ -133,7 +137,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let prefix = environment::target().join("dist/c");
     c::lay_out(steps, &prefix, Build::Release)?;
     let out = environment::target().join("dist/java");
-    let jar = pack(steps, &prefix, &environment::target().join("java/dist"))?;
+    let jar = pack(steps, &prefix, &environment::target().join("java/dist"), Build::Release)?;
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     for file in [jar, Path::new(JARS).join("jna.jar"), Path::new(JARS).join("gson.jar")] {
         let name = file.file_name().unwrap_or_default();
@@ -158,7 +162,7 @@ impl Stage {
         let prefix = environment::target().join("c/prefix");
         c::lay_out(steps, &prefix, Build::Dev)?;
         let out = environment::target().join("java");
-        let jar = pack(steps, &prefix, &out)?;
+        let jar = pack(steps, &prefix, &out, Build::Dev)?;
         Ok(Self { prefix, out, jar })
     }
 
@@ -263,7 +267,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let prefix = environment::target().join("dist/c");
     c::lay_out(steps, &prefix, Build::Release)?;
     let out = environment::target().join("bench/java");
-    let jar = pack(steps, &prefix, &out)?;
+    let jar = pack(steps, &prefix, &out, Build::Release)?;
     let programs = out.join("programs");
     let path = class_path(&[&jar], NEEDED);
     compile(steps, "Java: compile the benchmark", &path, &programs, &[source().join("bench/Overhead.java")], &[])?;

@@ -85,12 +85,12 @@ func (m *MinerClient) Drain(ctx context.Context) error {
 			return struct{}{}, failed(failure)
 		}
 		return struct{}{}, nil
-	})
+	}, nil)
 	return err
 }
 
-// Close ends the connection and cancels the work. Afterwards no function of the miner starts, and those that run see
-// their contexts end; Wait waits for them. A second Close does nothing.
+// Close ends the connection and cancels the work. Afterwards no job comes, and the functions that have one see their
+// contexts end; Wait waits for them. A second Close does nothing.
 func (m *MinerClient) Close() error {
 	c, err := m.enterLong("miner")
 	if err != nil {

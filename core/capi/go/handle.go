@@ -120,9 +120,9 @@ type outcome[T any] struct {
 	err   error
 }
 
-// apart makes a call that may block for as long as the store takes. If the context ends first, the call goes on and its
-// result is dropped.
-func apart[T any](ctx context.Context, call func() (T, error)) (T, error) {
+// apart makes a call that may block for as long as the store takes. If the context ends first, the call goes on, and
+// `dispose` gets what it gives in the end; nil: the garbage collector alone does.
+func apart[T any](ctx context.Context, call func() (T, error), dispose func(T)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, left(err)
@@ -146,6 +146,13 @@ func apart[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	case got := <-answer:
 		return got.value, got.err
 	case <-ctx.Done():
+		if dispose != nil {
+			go func() {
+				if got := <-answer; got.err == nil {
+					dispose(got.value)
+				}
+			}()
+		}
 		return none, left(ctx.Err())
 	}
 }

@@ -17,6 +17,9 @@ import (
 // there.
 const patience = 200
 
+// bodyOver is the code of the error behind the last piece of a body.
+const bodyOver = "body_over"
+
 // Handler answers requests as the listener would: the routes, tokens and limits are equal.
 type Handler struct {
 	handle[*C.cortensor_http_handler]
@@ -60,8 +63,12 @@ func (h *Handler) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	flusher, _ := writer.(http.Flusher)
 	for {
 		piece, err := next(request.Context(), response)
-		if err != nil {
+		if over, ok := err.(*Error); ok && over.Code == bodyOver {
 			return
+		}
+		if err != nil {
+			// A return would end the body as if it were whole; this breaks the connection off.
+			panic(http.ErrAbortHandler)
 		}
 		if _, err := writer.Write(piece); err != nil {
 			return

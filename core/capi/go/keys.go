@@ -39,7 +39,7 @@ func (r *Router) DeleteKey(ctx context.Context, id string) error {
 			data, size := chars(id)
 			return C.cortensor_router_delete_key(c, data, size, failure)
 		})
-	})
+	}, nil)
 	return err
 }
 

@@ -79,7 +79,7 @@ func (l *Listener) Stop(ctx context.Context) error {
 			return struct{}{}, failed(failure)
 		}
 		return struct{}{}, nil
-	})
+	}, nil)
 	return err
 }
 

@@ -108,6 +108,13 @@ func (w *workshop) close() {
 
 func (w *workshop) run(job *Job) {
 	defer w.crew.leave()
+	select {
+	case <-w.dropped:
+		// The miner was removed while this goroutine was about to begin.
+		job.Drop()
+		return
+	default:
+	}
 	returned := false
 	defer func() {
 		// A function that ends its goroutine by runtime.Goexit has not returned either.
@@ -220,14 +227,15 @@ func (m *LocalMiner) SetCapacity(jobs uint32) error {
 	})
 }
 
-// Remove removes the miner: no function of it starts any more, and other miners take over its tasks.
+// Remove removes the miner: no job comes to it any more, and other miners take over its tasks. The Wait of the router
+// waits for the functions that got their jobs before.
 func (m *LocalMiner) Remove() error {
 	return m.do(func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_miner_remove(c, C.CORTENSOR_FOREVER, failure)
 	})
 }
 
-// Dropped is closed when the router has let go of the miner: no function of it starts any more.
+// Dropped is closed when the router has let go of the miner: no job comes to it any more.
 func (m *LocalMiner) Dropped() <-chan struct{} {
 	return m.dropped
 }

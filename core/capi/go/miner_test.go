@@ -248,8 +248,20 @@ func TestASlowReaderSlowsTheMiner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	count := 0
 	tokens := task.Tokens(soon(t))
+	<-tokens.C
+	count := 1
+	// The reader stops for as long as the miner goes on.
+	before := int64(-1)
+	eventually(t, "the halt of the miner", func() bool {
+		time.Sleep(20 * time.Millisecond)
+		last := before
+		before = emitted.Load()
+		return last == before
+	})
+	if before == pieces {
+		t.Fatal("the miner gave the whole answer to a reader that had stopped")
+	}
 	for range tokens.C {
 		count++
 	}

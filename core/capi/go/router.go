@@ -38,8 +38,9 @@ func Open(config any, options ...Option) (*Router, error) {
 	return router, nil
 }
 
-// Close ends the router: it stops the listeners, cancels running tasks and closes the store. Afterwards no function of
-// a miner starts, and those that run see their contexts end; Wait waits for them. A second Close does nothing.
+// Close ends the router: it stops the listeners, cancels running tasks and closes the store. Afterwards no job
+// comes to a miner, and the functions that have one see their contexts end; Wait waits for them. A second Close does
+// nothing.
 func (r *Router) Close() error {
 	err := r.Shutdown(context.Background())
 	if err == nil {
@@ -82,7 +83,7 @@ func (r *Router) Drain(ctx context.Context) error {
 			return struct{}{}, failed(failure)
 		}
 		return struct{}{}, nil
-	})
+	}, nil)
 	return err
 }
 
@@ -111,7 +112,7 @@ func askApart[T any](ctx context.Context, r *Router, call func(*C.cortensor_rout
 		var failure *C.cortensor_error
 		status := call(c, &bytes, &failure)
 		return record[T](status, bytes, failure)
-	})
+	}, nil)
 }
 
 // Config is the configuration with every default, as JSON without secrets.

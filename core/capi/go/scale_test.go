@@ -78,6 +78,14 @@ func TestAProcessEndsWellInMidStream(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short")
 	}
+	runs := 15
+	if set := os.Getenv("CORTENSOR_GO_EXIT_RUNS"); set != "" {
+		number, err := strconv.Atoi(set)
+		if err != nil {
+			t.Fatalf("CORTENSOR_GO_EXIT_RUNS: %v", err)
+		}
+		runs = number
+	}
 	rounds := make(chan int)
 	var crowd sync.WaitGroup
 	for runner := 0; runner < 4; runner++ {
@@ -97,7 +105,7 @@ func TestAProcessEndsWellInMidStream(t *testing.T) {
 			}
 		}()
 	}
-	for round := 0; round < 60; round++ {
+	for round := 0; round < runs; round++ {
 		rounds <- round
 	}
 	close(rounds)

@@ -153,7 +153,8 @@ func (t *Tokens) Err() error {
 }
 
 // Tokens reads the task from its beginning and gives the texts of its tokens, until the end of the task or of the
-// context. The end of the context cancels the task, unless it is detached: leave the channel by ending the context.
+// context: leave the channel by ending the context. This cancels the task, unless it is detached, or another caller
+// submitted it.
 //
 // If another miner begins the answer again, the channel is closed with the code "stream_restarted": the text so far is
 // void. Stream tells of it by an event and goes on.
@@ -195,9 +196,7 @@ func (t *Task) give(ctx context.Context, take func(string) bool) error {
 			return err
 		}
 		// The reader has left.
-		if !t.state.detached.Load() {
-			_ = t.Cancel()
-		}
+		t.abandon()
 		if ctx.Err() != nil {
 			return left(ctx.Err())
 		}

@@ -28,12 +28,21 @@ type Task struct {
 // taskState is the part of a task that the library's wake refers to until the end.
 type taskState struct {
 	handle[*C.cortensor_task]
-	ended    chan struct{}
-	detached atomic.Bool
+	ended chan struct{}
+	// owned says whether the task is cancelled when its context or its reader leaves: it was submitted here, for the
+	// first time, and is not detached.
+	owned atomic.Bool
 }
 
 func (s *taskState) wake() {
 	close(s.ended)
+}
+
+// abandon cancels the task if nobody else may want it.
+func (t *Task) abandon() {
+	if t.state.owned.Load() {
+		_ = t.Cancel()
+	}
 }
 
 func (s *taskState) release() {
@@ -50,7 +59,8 @@ type submitted struct {
 // `storage.durability` says.
 //
 // The context is the task's: when it ends before the task does, the task is cancelled, which reaches the miner. A
-// request with Detach, and a task after Detach, goes on.
+// request with Detach, and a task after Detach, goes on, and so does one that another caller submitted before under the
+// same idempotency key.
 func (r *Router) Submit(ctx context.Context, request Request) (*Task, error) {
 	body, err := encoded("request", request)
 	if err != nil {
@@ -85,20 +95,24 @@ func (r *Router) submit(ctx context.Context, sessionID uint64, body string, deta
 	r.leave()
 	select {
 	case got := <-answer:
-		return joined(ctx, got, detach)
+		return joined(ctx, got, !detach)
 	case <-ctx.Done():
 		// The task may have been accepted already: its handle is freed as soon as it comes, which cancels the task.
-		go func() {
-			got := <-answer
-			C.cortensor_task_free(got.task)
-			C.cortensor_error_free(got.failure)
-		}()
+		go func() { (<-answer).free() }()
 		return nil, left(ctx.Err())
 	}
 }
 
-// joined makes a task of the library's answer, and lets the context govern it.
-func joined(ctx context.Context, got submitted, detach bool) (*Task, error) {
+// free lets go of an answer that nobody waits for any more.
+func (s submitted) free() {
+	cross()
+	defer crossed()
+	C.cortensor_task_free(s.task)
+	C.cortensor_error_free(s.failure)
+}
+
+// joined makes a task of the library's answer, and lets the context govern it if it is the caller's own.
+func joined(ctx context.Context, got submitted, owned bool) (*Task, error) {
 	if got.failure != nil {
 		return nil, failed(got.failure)
 	}
@@ -106,7 +120,6 @@ func joined(ctx context.Context, got submitted, detach bool) (*Task, error) {
 	defer crossed()
 	state := &taskState{ended: make(chan struct{})}
 	state.c = got.task
-	state.detached.Store(detach)
 	task := &Task{
 		state:     state,
 		SessionID: uint64(C.cortensor_task_session_id(got.task)),
@@ -114,6 +127,7 @@ func joined(ctx context.Context, got submitted, detach bool) (*Task, error) {
 		GID:       uint64(C.cortensor_task_gid(got.task)),
 		Joined:    bool(C.cortensor_task_joined(got.task)),
 	}
+	state.owned.Store(owned && !task.Joined)
 	// The library's wake refers to the state until the end, so that garbage collection never decides whether a task runs.
 	C.cortensor_go_task_notify(got.task, handleOf(waker(state)))
 	runtime.SetFinalizer(state, (*taskState).release)
@@ -122,9 +136,7 @@ func joined(ctx context.Context, got submitted, detach bool) (*Task, error) {
 			select {
 			case <-state.ended:
 			case <-ctx.Done():
-				if !state.detached.Load() {
-					_ = task.Cancel()
-				}
+				task.abandon()
 			}
 		}()
 	}
@@ -170,8 +182,8 @@ func (r *Router) Embed(ctx context.Context, request Request) (*Embeddings, error
 	return record[Embeddings](status, bytes, failure)
 }
 
-// Attach joins a task by its ids, running or ended. The context governs the call alone; the end of the task's last
-// holder does not cancel a task that another caller submitted.
+// Attach joins a task by its ids, running or ended. The context governs the call alone, and leaving the channel of its
+// tokens cancels nothing. The end of the task's last holder does not cancel a task that another caller submitted.
 func (r *Router) Attach(ctx context.Context, sessionID, taskID uint64) (*Task, error) {
 	got, err := apart(ctx, func() (submitted, error) {
 		c, err := r.enterLong("router")
@@ -182,7 +194,7 @@ func (r *Router) Attach(ctx context.Context, sessionID, taskID uint64) (*Task, e
 		var got submitted
 		C.cortensor_router_attach(c, C.uint64_t(sessionID), C.uint64_t(taskID), &got.task, &got.failure)
 		return got, nil
-	})
+	}, submitted.free)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +297,7 @@ func (t *Task) Detach() error {
 		return err
 	}
 	defer t.state.leave()
-	t.state.detached.Store(true)
+	t.state.owned.Store(false)
 	var failure *C.cortensor_error
 	if C.cortensor_task_detach(c, &failure) != C.CORTENSOR_STATUS_OK {
 		return failed(failure)

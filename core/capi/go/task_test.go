@@ -68,6 +68,83 @@ func TestTheContextOfASubmissionGovernsTheTaskAndReachesTheMiner(t *testing.T) {
 	}
 }
 
+func TestTheTaskOfAnotherCallerIsNotCancelled(t *testing.T) {
+	router := opened(t, nil)
+	begun, ended := holding(t, router)
+	request := cortensor.Request{Prompt: "x", IdempotencyKey: "one"}
+	task, err := router.Submit(soon(t), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	ctx, cancel := context.WithCancel(context.Background())
+	same, err := router.Submit(ctx, request)
+	if err != nil || !same.Joined {
+		t.Fatalf("%+v %v", same, err)
+	}
+	attached, err := router.Attach(soon(t), task.SessionID, task.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var readers []*cortensor.Tokens
+	for _, other := range []*cortensor.Task{same, attached} {
+		tokens := other.Tokens(ctx)
+		if piece := <-tokens.C; piece != "begun" {
+			t.Fatalf("%q", piece)
+		}
+		readers = append(readers, tokens)
+	}
+	cancel()
+	for _, tokens := range readers {
+		for range tokens.C {
+		}
+		if !errors.Is(tokens.Err(), context.Canceled) {
+			t.Fatal(tokens.Err())
+		}
+	}
+	if late, err := router.Submit(over{context.Background()}, request); err == nil {
+		late.Release()
+	}
+	same.Release()
+	attached.Release()
+	if record, err := task.Record(); err != nil || record.Ended {
+		t.Fatalf("%+v %v", record, err)
+	}
+	task.Release()
+	<-ended
+}
+
+// over is a context that ends as soon as a call waits for it.
+type over struct{ context.Context }
+
+func (over) Done() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+func TestAnAttachThatWasGivenUpHoldsNoTask(t *testing.T) {
+	router := opened(t, nil)
+	begun, ended := holding(t, router)
+	task, err := router.Submit(soon(t), prompt("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	for i := 0; i < 64; i++ {
+		if late, err := router.Attach(over{context.Background()}, task.SessionID, task.ID); err == nil {
+			late.Release()
+		}
+	}
+	// The last holder lets go, so the miner is told.
+	task.Release()
+	select {
+	case <-ended:
+	case <-soon(t).Done():
+		t.Fatal("a task that nobody holds goes on")
+	}
+}
+
 func TestADetachedTaskOutlivesItsContext(t *testing.T) {
 	router := opened(t, nil)
 	begun, _ := holding(t, router)
@@ -284,6 +361,39 @@ func TestAServerOfTheProgramHasTheWholeAPI(t *testing.T) {
 	refused, err := http.Get(server.URL + "/api/v1/status")
 	if err != nil || refused.StatusCode != 401 {
 		t.Fatalf("%+v %v", refused, err)
+	}
+}
+
+func TestABodyThatBreaksOffIsNoWholeOne(t *testing.T) {
+	for round := 0; round < 5; round++ {
+		router := opened(t, nil)
+		holding(t, router)
+		handler, err := router.Handler(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(handler)
+		body := strings.NewReader(`{"prompt": "x", "stream": true}`)
+		request, _ := http.NewRequestWithContext(soon(t), "POST", server.URL+"/api/v1/completions", body)
+		request.Header.Set("Authorization", "Bearer default-dev-token")
+		request.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read, err := answer.Body.Read(make([]byte, 4096)); err != nil || read == 0 {
+			t.Fatal(err)
+		}
+		if err := router.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// The router may have told of the end still.
+		rest, err := io.ReadAll(answer.Body)
+		if err == nil && !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
+			t.Fatalf("a body without its end is whole: %q", rest)
+		}
+		answer.Body.Close()
+		server.Close()
 	}
 }
 

@@ -52,8 +52,7 @@ pub extern "C" fn cortensor_task_notify(
     let wake = Wake::new(wake, user);
     done(err, || {
         let (wake, task) = (wake?, of(task, "task")?);
-        task.watch(wake.once());
-        Ok(())
+        task.watch(wake.once())
     })
 }
 

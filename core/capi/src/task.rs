@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use cortensor_router::embed::{self, Canceller};
+use cortensor_router::embed::{self, Bound, Canceller};
 use parking_lot::Mutex;
 
 use crate::guard::{done, give, not_yet, null, of, timeout};
@@ -15,29 +15,39 @@ use crate::{Bytes, Error, Router, Status};
 /// A submitted task. Any thread may use the handle. Freeing the last handle of a task cancels the task, unless it has
 /// ended or is detached. Streams count as handles, too.
 #[derive(Debug)]
-pub struct Task(pub(crate) embed::Task, Mutex<Option<Canceller>>);
+pub struct Task(pub(crate) embed::Task, Bound<Mutex<Option<Canceller>>>);
 
 impl From<embed::Task> for Task {
     fn from(task: embed::Task) -> Self {
-        Self(task, Mutex::new(None))
+        Self(task, Bound::new(Mutex::new(None)))
     }
 }
 
 impl Task {
     /// Calls `wake` when the task has ended, or when this handle is freed.
-    pub(crate) fn watch(&self, wake: impl FnOnce() + Send + 'static) {
+    ///
+    /// # Errors
+    /// `Closed` with the code `forked` in a child of `fork`, where the lock may be held by a thread that is not there.
+    pub(crate) fn watch(&self, wake: impl FnOnce() + Send + 'static) -> embed::Result<()> {
+        self.1.check()?;
         let end = self.0.result();
         let earlier = self.1.lock().replace(end.canceller());
         if let Some(earlier) = earlier {
             earlier.cancel();
         }
         end.then(move |_| wake());
+        Ok(())
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(watch) = self.1.get_mut().take() {
+        // A child of `fork` has the watch, but not the work that it would end.
+        if self.1.check().is_err() {
+            return;
+        }
+        let watch = self.1.lock().take();
+        if let Some(watch) = watch {
             watch.cancel();
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
     };
     steps.check(&format!("lay out {}", prefix.display()), || {
         let abi = abi()?;
-        write(prefix, &libraries, abi).map_err(|error| format!("{}: {error}", prefix.display()))?;
+        write(prefix, &libraries, abi, build).map_err(|error| format!("{}: {error}", prefix.display()))?;
         Ok(format!("cortensor_router {VERSION}, ABI {abi}, in {}", prefix.display()))
     })?;
     match build {
@@ -77,7 +77,7 @@ fn abi() -> Outcome<u32> {
     number.and_then(|number| number.trim().parse().ok()).ok_or_else(|| "the header has no ABI number".into())
 }
 
-fn write(prefix: &Path, built: &Path, abi: u32) -> std::io::Result<()> {
+fn write(prefix: &Path, built: &Path, abi: u32, build: Build) -> std::io::Result<()> {
     let root = environment::root();
     let (include, lib, doc) = (prefix.join("include"), prefix.join("lib"), prefix.join("share/doc/cortensor_router"));
     let (pkgconfig, cmake) = (lib.join("pkgconfig"), lib.join("cmake/cortensor_router"));
@@ -92,8 +92,19 @@ fn write(prefix: &Path, built: &Path, abi: u32) -> std::io::Result<()> {
         fs::copy(root.join(page), doc.join(name))?;
     }
     let real = format!("libcortensor_router-{VERSION}.so");
-    fs::copy(built.join("libcortensor_router_capi.a"), lib.join("libcortensor_router.a"))?;
-    fs::copy(built.join("libcortensor_router_capi.so"), lib.join(&real))?;
+    for (name, place) in
+        [("libcortensor_router_capi.a", "libcortensor_router.a"), ("libcortensor_router_capi.so", &real)]
+    {
+        let (from, to) = (built.join(name), lib.join(place));
+        match build {
+            Build::Dev => environment::link(&from, &to)?,
+            // A build for users stays as it is when the library is built again.
+            Build::Release => {
+                let _ = fs::remove_file(&to);
+                fs::copy(from, to)?;
+            }
+        }
+    }
     for name in [format!("libcortensor_router.so.{abi}"), "libcortensor_router.so".into()] {
         let link = lib.join(name);
         let _ = fs::remove_file(&link);

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "hand.h"
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +17,15 @@ struct parent {
     cortensor_job *job;
     cortensor_http_handler *handler;
     cortensor_http_response *waiting, *response;
+    /* The wakes for the task. */
+    atomic_int wakes;
 };
+
+/* Counts the wakes of a process. */
+static void woken(void *user)
+{
+    atomic_fetch_add((atomic_int *)user, 1);
+}
 
 static void child(struct parent *parent)
 {
@@ -25,6 +34,7 @@ static void child(struct parent *parent)
     cortensor_bytes *bytes = NULL;
     cortensor_http_response *response = NULL;
     cortensor_event event = {.struct_size = sizeof event};
+    atomic_int refused = 0;
 
     FORKED(cortensor_router_info(parent->router, &bytes, &error));
     FORKED(cortensor_router_submit(parent->router, 0, CORTENSOR_STR("{\"prompt\": \"x\"}"), &task, &error));
@@ -33,6 +43,8 @@ static void child(struct parent *parent)
     FORKED(cortensor_task_record(parent->task, &bytes, &error));
     FORKED(cortensor_task_result(parent->task, CORTENSOR_FOREVER, &bytes, &error));
     FORKED(cortensor_task_cancel(parent->task, &error));
+    FORKED(cortensor_task_notify(parent->task, woken, &refused, &error));
+    CHECK(atomic_load(&refused) == 1);
     FORKED(cortensor_stream_next(parent->stream, CORTENSOR_FOREVER, &event, &error));
     FORKED(cortensor_http_handler_handle(parent->handler, CORTENSOR_STR("GET /readyz HTTP/1.1\r\n\r\n"), CORTENSOR_EMPTY, CORTENSOR_EMPTY, &response, &error));
     FORKED(cortensor_http_response_head(parent->waiting, CORTENSOR_FOREVER, NULL, NULL, &error));
@@ -43,6 +55,8 @@ static void child(struct parent *parent)
     cortensor_http_handler_free(parent->handler);
     cortensor_stream_free(parent->stream);
     cortensor_task_free(parent->task);
+    /* The wait is the parent's: its work neither runs nor ends here. */
+    CHECK(atomic_load(&parent->wakes) == 0);
     cortensor_router_free(parent->router);
 
     own = open_router("{\"echo\": true}");
@@ -79,6 +93,7 @@ int main(void)
     parent.task = submit(parent.router, "{\"prompt\": \"x\"}");
     parent.job = take(&parent.hand);
     MUST(cortensor_task_stream(parent.task, 0, &parent.stream, &error));
+    MUST(cortensor_task_notify(parent.task, woken, &parent.wakes, &error));
     MUST(cortensor_job_emit(second, CORTENSOR_STR("a"), NULL, &error));
     MUST(cortensor_http_response_head(parent.response, CORTENSOR_FOREVER, NULL, NULL, &error));
 
@@ -116,6 +131,7 @@ int main(void)
     cortensor_http_handler_free(parent.handler);
     cortensor_stream_free(parent.stream);
     cortensor_task_free(parent.task);
+    CHECK(atomic_load(&parent.wakes) == 1);
     close_router(parent.router);
     printf("fork: the child was told, the parent went on\n");
     return EXIT_SUCCESS;

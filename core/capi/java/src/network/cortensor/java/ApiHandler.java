@@ -23,11 +23,11 @@ public final class ApiHandler implements HttpHandler {
      * Answers a request. A client that goes away cancels its task, as soon as a piece for it cannot be sent.
      *
      * @param exchange the request
-     * @throws IOException the client has gone
+     * @throws IOException the client has gone, or the body broke off; the server then closes the connection
      */
     @Override
     public void handle(HttpExchange exchange) throws IOException {
-        try (exchange) {
+        try {
             byte[] head = head(exchange);
             byte[] body = body(exchange);
             byte[] peer = Handle.utf8(exchange.getRemoteAddress().getAddress().getHostAddress());
@@ -41,6 +41,8 @@ public final class ApiHandler implements HttpHandler {
                 // Before the end of the body this tells the router that the client has gone.
                 response.free();
             }
+            // Only here: after a fault this would end the body as if it were whole.
+            exchange.close();
         } catch (RouterException error) {
             throw new IOException(error.getMessage(), error);
         }
@@ -103,8 +105,11 @@ public final class ApiHandler implements HttpHandler {
         try {
             return response.bytes((pointer, out, err) ->
                     Library.cortensor_http_response_next(pointer, Library.FOREVER, out, err));
-        } catch (RouterException.ClosedException over) {
-            return null;
+        } catch (RouterException.ClosedException closed) {
+            if (closed.code().equals("body_over")) {
+                return null;
+            }
+            throw closed;
         }
     }
 }

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
  */
 public final class Job {
     private final Handle handle;
+    private final Turn turn = new Turn();
     private volatile boolean later;
     private Records.JobInfo info;
 
@@ -141,7 +142,7 @@ public final class Job {
      * @return whether to stop
      */
     public boolean isCancelled() {
-        return asks(Library::cortensor_job_is_cancelled);
+        return asks(handle, Library::cortensor_job_is_cancelled);
     }
 
     /**
@@ -150,19 +151,29 @@ public final class Job {
      * @return whether it was
      */
     public boolean isAnswered() {
-        return asks(Library::cortensor_job_is_answered);
+        return asks(handle, Library::cortensor_job_is_answered);
     }
 
     /**
-     * Calls a function once the job is no longer wanted, or was answered: {@code
-     * job.onCancelled(Thread.currentThread()::interrupt)} wakes a miner that sleeps.
+     * Calls a function once the job is no longer wanted: {@code job.onCancelled(Thread.currentThread()::interrupt)} wakes
+     * a miner that sleeps. If the job is no longer wanted, or was answered, before this call, the function runs at once. An
+     * answer calls nothing, and nothing is called after the miner has returned, unless it called {@link #later}: its thread
+     * may have another job then. The function must not wait for the miner.
      *
      * @param action the function
      */
     public void onCancelled(Runnable action) {
+        // The library holds what it calls; this must not be the job, or one that is forgotten would never be found.
+        Handle held = handle;
+        Turn its = turn;
+        Runnable wake = () -> its.take(() -> {
+            if (!asks(held, Library::cortensor_job_is_answered)) {
+                action.run();
+            }
+        });
         try {
             handle.doing((job, err) ->
-                    Library.cortensor_job_notify_cancelled(job, Callbacks.WAKE_FUNCTION, Callbacks.hold(action), err));
+                    Library.cortensor_job_notify_cancelled(job, Callbacks.WAKE_FUNCTION, Callbacks.hold(wake), err));
         } catch (RouterException.ClosedException answered) {
             action.run();
         }
@@ -172,7 +183,23 @@ public final class Job {
         byte ask(long job);
     }
 
-    private boolean asks(Question question) {
+    /** Lets the end of the miner come before or after a call of its function, but not between. */
+    private static final class Turn {
+        private boolean over;
+
+        synchronized void take(Runnable action) {
+            if (!over) {
+                action.run();
+            }
+        }
+
+        /** Waits for the call that runs, and lets no other one begin. */
+        synchronized void end() {
+            over = true;
+        }
+    }
+
+    private static boolean asks(Handle handle, Question question) {
         boolean[] answer = {true};
         try {
             handle.doing((job, err) -> {
@@ -198,6 +225,9 @@ public final class Job {
 
     /** Answers the job as the miner ended: it returned, or threw. */
     void end(Throwable thrown) {
+        if (thrown != null || !later) {
+            turn.end();
+        }
         try {
             if (thrown == null) {
                 if (!later && !isAnswered()) {

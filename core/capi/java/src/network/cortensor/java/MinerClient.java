@@ -1,6 +1,7 @@
 package network.cortensor.java;
 
 import com.sun.jna.Memory;
+import java.lang.ref.Reference;
 import java.time.Duration;
 import java.util.function.Consumer;
 
@@ -39,8 +40,14 @@ public final class MinerClient implements AutoCloseable {
         Memory records = Callbacks.log(log);
         long[] out = new long[1];
         long[] err = new long[1];
-        Handle.check(Library.cortensor_miner_client_start(config, config.length, Callbacks.address(callbacks),
-                Callbacks.address(records), out, err), err);
+        try {
+            Handle.check(Library.cortensor_miner_client_start(config, config.length, Callbacks.address(callbacks),
+                    Callbacks.address(records), out, err), err);
+        } finally {
+            // The library reads the tables by their addresses, which keep nothing alive.
+            Reference.reachabilityFence(callbacks);
+            Reference.reachabilityFence(records);
+        }
         return new MinerClient(out[0]);
     }
 

@@ -1,6 +1,7 @@
 package network.cortensor.java;
 
 import com.sun.jna.Memory;
+import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
@@ -57,7 +58,12 @@ public final class Router implements AutoCloseable {
         Memory records = Callbacks.log(log);
         long[] out = new long[1];
         long[] err = new long[1];
-        Handle.check(Library.cortensor_router_open(text, text.length, Callbacks.address(records), out, err), err);
+        try {
+            Handle.check(Library.cortensor_router_open(text, text.length, Callbacks.address(records), out, err), err);
+        } finally {
+            // The library reads the table by its address, which keeps nothing alive.
+            Reference.reachabilityFence(records);
+        }
         return new Router(out[0]);
     }
 
@@ -272,7 +278,7 @@ public final class Router implements AutoCloseable {
                 future.completeExceptionally(Handle.failed(error));
                 return;
             }
-            Task task = new Task(pointer, detached);
+            Task task = new Task(pointer, !detached);
             if (!future.complete(task)) {
                 // The future was cancelled. Letting go of the task cancels it.
                 task.close();
@@ -344,7 +350,7 @@ public final class Router implements AutoCloseable {
     }
 
     /**
-     * Joins a task by its ids, running or ended.
+     * Joins a task by its ids, running or ended. Leaving its tokens does not cancel it: it is another caller's.
      *
      * @param session its session
      * @param task its number there
@@ -417,8 +423,12 @@ public final class Router implements AutoCloseable {
         long pointer = handle.giving((router, out, err) -> {
             // The library takes the table over in any case.
             Memory callbacks = Callbacks.miner(workshop);
-            return Library.cortensor_router_add_miner(
-                    router, spec, spec.length, Callbacks.address(callbacks), out, err);
+            try {
+                return Library.cortensor_router_add_miner(
+                        router, spec, spec.length, Callbacks.address(callbacks), out, err);
+            } finally {
+                Reference.reachabilityFence(callbacks);
+            }
         });
         return new LocalMiner(pointer, workshop.dropped());
     }

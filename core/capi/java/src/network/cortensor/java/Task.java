@@ -14,15 +14,16 @@ public final class Task implements AutoCloseable {
     private final long gid;
     private final boolean joined;
     private final CompletableFuture<Completion> end = new CompletableFuture<>();
-    private volatile boolean detached;
+    /** Whether a reader that leaves cancels the task: it was submitted here, for the first time, and is not detached. */
+    private volatile boolean owned;
 
-    Task(long pointer, boolean detached) {
-        this.detached = detached;
+    Task(long pointer, boolean owned) {
         handle = new Handle("task", pointer, Library::cortensor_task_free);
         sessionId = Library.cortensor_task_session_id(pointer);
         id = Library.cortensor_task_id(pointer);
         gid = Library.cortensor_task_gid(pointer);
         joined = Library.cortensor_task_joined(pointer) != 0;
+        this.owned = owned && !joined;
         // The library holds this object until the end, so that garbage collection never decides whether a task runs.
         handle.doing((task, err) ->
                 Library.cortensor_task_notify(task, Callbacks.WAKE_FUNCTION, Callbacks.hold((Runnable) this::ended), err));
@@ -95,7 +96,8 @@ public final class Task implements AutoCloseable {
     }
 
     /**
-     * The texts of the tokens, for one thread. Closing them early cancels the task, unless it is detached.
+     * The texts of the tokens, for one thread. Closing them early cancels the task, unless it is detached, or
+     * another caller submitted it.
      *
      * @return the texts from the first on
      */
@@ -105,7 +107,7 @@ public final class Task implements AutoCloseable {
 
     /**
      * The texts of the tokens, for any number of subscribers, each from the first on. A subscriber that cancels cancels
-     * the task, unless it is detached.
+     * the task, unless it is detached, or another caller submitted it.
      *
      * @return the publisher
      */
@@ -130,13 +132,13 @@ public final class Task implements AutoCloseable {
 
     /** Detaches the task: from now on, neither leaving nor closing it cancels it. */
     public void detach() {
-        detached = true;
+        owned = false;
         handle.doing(Library::cortensor_task_detach);
     }
 
-    /** Cancels the task, since its reader has left, unless it is detached or was closed. */
+    /** Cancels the task, since its reader has left, unless it is detached, another caller's, or was closed. */
     void leave() {
-        if (!detached && !handle.isFree()) {
+        if (owned && !handle.isFree()) {
             cancel();
         }
     }

@@ -8,7 +8,8 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * The texts of a task's tokens, for one thread. Closing it before the end cancels the task, unless it is detached:
+ * The texts of a task's tokens, for one thread. Closing it before the end cancels the task, unless it is detached
+ * or another caller's:
  *
  * <pre>{@code
  * try (Tokens tokens = task.tokens()) {
@@ -41,8 +42,10 @@ public final class Tokens implements Iterable<String>, AutoCloseable {
             @Override
             public boolean hasNext() {
                 if (next == null && !over) {
-                    next = token(events.next());
-                    over = next == null;
+                    Event event = events.next();
+                    // After a restart there is nothing to read here any more, but the task goes on.
+                    over = !(event instanceof Event.Token);
+                    next = token(event);
                 }
                 return next != null;
             }

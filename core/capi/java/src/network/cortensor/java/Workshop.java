@@ -10,6 +10,7 @@ final class Workshop {
     private final Miner miner;
     private final Executor executor;
     private final CompletableFuture<Void> dropped = new CompletableFuture<>();
+    private volatile boolean closed;
 
     Workshop(Miner miner, Executor executor) {
         if (miner == null) {
@@ -41,10 +42,16 @@ final class Workshop {
     }
 
     void close() {
+        closed = true;
         dropped.completeAsync(() -> null, Callbacks.ANSWERS);
     }
 
     private void run(Job job) {
+        if (closed) {
+            // The miner was removed while the job waited for its thread.
+            job.drop();
+            return;
+        }
         try {
             miner.work(job);
             job.end(null);

@@ -15,10 +15,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import network.cortensor.java.Job;
 import network.cortensor.java.JobException;
 import network.cortensor.java.LocalMiner;
@@ -83,6 +87,31 @@ public class MinerTest {
             RouterException error = failure(() -> soon(router.complete(new Request("x").timeout(0.1))));
             assertEquals(RouterException.Kind.TIMEOUT, error.kind());
             eventually("the interruption of the miner", told::get);
+        }
+    }
+
+    @Test
+    public void anAnswerInterruptsNobody() throws Exception {
+        ExecutorService one = Executors.newSingleThreadExecutor();
+        try (Router router = Router.open(ONCE)) {
+            AtomicLong interrupted = new AtomicLong();
+            router.addMiner(new Options.MinerOptions().name("m").capacity(1), one, job -> {
+                job.onCancelled(Thread.currentThread()::interrupt);
+                try {
+                    // The one before has ended by now, and this is the time in which a late call would come.
+                    new Semaphore(0).tryAcquire(1, TimeUnit.MILLISECONDS);
+                    job.finish("x");
+                    new Semaphore(0).tryAcquire(1, TimeUnit.MILLISECONDS);
+                } catch (InterruptedException error) {
+                    interrupted.incrementAndGet();
+                }
+            });
+            for (int round = 0; round < 100; round++) {
+                soon(router.submit(new Request("x")).thenCompose(Task::result).handle((answer, error) -> answer));
+            }
+            assertEquals(0, interrupted.get());
+        } finally {
+            one.shutdown();
         }
     }
 
@@ -180,17 +209,47 @@ public class MinerTest {
     }
 
     @Test
+    public void aJobThatWaitsForItsThreadDoesNotBeginAfterTheRemoval() throws Exception {
+        BlockingQueue<Runnable> waiting = new LinkedBlockingQueue<>();
+        AtomicBoolean started = new AtomicBoolean();
+        try (Router router = Router.open(Map.of("dispatch", Map.of("no_miner_grace_ms", 0)))) {
+            LocalMiner miner = router.addMiner(
+                    new Options.MinerOptions().name("m").capacity(1), waiting::add, job -> started.set(true));
+            CompletableFuture<?> answer = router.complete(new Request("x"));
+            Runnable work = waiting.poll(Support.LIMIT, TimeUnit.SECONDS);
+            assertNotNull(work);
+            miner.remove();
+            soon(miner.dropped());
+            work.run();
+            assertFalse(started.get());
+            failure(() -> soon(answer));
+        }
+    }
+
+    @Test
     public void aSlowReaderSlowsTheMiner() throws Exception {
         int pieces = 20_000;
+        AtomicLong emitted = new AtomicLong();
         try (Router router = Router.open()) {
             add(router, "m", 1, job -> {
                 for (int index = 0; index < pieces; index++) {
                     job.emit("twelve bytes");
+                    emitted.incrementAndGet();
                 }
             });
             Task task = soon(router.submit(new Request("x")));
             try (var tokens = task.tokens()) {
-                assertEquals(pieces, tokens.stream().count());
+                tokens.iterator().next();
+                // The reader stops for as long as the miner goes on.
+                long[] before = {-1};
+                eventually("the halt of the miner", () -> {
+                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+                    long last = before[0];
+                    before[0] = emitted.get();
+                    return last == before[0];
+                });
+                assertTrue("the whole answer went to a reader that had stopped", before[0] < pieces);
+                assertEquals(pieces - 1, tokens.stream().count());
             }
         }
     }

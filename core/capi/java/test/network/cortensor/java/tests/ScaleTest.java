@@ -128,10 +128,12 @@ public class ScaleTest {
     public void aProcessEndsWellInMidStream() throws Exception {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         String[] ways = {"return", "exit", "close", "throw", "halt"};
+        String set = System.getenv("CORTENSOR_JAVA_EXIT_RUNS");
+        int runs = set == null || set.isEmpty() ? 15 : Integer.parseInt(set);
         // Several at a time: most of their time is the start of the virtual machine.
         ExecutorService runners = Executors.newFixedThreadPool(4);
         List<CompletableFuture<String>> ends = new ArrayList<>();
-        for (int round = 0; round < 60; round++) {
+        for (int round = 0; round < runs; round++) {
             String way = ways[round % ways.length];
             ends.add(CompletableFuture.supplyAsync(() -> ending(java, way), runners));
         }

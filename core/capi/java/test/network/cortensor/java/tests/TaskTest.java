@@ -11,6 +11,7 @@ import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 
 import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -99,6 +100,26 @@ public class TaskTest {
                 }
             }
             eventually("the end of all tasks", () -> router.status().runningTasks() + router.status().queuedTasks() == 0);
+        }
+    }
+
+    @Test
+    public void theTaskOfAnotherCallerIsNotCancelled() throws Exception {
+        try (Router router = holding()) {
+            Request request = new Request("x").idempotencyKey("one");
+            Task task = soon(router.submit(request));
+            begun.acquire();
+            Task same = soon(router.submit(request));
+            assertTrue(same.joined());
+            for (Task other : List.of(same, router.attach(task.sessionId(), task.id()))) {
+                try (Tokens tokens = other.tokens()) {
+                    assertEquals("begun", tokens.iterator().next());
+                }
+                other.close();
+            }
+            assertFalse(task.record().ended());
+            task.close();
+            ended.acquire();
         }
     }
 
@@ -281,6 +302,20 @@ public class TaskTest {
             router.cancel(0, 1);
             ended.acquire();
             assertNotNull(response.body().readAllBytes());
+
+            // A body that breaks off is no whole one; the router may have told of the end still.
+            var broken = client.send(request, HttpResponse.BodyHandlers.ofInputStream());
+            begun.acquire();
+            assertTrue(broken.body().read(part) > 0);
+            assertTrue(router.shutdown(Duration.ofSeconds(Support.LIMIT)));
+            String end = "data: [DONE]\n\n";
+            String rest;
+            try {
+                rest = new String(broken.body().readAllBytes());
+            } catch (IOException brokeOff) {
+                rest = end;
+            }
+            assertTrue(rest, rest.endsWith(end));
         } finally {
             server.stop(0);
         }
