@@ -131,8 +131,8 @@ int main(void)
     cortensor_http_handler_free(parent.handler);
     cortensor_stream_free(parent.stream);
     cortensor_task_free(parent.task);
-    CHECK(atomic_load(&parent.wakes) == 1);
     close_router(parent.router);
+    CHECK(atomic_load(&parent.wakes) == 1);
     printf("fork: the child was told, the parent went on\n");
     return EXIT_SUCCESS;
 }
