@@ -234,10 +234,15 @@ func TestNoFunctionStartsAfterTheMinerIsRemoved(t *testing.T) {
 func TestASlowReaderSlowsTheMiner(t *testing.T) {
 	router := opened(t, nil)
 	var emitted atomic.Int64
+	// More than limits.stream_window_bytes.
 	const pieces = 20_000
+	piece := strings.Repeat("x", 100)
+	read := make(chan struct{})
 	add(t, router, "m", 1, func(_ context.Context, job *cortensor.Job) error {
+		// A task that is not read has nobody to wait for.
+		<-read
 		for i := 0; i < pieces; i++ {
-			if err := job.Emit("twelve bytes"); err != nil {
+			if err := job.Emit(piece); err != nil {
 				return err
 			}
 			emitted.Add(1)
@@ -248,9 +253,22 @@ func TestASlowReaderSlowsTheMiner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens := task.Tokens(soon(t))
-	<-tokens.C
-	count := 1
+	stream, err := task.Stream(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	close(read)
+	size := 0
+	take := func() bool {
+		event, err := stream.Next(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += len(event.Text)
+		return event.Kind == cortensor.Token
+	}
+	take()
 	// The reader stops for as long as the miner goes on.
 	before := int64(-1)
 	eventually(t, "the halt of the miner", func() bool {
@@ -262,10 +280,9 @@ func TestASlowReaderSlowsTheMiner(t *testing.T) {
 	if before == pieces {
 		t.Fatal("the miner gave the whole answer to a reader that had stopped")
 	}
-	for range tokens.C {
-		count++
+	for take() {
 	}
-	if tokens.Err() != nil || count != pieces || emitted.Load() != pieces {
-		t.Fatalf("%d of %d, %v", count, emitted.Load(), tokens.Err())
+	if size != pieces*len(piece) || emitted.Load() != pieces {
+		t.Fatalf("%d bytes of %d pieces", size, emitted.Load())
 	}
 }

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -32,6 +33,7 @@ import network.cortensor.java.Request;
 import network.cortensor.java.Router;
 import network.cortensor.java.RouterException;
 import network.cortensor.java.Task;
+import network.cortensor.java.Tokens;
 import org.junit.Test;
 
 /** The contract of miners, whatever they do. */
@@ -228,18 +230,24 @@ public class MinerTest {
 
     @Test
     public void aSlowReaderSlowsTheMiner() throws Exception {
+        // More than limits.stream_window_bytes.
         int pieces = 20_000;
+        String piece = "x".repeat(100);
         AtomicLong emitted = new AtomicLong();
+        CountDownLatch read = new CountDownLatch(1);
         try (Router router = Router.open()) {
             add(router, "m", 1, job -> {
+                // A task that is not read has nobody to wait for.
+                read.await();
                 for (int index = 0; index < pieces; index++) {
-                    job.emit("twelve bytes");
+                    job.emit(piece);
                     emitted.incrementAndGet();
                 }
             });
             Task task = soon(router.submit(new Request("x")));
-            try (var tokens = task.tokens()) {
-                tokens.iterator().next();
+            try (Tokens tokens = task.tokens()) {
+                read.countDown();
+                int size = tokens.iterator().next().length();
                 // The reader stops for as long as the miner goes on.
                 long[] before = {-1};
                 eventually("the halt of the miner", () -> {
@@ -249,7 +257,9 @@ public class MinerTest {
                     return last == before[0];
                 });
                 assertTrue("the whole answer went to a reader that had stopped", before[0] < pieces);
-                assertEquals(pieces - 1, tokens.stream().count());
+                size += tokens.stream().mapToInt(String::length).sum();
+                assertEquals(pieces * piece.length(), size);
+                assertEquals(pieces, emitted.get());
             }
         }
     }
