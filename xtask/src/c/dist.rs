@@ -77,7 +77,7 @@ fn abi() -> Outcome<u32> {
     number.and_then(|number| number.trim().parse().ok()).ok_or_else(|| "the header has no ABI number".into())
 }
 
-fn write(prefix: &Path, built: &Path, abi: u32, build: Build) -> std::io::Result<()> {
+fn write(prefix: &Path, built: &Path, abi: u32, profile: Build) -> std::io::Result<()> {
     let root = environment::root();
     let (include, lib, doc) = (prefix.join("include"), prefix.join("lib"), prefix.join("share/doc/cortensor_router"));
     let (pkgconfig, cmake) = (lib.join("pkgconfig"), lib.join("cmake/cortensor_router"));
@@ -96,7 +96,7 @@ fn write(prefix: &Path, built: &Path, abi: u32, build: Build) -> std::io::Result
         [("libcortensor_router_capi.a", "libcortensor_router.a"), ("libcortensor_router_capi.so", &real)]
     {
         let (from, to) = (built.join(name), lib.join(place));
-        match build {
+        match profile {
             Build::Dev => environment::link(&from, &to)?,
             // A build for users stays as it is when the library is built again.
             Build::Release => {
