@@ -124,6 +124,30 @@ public class TaskTest {
     }
 
     @Test
+    public void aTaskWhoseTokensWereRestartedGoesOn() throws Exception {
+        CountDownLatch closed = new CountDownLatch(1);
+        try (Router router = Router.open()) {
+            var one = add(router, "one", 1, job -> {
+                job.emit("void");
+                closed.await();
+            });
+            Task task = soon(router.submit(new Request("x").onFailure("restart")));
+            try (Tokens tokens = task.tokens()) {
+                var texts = tokens.iterator();
+                assertEquals("void", texts.next());
+                add(router, "two", 1, job -> {
+                    job.emit("well");
+                    closed.await();
+                });
+                one.remove();
+                assertEquals("stream_restarted", failure(texts::hasNext).code());
+            }
+            closed.countDown();
+            assertEquals("well", soon(task.result()).text());
+        }
+    }
+
+    @Test
     public void aDetachedTaskOutlivesItsReaders() throws Exception {
         try (Router router = holding()) {
             Task task = soon(router.submit(new Request("x").detach(true)));
