@@ -18,8 +18,6 @@ export interface RouterConfig {
   compatAliases?: boolean;
   /** Where tasks are kept. */
   storage?: StorageOptions;
-  /** Links between routers that share a database. */
-  fleet?: FleetOptions;
   /** How long ended tasks are kept. */
   retention?: RetentionOptions;
   /** Bounds: nothing grows beyond them. */
@@ -36,6 +34,8 @@ export interface RouterConfig {
   runtime?: RuntimeOptions;
   /** Miners that dial in. */
   miners?: MinersOptions;
+  /** Links between routers that share a database. */
+  fleet?: FleetOptions;
   /** Prices of models, from which the usage gets its cost. */
   prices?: PricesOptions;
   /** Webhooks: the end of a task is sent to the URL that its request names. */
@@ -86,26 +86,6 @@ export interface StorageOptions {
   maxEndWaitMs?: number;
   /** Bytes of writes that wait for a database that is away; further ones are refused with 503. Default 64 MiB. */
   maxWaitingBytes?: number;
-}
-
-/** Links between routers that share a database. */
-export interface FleetOptions {
-  /** Whether this router has links. Without them it sees of the others what stands in the database. Default `true`. */
-  links?: boolean;
-  /** The IP address at which the links of other routers come in. Default: the address from which this router reaches the database. */
-  host?: string;
-  /** The port for links; 0: any free one. Default 0. */
-  port?: number;
-  /** The address under which the other routers reach this port, if they see another one: `HOST:PORT`. */
-  address?: string;
-  /** Links that a router has at most. Default 128. */
-  maxLinks?: number;
-  /** Bytes that wait to be sent over one link, before it is cut. Default 4 MiB. */
-  maxLinkBytes?: number;
-  /** Tasks of this router that another one reads at the same time; further ones it reads from the database. Default 4096. */
-  maxLinkReaders?: number;
-  /** Milliseconds of silence after which a link is cut, 1000 to 600000. Default 6000. */
-  linkTimeoutMs?: number;
 }
 
 /** How long ended tasks are kept. */
@@ -452,6 +432,26 @@ export interface MinersOptions {
   maxHandshakes?: number;
   /** Tasks that a miner may name as its own when it comes back; one that names more is refused. A miner that holds as many, because it does not answer cancellations, gets no further task. Default 16384. */
   maxResumed?: number;
+}
+
+/** Links between routers that share a database. */
+export interface FleetOptions {
+  /** Whether this router has links. Without them it sees of the others what stands in the database. Default `true`. */
+  links?: boolean;
+  /** The IP address at which the links of other routers come in. Default: the address from which this router reaches the database. */
+  host?: string;
+  /** The port for links; 0: any free one. Default 0. */
+  port?: number;
+  /** The address under which the other routers reach this port, if they see another one: `HOST:PORT`. */
+  address?: string;
+  /** Links that a router has at most. Default 128. */
+  maxLinks?: number;
+  /** Bytes that wait to be sent over one link, before it is cut. Default 4 MiB. */
+  maxLinkBytes?: number;
+  /** Tasks of this router that another one reads at the same time; further ones it reads from the database. Default 4096. */
+  maxLinkReaders?: number;
+  /** Milliseconds of silence after which a link is cut, 1000 to 600000. Default 6000. */
+  linkTimeoutMs?: number;
 }
 
 /** Prices of models, from which the usage gets its cost. */

@@ -21,7 +21,7 @@ use trial::Trial;
 use world::World;
 
 /// The number of sequences if `PROPTEST_CASES` does not say another one.
-const CASES: u32 = 48;
+const CASES: u32 = 24;
 
 /// The greatest number of changes by which a failing sequence is made shorter.
 const SHRINKS: u32 = 4_000;
