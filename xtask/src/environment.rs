@@ -35,8 +35,8 @@ pub(crate) fn cache() -> Outcome<PathBuf> {
         .ok_or_else(|| "set HOME or XDG_CACHE_HOME: the model is kept there".into())
 }
 
-/// Gives a large file a second name, or copies it where the file system has no second names. What stood there is removed
-/// first: a copy over it would change the file under its other names, too.
+/// Gives a large file a second name, or copies it where the file system has no second names. A file that stood there is
+/// removed first: a copy over it would change the file under its other names, too.
 ///
 /// # Errors
 /// When neither can be done.

@@ -597,7 +597,7 @@ async fn two_linked(database: &SharedMemory, mesh: &Mesh, pause: Duration) -> [R
 async fn a_long_text_is_resumed_elsewhere_without_a_mark() {
     let (database, mesh) = (SharedMemory::new(LEASE), Mesh::default());
     let [first, second] = two_linked(&database, &mesh, Duration::from_millis(10)).await;
-    let prompt: String = (0..600).map(|n| format!("word{n} ")).collect();
+    let prompt = (0..600).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ");
     for retention in [Retention::All, Retention::Nothing] {
         let session = first.create_session(SessionSpec::default().name("kept").retention(retention)).await.unwrap();
         let request = TaskRequest::completion(&prompt).stream(true);
