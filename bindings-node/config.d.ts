@@ -450,7 +450,7 @@ export interface FleetOptions {
   maxLinkBytes?: number;
   /** Tasks of this router that another one reads at the same time; further ones it reads from the database. Default 4096. */
   maxLinkReaders?: number;
-  /** Milliseconds of silence after which a link is cut, 1000 to 600000. Default 6000. */
+  /** Milliseconds of silence after which a link is cut, 3000 to 600000. Default 6000. */
   linkTimeoutMs?: number;
 }
 

@@ -12,6 +12,7 @@ import pytest
 from cortensor_router import (
     Choice,
     Completion,
+    FleetStatus,
     Hardware,
     MinerInfo,
     MinerVerdict,
@@ -83,7 +84,7 @@ def test_a_record_has_the_fields_of_its_schema(
 
 
 # Records in records that are dictionaries, whose members the types know.
-PLAIN: list[Any] = [Hardware, ModelDetails, NodeStats, TaskResults]
+PLAIN: list[Any] = [FleetStatus, Hardware, ModelDetails, NodeStats, TaskResults]
 
 
 @pytest.mark.parametrize("record", PLAIN, ids=lambda record: record.__name__)
@@ -158,7 +159,7 @@ def test_records_have_every_field_that_the_router_sends() -> None:
         assert set(whole) <= fields(Completion)
         assert set(whole["choices"][0]) <= fields(Choice)
         record = json.loads(task._native.record().wait())
-        assert fields(TaskRecord) - set(record) == {"queue_position"}
+        assert fields(TaskRecord) - set(record) == {"queue_position", "webhook"}
         assert set(record) <= fields(TaskRecord)
         assert set(json.loads(native.models())["models"][0]) == fields(ModelInfo)
 

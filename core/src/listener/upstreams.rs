@@ -48,10 +48,10 @@ struct UpstreamRemoved {
 #[expect(dead_code, reason = "it describes the body, which is read as a table of fields")]
 struct UpstreamPatch {
     /// Whether it drains: it gets no new tasks and finishes those that it has. `false` resumes it.
-    drained: bool,
-    #[schema(inline)]
+    drained: Option<bool>,
+    /// Any other field of an upstream, with its new value.
     #[serde(flatten)]
-    fields: UpstreamConfig,
+    fields: std::collections::BTreeMap<String, Value>,
 }
 
 /// Refuses a caller that may not change upstreams.
