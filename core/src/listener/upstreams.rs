@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,15 +44,28 @@ struct UpstreamRemoved {
     status: &'static str,
 }
 
-/// A change of an upstream: any field of it, and `drained`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes the body, which is read as a table of fields")]
-struct UpstreamPatch {
-    /// Whether it drains: it gets no new tasks and finishes those that it has. `false` resumes it.
-    drained: Option<bool>,
-    /// Any other field of an upstream, with its new value.
-    #[serde(flatten)]
-    fields: std::collections::BTreeMap<String, Value>,
+/// The body of a change, which is read as a table of fields.
+enum UpstreamPatch {}
+
+/// The members of an upstream and one more. A schema of the two together would allow no body, because that of an upstream
+/// allows no member that it does not name.
+impl utoipa::PartialSchema for UpstreamPatch {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = <UpstreamConfig as utoipa::PartialSchema>::schema();
+        if let RefOr::T(Schema::Object(fields)) = &mut schema {
+            fields.description = Some("A change of an upstream: any field of it, and `drained`.".to_owned());
+            let words = "Whether it drains: it gets no new tasks and finishes those that it has. `false` resumes it.";
+            let drained = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(words));
+            fields.properties.insert("drained".to_owned(), drained.into());
+        }
+        schema
+    }
+}
+
+impl ToSchema for UpstreamPatch {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        UpstreamConfig::schemas(schemas);
+    }
 }
 
 /// Refuses a caller that may not change upstreams.
