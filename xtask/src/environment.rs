@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use crate::step::Steps;
 use crate::{Outcome, programs};
@@ -158,6 +159,9 @@ pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
 /// # Errors
 /// When they cannot be installed; the message says how to install them.
 pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
+    /// A second apt-get would end at once, for the first one holds the lock.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
     let names = packages.join(" ");
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root || !answers("apt-get", &["--version"]) {

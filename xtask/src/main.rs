@@ -100,9 +100,9 @@ enum Command {
         /// Instead, build faults in on purpose and check that the tests find them: these faults, or all.
         #[arg(long, num_args = 0.., value_name = "NAME", conflicts_with_all = ["seeds", "seed", "effects"])]
         planted: Option<Vec<String>>,
-        /// Check only every third planted bug, from this one on.
+        /// Check only every sixth planted bug, from this one on.
         #[arg(long, requires = "planted", value_parser = clap::value_parser!(u8).range(0..planted::PARTS as i64))]
-        third: Option<u8>,
+        part: Option<u8>,
     },
     /// Run the listener and miners that dial in over simulated networks, with faults by a seed.
     Wiring {
@@ -226,7 +226,7 @@ fn main() -> ExitCode {
         Command::Page { pages } => pages::run(&mut steps, &pages),
         Command::Gen { check: true } => generate::check(&mut steps),
         Command::Gen { check: false } => generate::run(&mut steps),
-        Command::Sim { planted: Some(names), third, .. } => planted::run(&mut steps, &names, third.map(usize::from)),
+        Command::Sim { planted: Some(names), part, .. } => planted::run(&mut steps, &names, part.map(usize::from)),
         Command::Sim { seed: Some(seed), shrink: true, .. } => suites::shrink(&mut steps, seed),
         Command::Sim { seeds, seed, effects, .. } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
         Command::Wiring { seeds, seed } => suites::wiring(&mut steps, seeds, seed),

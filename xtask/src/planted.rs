@@ -36,7 +36,7 @@ const ROUTER: &str = "cortensor-router";
 /// The beginning of the line in which the attacks report a success.
 const SUCCESS: &str = "SUCCESS of the attacker";
 /// The number of parts in which CI checks the faults in turn.
-pub(crate) const PARTS: usize = 3;
+pub(crate) const PARTS: usize = 6;
 /// The part with all faults that attacks find.
 const PART_OF_ATTACKS: usize = 1;
 
@@ -77,12 +77,12 @@ enum Ended {
 }
 
 /// Builds the faults in and runs for each of them the test or the attack that must find it. `names` selects faults by name and
-/// `third` every third one; all are checked if neither is given.
+/// `part` one of [`PARTS`]; all are checked if neither is given.
 ///
 /// # Errors
 /// When a replacement does not apply exactly once, a test or an attack fails without a fault, or a fault is not found.
-pub(crate) fn run(steps: &mut Steps, names: &[String], third: Option<usize>) -> Outcome {
-    let bugs = selected(listed(&environment::root())?, names, third)?;
+pub(crate) fn run(steps: &mut Steps, names: &[String], part: Option<usize>) -> Outcome {
+    let bugs = selected(listed(&environment::root())?, names, part)?;
     let copy = environment::target().join("planted");
     lay_out(&copy, &bugs)?;
     let mut programs = BTreeMap::new();
@@ -145,14 +145,14 @@ fn listed(root: &Path) -> Outcome<Vec<Bug>> {
     Ok(list.bug)
 }
 
-fn selected(bugs: Vec<Bug>, names: &[String], third: Option<usize>) -> Outcome<Vec<Bug>> {
+fn selected(bugs: Vec<Bug>, names: &[String], part: Option<usize>) -> Outcome<Vec<Bug>> {
     if let Some(unknown) = names.iter().find(|name| !bugs.iter().any(|bug| bug.name == **name)) {
         return Err(format!("{LIST} has no {unknown}"));
     }
     let wanted = |(index, bug): &(usize, Bug)| {
         // Only one part needs the real command, which takes long to build.
-        let part = if matches!(bug.found_by, FoundBy::Attack(_)) { PART_OF_ATTACKS } else { index % PARTS };
-        third.is_none_or(|third| part == third) && (names.is_empty() || names.contains(&bug.name))
+        let its = if matches!(bug.found_by, FoundBy::Attack(_)) { PART_OF_ATTACKS } else { index % PARTS };
+        part.is_none_or(|part| its == part) && (names.is_empty() || names.contains(&bug.name))
     };
     Ok(bugs.into_iter().enumerate().filter(wanted).map(|(_, bug)| bug).collect())
 }
@@ -421,19 +421,19 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_selected_by_name_and_by_third() {
-        let all = || ["a", "b", "c", "d"].map(|name| bug(name, "x")).into_iter().collect::<Vec<_>>();
+    fn faults_are_selected_by_name_and_by_part() {
+        let all = || ["a", "b", "c", "d", "e", "f", "g"].map(|name| bug(name, "x")).into_iter().collect::<Vec<_>>();
         let names = |bugs: Vec<Bug>| bugs.into_iter().map(|bug| bug.name).collect::<Vec<_>>();
-        assert_eq!(names(selected(all(), &[], None).unwrap()), ["a", "b", "c", "d"]);
-        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["a", "d"]);
+        assert_eq!(names(selected(all(), &[], None).unwrap()), ["a", "b", "c", "d", "e", "f", "g"]);
+        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["a", "g"]);
         assert_eq!(names(selected(all(), &["c".into()], None).unwrap()), ["c"]);
         let with_attack = || {
             let mut all = all();
-            all[3].found_by = FoundBy::Attack("row".into());
+            all[6].found_by = FoundBy::Attack("row".into());
             all
         };
         assert_eq!(names(selected(with_attack(), &[], Some(0)).unwrap()), ["a"]);
-        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), ["b", "d"]);
+        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), ["b", "g"]);
         assert!(selected(all(), &["z".into()], None).unwrap_err().contains("has no z"));
     }
 }

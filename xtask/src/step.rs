@@ -13,7 +13,12 @@ use crate::Outcome;
 #[derive(Default)]
 pub(crate) struct Steps {
     done: Vec<Step>,
+    /// Whether the output of a step is shown in one piece when it has ended, since other steps run beside it.
+    whole: bool,
 }
+
+/// Work that makes steps of its own.
+pub(crate) type Lane<'a> = Box<dyn FnOnce(&mut Steps) -> Outcome + Send + 'a>;
 
 struct Step {
     title: String,
@@ -28,9 +33,9 @@ impl Steps {
     /// # Errors
     /// When it cannot start, or ends without success.
     pub(crate) fn run(&mut self, title: &str, command: &mut Command) -> Outcome {
-        println!("\n=== {title}\n    {}", shown(command));
+        let heading = format!("\n=== {title}\n    {}\n", shown(command));
         let started = Instant::now();
-        let ended = tee(command);
+        let ended = if self.whole { at_the_end(&heading, command) } else { at_once(&heading, command) };
         let (passed, closing, outcome) = match ended {
             Ok(Ended { success: true, closing, .. }) => (true, closing, Ok(())),
             Ok(Ended { closing, tail, .. }) => {
@@ -70,6 +75,24 @@ impl Steps {
             passed: true,
             closing: vec![format!("skipped: {why}")],
         });
+    }
+
+    /// Runs those lanes beside each other, and gives the outcome of each. The output of a step comes when it has ended.
+    pub(crate) fn beside(&mut self, lanes: Vec<Lane<'_>>) -> Vec<Outcome> {
+        let run = |lane: Lane<'_>| {
+            let mut steps = Self { whole: true, ..Self::default() };
+            let outcome = lane(&mut steps);
+            (steps.done, outcome)
+        };
+        std::thread::scope(|scope| {
+            let running: Vec<_> = lanes.into_iter().map(|lane| scope.spawn(|| run(lane))).collect();
+            let ended = running.into_iter().map(|lane| {
+                let (done, outcome) = lane.join().map_err(|_| "a lane panicked")?;
+                self.done.extend(done);
+                outcome
+            });
+            ended.collect()
+        })
     }
 
     /// Prints one line for each step, with the closing lines of its runner below.
@@ -142,8 +165,36 @@ struct Ended {
     tail: Tail,
 }
 
-/// Runs a command and passes its output on.
-fn tee(command: &mut Command) -> std::io::Result<Ended> {
+/// Runs a command and passes its output on as it comes.
+fn at_once(heading: &str, command: &mut Command) -> std::io::Result<Ended> {
+    print!("{heading}");
+    tee(command, std::io::stdout(), std::io::stderr())
+}
+
+/// Runs a command and passes its output on when it has ended.
+fn at_the_end(heading: &str, command: &mut Command) -> std::io::Result<Ended> {
+    let told = Mutex::new(heading.as_bytes().to_vec());
+    let ended = tee(command, Shared(&told), Shared(&told));
+    // A closed terminal must not stop the run: the exit status still counts.
+    let _ = std::io::stdout().lock().write_all(&told.into_inner().unwrap_or_default());
+    ended
+}
+
+/// A text that both outputs of a program are written to.
+struct Shared<'a>(&'a Mutex<Vec<u8>>);
+
+impl Write for Shared<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_or(Ok(0), |mut told| told.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a command and passes its output to `out` and `err`.
+fn tee(command: &mut Command, out: impl Write + Send, err: impl Write + Send) -> std::io::Result<Ended> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let closing = Mutex::new(Vec::new());
     let (said, complained) = (Tail::default(), Tail::default());
@@ -157,8 +208,8 @@ fn tee(command: &mut Command) -> std::io::Result<Ended> {
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| stdout.map(|from| said.pass_on(from, std::io::stdout(), see)));
-        scope.spawn(|| stderr.map(|from| complained.pass_on(from, std::io::stderr(), see)));
+        scope.spawn(|| stdout.map(|from| said.pass_on(from, out, see)));
+        scope.spawn(|| stderr.map(|from| complained.pass_on(from, err, see)));
     });
     let status = child.wait()?;
     let tail = if complained.is_empty() { said } else { complained };
@@ -215,6 +266,23 @@ mod tests {
         assert!(steps.run("false", Command::new("false").arg("x")).unwrap_err().contains("false x failed"));
         assert!(steps.run("absent", &mut Command::new("no-such-program-here")).unwrap_err().contains("did not run"));
         assert_eq!(steps.done.iter().map(|step| step.passed).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn lanes_run_beside_each_other_and_their_steps_are_listed_lane_by_lane() {
+        let both = std::sync::Barrier::new(2);
+        let lane = |name: &'static str, command: &'static str| -> Lane<'_> {
+            let both = &both;
+            Box::new(move |steps| {
+                // Neither passes before the other has begun.
+                both.wait();
+                steps.run(name, &mut Command::new(command))
+            })
+        };
+        let mut steps = Steps::default();
+        let outcomes = steps.beside(vec![lane("one", "false"), lane("two", "true")]);
+        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(steps.done.iter().map(|step| step.title.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
-use crate::step::Steps;
+use crate::step::{Lane, Steps};
 use crate::{Outcome, c, environment, go, java, lint, model, node, packages, pages, programs, python, uniffi};
 
 /// The default number of worlds.
@@ -45,6 +45,13 @@ pub(crate) enum Suite {
     Packages,
 }
 
+/// Suites that mostly wait for one program after the other, in two rows that run beside each other. Suites that write
+/// the same files are in one row: C, Go and Java share the installed C library.
+const LANES: [&[Suite]; 2] = [
+    &[Suite::C, Suite::Go, Suite::Java, Suite::Packages],
+    &[Suite::Python, Suite::Node, Suite::Ruby, Suite::Kotlin, Suite::Swift],
+];
+
 /// Runs those suites, or all. A suite that fails does not keep the next one from running.
 ///
 /// # Errors
@@ -52,23 +59,37 @@ pub(crate) enum Suite {
 pub(crate) fn run(steps: &mut Steps, suites: &[Suite]) -> Outcome {
     let suites = if suites.is_empty() { Suite::value_variants() } else { suites };
     let mut failures = Vec::new();
-    for suite in suites {
-        let outcome = match suite {
-            Suite::Lint => lint::run(steps),
-            Suite::Rust => rust(steps),
-            Suite::Python => python_suite(steps),
-            Suite::Node => node_clients(steps).and(node::test(steps)),
-            Suite::C => c::test(steps),
-            Suite::Go => go::test(steps),
-            Suite::Java => java::test(steps),
-            Suite::Ruby => uniffi::ruby::test(steps),
-            Suite::Kotlin => uniffi::kotlin::test(steps),
-            Suite::Swift => uniffi::swift::test(steps),
-            Suite::Docs => pages::run(steps, &[]),
-            Suite::Packages => packages::test(steps),
-        };
-        failures.extend(outcome.err());
+    let run = |steps: &mut Steps, suite: Suite| match suite {
+        Suite::Lint => lint::run(steps),
+        Suite::Rust => rust(steps),
+        Suite::Python => python_suite(steps),
+        Suite::Node => node_clients(steps).and(node::test(steps)),
+        Suite::C => c::test(steps),
+        Suite::Go => go::test(steps),
+        Suite::Java => java::test(steps),
+        Suite::Ruby => uniffi::ruby::test(steps),
+        Suite::Kotlin => uniffi::kotlin::test(steps),
+        Suite::Swift => uniffi::swift::test(steps),
+        Suite::Docs => pages::run(steps, &[]),
+        Suite::Packages => packages::test(steps),
+    };
+    let wanted = |of: &[Suite]| of.iter().copied().filter(|suite| suites.contains(suite)).collect::<Vec<_>>();
+    let all = |steps: &mut Steps, of: Vec<Suite>| {
+        let failed: Vec<_> = of.into_iter().filter_map(|suite| run(steps, suite).err()).collect();
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    };
+    // These use all processors, and build what the others use.
+    failures.extend(all(steps, wanted(&[Suite::Lint, Suite::Rust])).err());
+    let all = &all;
+    let lanes = LANES.iter().map(|of| wanted(of)).filter(|of| !of.is_empty());
+    let lanes: Vec<_> = lanes.map(|of| Box::new(move |steps: &mut Steps| all(steps, of)) as Lane<'_>).collect();
+    // One alone shows its output as it comes.
+    match lanes.len() {
+        0 | 1 => failures.extend(lanes.into_iter().filter_map(|lane| lane(steps).err())),
+        _ => failures.extend(steps.beside(lanes).into_iter().filter_map(Result::err)),
     }
+    // The pages run what the packages' suites have built.
+    failures.extend(all(steps, wanted(&[Suite::Docs])).err());
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
