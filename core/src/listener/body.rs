@@ -43,9 +43,9 @@ pub(in crate::listener) async fn read(
     head: Marked<'_>,
     body: impl Source,
 ) -> Result<Bytes, Failed> {
-    let limit = Limit { bytes: state.router.settings().limits.max_request_bytes, name: "limits.max_request_bytes" };
+    let Bounds { limit, deepest } = Bounds::of(state);
     let body = gather(state, family, head, body, limit, refused_media(head)).await?;
-    shallow(state, family, &body).map(|()| body)
+    shallow(family, &body, deepest).map(|()| body)
 }
 
 /// Reads the whole body of one of OpenAI's routes, which is a form, unless it is refused before.
@@ -65,6 +65,21 @@ pub(in crate::listener) async fn read_form(
 struct Limit {
     bytes: u64,
     name: &'static str,
+}
+
+/// The bounds of a body of JSON.
+struct Bounds {
+    limit: Limit,
+    /// The most levels of its nesting.
+    deepest: usize,
+}
+
+impl Bounds {
+    fn of(state: &AppState) -> Self {
+        let limits = &state.router.settings().limits;
+        let limit = Limit { bytes: limits.max_request_bytes, name: "limits.max_request_bytes" };
+        Self { limit, deepest: limits.max_json_depth }
+    }
 }
 
 /// Reads the whole body within its bounds, or throws it away if it is refused.
@@ -120,14 +135,14 @@ pub(in crate::listener) fn check(
     if let Some(error) = refused_media(head) {
         return Err(unsupported(family, error));
     }
-    let limit = Limit { bytes: state.router.settings().limits.max_request_bytes, name: "limits.max_request_bytes" };
+    let Bounds { limit, deepest } = Bounds::of(state);
     if body.len() as u64 > limit.bytes {
         return Err(too_large(family, limit));
     }
     if !state.router.memory().has_room(body.len() as u64) {
         return Err(Failed::new(family, Memory::full()));
     }
-    shallow(state, family, body)
+    shallow(family, body, deepest)
 }
 
 fn unsupported(family: Family, error: Error) -> Failed {
@@ -140,8 +155,7 @@ fn too_large(family: Family, limit: Limit) -> Failed {
 }
 
 /// Refuses a body that is nested too deeply.
-fn shallow(state: &AppState, family: Family, body: &[u8]) -> Result<(), Failed> {
-    let deepest = state.router.settings().limits.max_json_depth;
+fn shallow(family: Family, body: &[u8], deepest: usize) -> Result<(), Failed> {
     if !is_deeper(body, deepest) {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::drive::Deeds;
+use super::in_force::Settings;
 use super::intake::Checked;
 use super::live::{Live, weight_of};
 use super::memory::Memory;
@@ -191,7 +192,8 @@ impl Shared {
             return Err(super::sessions::absent(&core, session).into());
         };
         let retention = record.spec.retention;
-        let demand = |request: &TaskRequest| self.demand(&record.spec, (request, &text), session, (now, deadline));
+        let demand =
+            |request: &TaskRequest| Self::demand(&settings, &record.spec, (request, &text), session, (now, deadline));
         let (mut task, mut judged) = demand(&request)?;
         if let Some(most) = request.max_miners.filter(|most| *most > 1 && task.required > 1) {
             let there = core.engine.answers_for(&task, most);
@@ -257,20 +259,22 @@ impl Shared {
             // An accepted task stays accepted, even if the session's rules have changed.
             let (times, text) = ((task.created_at, task.deadline), task.request.prompt_text());
             let prompted = (&*task.request, &*text);
-            let made = self.demand(&session.spec, prompted, task.session_id, times).and_then(|(demand, judged)| {
-                let entrant = Entrant {
-                    demand: Demand { band: band.or(demand.band), ..demand },
-                    key: task.key_id.clone(),
-                    request: task.request.clone(),
-                    judged,
-                    created_at: task.created_at,
-                    retention,
-                    trace: None,
-                    origin: Origin::Store { gid: task.gid, id: task.id },
-                    base,
-                };
-                self.admit(&mut core, entrant, now)
-            });
+            let made = Self::demand(&self.settings.now(), &session.spec, prompted, task.session_id, times).and_then(
+                |(demand, judged)| {
+                    let entrant = Entrant {
+                        demand: Demand { band: band.or(demand.band), ..demand },
+                        key: task.key_id.clone(),
+                        request: task.request.clone(),
+                        judged,
+                        created_at: task.created_at,
+                        retention,
+                        trace: None,
+                        origin: Origin::Store { gid: task.gid, id: task.id },
+                        base,
+                    };
+                    self.admit(&mut core, entrant, now)
+                },
+            );
             match made {
                 Ok(admitted) => {
                     if task.key_id.is_some() {
@@ -294,7 +298,7 @@ impl Shared {
         let core = self.core.lock();
         let Some(session) = core.sessions.get(&task.session_id) else { return false };
         let (times, text) = ((task.created_at, task.deadline), task.request.prompt_text());
-        let demand = self.demand(&session.spec, (&task.request, &text), task.session_id, times);
+        let demand = Self::demand(&self.settings.now(), &session.spec, (&task.request, &text), task.session_id, times);
         demand.is_ok_and(|(demand, _)| core.engine.attends(&demand))
     }
 
@@ -304,14 +308,14 @@ impl Shared {
     /// # Errors
     /// `InvalidArgument` names the field.
     fn demand(
-        &self,
+        settings: &Settings,
         session: &SessionSpec,
         (request, text): (&TaskRequest, &str),
         id: SessionId,
         (created_at, deadline): (Timestamp, Timestamp),
     ) -> Result<(Demand, Option<Judged>)> {
         let asked = request.model.as_deref().or(session.model.as_deref());
-        let (model, targets) = match asked.and_then(|asked| self.settings.now().aliases.next(asked)) {
+        let (model, targets) = match asked.and_then(|asked| settings.aliases.next(asked)) {
             Some((first, others)) => (Some(first), others),
             None => (asked.map(Arc::from), Arc::from([])),
         };
@@ -334,7 +338,7 @@ impl Shared {
             skills: if passes { of_api.and(Skills::ROUTES) } else { of_api },
             band: request.priority,
             prompt_tokens: estimate_tokens(text),
-            max_tokens: request.token_limit().unwrap_or(self.settings.now().limits.default_max_tokens),
+            max_tokens: request.token_limit().unwrap_or(settings.limits.default_max_tokens),
             bytes: text.len() as u64
                 + request.extra.iter().map(|(key, value)| key.len() + value.get().len()).sum::<usize>() as u64
                 + request.original.as_deref().map_or(0, |body| body.get().len() as u64),
@@ -347,7 +351,7 @@ impl Shared {
                 .map_or(Timestamp(u64::MAX), |secs| created_at.plus((secs * 1_000.0) as u64)),
             // If all must agree, one more answer cannot help.
             tie_break: how.as_ref().is_some_and(|how| how.tie_break && how.policy != Policy::All),
-            on_failure: match request.on_failure.unwrap_or(self.settings.now().dispatch.on_failure) {
+            on_failure: match request.on_failure.unwrap_or(settings.dispatch.on_failure) {
                 // A continuation goes out as a chat.
                 OnFailure::Continue if request.only_api().is_some() => OnFailure::Fail,
                 wish => wish,

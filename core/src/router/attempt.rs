@@ -20,6 +20,7 @@ use super::transcript::Push;
 use super::underway::Underway;
 use super::unwritten::Unwritten;
 use super::wait::Waiter;
+use crate::config::Config;
 use crate::engine::{Blame, Event, MinerKey, Role};
 use crate::miner::{Chunk, Emit, FailClass, Failure, JobInfo, JobSink, MinerEvent, Settled};
 use crate::model::{
@@ -36,9 +37,24 @@ const REPORT_MS: u64 = 1_000;
 /// message: it goes to callers, to the store and to the log.
 const MAX_WORDS: usize = 16 << 10;
 
-impl Shared {
-    fn report_ms(&self) -> u64 {
-        REPORT_MS.min(self.settings.now().dispatch.progress_timeout_ms / 4)
+/// The settings that every piece of an attempt asks for, as they were when it began.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// The most bytes of the answer.
+    output: usize,
+    /// The bytes that wait for a slow reader before the miner is told to wait, too.
+    window: usize,
+    /// The time between two reports of progress to the engine, in milliseconds.
+    report_ms: u64,
+}
+
+impl Bounds {
+    fn of(config: &Config) -> Self {
+        Self {
+            output: config.limits.max_output_bytes as usize,
+            window: config.limits.stream_window_bytes as usize,
+            report_ms: REPORT_MS.min(config.dispatch.progress_timeout_ms / 4),
+        }
     }
 }
 
@@ -83,6 +99,7 @@ pub(super) struct Attempt {
     /// The miner's name.
     name: Arc<str>,
     shared: Weak<Shared>,
+    bounds: Bounds,
     miner: MinerKey,
     /// The description of the job until the miner is offered it.
     info: Mutex<Option<JobInfo>>,
@@ -123,6 +140,7 @@ impl Attempt {
             counts_well: slot.spec.kind == MinerKind::Upstream,
             unread: <(AtomicU64, AtomicU64)>::default(),
             shared: Arc::downgrade(shared),
+            bounds: Bounds::of(&shared.settings.now()),
             miner: slot.key,
             info: Mutex::default(),
             live,
@@ -151,16 +169,15 @@ impl Attempt {
 
     /// The text of the whole answer, and whether it was cut off. If the miner emitted no pieces, the text of `answer`
     /// is added to the transcript as one piece. `None`: the attempt does not count any more.
-    fn whole_text(&self, shared: &Shared, answer: &Answer) -> Option<(SharedText, bool)> {
+    fn whole_text(&self, answer: &Answer) -> Option<(SharedText, bool)> {
         let raw = self.live.spec.request.raw;
-        let most = shared.settings.now().limits.max_output_bytes as usize;
         if let Some(aside) = &self.aside {
             let emitted = aside.lock().take();
             if !emitted.is_empty() {
                 return Some((emitted.into(), false));
             }
             let text = clean_piece(&answer.text, true, raw);
-            let end = text.floor_char_boundary(most);
+            let end = text.floor_char_boundary(self.bounds.output);
             return Some((text[..end].into(), end < text.len()));
         }
         let shared_text = |text: &str| if answer.text == *text { answer.text.clone() } else { text.into() };
@@ -236,7 +253,7 @@ impl Attempt {
                 Err(fault) => return self.failed(shared, Failure::new(FailClass::Internal, fault)),
             }
         }
-        let Some((text, cut)) = self.whole_text(shared, &answer) else { return };
+        let Some((text, cut)) = self.whole_text(&answer) else { return };
         answer.text = text;
         if cut {
             if self.live.spec.request.kind == RequestKind::Embedding {
@@ -408,7 +425,7 @@ impl JobSink for Attempt {
             return Emit::Cancelled;
         }
         let raw_text = self.live.spec.request.raw;
-        let most = shared.settings.now().limits.max_output_bytes as usize;
+        let Bounds { output: most, window, report_ms } = self.bounds;
         let delta = chunk.delta.filter(|delta| !delta.is_empty());
         if let Some(delta) = &delta
             && !self.gather(&shared, delta, most)
@@ -452,7 +469,6 @@ impl JobSink for Attempt {
             }
             let shown = !state.readers.is_empty();
             let newly_shown = shown && state.transcript.show();
-            let window = shared.settings.now().limits.stream_window_bytes as usize;
             let full = state.transcript.exceeds(window) && state.backlog() > window;
             let fits = self.live.grown(&mut state);
             (pushed, cut, first, shown, newly_shown, full, fits, state.take_wakers())
@@ -464,8 +480,7 @@ impl JobSink for Attempt {
         if !fits {
             return self.outgrown(&shared);
         }
-        if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms()
-        {
+        if first || newly_shown || now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= report_ms {
             self.reported_at.store(now.0, Ordering::Relaxed);
             shared.step_at(Event::Progress { fence: self.fence, first, shown }, now);
         }
@@ -496,7 +511,7 @@ impl JobSink for Attempt {
     fn alive(&self) {
         let Some(shared) = self.shared.upgrade() else { return };
         let now = shared.clock.now();
-        if now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= shared.report_ms() {
+        if now.0.saturating_sub(self.reported_at.load(Ordering::Relaxed)) >= self.bounds.report_ms {
             self.reported_at.store(now.0, Ordering::Relaxed);
             shared.step_at(Event::Progress { fence: self.fence, first: false, shown: false }, now);
         }
@@ -523,14 +538,11 @@ impl JobSink for Attempt {
 
     fn writable(&self) -> BoxFuture<'static, ()> {
         let (shared, live, this) = (self.shared.clone(), self.live.clone(), self.underway.clone());
+        let window = self.bounds.window;
         Box::pin(async move {
             loop {
                 let room = this.room();
-                let Some(window) = shared.upgrade().map(|s| s.settings.now().limits.stream_window_bytes as usize)
-                else {
-                    return;
-                };
-                if this.is_stopped() {
+                if this.is_stopped() || shared.strong_count() == 0 {
                     return;
                 }
                 {
