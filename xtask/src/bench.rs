@@ -67,7 +67,16 @@ pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, roun
     if plan.peers && !plan.figures.is_empty() && !plan.figures.iter().any(|figure| figure == "peers") {
         plan.figures.push("peers".to_owned());
     }
-    let cargo = environment::cargo(&["bench", "--package", "cortensor-router-cli", "--bench", "figures", "--"]);
+    let cargo = environment::cargo(&[
+        "bench",
+        "--package",
+        "cortensor-router-cli",
+        "--features",
+        "full",
+        "--bench",
+        "figures",
+        "--",
+    ]);
     let mut run = plan.command(&cargo);
     run.current_dir(environment::root()).arg("--json").arg(&results);
     // Only a whole run draws the curves of the page.

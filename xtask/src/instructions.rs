@@ -1,7 +1,7 @@
 //! Counts the instructions and the allocations of one request, with valgrind, and holds them against a record.
 //!
 //! Times differ from run to run by more than a change costs; these counts differ by less than a percent. They are those
-//! of the release build, of one connection and of the memory store. They are not times: a hash that a processor has an
+//! of the profile `bench`, of one connection and of the memory store. They are not times: a hash that a processor has an
 //! instruction for counts here as it is written out.
 
 mod mock;
@@ -79,7 +79,7 @@ pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
         steps.skip("instructions", "valgrind is not installed (Debian: apt-get install valgrind)");
         return Ok(());
     }
-    let build = ["build", "--release", "-p", "cortensor-router-cli"];
+    let build = ["build", "--profile", "bench", "--package", "cortensor-router-cli", "--features", "full"];
     steps.run("build cortensor-router", &mut environment::cargo(&build))?;
     let program = environment::target().join("release/cortensor-router");
     let out = environment::target().join("instructions");

@@ -1,4 +1,4 @@
-//! Commands that this build has not, because it was made without the feature `terminal`.
+//! Commands that this build has not, because it was made without the feature `full`.
 
 use std::ffi::OsString;
 
@@ -18,6 +18,6 @@ pub(crate) struct Absent {
 /// Says how to get a command.
 pub(crate) fn told(command: &str) -> Done {
     Err(Exit::usage(format!(
-        "this build has no `{command}`: the packages have it, and `cargo install --path core/cli --features terminal` builds it"
+        "this build has no `{command}`: the packages have it, and `cargo install --path core/cli --features full` builds it"
     )))
 }

@@ -3,7 +3,7 @@
 //! The command is a library too, so that `python -m cortensor_router` and `npx cortensor-router` run the command of the
 //! binary.
 
-#[cfg(not(feature = "terminal"))]
+#[cfg(not(all(feature = "mcp", feature = "terminal")))]
 mod absent;
 mod audit;
 mod candidates;
@@ -146,6 +146,9 @@ enum Command {
     /// Speak the Model Context Protocol on standard input and output, for desktop programs
     #[cfg(feature = "mcp")]
     Mcp(mcp::Mcp),
+    /// Speak the Model Context Protocol on standard input and output (not in this build)
+    #[cfg(not(feature = "mcp"))]
+    Mcp(absent::Absent),
     /// Let a running router read its configuration again
     Reload(reload::Reload),
     /// Check configuration, data directory, port and upstreams, and say how to mend each fault
@@ -220,6 +223,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Key(command) => command.run(),
         #[cfg(feature = "mcp")]
         Command::Mcp(command) => command.run(),
+        #[cfg(not(feature = "mcp"))]
+        Command::Mcp(_) => absent::told("mcp"),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Config(command) => command.run(),

@@ -27,6 +27,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Whether flags change the configuration.
+    #[cfg(feature = "mcp")]
     pub(crate) fn is_given(&self) -> bool {
         self.data_dir.is_some() || !self.assignments.is_empty()
     }

@@ -141,8 +141,8 @@ impl StorageConfig {
             return Err(Error::invalid("storage.durability", words));
         }
         if !cfg!(feature = "postgres") {
-            let words = "this program cannot use PostgreSQL: use one that was built with the feature postgres, or remove \
-                         storage.url";
+            let words = "this program cannot use PostgreSQL: use a package, or build it with `--features full` (a library: \
+                         with the feature postgres), or remove storage.url";
             return Err(Error::invalid("storage.url", words));
         }
         Ok(())

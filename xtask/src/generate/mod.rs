@@ -45,7 +45,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
     let mut header = environment::cargo(&["test", "--quiet", "--package", "cortensor-router-capi", "--test", "header"]);
     steps.run("write the C header", header.env("UPDATE_DOCS", "1"))?;
     let mut commands = environment::cargo(&["test", "--quiet", "--package", "cortensor-router-cli", "--lib"]);
-    commands.args(["--features", "terminal", "reference"]);
+    commands.args(["--features", "full", "reference"]);
     steps.run("write the page about the command line", commands.env("UPDATE_DOCS", "1"))
 }
 

@@ -57,7 +57,8 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Lints the library without features and with each feature that stands alone. Code that only another feature needs is
+/// Lints the library without features and with each feature that stands alone, and the command as a checkout builds
+/// it. Code that only another feature needs is
 /// dead there.
 fn with_few_features(steps: &mut Steps) -> Outcome {
     let mut outcome = Ok(());
@@ -66,7 +67,9 @@ fn with_few_features(steps: &mut Steps) -> Outcome {
         clippy.args(["--no-default-features", "--features", features, "--", "-D", "warnings"]);
         outcome = outcome.and(steps.run(&format!("clippy, features {features:?}"), &mut clippy));
     }
-    outcome
+    // Only the packages have all of the command.
+    let plain = ["clippy", "--quiet", "--package", "cortensor-router-cli", "--", "-D", "warnings"];
+    outcome.and(steps.run("clippy, the plain command", &mut environment::cargo(&plain)))
 }
 
 /// Checks the Python tests: format, lints, types.

@@ -43,7 +43,7 @@ fn deploy() -> PathBuf {
 /// # Errors
 /// When it does not build or pack.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
-    let directory = portable::build(steps, "cortensor-router-cli", "terminal", NAME)?;
+    let directory = portable::build(steps, "cortensor-router-cli", "full", NAME)?;
     let out = environment::target().join("dist/command");
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
