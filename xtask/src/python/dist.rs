@@ -30,6 +30,8 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
         steps.check("the wheel's platform", || platform(&wheel))?;
     }
     let source = build::source_package(steps, &tools, &out)?;
+    let mut index = Command::new(tools.join("twine"));
+    steps.run("what the package index wants", index.args(["check", "--strict"]).args([&wheel, &source]))?;
 
     let there = interpreters();
     let first =
