@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use cortensor_router::embed::{self, Error, ErrorKind, Origin};
+use cortensor_router::embed::{self, Error, ErrorKind};
 use pyo3::exceptions::PyImportError;
 use pyo3::{PyResult, Python, ffi};
 
@@ -37,14 +37,11 @@ pub(crate) fn count_forks() {
 
 /// A value that is dropped in the process that made it, and leaked in a forked child, where its locks may be held for
 /// ever.
-pub(crate) struct Own<T> {
-    origin: Origin,
-    value: Option<T>,
-}
+pub(crate) struct Own<T>(embed::Bound<T>);
 
 impl<T> Own<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { origin: Origin::here(), value: Some(value) }
+        Self(embed::Bound::new(value))
     }
 
     /// The value, in its own process. In a forked child, even reading it could wait for a lock that is held for ever.
@@ -57,7 +54,7 @@ impl<T> Own<T> {
     }
 
     pub(crate) fn is_here(&self) -> bool {
-        self.origin.is_here()
+        self.0.check().is_ok()
     }
 }
 
@@ -65,18 +62,6 @@ impl<T> Deref for Own<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        match &self.value {
-            Some(value) => value,
-            // Only `drop` takes the value.
-            None => unreachable!(),
-        }
-    }
-}
-
-impl<T> Drop for Own<T> {
-    fn drop(&mut self) {
-        if !self.is_here() {
-            std::mem::forget(self.value.take());
-        }
+        &self.0
     }
 }

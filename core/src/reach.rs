@@ -7,6 +7,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+#[cfg(feature = "listener")]
+use http::Uri;
 use parking_lot::RwLock;
 #[cfg(feature = "listener")]
 use tokio::net::TcpStream;
@@ -53,7 +55,7 @@ impl Reach {
     /// # Errors
     /// `PermissionDenied` if the host has addresses and none of them may be reached; that of the look-up.
     pub(crate) async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let bare = bare(host);
         let found: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
             Err(_) => tokio::net::lookup_host((bare, port)).await?.collect(),
@@ -81,6 +83,17 @@ impl Reach {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
+
+/// A host without the brackets that an address of IPv6 has in a URL.
+pub(crate) fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The port of a URL.
+#[cfg(feature = "listener")]
+pub(crate) fn port_of(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 })
 }
 
 /// Whether an address belongs to the public internet (RFC 6890 and the registries of special-purpose addresses).

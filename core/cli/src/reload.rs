@@ -32,21 +32,16 @@ impl Reload {
         if self.place.json {
             return output::json(&done);
         }
-        let list = |value: Option<&Value>| {
-            let names = value.and_then(Value::as_array).into_iter().flatten();
-            names.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-        };
         if done.get("unchanged") == Some(&Value::Bool(true)) {
             return output::line("nothing has changed");
         }
-        let upstreams = done.get("upstreams");
-        let of = |name: &str| list(upstreams.and_then(|upstreams| upstreams.get(name)));
+        let upstreams = &done["upstreams"];
         output::fields(&[
-            ("changed", list(done.get("changed"))),
-            ("needs a restart", list(done.get("needs_restart"))),
-            ("upstreams added", of("added")),
-            ("upstreams changed", of("changed")),
-            ("upstreams removed", of("removed")),
+            ("changed", output::text(&done, "changed")),
+            ("needs a restart", output::text(&done, "needs_restart")),
+            ("upstreams added", output::text(upstreams, "added")),
+            ("upstreams changed", output::text(upstreams, "changed")),
+            ("upstreams removed", output::text(upstreams, "removed")),
         ])
     }
 }

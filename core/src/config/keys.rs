@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::Config;
-use super::kind::{FieldDoc, KeyKind, Kind};
+use super::kind::{FieldDoc, KeyKind, Kind, join};
 
 /// Declares the struct as it stands, with a setter for each field, and makes it a [`Kind`] that knows its fields and their
 /// documentation.
@@ -125,7 +125,7 @@ fn collect(prefix: &str, fields: &[FieldDoc], defaults: Option<&toml::Value>, ou
     for field in fields {
         let names = field.names.iter().copied().find(|names| !names.is_empty()).unwrap_or_default();
         let name = names.first().copied().unwrap_or(field.field);
-        let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        let path = join(prefix, name);
         let default = defaults.and_then(|table| table.get(name));
         out.push(Key {
             alias: names.get(1).copied(),

@@ -112,6 +112,11 @@ pub(crate) trait Kind {
 /// The path of a field below its section. `names` are those that `serde` gives it, one slice an attribute.
 pub(crate) fn path_of(section: &str, field: &str, names: &[&[&'static str]]) -> String {
     let name = names.iter().find_map(|names| names.first()).copied().unwrap_or(field);
+    join(section, name)
+}
+
+/// The path of a key in a section; in none, its name.
+pub(super) fn join(section: &str, name: &str) -> String {
     if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 
 documented! {
 /// Bounds. Beyond each of them a caller gets a clear error that says when to come back.
@@ -101,28 +101,27 @@ impl LimitsConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        let wanted = [
-            ("max_queued_tasks", self.max_queued_tasks),
-            ("max_queued_per_session", self.max_queued_per_session),
-            ("max_queued_bytes", self.max_queued_bytes),
-            ("max_sessions", self.max_sessions),
-            ("max_closed_sessions", self.max_closed_sessions),
-            ("max_miners", self.max_miners),
-            ("max_request_bytes", self.max_request_bytes),
-            ("max_upload_bytes", self.max_upload_bytes),
-            ("max_json_depth", self.max_json_depth as u64),
-            ("max_output_bytes", self.max_output_bytes),
-            ("max_tokens", self.max_tokens),
-            ("default_max_tokens", self.default_max_tokens),
-            ("default_timeout_secs", self.default_timeout_secs),
-            ("openai_timeout_secs", self.openai_timeout_secs),
-            ("max_timeout_secs", self.max_timeout_secs),
-            ("stream_window_bytes", self.stream_window_bytes),
-            ("max_answers", u64::from(self.max_answers)),
-        ];
-        match wanted.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(Error::invalid(format!("limits.{key}"), format!("limits.{key} must be at least 1"))),
-            None => Ok(()),
-        }
+        super::at_least_one(
+            "limits",
+            [
+                ("max_queued_tasks", self.max_queued_tasks),
+                ("max_queued_per_session", self.max_queued_per_session),
+                ("max_queued_bytes", self.max_queued_bytes),
+                ("max_sessions", self.max_sessions),
+                ("max_closed_sessions", self.max_closed_sessions),
+                ("max_miners", self.max_miners),
+                ("max_request_bytes", self.max_request_bytes),
+                ("max_upload_bytes", self.max_upload_bytes),
+                ("max_json_depth", self.max_json_depth as u64),
+                ("max_output_bytes", self.max_output_bytes),
+                ("max_tokens", self.max_tokens),
+                ("default_max_tokens", self.default_max_tokens),
+                ("default_timeout_secs", self.default_timeout_secs),
+                ("openai_timeout_secs", self.openai_timeout_secs),
+                ("max_timeout_secs", self.max_timeout_secs),
+                ("stream_window_bytes", self.stream_window_bytes),
+                ("max_answers", u64::from(self.max_answers)),
+            ],
+        )
     }
 }

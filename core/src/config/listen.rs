@@ -317,23 +317,22 @@ impl ListenConfig {
                 ));
             }
         }
-        for (key, value) in [
-            ("header_timeout_ms", self.header_timeout_ms),
-            ("body_timeout_ms", self.body_timeout_ms),
-            ("keepalive_ms", self.keepalive_ms),
-            ("write_timeout_ms", self.write_timeout_ms),
-            ("max_connections", self.max_connections as u64),
-            ("max_connections_per_peer", self.max_connections_per_peer as u64),
-            ("max_headers", self.max_headers as u64),
-            ("backlog", u64::from(self.backlog)),
-            ("max_page_rows", self.max_page_rows),
-            ("max_mcp_sessions", self.max_mcp_sessions as u64),
-            ("mcp_idle_ms", self.mcp_idle_ms),
-        ] {
-            if value == 0 {
-                return Err(Error::invalid(format!("listen.{key}"), format!("listen.{key} must be at least 1")));
-            }
-        }
+        super::at_least_one(
+            "listen",
+            [
+                ("header_timeout_ms", self.header_timeout_ms),
+                ("body_timeout_ms", self.body_timeout_ms),
+                ("keepalive_ms", self.keepalive_ms),
+                ("write_timeout_ms", self.write_timeout_ms),
+                ("max_connections", self.max_connections as u64),
+                ("max_connections_per_peer", self.max_connections_per_peer as u64),
+                ("max_headers", self.max_headers as u64),
+                ("backlog", u64::from(self.backlog)),
+                ("max_page_rows", self.max_page_rows),
+                ("max_mcp_sessions", self.max_mcp_sessions as u64),
+                ("mcp_idle_ms", self.mcp_idle_ms),
+            ],
+        )?;
         if self.threads.is_some_and(|threads| threads.get() > 1_024) {
             return Err(Error::invalid("listen.threads", "listen.threads must be 0 to 1024"));
         }

@@ -250,6 +250,20 @@ impl Config {
     }
 }
 
+/// Checks that none of a section's keys is 0.
+///
+/// # Errors
+/// `InvalidArgument` names the first one that is.
+fn at_least_one<const N: usize>(section: &str, values: [(&str, u64); N]) -> Result<()> {
+    match values.iter().find(|(_, value)| *value == 0) {
+        Some((key, _)) => {
+            let key = format!("{section}.{key}");
+            Err(Error::invalid(&key, format!("{key} must be at least 1")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// A secret: the value itself, else that of the environment variable with this name, if it is set to something.
 fn secret(value: Option<&String>, variable: Option<&String>) -> Option<String> {
     value.cloned().or_else(|| std::env::var(variable?).ok().filter(|value| !value.is_empty()))

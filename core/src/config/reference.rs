@@ -7,7 +7,7 @@ use toml::Value;
 use super::examples;
 use super::fixed::is_fixed;
 use super::keys::{self, Key};
-use super::kind::KeyKind;
+use super::kind::{KeyKind, join};
 use super::{COMMAND_ENV, ENV_ALIASES, Loaded, Source};
 use crate::secrecy::shown_url;
 
@@ -194,10 +194,6 @@ impl Loaded {
             _ => place == "webhooks.secret" && self.config.webhooks.secret.is_some(),
         }
     }
-}
-
-fn join(place: &str, name: &str) -> String {
-    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
 }
 
 /// The value without the parts of a URL that may be secret: `https://user:password@host/v1?key=secret`.

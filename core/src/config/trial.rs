@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "listener")]
 use super::KeyLimits;
-use crate::{Error, Result};
+use crate::Result;
 
 documented! {
 /// Trials: `/api/v1/trial/...` works without a token, with a quota for each address of a client. Off by default.
@@ -69,18 +69,15 @@ impl TrialConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        for (key, value) in [
-            ("requests", u64::from(self.requests)),
-            ("max_subnets", u64::from(self.max_subnets)),
-            ("window_secs", self.window_secs),
-            ("max_addresses", self.max_addresses as u64),
-            ("max_tokens", self.max_tokens),
-        ] {
-            if value == 0 {
-                let key = format!("listen.trial.{key}");
-                return Err(Error::invalid(&key, format!("{key} must be at least 1")));
-            }
-        }
-        Ok(())
+        super::at_least_one(
+            "listen.trial",
+            [
+                ("requests", u64::from(self.requests)),
+                ("max_subnets", u64::from(self.max_subnets)),
+                ("window_secs", self.window_secs),
+                ("max_addresses", self.max_addresses as u64),
+                ("max_tokens", self.max_tokens),
+            ],
+        )
     }
 }

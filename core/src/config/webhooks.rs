@@ -92,20 +92,19 @@ impl WebhooksConfig {
             let words = format!("the environment variable {variable} is not set");
             return Err(Error::invalid("webhooks.secret_env", words));
         }
-        for (key, value) in [
-            ("max_pending", self.max_pending as u64),
-            ("max_concurrency", self.max_concurrency as u64),
-            ("max_per_host", self.max_per_host as u64),
-            ("max_tries", u64::from(self.max_tries)),
-            ("max_age_secs", self.max_age_secs),
-            ("retry_base_ms", self.retry_base_ms),
-            ("retry_max_ms", self.retry_max_ms),
-            ("timeout_ms", self.timeout_ms),
-        ] {
-            if value == 0 {
-                return Err(Error::invalid(format!("webhooks.{key}"), format!("webhooks.{key} must be at least 1")));
-            }
-        }
+        super::at_least_one(
+            "webhooks",
+            [
+                ("max_pending", self.max_pending as u64),
+                ("max_concurrency", self.max_concurrency as u64),
+                ("max_per_host", self.max_per_host as u64),
+                ("max_tries", u64::from(self.max_tries)),
+                ("max_age_secs", self.max_age_secs),
+                ("retry_base_ms", self.retry_base_ms),
+                ("retry_max_ms", self.retry_max_ms),
+                ("timeout_ms", self.timeout_ms),
+            ],
+        )?;
         if self.max_body_bytes < 1_024 {
             return Err(Error::invalid("webhooks.max_body_bytes", "webhooks.max_body_bytes must be at least 1024"));
         }

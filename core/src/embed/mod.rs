@@ -68,7 +68,7 @@ pub use log::{LogRecord, LogSink};
 pub use miner::{HostMiner, Miner};
 pub use options::{REQUEST as REQUEST_OPTIONS, SESSION as SESSION_OPTIONS, fail_codes, meant as meant_option};
 #[doc(hidden)]
-pub use process::{Bound, Origin, count_forks, forked};
+pub use process::{Bound, count_forks, forked};
 pub use record::{error_json, json_text, record_id};
 pub use router::Router;
 #[doc(hidden)]

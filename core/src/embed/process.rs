@@ -26,11 +26,11 @@ pub fn forked() {
 
 /// The process in which an object was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin(u64);
+pub(super) struct Origin(u64);
 
 impl Origin {
     /// This process.
-    pub fn here() -> Self {
+    pub(super) fn here() -> Self {
         match FORKS.load(Ordering::Relaxed) {
             0 => Self(std::process::id().into()),
             // No id of a process is as great.
@@ -39,7 +39,7 @@ impl Origin {
     }
 
     /// Whether it is this process.
-    pub fn is_here(self) -> bool {
+    pub(super) fn is_here(self) -> bool {
         self == Self::here()
     }
 
@@ -47,7 +47,7 @@ impl Origin {
     ///
     /// # Errors
     /// `Closed` with the code `forked`.
-    pub fn check(self) -> Result<()> {
+    pub(super) fn check(self) -> Result<()> {
         if self.is_here() {
             return Ok(());
         }

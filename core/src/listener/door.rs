@@ -45,6 +45,11 @@ impl Door {
         self.gate.load_full()
     }
 
+    /// The listener's settings now.
+    pub(in crate::listener) fn config(&self) -> Arc<ListenConfig> {
+        self.gate().state().config.clone()
+    }
+
     /// Puts the present gate into that place, unless it is there.
     pub(in crate::listener) fn renew(&self, place: &mut Arc<Gate>) {
         let now = self.gate.load();

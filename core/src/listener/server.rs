@@ -223,7 +223,7 @@ impl Listener {
                     }
                 },
             };
-            let config = door.gate().state().config.clone();
+            let config = door.config();
             let Some(place) = peers.clone().enter(peer.ip(), config.max_connections_per_peer) else { continue };
             let (door, stop, heads) = (door.clone(), stop.clone(), heads.clone());
             let closing = Closing::of_connection();
@@ -236,7 +236,7 @@ impl Listener {
             });
         }
         drop((socket, miners));
-        let config = door.gate().state().config.clone();
+        let config = door.config();
         stop.end_all(&config).await;
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Streams {
         let token = self.stop.open.token();
         let closing = Closing::of_connection();
         let on = Connection { closing, recall: Some(Arc::default()), ..Connection::plain(peer) };
-        let config = self.door.gate().state().config.clone();
+        let config = self.door.config();
         let certificates = self.door.certificates().cloned();
         begin(Box::new(stream), on, certificates, &self.door, (&config, &self.heads), &self.stop).await;
         drop(token);
@@ -60,7 +60,7 @@ impl Streams {
 
     /// Ends all connections, as a listener does that was told to stop.
     pub async fn end_all(&self) {
-        let config = self.door.gate().state().config.clone();
+        let config = self.door.config();
         self.stop.end_all(&config).await;
     }
 }

@@ -7,6 +7,7 @@ use super::live::Live;
 use super::memory::Memory;
 use super::recent::Recent;
 use super::slot::MinerSlot;
+use super::upstreams::Origin;
 use crate::config::LimitsConfig;
 use crate::engine::{Engine, MinerKey};
 use crate::id_map::IdMap;
@@ -36,6 +37,26 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Whether a miner that stays has that name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        let has_it = |slot: &MinerSlot| slot.spec.name == name && !slot.retired;
+        self.miners.iter().any(|(key, slot)| has_it(slot) && Some(*key) != self.stand_in)
+    }
+
+    /// The miner of the upstream of that name and origin, unless it goes.
+    pub(super) fn upstream(&mut self, name: &str, origin: Origin) -> Option<&mut MinerSlot> {
+        let is_it = |slot: &&mut MinerSlot| {
+            slot.spec.name == name && !slot.retired && slot.upstream.as_ref().is_some_and(|up| up.origin == origin)
+        };
+        self.miners.values_mut().find(is_it)
+    }
+
+    /// The tasks that wait for a miner, and those that run.
+    pub(super) fn stands(&self) -> (u64, u64) {
+        let queued = self.engine.queued();
+        (queued, self.engine.unfinished().saturating_sub(queued))
+    }
+
     /// The tasks of a session at all routers: those that it ever had, and those that have not ended.
     pub(super) fn tasks_of(&self, session: SessionId) -> (u64, u64) {
         let (taken, active) = self.elsewhere.get(&session).copied().unwrap_or_default();

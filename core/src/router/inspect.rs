@@ -123,7 +123,7 @@ impl Router {
         let shared = &self.shared;
         let fleet = shared.fleet_status();
         let core = shared.core.lock();
-        let (queued, unfinished) = (core.engine.queued(), core.engine.unfinished());
+        let (queued, running) = core.stands();
         NodeStatus::default()
             .status(match (self.is_draining(), self.is_ready()) {
                 (true, _) => NodeState::Draining,
@@ -137,7 +137,7 @@ impl Router {
             .uptime(shared.clock.uptime_secs())
             .version(VERSION.to_owned())
             .queued_tasks(queued)
-            .running_tasks(unfinished.saturating_sub(queued))
+            .running_tasks(running)
             .durability(shared.store.durability())
             .store(shared.store.kind())
             .fleet(fleet)

@@ -14,6 +14,7 @@ use super::upstreams::{Origin, Prepared};
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::engine::{Event, MinerView};
 use crate::model::{ActKind, from_json};
+use crate::reach::port_of;
 use crate::secrecy::shown_url;
 use crate::store::{Act, UpstreamRecord};
 use crate::{Error, ErrorKind, Result};
@@ -118,14 +119,15 @@ impl UpstreamInfo {
             Origin::Managed => UpstreamSource::Managed,
         };
         let mut info = Self::new(&slot.spec.name, upstream.miner.config(), source);
+        let why_out = slot.why_out(view);
         info.state = match () {
             () if slot.retired => UpstreamState::Leaving,
             () if view.draining && view.in_flight > 0 => UpstreamState::Draining,
             () if view.draining => UpstreamState::Drained,
-            () if slot.why_out(view).is_some() => UpstreamState::Down,
+            () if why_out.is_some() => UpstreamState::Down,
             () => UpstreamState::Up,
         };
-        info.reason = slot.why_out(view).or_else(|| slot.reason.clone());
+        info.reason = why_out.or_else(|| slot.reason.clone());
         info.models.clone_from(&slot.spec.models);
         (info.in_flight, info.credits) = (view.in_flight, view.credits);
         Some(info)
@@ -193,9 +195,9 @@ impl Shared {
                 Some(known) if record.drained && known.config() == record.config() => self.drain_upstream(&name),
                 Some(_) => {
                     self.retire_upstream(&name, Origin::Managed);
-                    self.enter(&record);
+                    self.enter(&record, self.prepared(&record));
                 }
-                None => self.enter(&record),
+                None => self.enter(&record, self.prepared(&record)),
             }
             tracing::debug!(upstream = name, "a managed upstream is as the store has it");
             self.managed.lock().insert(name, record);
@@ -212,10 +214,13 @@ impl Shared {
         Ok(no_changes)
     }
 
+    fn prepared(&self, record: &UpstreamRecord) -> Result<Prepared> {
+        Prepared::new(self, record.config(), Origin::Managed)
+    }
+
     /// Adds the miner of a managed upstream.
-    fn enter(self: &Arc<Self>, record: &UpstreamRecord) {
-        let joined = Prepared::new(self, record.config(), Origin::Managed).and_then(|prepared| prepared.join(self));
-        match joined {
+    fn enter(self: &Arc<Self>, record: &UpstreamRecord, prepared: Result<Prepared>) {
+        match prepared.and_then(|prepared| prepared.join(self)) {
             Ok(key) if record.drained => self.step(Event::Drain(key)),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, upstream = record.name(), "a managed upstream cannot be used"),
@@ -240,9 +245,8 @@ impl Shared {
     /// later; every connection is checked anyway.
     async fn check_reach(&self, config: &UpstreamConfig) -> Result<()> {
         let uri: Uri = config.url.parse().map_err(|e| Error::invalid("url", format!("this is no URL: {e}")))?;
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let host = uri.host().unwrap_or_default();
-        match tokio::time::timeout(LOOK_UP, self.reach.addresses(host, port)).await {
+        match tokio::time::timeout(LOOK_UP, self.reach.addresses(host, port_of(&uri))).await {
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 // An address needs no name in front of itself.
                 let place = if error.to_string().starts_with(host) { String::new() } else { format!("{host}: ") };
@@ -254,31 +258,19 @@ impl Shared {
 
     /// Writes a changed record, and puts its new miner in the place of the old one.
     async fn replace(self: &Arc<Self>, record: UpstreamRecord, by: &str) -> Result<()> {
-        let prepared = Prepared::new(self, record.config(), Origin::Managed).map_err(unplaced)?;
+        let prepared = self.prepared(&record).map_err(unplaced)?;
         let act = Act::upstream(self.clock.now(), by, ActKind::UpstreamChanged, &record);
         self.store.put_upstream(record.clone(), Some(act)).await?;
         self.tell_others();
         self.retire_upstream(record.name(), Origin::Managed);
-        match prepared.join(self) {
-            Ok(key) if record.drained => self.step(Event::Drain(key)),
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, upstream = record.name(), "a managed upstream cannot be used"),
-        }
+        self.enter(&record, Ok(prepared));
         self.managed.lock().insert(record.name().to_owned(), record);
         Ok(())
     }
 
     /// Lets the miner of a managed upstream drain.
     fn drain_upstream(self: &Arc<Self>, name: &str) {
-        let key = {
-            let core = self.core.lock();
-            let is_it = |slot: &MinerSlot| {
-                slot.spec.name == name
-                    && !slot.retired
-                    && slot.upstream.as_ref().is_some_and(|up| up.origin == Origin::Managed)
-            };
-            core.miners.iter().find(|(_, slot)| is_it(slot)).map(|(key, _)| *key)
-        };
+        let key = self.core.lock().upstream(name, Origin::Managed).map(|slot| slot.key);
         if let Some(key) = key {
             self.step(Event::Drain(key));
         }
@@ -337,14 +329,12 @@ impl Router {
                 return Err(Error::new(ErrorKind::Overloaded, words).with_code("upstreams_full"));
             }
             shared.check_reach(&record.config()).await?;
-            let prepared = Prepared::new(shared, record.config(), Origin::Managed).map_err(unplaced)?;
+            let prepared = shared.prepared(&record).map_err(unplaced)?;
             let act = Act::upstream(shared.clock.now(), &by, ActKind::UpstreamAdded, &record);
             shared.store.put_upstream(record.clone(), Some(act)).await?;
             shared.tell_others();
+            shared.enter(&record, Ok(prepared));
             shared.managed.lock().insert(name.clone(), record);
-            if let Err(error) = prepared.join(shared) {
-                tracing::error!(%error, upstream = name, "a managed upstream cannot be used");
-            }
             tracing::info!(upstream = name, by, "an upstream was added");
             router.shown_upstream(&name)
         };
@@ -377,13 +367,14 @@ impl Router {
             let before = shared.managed(&name)?;
             let mut after = if fields.is_empty() { before.clone() } else { patched(&before, fields)? };
             after.drained = drained.unwrap_or(before.drained);
-            if after.config() != before.config() {
+            let is_reconfigured = after.config() != before.config();
+            if is_reconfigured {
                 shared.check_reach(&after.config()).await?;
             }
             if after == before {
                 return router.shown_upstream(&name);
             }
-            if after.config() == before.config() && after.drained {
+            if !is_reconfigured && after.drained {
                 let act = Act::upstream(shared.clock.now(), &by, ActKind::UpstreamChanged, &after);
                 shared.store.put_upstream(after.clone(), Some(act)).await?;
                 shared.tell_others();

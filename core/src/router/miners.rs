@@ -228,9 +228,7 @@ impl Shared {
             if core.miners.len() as u64 >= self.settings.now().limits.max_miners {
                 return Err(Error::new(ErrorKind::Overloaded, "there are as many miners as limits.max_miners allows"));
             }
-            let stand_in = core.stand_in;
-            let has_name = |slot: &MinerSlot| slot.spec.name == spec.name && !slot.retired;
-            if core.miners.iter().any(|(key, slot)| has_name(slot) && Some(*key) != stand_in) {
+            if core.has_name(&spec.name) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
                     format!("a miner called {:?} is there already", spec.name),

@@ -25,14 +25,13 @@ use super::reload::Followers;
 use super::sessions::{STANDING, new_sid, standing};
 use super::settings::engine_settings;
 use super::shared::{Router, Shared};
-use super::slot::Entrance;
 use super::spans::SpanSink;
 use super::unwritten::UnwrittenEnds;
 use super::upstreams::Origin;
 use crate::config::{Config, UpstreamConfig};
 use crate::engine::{Engine, Event};
 use crate::id_map::IdMap;
-use crate::miner::{EchoMiner, Miner, Network};
+use crate::miner::{Miner, Network};
 use crate::model::{Day, Gid, MinerSpec, Session, TaskId};
 #[cfg(feature = "listener")]
 use crate::reach::Reach;
@@ -236,9 +235,7 @@ impl RouterBuilder {
         }
         let config = router.config();
         if config.echo || stand_in && miners_are_new {
-            let spec = MinerSpec::new("echo", 1_024);
-            let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
-            let echo = shared.join(spec, Arc::new(EchoMiner::default()), entrance)?;
+            let echo = shared.join_echo()?;
             if !config.echo {
                 shared.core.lock().stand_in = Some(echo.key);
             }

@@ -31,7 +31,8 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct Waiting {
-    deliveries: HashMap<Gid, WebhookDelivery>,
+    /// Each with the host to which it goes.
+    deliveries: HashMap<Gid, (String, WebhookDelivery)>,
     /// Those that are not being sent, by the time of their next try.
     due: BTreeSet<(Timestamp, Gid)>,
     /// The deliveries that are being sent, by host.
@@ -47,6 +48,12 @@ struct Taken {
 }
 
 impl Waiting {
+    fn add(&mut self, gid: Gid, delivery: WebhookDelivery) {
+        let host = Target::of(&delivery.webhook.url).map(|target| target.host).unwrap_or_default();
+        self.due.insert((delivery.next_at, gid));
+        self.deliveries.insert(gid, (host, delivery));
+    }
+
     /// Takes the deliveries that are due and for which there is room. Gives the time of the next one.
     fn take(&mut self, now: Timestamp, config: &WebhooksConfig) -> (Vec<Taken>, Option<Timestamp>) {
         let (mut taken, mut next) = (Vec::new(), None);
@@ -56,19 +63,17 @@ impl Waiting {
                 // The end of a try makes room.
                 return (taken, None);
             }
-            let Some(delivery) = self.deliveries.get(&gid) else {
+            let Some((host, delivery)) = self.deliveries.get(&gid) else {
                 self.due.remove(&(at, gid));
                 continue;
             };
-            let host = Target::of(&delivery.webhook.url).map(|target| target.host).unwrap_or_default();
-            let busy = self.hosts.entry(host.clone()).or_default();
-            if *busy >= config.max_per_host {
+            if self.hosts.get(host).is_some_and(|busy| *busy >= config.max_per_host) {
                 continue;
             }
-            *busy += 1;
+            *self.hosts.entry(host.clone()).or_default() += 1;
             self.sending += 1;
             self.due.remove(&(at, gid));
-            taken.push(Taken { gid, delivery: delivery.clone(), host });
+            taken.push(Taken { gid, delivery: delivery.clone(), host: host.clone() });
         }
         if let Some((at, _)) = self.due.iter().find(|(at, _)| *at > now) {
             next = Some(*at);
@@ -104,18 +109,19 @@ impl Outbox {
     }
 
     fn add(&self, gid: Gid, delivery: WebhookDelivery) {
-        let mut waiting = self.waiting.lock();
-        waiting.due.insert((delivery.next_at, gid));
-        waiting.deliveries.insert(gid, delivery);
-        drop(waiting);
+        self.waiting.lock().add(gid, delivery);
         self.changed.notify_one();
     }
 
     /// Adds a delivery that was found in the store, unless it is there.
     pub(super) fn find(&self, gid: Gid, delivery: WebhookDelivery) {
-        if !self.waiting.lock().deliveries.contains_key(&gid) {
-            self.add(gid, delivery);
+        let mut waiting = self.waiting.lock();
+        if waiting.deliveries.contains_key(&gid) {
+            return;
         }
+        waiting.add(gid, delivery);
+        drop(waiting);
+        self.changed.notify_one();
     }
 
     /// The tasks of all deliveries that are not done.
@@ -129,8 +135,11 @@ impl Outbox {
     }
 
     fn again(&self, gid: Gid, delivery: WebhookDelivery, host: &str) {
-        self.waiting.lock().sent(host);
-        self.add(gid, delivery);
+        let mut waiting = self.waiting.lock();
+        waiting.sent(host);
+        waiting.add(gid, delivery);
+        drop(waiting);
+        self.changed.notify_one();
     }
 
     fn done(&self, gid: Gid, host: &str) {
@@ -391,8 +400,7 @@ mod tests {
         for (gid, host) in [(1, "a"), (2, "a"), (3, "a"), (4, "b"), (5, "c")] {
             let webhook = Webhook::default().url(format!("https://{host}/x"));
             let delivery = WebhookDelivery { webhook, next_at: Timestamp(gid), ..WebhookDelivery::default() };
-            waiting.due.insert((delivery.next_at, Gid(gid)));
-            waiting.deliveries.insert(Gid(gid), delivery);
+            waiting.add(Gid(gid), delivery);
         }
         let gids = |taken: &[Taken]| taken.iter().map(|taken| taken.gid.0).collect::<Vec<_>>();
         let (taken, next) = waiting.take(Timestamp(4), &config);

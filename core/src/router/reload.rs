@@ -9,10 +9,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::in_force::Settings;
+use super::miners::MinerHandle;
 use super::settings::engine_settings;
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
-use super::upstreams::{Change, Plan};
+use super::upstreams::Plan;
 use crate::config::{Config, Differences};
 use crate::miner::EchoMiner;
 use crate::model::MinerSpec;
@@ -157,17 +158,12 @@ impl Shared {
             followers.iter().map(|follower| follower.prepare(&before, &after)).collect::<Result<Vec<_>>>()
         });
         let followers = prepared.await.map_err(|e| Error::internal(format!("a reload panicked: {e}")))??;
-        let mut upstreams = ReloadedUpstreams::default();
-        for (name, change) in plan.changes() {
-            let list = match change {
-                Change::Added => &mut upstreams.added,
-                Change::Replaced => &mut upstreams.changed,
-                Change::Removed => &mut upstreams.removed,
-            };
-            list.push(name.to_owned());
-        }
-        let done =
-            Reloaded { unchanged: changed.is_empty() && fixed.is_empty(), changed, needs_restart: fixed, upstreams };
+        let done = Reloaded {
+            unchanged: changed.is_empty() && fixed.is_empty(),
+            changed,
+            needs_restart: fixed,
+            upstreams: plan.told.clone(),
+        };
         let detail = json!({
             "changed": done.changed, "needs_restart": done.needs_restart, "upstreams": done.upstreams,
         });
@@ -218,11 +214,16 @@ impl Shared {
         if self.core.lock().stand_in.take().is_some() {
             return;
         }
-        let spec = MinerSpec::new("echo", 1_024);
-        let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
-        if let Err(error) = self.join(spec, Arc::new(EchoMiner::default()), entrance) {
+        if let Err(error) = self.join_echo() {
             tracing::warn!(%error, "the built-in echo cannot answer");
         }
+    }
+
+    /// Adds the built-in miner.
+    pub(super) fn join_echo(self: &Arc<Self>) -> Result<MinerHandle> {
+        let spec = MinerSpec::new("echo", 1_024);
+        let entrance = Entrance { up: true, last_resort: true, ..Entrance::default() };
+        self.join(spec, Arc::new(EchoMiner::default()), entrance)
     }
 
     fn end_echo(self: &Arc<Self>) {

@@ -59,8 +59,9 @@ impl Router {
     /// `InvalidArgument` if the miner resumes too many tasks; `Conflict` if its name is taken; `Overloaded` if there
     /// are too many miners.
     pub(super) fn seated(&self, admitted: &Admitted) -> Result<(Arc<Seat>, Arc<Link>)> {
-        check_resumed(&admitted.hello, self.shared.settings.now().miners.max_resumed)?;
-        let link = Arc::new(Link::new(self.shared.settings.now().miners.write_buffer_bytes as usize));
+        let settings = self.shared.settings.now();
+        check_resumed(&admitted.hello, settings.miners.max_resumed)?;
+        let link = Arc::new(Link::new(settings.miners.write_buffer_bytes as usize));
         let welcome = || Welcome {
             v: VERSION,
             features: common_features(&admitted.hello),
@@ -85,9 +86,12 @@ impl Router {
     {
         let shared = &self.shared;
         shared.update_presence(id, seat);
-        let timing = Timing {
-            ping: Duration::from_millis(shared.settings.now().miners.ping_ms),
-            dead: Duration::from_millis(shared.settings.now().miners.dead_ms),
+        let timing = {
+            let settings = shared.settings.now();
+            Timing {
+                ping: Duration::from_millis(settings.miners.ping_ms),
+                dead: Duration::from_millis(settings.miners.dead_ms),
+            }
         };
         let connection = Connection { seat: Arc::clone(seat), link: Arc::clone(link), puzzled: AtomicBool::new(false) };
         let end = {
@@ -214,17 +218,18 @@ impl Shared {
         welcome: Welcome,
     ) -> Result<Option<Arc<Seat>>> {
         let Admitted { identity, hello, spec, .. } = admitted;
+        let config = self.settings.now();
         let limits = SessionLimits {
-            window: self.settings.now().miners.window_bytes,
-            output: self.settings.now().limits.max_output_bytes,
-            cancel_ms: self.settings.now().miners.cancel_timeout_ms,
-            attempts: self.settings.now().miners.max_resumed.max(hello.max_concurrency as usize),
+            window: config.miners.window_bytes,
+            output: config.limits.max_output_bytes,
+            cancel_ms: config.miners.cancel_timeout_ms,
+            attempts: config.miners.max_resumed.max(hello.max_concurrency as usize),
         };
         let router = Router { shared: self.clone() };
         let settings = SeatSettings {
             limits,
             max_task_bytes: router.miner_limits().task as usize,
-            accept_ms: self.settings.now().dispatch.accept_timeout_ms,
+            accept_ms: config.dispatch.accept_timeout_ms,
         };
         let process = (hello.epoch, spec.name.clone());
         let seat = Seat::new(settings, common_features(hello), hello.max_concurrency, process);

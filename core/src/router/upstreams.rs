@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::reload::ReloadedUpstreams;
 use super::shared::{Router, Shared};
-use super::slot::{Entrance, MinerSlot};
+use super::slot::Entrance;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::engine::{Event, MinerKey};
 use crate::miner::UpstreamMiner;
@@ -117,16 +118,13 @@ impl Prepared {
     }
 }
 
-/// How a reload changes an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    Added,
-    Replaced,
-    Removed,
-}
-
 /// The changes of the configured upstreams, ready to be carried out.
-pub(super) struct Plan(Vec<(String, Change, Option<Prepared>)>);
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) told: ReloadedUpstreams,
+    /// The upstreams that come, or only go, by name.
+    steps: Vec<(String, Option<Prepared>)>,
+}
 
 impl Plan {
     /// Compares the upstreams of two configurations.
@@ -136,36 +134,33 @@ impl Plan {
     pub(super) fn of(shared: &Shared, old: &[UpstreamConfig], new: &[UpstreamConfig]) -> Result<Self> {
         let mut gone: BTreeMap<String, &UpstreamConfig> =
             old.iter().map(|upstream| (upstream.miner_name(), upstream)).collect();
-        let mut plan = Vec::new();
+        let mut plan = Self::default();
         for (index, upstream) in new.iter().enumerate() {
             let name = upstream.miner_name();
-            let change = match gone.remove(&name) {
+            match gone.remove(&name) {
                 Some(same) if same == upstream => continue,
-                Some(_) => Change::Replaced,
-                None => Change::Added,
-            };
-            if change == Change::Added && shared.is_taken(&name) {
-                let words = format!("a miner called {name:?} is there already: give the upstream another name");
-                let error = Error::new(ErrorKind::Conflict, words);
-                return Err(error.with_param(format!("upstream[{index}].name")));
+                Some(_) => plan.told.changed.push(name.clone()),
+                None if shared.is_taken(&name) => {
+                    let words = format!("a miner called {name:?} is there already: give the upstream another name");
+                    let error = Error::new(ErrorKind::Conflict, words);
+                    return Err(error.with_param(format!("upstream[{index}].name")));
+                }
+                None => plan.told.added.push(name.clone()),
             }
             let prepared = Prepared::new(shared, upstream.clone(), Origin::Config)
                 .map_err(|error| located(error, &format!("upstream[{index}]")))?;
-            plan.push((name, change, Some(prepared)));
+            plan.steps.push((name, Some(prepared)));
         }
-        plan.extend(gone.into_keys().map(|name| (name, Change::Removed, None)));
-        Ok(Self(plan))
-    }
-
-    pub(super) fn changes(&self) -> impl Iterator<Item = (&str, Change)> {
-        self.0.iter().map(|(name, change, _)| (name.as_str(), *change))
+        for name in gone.into_keys() {
+            plan.told.removed.push(name.clone());
+            plan.steps.push((name, None));
+        }
+        Ok(plan)
     }
 
     pub(super) fn carry_out(self, shared: &Arc<Shared>) {
-        for (name, change, prepared) in self.0 {
-            if change != Change::Added {
-                shared.retire_upstream(&name, Origin::Config);
-            }
+        for (name, prepared) in self.steps {
+            shared.retire_upstream(&name, Origin::Config);
             if let Some(Err(error)) = prepared.map(|prepared| prepared.join(shared)) {
                 tracing::error!(%error, upstream = name, "an upstream of the configuration could not be added");
             }
@@ -183,25 +178,18 @@ fn located(error: Error, place: &str) -> Error {
 impl Shared {
     /// Whether a miner that stays has that name.
     pub(super) fn is_taken(&self, name: &str) -> bool {
-        let core = self.core.lock();
-        let stand_in = core.stand_in;
-        core.miners.iter().any(|(key, slot)| slot.spec.name == name && !slot.retired && Some(*key) != stand_in)
+        self.core.lock().has_name(name)
     }
 
     /// Lets an upstream of that origin go, once it has finished its tasks. `false`: there is none. Its name is free from
     /// now on.
     pub(super) fn retire_upstream(self: &Arc<Self>, name: &str, origin: Origin) -> bool {
-        let found = {
+        let key = {
             let mut core = self.core.lock();
-            let is_it = |slot: &MinerSlot| {
-                slot.spec.name == name && !slot.retired && slot.upstream.as_ref().is_some_and(|up| up.origin == origin)
-            };
-            core.miners.iter_mut().find(|(_, slot)| is_it(slot)).map(|(key, slot)| {
-                slot.retired = true;
-                *key
-            })
+            let Some(slot) = core.upstream(name, origin) else { return false };
+            slot.retired = true;
+            slot.key
         };
-        let Some(key) = found else { return false };
         tracing::info!(upstream = name, "an upstream goes: it gets no new tasks");
         self.step(Event::Drain(key));
         let shared = self.clone();
@@ -284,9 +272,9 @@ impl Router {
         let asked = chat.model.as_deref().map(|model| settings.aliases.first(model));
         let upstreams: Vec<_> = {
             let core = self.shared.core.lock();
-            let serves =
-                |slot: &&MinerSlot| slot.up && asked.is_none_or(|model| meant(&slot.spec.models, model).is_some());
-            core.miners.values().filter(serves).filter_map(|slot| Some(slot.upstream.as_ref()?.miner.clone())).collect()
+            let up = core.miners.values().filter(|slot| slot.up);
+            let serving = up.filter(|slot| asked.is_none_or(|model| meant(&slot.spec.models, model).is_some()));
+            serving.filter_map(|slot| Some(slot.upstream.as_ref()?.miner.clone())).collect()
         };
         let mut named = chat.clone();
         named.model = asked.map(str::to_owned);

@@ -19,8 +19,9 @@ use super::chain::chain;
 use crate::Result;
 use crate::config::{UpstreamConfig, client_tls};
 use crate::miner::network::{Network, Transport};
+use crate::reach::bare;
 #[cfg(feature = "listener")]
-use crate::reach::Reach;
+use crate::reach::{Reach, port_of};
 
 /// The way to connections to one upstream.
 pub(super) enum Dial {
@@ -78,8 +79,7 @@ impl Dial {
             }
             #[cfg(feature = "listener")]
             Self::Within(reach, tls) => {
-                let port = origin.port_u16().unwrap_or(if origin.scheme_str() == Some("https") { 443 } else { 80 });
-                let socket = reach.connect(host, port).await.map_err(|error| chain(&error))?;
+                let socket = reach.connect(host, port_of(origin)).await.map_err(|error| chain(&error))?;
                 secured(Socket(socket), origin, tls).await
             }
             Self::Given(network) => {
@@ -96,8 +96,7 @@ async fn secured(socket: Socket, origin: &Uri, tls: &TlsConnector) -> Result<Str
         return Ok(Stream::Plain(socket));
     }
     let host = origin.host().unwrap_or_default();
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let name = ServerName::try_from(bare.to_owned()).map_err(|error| chain(&error))?;
+    let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| chain(&error))?;
     let stream = tls.connect(name, socket).await.map_err(|error| chain(&error))?;
     Ok(Stream::Tls(Box::new(stream)))
 }

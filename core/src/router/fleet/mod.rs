@@ -170,6 +170,18 @@ impl Shared {
         }
     }
 
+    /// Whether this router reads the tasks of others over links.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nothing to ask")
+    )]
+    fn has_links(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        return self.links().is_some();
+        #[cfg(not(feature = "postgres"))]
+        false
+    }
+
     /// Whether tasks of the store may come into memory now.
     fn takes_tasks(&self) -> bool {
         !self.draining.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire)
@@ -206,19 +218,5 @@ impl Shared {
     fn missing<K: Ord + Clone>(here: impl Iterator<Item = (K, u64)>, there: &BTreeSet<K>, read: Timestamp) -> Vec<K> {
         let old = read.as_secs().saturating_sub(10);
         here.filter(|(id, made)| *made < old && !there.contains(id)).map(|(id, _)| id).collect()
-    }
-}
-
-impl Shared {
-    /// Whether this router reads the tasks of others over links.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(clippy::unused_self, reason = "without links there is nothing to ask")
-    )]
-    fn has_links(&self) -> bool {
-        #[cfg(feature = "postgres")]
-        return self.links().is_some();
-        #[cfg(not(feature = "postgres"))]
-        false
     }
 }

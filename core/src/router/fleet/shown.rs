@@ -39,12 +39,8 @@ impl Shared {
 
     fn shown_here(&self, member: FleetMember) -> FleetMember {
         let core = self.core.lock();
-        let queued = core.engine.queued();
-        member
-            .link(LinkState::Own)
-            .miners(core.miners.len() as u64)
-            .queued_tasks(queued)
-            .running_tasks(core.engine.unfinished().saturating_sub(queued))
+        let (queued, running) = core.stands();
+        member.link(LinkState::Own).miners(core.miners.len() as u64).queued_tasks(queued).running_tasks(running)
     }
 
     fn shown_there(&self, shown: FleetMember, member: &Member) -> FleetMember {

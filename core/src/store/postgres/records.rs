@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use serde::Serialize;
 use tokio_postgres::types::Type;
 
 use super::batch::{Batch, Failed};
@@ -53,6 +54,17 @@ impl Batch<'_> {
         self.link.query(&insert, params).await?;
         self.link.query(&room, &[(&most, Type::INT8)]).await?;
         Ok(Ok(()))
+    }
+
+    /// Writes a record as JSON under its id, and the act if there is one.
+    async fn put_body<T: Serialize + Sync>(&self, table: &str, id: &str, record: &T, act: Option<&Act>) -> Encoded<()> {
+        let body = encoded!(json(record));
+        let put = self.sql(&format!(
+            "INSERT INTO $s.{table}(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body,
+                 changed = pg_current_xact_id()"
+        ));
+        self.link.query(&put, &[(&id, Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
+        self.record(act).await
     }
 
     /// Deletes a row by its id, and records the act if there was one.
@@ -108,13 +120,7 @@ pub(super) async fn delete_session(batch: &Batch<'_>, id: SessionId) -> Result<b
 
 pub(super) async fn put_key(batch: &Batch<'_>, audited: &Audited<ApiKey>) -> Encoded<()> {
     let (key, act) = &**audited;
-    let body = encoded!(json(key));
-    let put = batch.sql(
-        "INSERT INTO $s.api_token(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body,
-             changed = pg_current_xact_id()",
-    );
-    batch.link.query(&put, &[(&key.id, Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
-    batch.record(act.as_ref()).await
+    batch.put_body("api_token", &key.id, key, act.as_ref()).await
 }
 
 pub(super) async fn delete_key(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {
@@ -167,13 +173,7 @@ pub(super) async fn delete_miner(batch: &Batch<'_>, audited: &Audited<String>) -
 
 pub(super) async fn put_upstream(batch: &Batch<'_>, audited: &Audited<UpstreamRecord>) -> Encoded<()> {
     let (upstream, act) = &**audited;
-    let body = encoded!(json(upstream));
-    let put = batch.sql(
-        "INSERT INTO $s.upstream(id, body) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET body = excluded.body,
-             changed = pg_current_xact_id()",
-    );
-    batch.link.query(&put, &[(&upstream.name(), Type::TEXT), (&Utf8(&body), Type::TEXT)]).await?;
-    batch.record(act.as_ref()).await
+    batch.put_body("upstream", upstream.name(), upstream, act.as_ref()).await
 }
 
 pub(super) async fn delete_upstream(batch: &Batch<'_>, audited: &Audited<String>) -> Encoded<bool> {

@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use serde::Serialize;
 
 use super::super::columns::{AcceptColumns, EndColumns, bound, end_columns, ending, int, json};
 use super::super::weight::weight;
@@ -231,16 +232,33 @@ impl<'a, 'db> Batch<'a, 'db> {
         self.statements.audit.record(self.meta.last_audit + self.sums.acts, act)
     }
 
-    pub(super) fn put_session(&mut self, session: &Session, act: Option<&Act>) -> Result<(), Failure> {
-        let (id, body) = (int(session.id.0), json(session)?);
-        self.sums.last_session = self.sums.last_session.max(session.id.0);
-        self.db
-            .prepare_cached(
-                "INSERT INTO session(id, body, sum) VALUES(?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
-            )?
-            .execute(params![id, text(Some(&body)), of_row([ValueRef::Integer(id), ValueRef::Text(&body)])])?;
+    /// Writes a record as JSON under its id, and the act if there is one.
+    fn put_body(
+        &mut self,
+        table: &str,
+        id: ValueRef<'_>,
+        record: &impl Serialize,
+        act: Option<&Act>,
+    ) -> Result<(), Failure> {
+        let body = json(record)?;
+        let mut insert = self.db.prepare_cached(&format!(
+            "INSERT INTO {table}(id, body, sum) VALUES(?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum"
+        ))?;
+        write_row(&mut insert, [id, ValueRef::Text(&body)])?;
         self.record(act)
+    }
+
+    /// Deletes a row by its id, and records the act if there was one.
+    fn delete_by_id(&mut self, table: &str, id: &str, act: Option<&Act>) -> Result<bool, Failure> {
+        let found = self.db.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([id])? > 0;
+        self.record(act.filter(|_| found))?;
+        Ok(found)
+    }
+
+    pub(super) fn put_session(&mut self, session: &Session, act: Option<&Act>) -> Result<(), Failure> {
+        self.sums.last_session = self.sums.last_session.max(session.id.0);
+        self.put_body("session", ValueRef::Integer(int(session.id.0)), session, act)
     }
 
     /// Deletes a session that has no tasks, with its counters. Gives `false` if it has some.
@@ -256,20 +274,11 @@ impl<'a, 'db> Batch<'a, 'db> {
     }
 
     pub(super) fn put_key(&mut self, key: &ApiKey, act: Option<&Act>) -> Result<(), Failure> {
-        let body = json(key)?;
-        self.db
-            .prepare_cached(
-                "INSERT INTO api_token(id, body, sum) VALUES(?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
-            )?
-            .execute(params![key.id, text(Some(&body)), of_row([key.id.as_str().into(), ValueRef::Text(&body)])])?;
-        self.record(act)
+        self.put_body("api_token", key.id.as_str().into(), key, act)
     }
 
     pub(super) fn delete_key(&mut self, id: &str, act: Option<&Act>) -> Result<bool, Failure> {
-        let found = self.db.prepare_cached("DELETE FROM api_token WHERE id = ?1")?.execute([id])? > 0;
-        self.record(act.filter(|_| found))?;
-        Ok(found)
+        self.delete_by_id("api_token", id, act)
     }
 
     pub(super) fn put_miner(&mut self, miner: &MinerRecord, act: Option<&Act>) -> Result<(), Failure> {
@@ -300,26 +309,15 @@ impl<'a, 'db> Batch<'a, 'db> {
     }
 
     pub(super) fn delete_miner(&mut self, id: &str, act: Option<&Act>) -> Result<bool, Failure> {
-        let found = self.db.prepare_cached("DELETE FROM miner WHERE id = ?1")?.execute([id])? > 0;
-        self.record(act.filter(|_| found))?;
-        Ok(found)
+        self.delete_by_id("miner", id, act)
     }
 
     pub(super) fn put_upstream(&mut self, upstream: &UpstreamRecord, act: Option<&Act>) -> Result<(), Failure> {
-        let (id, body) = (upstream.name(), json(upstream)?);
-        self.db
-            .prepare_cached(
-                "INSERT INTO upstream(id, body, sum) VALUES(?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
-            )?
-            .execute(params![id, text(Some(&body)), of_row([id.into(), ValueRef::Text(&body)])])?;
-        self.record(act)
+        self.put_body("upstream", upstream.name().into(), upstream, act)
     }
 
     pub(super) fn delete_upstream(&mut self, name: &str, act: Option<&Act>) -> Result<bool, Failure> {
-        let found = self.db.prepare_cached("DELETE FROM upstream WHERE id = ?1")?.execute([name])? > 0;
-        self.record(act.filter(|_| found))?;
-        Ok(found)
+        self.delete_by_id("upstream", name, act)
     }
 
     pub(super) fn note(&mut self, act: &Act) -> Result<(), Failure> {

@@ -8,16 +8,16 @@ use rusqlite::{Connection, Row};
 use serde::Serialize;
 
 use super::super::columns::{AUDIT, MINER};
+use super::super::{ApiKey, UpstreamRecord};
 use super::audit::entry;
 use super::connection;
 use super::meta::Meta;
 use super::options::SqliteOptions;
 use super::place::FILE;
-use super::row::{COLUMNS, KEY, OUTBOX, RowError, SESSION, delivery, key, miner, session, task, upstream};
+use super::row::{COLUMNS, KEY, OUTBOX, RowError, SESSION, delivery, id_text, miner, record, task};
 use super::schema::{self, BLOCK, MIGRATIONS};
-use super::sum::bytes_of;
 use super::usage;
-use crate::model::Day;
+use crate::model::{Day, Session};
 use crate::{Error, Result};
 
 /// The greatest number of problems that are listed.
@@ -160,10 +160,10 @@ fn counters(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError>
 fn rows(db: &Connection, problems: &mut Vec<String>) -> Result<(), RowError> {
     readable(db, "task", COLUMNS, "gid", |row| task(row).map(drop), problems)?;
     for (table, columns, read) in [
-        ("session", SESSION, (|row| session(row).map(drop)) as fn(&Row<'_>) -> Result<(), RowError>),
-        ("api_token", KEY, |row| key(row).map(drop)),
+        ("session", SESSION, (|row| record::<Session>(row).map(drop)) as fn(&Row<'_>) -> Result<(), RowError>),
+        ("api_token", KEY, |row| record::<ApiKey>(row).map(drop)),
         ("miner", MINER, |row| miner(row).map(drop)),
-        ("upstream", KEY, |row| upstream(row).map(drop)),
+        ("upstream", KEY, |row| record::<UpstreamRecord>(row).map(drop)),
         ("outbox", OUTBOX, |row| delivery(row).map(drop)),
         ("audit", AUDIT, |row| entry(row).map(drop)),
         ("usage", &usage::columns(), usage::check),
@@ -191,8 +191,7 @@ fn readable(
             Err(error) if problems.len() < MOST => {
                 let id = match row.get_ref(0)? {
                     ValueRef::Integer(day) if table == "usage" => Day::from_number(day.cast_unsigned()).to_string(),
-                    ValueRef::Integer(id) => id.cast_unsigned().to_string(),
-                    other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
+                    id => id_text(id),
                 };
                 let kind = match table {
                     "api_token" => "key",

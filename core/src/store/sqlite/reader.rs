@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params};
 
 use super::super::columns::{MINER, bound, int};
@@ -20,7 +19,6 @@ use super::files::Files;
 use super::progress::Progress;
 use super::row::{self, COLUMNS, RowError};
 use super::schema::BLOCK;
-use super::sum::bytes_of;
 use super::usage;
 use crate::Result;
 use crate::model::{Gid, SessionId, Task, TaskId, WebhookDelivery};
@@ -135,11 +133,11 @@ fn miners(db: &Connection) -> Result<Vec<MinerRecord>, RowError> {
 }
 
 fn keys(db: &Connection) -> Result<Vec<ApiKey>, RowError> {
-    all(db, &format!("SELECT {}, sum FROM api_token ORDER BY id", row::KEY), row::key, "key")
+    all(db, &format!("SELECT {}, sum FROM api_token ORDER BY id", row::KEY), row::record, "key")
 }
 
 fn upstreams(db: &Connection) -> Result<Vec<UpstreamRecord>, RowError> {
-    all(db, &format!("SELECT {}, sum FROM upstream ORDER BY id", row::KEY), row::upstream, "managed upstream")
+    all(db, &format!("SELECT {}, sum FROM upstream ORDER BY id", row::KEY), row::record, "managed upstream")
 }
 
 fn deliveries(db: &Connection, of: &Deliveries) -> Result<Vec<(Gid, WebhookDelivery)>, RowError> {
@@ -181,10 +179,7 @@ fn all<T>(
             Ok(value) => out.push(value),
             Err(RowError::Sqlite(error)) => return Err(error.into()),
             Err(error) => {
-                let id = match found.get_ref(0)? {
-                    ValueRef::Integer(id) => id.cast_unsigned().to_string(),
-                    other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
-                };
+                let id = row::id_text(found.get_ref(0)?);
                 tracing::error!(id, %error, "a {kind} of the store cannot be read and is refused");
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn recover(db: &Connection, meta: Meta) -> Result<Recovery, Failure> 
     let mut select = db.prepare(&format!("SELECT {}, sum FROM session ORDER BY id", row::SESSION))?;
     let mut rows = select.query([])?;
     while let Some(found) = rows.next()? {
-        match row::session(found) {
+        match row::record(found) {
             Ok(session) => recovery.sessions.push(session),
             Err(RowError::Sqlite(error)) => return Err(error.into()),
             Err(error) => {

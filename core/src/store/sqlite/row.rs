@@ -7,10 +7,10 @@ use rusqlite::{Row, Statement};
 use serde::de::DeserializeOwned;
 
 use super::super::columns::{self, AcceptColumns, Damage, EndColumns, parse};
-use super::super::{ApiKey, MinerRecord, UpstreamRecord, damaged_thing};
+use super::super::{MinerRecord, damaged_thing};
 use super::sum::{bytes_of, of_row};
 use super::unusable;
-use crate::model::{Gid, Session, SessionId, Task, TaskId, WebhookDelivery, absent};
+use crate::model::{Gid, SessionId, Task, TaskId, WebhookDelivery, absent};
 use crate::{Error, Result};
 
 /// The columns that [`task`] reads, in its order.
@@ -21,7 +21,7 @@ pub(super) const COLUMNS: &str = "gid, session_id, id, band, bytes, attempts, fe
 /// The columns of a session before its checksum.
 pub(super) const SESSION: &str = "id, body";
 
-/// The columns of a key before its checksum.
+/// The columns of a key and of a managed upstream before the checksum.
 pub(super) const KEY: &str = "id, body";
 
 /// The columns of a delivery, without its checksum.
@@ -30,6 +30,14 @@ pub(super) const OUTBOX: &str = "gid, body, pending";
 /// Reads an unsigned integer from a column.
 pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+/// The id in a column, for people.
+pub(super) fn id_text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Integer(id) => id.cast_unsigned().to_string(),
+        other => String::from_utf8_lossy(bytes_of(other).unwrap_or_default()).into_owned(),
+    }
 }
 
 /// Executes a statement with these values and their checksum.
@@ -99,20 +107,8 @@ impl RowError {
     }
 }
 
-/// Reads a row of [`SESSION`] and its checksum.
-pub(super) fn session(row: &Row<'_>) -> Result<Session, RowError> {
-    check_whole(row, 2)?;
-    body(row)
-}
-
-/// Reads a row of [`KEY`] and its checksum.
-pub(super) fn key(row: &Row<'_>) -> Result<ApiKey, RowError> {
-    check_whole(row, 2)?;
-    body(row)
-}
-
-/// Reads a row of [`KEY`] of the table of upstreams, and its checksum.
-pub(super) fn upstream(row: &Row<'_>) -> Result<UpstreamRecord, RowError> {
+/// Reads a row of [`SESSION`] or [`KEY`], and its checksum.
+pub(super) fn record<T: DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
     check_whole(row, 2)?;
     body(row)
 }

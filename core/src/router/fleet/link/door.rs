@@ -39,11 +39,9 @@ impl Links {
             Ok(door) => door,
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => return Ok(None),
             Err(error) => {
-                let (param, port) = if error.kind() == std::io::ErrorKind::AddrInUse {
-                    ("fleet.port", settings.port)
-                } else {
-                    ("fleet.host", settings.port)
-                };
+                let is_in_use = error.kind() == std::io::ErrorKind::AddrInUse;
+                let param = if is_in_use { "fleet.port" } else { "fleet.host" };
+                let port = settings.port;
                 let words = format!(
                     "this router cannot take links of other routers at {host} port {port}: {error}: set fleet.host to an \
                      address of this machine and fleet.port to a free port, or fleet.links to false"

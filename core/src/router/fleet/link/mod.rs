@@ -29,6 +29,7 @@ use crate::Result;
 use crate::config::FleetConfig;
 use crate::miner::link::End;
 use crate::miner::{Door, Network, Transport, chain};
+use crate::reach::bare;
 use crate::store::{Member, Reach};
 
 /// The time within which a connection must be made, with its handshake.
@@ -154,7 +155,7 @@ impl Links {
     async fn dial(&self, certificate: Hash) -> Result<Box<dyn Transport>, String> {
         let address = self.others.lock().get(&certificate).map(|other| other.address.clone()).unwrap_or_default();
         let (host, port) = address.rsplit_once(':').ok_or("its address is no HOST:PORT")?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = bare(host);
         let port = port.parse().map_err(|_| "its address has no port")?;
         let connecting = async {
             let stream = self.network.connect(host, port).await.map_err(|error| chain(&error))?;
@@ -211,8 +212,8 @@ impl Shared {
     /// Dials the members to which there is no link.
     pub(super) fn tend_known(self: &Arc<Self>) {
         let (Some(links), Some(membership)) = (self.links(), &self.membership) else { return };
-        let members = membership.seen.lock().members.clone();
-        for certificate in links.learn(&members) {
+        let due = links.learn(&membership.seen.lock().members);
+        for certificate in due {
             let (shared, links) = (self.clone(), links.clone());
             let work = async move {
                 let dialled = tokio::select! {

@@ -150,8 +150,7 @@ impl PeerLink {
         if let Some(shared) = self.shared.upgrade() {
             let core = shared.core.lock();
             pulse.miners = core.miners.len() as u64;
-            pulse.queued = core.engine.queued();
-            pulse.running = core.engine.unfinished().saturating_sub(pulse.queued);
+            (pulse.queued, pulse.running) = core.stands();
         }
         Frame::Pulse(pulse).to_text()
     }
