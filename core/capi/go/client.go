@@ -40,33 +40,14 @@ func RunMiner(settings MinerClientSettings, miner Miner, options ...Option) (*Mi
 
 // Stats are the miner's counts and the state of its connection.
 func (m *MinerClient) Stats() (*MinerClientStats, error) {
-	c, err := m.enter("miner")
-	if err != nil {
-		return nil, err
-	}
-	defer m.leave()
-	var bytes *C.cortensor_bytes
-	var failure *C.cortensor_error
-	status := C.cortensor_miner_client_stats(c, &bytes, &failure)
-	return record[MinerClientStats](status, bytes, failure)
-}
-
-func (m *MinerClient) do(call func(*C.cortensor_miner_client, **C.cortensor_error) C.cortensor_status) error {
-	c, err := m.enter("miner")
-	if err != nil {
-		return err
-	}
-	defer m.leave()
-	var failure *C.cortensor_error
-	if call(c, &failure) != C.CORTENSOR_STATUS_OK {
-		return failed(failure)
-	}
-	return nil
+	return ask[MinerClientStats](&m.handle, "miner", func(c *C.cortensor_miner_client, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+		return C.cortensor_miner_client_stats(c, out, failure)
+	})
 }
 
 // SetCapacity sets how many jobs the miner takes at a time from now on, at most its first capacity.
 func (m *MinerClient) SetCapacity(jobs uint32) error {
-	return m.do(func(c *C.cortensor_miner_client, failure **C.cortensor_error) C.cortensor_status {
+	return m.do("miner", func(c *C.cortensor_miner_client, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_miner_client_set_capacity(c, C.uint32_t(jobs), failure)
 	})
 }
@@ -74,19 +55,9 @@ func (m *MinerClient) SetCapacity(jobs uint32) error {
 // Drain takes no new jobs, finishes the present ones, and ends the connection. An error of the kind "timeout": some jobs
 // were not finished within the context's time, or the router does not have their answers.
 func (m *MinerClient) Drain(ctx context.Context) error {
-	_, err := apart(ctx, func() (struct{}, error) {
-		c, err := m.enterLong("miner")
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer m.leaveLong()
-		var failure *C.cortensor_error
-		if C.cortensor_miner_client_drain(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
-			return struct{}{}, failed(failure)
-		}
-		return struct{}{}, nil
-	}, nil)
-	return err
+	return m.doApart(ctx, "miner", func(c *C.cortensor_miner_client, failure **C.cortensor_error) C.cortensor_status {
+		return C.cortensor_miner_client_drain(c, milliseconds(ctx), failure)
+	})
 }
 
 // Close ends the connection and cancels the work. Afterwards no job comes, and the functions that have one see their

@@ -9,28 +9,27 @@ type Completion struct {
 	CompletionRecord
 }
 
+// first is the first choice, or an empty one.
+func (c *Completion) first() Choice {
+	if len(c.Choices) == 0 {
+		return Choice{}
+	}
+	return c.Choices[0]
+}
+
 // Text is the text of the answer.
 func (c *Completion) Text() string {
-	if len(c.Choices) == 0 {
-		return ""
-	}
-	return c.Choices[0].Text
+	return c.first().Text
 }
 
 // ToolCalls are the tools that the answer calls.
 func (c *Completion) ToolCalls() []ToolCall {
-	if len(c.Choices) == 0 {
-		return nil
-	}
-	return c.Choices[0].Message.ToolCalls
+	return c.first().Message.ToolCalls
 }
 
 // Reasoning is the model's reasoning before its answer, if it is known.
 func (c *Completion) Reasoning() string {
-	if len(c.Choices) == 0 {
-		return ""
-	}
-	return c.Choices[0].Message.ReasoningContent
+	return c.first().Message.ReasoningContent
 }
 
 // Message is an answer as a message.

@@ -71,6 +71,50 @@ func (h *handle[P]) free(release func(P)) {
 	}
 }
 
+// do makes a short call without a result.
+func (h *handle[P]) do(what string, call func(P, **C.cortensor_error) C.cortensor_status) error {
+	c, err := h.enter(what)
+	if err != nil {
+		return err
+	}
+	defer h.leave()
+	var failure *C.cortensor_error
+	if call(c, &failure) != C.CORTENSOR_STATUS_OK {
+		return failed(failure)
+	}
+	return nil
+}
+
+// doApart is do for a call that may block.
+func (h *handle[P]) doApart(ctx context.Context, what string, call func(P, **C.cortensor_error) C.cortensor_status) error {
+	_, err := apart(ctx, func() (struct{}, error) {
+		c, err := h.enterLong(what)
+		if err != nil {
+			return struct{}{}, err
+		}
+		defer h.leaveLong()
+		var failure *C.cortensor_error
+		if call(c, &failure) != C.CORTENSOR_STATUS_OK {
+			return struct{}{}, failed(failure)
+		}
+		return struct{}{}, nil
+	}, nil)
+	return err
+}
+
+// ask makes a short call that gives a record.
+func ask[T any, P comparable](h *handle[P], what string, call func(P, **C.cortensor_bytes, **C.cortensor_error) C.cortensor_status) (*T, error) {
+	c, err := h.enter(what)
+	if err != nil {
+		return nil, err
+	}
+	defer h.leave()
+	var bytes *C.cortensor_bytes
+	var failure *C.cortensor_error
+	status := call(c, &bytes, &failure)
+	return record[T](status, bytes, failure)
+}
+
 // chars lends a text to a call: its bytes without a copy, and their number.
 func chars(s string) (*C.char, C.size_t) {
 	if s == "" {

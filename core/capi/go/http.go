@@ -33,7 +33,7 @@ func (r *Router) Handler(config any) (*Handler, error) {
 		return nil, err
 	}
 	handler := &Handler{}
-	err = r.do(func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
+	err = r.do("router", func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
 		data, size := chars(text)
 		return C.cortensor_router_http_handler(c, data, size, &handler.c, failure)
 	})

@@ -51,16 +51,9 @@ func (g *jobGuard) free() {
 // Info is the router's record of the job. It is read once; read it before the answer.
 func (j *Job) Info() (*JobInfo, error) {
 	j.once.Do(func() {
-		c, err := j.enter("job")
-		if err != nil {
-			j.infoErr = err
-			return
-		}
-		defer j.leave()
-		var bytes *C.cortensor_bytes
-		var failure *C.cortensor_error
-		status := C.cortensor_job_info(c, &bytes, &failure)
-		j.info, j.infoErr = record[JobInfo](status, bytes, failure)
+		j.info, j.infoErr = ask[JobInfo](j.handle, "job", func(c *C.cortensor_job, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+			return C.cortensor_job_info(c, out, failure)
+		})
 	})
 	return j.info, j.infoErr
 }

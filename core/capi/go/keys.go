@@ -35,7 +35,7 @@ func (r *Router) Keys(ctx context.Context) (*KeyPage, error) {
 // DeleteKey revokes an API key: listeners refuse it from now on and end its open requests.
 func (r *Router) DeleteKey(ctx context.Context, id string) error {
 	_, err := apart(ctx, func() (struct{}, error) {
-		return struct{}{}, r.do(func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
+		return struct{}{}, r.do("router", func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
 			data, size := chars(id)
 			return C.cortensor_router_delete_key(c, data, size, failure)
 		})

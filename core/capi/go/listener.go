@@ -27,7 +27,7 @@ func (r *Router) Listen(config any) (*Listener, error) {
 		return nil, err
 	}
 	listener := &Listener{ended: make(chan struct{})}
-	err = r.do(func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
+	err = r.do("router", func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
 		data, size := chars(text)
 		return C.cortensor_router_listen(c, data, size, &listener.c, failure)
 	})
@@ -68,19 +68,9 @@ func (l *Listener) Posture() []string {
 // Stop takes no new connections and waits until running requests have ended. An error of the kind "timeout": some have
 // not ended within the context's time.
 func (l *Listener) Stop(ctx context.Context) error {
-	_, err := apart(ctx, func() (struct{}, error) {
-		c, err := l.enterLong("listener")
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer l.leaveLong()
-		var failure *C.cortensor_error
-		if C.cortensor_listener_stop(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
-			return struct{}{}, failed(failure)
-		}
-		return struct{}{}, nil
-	}, nil)
-	return err
+	return l.doApart(ctx, "listener", func(c *C.cortensor_listener, failure **C.cortensor_error) C.cortensor_status {
+		return C.cortensor_listener_stop(c, milliseconds(ctx), failure)
+	})
 }
 
 // Done is closed when the listener has ended, for any reason.

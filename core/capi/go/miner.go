@@ -172,7 +172,7 @@ func (r *Router) AddUpstream(upstream any) error {
 	if err != nil {
 		return err
 	}
-	return r.do(func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
+	return r.do("router", func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
 		data, size := chars(text)
 		return C.cortensor_router_add_upstream(c, data, size, failure)
 	})
@@ -180,49 +180,22 @@ func (r *Router) AddUpstream(upstream any) error {
 
 // RemoveMiner removes the miner of this name, of any kind. Other miners take over its tasks.
 func (r *Router) RemoveMiner(name string) error {
-	return r.do(func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
+	return r.do("router", func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
 		data, size := chars(name)
 		return C.cortensor_router_remove_miner(c, data, size, failure)
 	})
 }
 
-// do makes a call without a result.
-func (r *Router) do(call func(*C.cortensor_router, **C.cortensor_error) C.cortensor_status) error {
-	c, err := r.enter("router")
-	if err != nil {
-		return err
-	}
-	defer r.leave()
-	var failure *C.cortensor_error
-	if call(c, &failure) != C.CORTENSOR_STATUS_OK {
-		return failed(failure)
-	}
-	return nil
-}
-
-func (m *LocalMiner) do(call func(*C.cortensor_miner, **C.cortensor_error) C.cortensor_status) error {
-	c, err := m.enter("miner")
-	if err != nil {
-		return err
-	}
-	defer m.leave()
-	var failure *C.cortensor_error
-	if call(c, &failure) != C.CORTENSOR_STATUS_OK {
-		return failed(failure)
-	}
-	return nil
-}
-
 // Drain stops new jobs for the miner, which finishes those that it has.
 func (m *LocalMiner) Drain() error {
-	return m.do(func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
+	return m.do("miner", func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_miner_drain(c, failure)
 	})
 }
 
 // SetCapacity sets how many jobs the miner takes at a time from now on.
 func (m *LocalMiner) SetCapacity(jobs uint32) error {
-	return m.do(func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
+	return m.do("miner", func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_miner_set_capacity(c, C.uint32_t(jobs), failure)
 	})
 }
@@ -230,7 +203,7 @@ func (m *LocalMiner) SetCapacity(jobs uint32) error {
 // Remove removes the miner: no job comes to it any more, and other miners take over its tasks. The Wait of the router
 // waits for the functions that got their jobs before.
 func (m *LocalMiner) Remove() error {
-	return m.do(func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
+	return m.do("miner", func(c *C.cortensor_miner, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_miner_remove(c, C.CORTENSOR_FOREVER, failure)
 	})
 }

@@ -72,32 +72,9 @@ func (r *Router) Wait(ctx context.Context) error {
 // Drain takes no new tasks and waits until the present ones have ended. An error of the kind "timeout": the context's
 // time was over first.
 func (r *Router) Drain(ctx context.Context) error {
-	_, err := apart(ctx, func() (struct{}, error) {
-		c, err := r.enterLong("router")
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer r.leaveLong()
-		var failure *C.cortensor_error
-		if C.cortensor_router_drain(c, milliseconds(ctx), &failure) != C.CORTENSOR_STATUS_OK {
-			return struct{}{}, failed(failure)
-		}
-		return struct{}{}, nil
-	}, nil)
-	return err
-}
-
-// ask makes a call that gives a record.
-func ask[T any](r *Router, call func(*C.cortensor_router, **C.cortensor_bytes, **C.cortensor_error) C.cortensor_status) (*T, error) {
-	c, err := r.enter("router")
-	if err != nil {
-		return nil, err
-	}
-	defer r.leave()
-	var bytes *C.cortensor_bytes
-	var failure *C.cortensor_error
-	status := call(c, &bytes, &failure)
-	return record[T](status, bytes, failure)
+	return r.doApart(ctx, "router", func(c *C.cortensor_router, failure **C.cortensor_error) C.cortensor_status {
+		return C.cortensor_router_drain(c, milliseconds(ctx), failure)
+	})
 }
 
 // askApart is ask for a call that may block.
@@ -117,7 +94,7 @@ func askApart[T any](ctx context.Context, r *Router, call func(*C.cortensor_rout
 
 // Config is the configuration with every default, as JSON without secrets.
 func (r *Router) Config() (json.RawMessage, error) {
-	config, err := ask[json.RawMessage](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	config, err := ask[json.RawMessage](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_router_config(c, out, failure)
 	})
 	if err != nil {
@@ -128,14 +105,14 @@ func (r *Router) Config() (json.RawMessage, error) {
 
 // Info is the router's name, version and abilities: the record of `GET /api/v1/info`.
 func (r *Router) Info() (*NodeInfo, error) {
-	return ask[NodeInfo](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	return ask[NodeInfo](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_router_info(c, out, failure)
 	})
 }
 
 // Status is the router's present state: the record of `GET /api/v1/status`.
 func (r *Router) Status() (*NodeStatus, error) {
-	return ask[NodeStatus](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	return ask[NodeStatus](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_router_status(c, out, failure)
 	})
 }
@@ -165,7 +142,7 @@ type MinerPage struct {
 
 // Miners are the miners of every kind.
 func (r *Router) Miners() (*MinerPage, error) {
-	return ask[MinerPage](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	return ask[MinerPage](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_router_miners(c, out, failure)
 	})
 }
@@ -180,7 +157,7 @@ type ModelPage struct {
 
 // Models are the models that clients can ask for.
 func (r *Router) Models() (*ModelPage, error) {
-	return ask[ModelPage](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	return ask[ModelPage](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_router_models(c, out, failure)
 	})
 }

@@ -29,7 +29,7 @@ func (r *Router) CreateSession(ctx context.Context, options SessionOptions) (*Se
 
 // Session gives an existing session, or an error of the kind "not_found".
 func (r *Router) Session(id uint64) (*Session, error) {
-	return r.account(ask[SessionRecord](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	return r.account(ask[SessionRecord](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		return C.cortensor_router_session(c, C.uint64_t(id), out, failure)
 	}))
 }
@@ -55,7 +55,7 @@ func (r *Router) Sessions(query PageQuery) (*SessionPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ask[SessionPage](r, func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+	return ask[SessionPage](&r.handle, "router", func(c *C.cortensor_router, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
 		data, size := chars(text)
 		return C.cortensor_router_sessions(c, data, size, out, failure)
 	})

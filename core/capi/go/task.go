@@ -251,58 +251,32 @@ func (t *Task) Result(ctx context.Context) (*Completion, error) {
 	if err := t.wait(ctx); err != nil {
 		return nil, err
 	}
-	c, err := t.state.enter("task")
-	if err != nil {
-		return nil, err
-	}
-	defer t.state.leave()
-	var bytes *C.cortensor_bytes
-	var failure *C.cortensor_error
-	// The end is announced by the library's own wait for it, so this one is at most as long as a thread switch.
-	status := C.cortensor_task_result(c, C.CORTENSOR_FOREVER, &bytes, &failure)
-	return record[Completion](status, bytes, failure)
+	return ask[Completion](&t.state.handle, "task", func(c *C.cortensor_task, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+		// The end is announced by the library's own wait for it, so this one is at most as long as a thread switch.
+		return C.cortensor_task_result(c, C.CORTENSOR_FOREVER, out, failure)
+	})
 }
 
 // Record is the task's present record.
 func (t *Task) Record() (*TaskRecord, error) {
-	c, err := t.state.enter("task")
-	if err != nil {
-		return nil, err
-	}
-	defer t.state.leave()
-	var bytes *C.cortensor_bytes
-	var failure *C.cortensor_error
-	status := C.cortensor_task_record(c, &bytes, &failure)
-	return record[TaskRecord](status, bytes, failure)
+	return ask[TaskRecord](&t.state.handle, "task", func(c *C.cortensor_task, out **C.cortensor_bytes, failure **C.cortensor_error) C.cortensor_status {
+		return C.cortensor_task_record(c, out, failure)
+	})
 }
 
 // Cancel cancels the task, even if other callers wait for it.
 func (t *Task) Cancel() error {
-	c, err := t.state.enter("task")
-	if err != nil {
-		return err
-	}
-	defer t.state.leave()
-	var failure *C.cortensor_error
-	if C.cortensor_task_cancel(c, &failure) != C.CORTENSOR_STATUS_OK {
-		return failed(failure)
-	}
-	return nil
+	return t.state.do("task", func(c *C.cortensor_task, failure **C.cortensor_error) C.cortensor_status {
+		return C.cortensor_task_cancel(c, failure)
+	})
 }
 
 // Detach lets the task go on whatever becomes of its context and its holders.
 func (t *Task) Detach() error {
-	c, err := t.state.enter("task")
-	if err != nil {
-		return err
-	}
-	defer t.state.leave()
-	t.state.owned.Store(false)
-	var failure *C.cortensor_error
-	if C.cortensor_task_detach(c, &failure) != C.CORTENSOR_STATUS_OK {
-		return failed(failure)
-	}
-	return nil
+	return t.state.do("task", func(c *C.cortensor_task, failure **C.cortensor_error) C.cortensor_status {
+		t.state.owned.Store(false)
+		return C.cortensor_task_detach(c, failure)
+	})
 }
 
 // Release lets go of the task. This cancels it if no other caller holds it and it is not detached; streams hold it,

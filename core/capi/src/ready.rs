@@ -6,34 +6,22 @@ use std::mem::MaybeUninit;
 use cortensor_router::embed;
 
 use crate::guard::{done, null, of};
-use crate::unwind::quietly;
+use crate::table::User;
 use crate::{Error, Job, Status, Stream, Task};
 
-/// The host's function with its pointer. It is called exactly once: when it is woken, or when it is dropped.
-pub(crate) struct Wake {
-    wake: unsafe extern "C" fn(*mut c_void),
+/// Runs a call that gets the host's function, which runs once, when its holder is dropped: woken, or given up.
+fn waking<T>(
+    handle: Option<&T>,
+    param: &str,
+    wake: Option<unsafe extern "C" fn(*mut c_void)>,
     user: *mut c_void,
-}
-
-// SAFETY: the host promises that the function may run on any thread; the router never reads through the pointer.
-unsafe impl Send for Wake {}
-
-impl Wake {
-    fn new(wake: Option<unsafe extern "C" fn(*mut c_void)>, user: *mut c_void) -> embed::Result<Self> {
-        wake.map(|wake| Self { wake, user }).ok_or_else(|| null("wake"))
-    }
-
-    /// A function that wakes the host. If it is dropped without a call, it wakes the host, too.
-    fn once(self) -> impl FnOnce() + Send + 'static {
-        move || drop(self)
-    }
-}
-
-impl Drop for Wake {
-    fn drop(&mut self) {
-        // SAFETY: the host gave both together, and this is the one call of it.
-        quietly(|| unsafe { (self.wake)(self.user) });
-    }
+    err: Option<&mut MaybeUninit<*mut Error>>,
+    call: impl FnOnce(&T, User) -> embed::Result<()>,
+) -> Status {
+    done(err, || {
+        let wake = User::new(user, Some(wake.ok_or_else(|| null("wake"))?));
+        call(of(handle, param)?, wake)
+    })
 }
 
 /// Calls `wake` once when the task has ended, so that `cortensor_task_result` returns at once. The call comes at once,
@@ -49,11 +37,7 @@ pub extern "C" fn cortensor_task_notify(
     user: *mut c_void,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    let wake = Wake::new(wake, user);
-    done(err, || {
-        let (wake, task) = (wake?, of(task, "task")?);
-        task.watch(wake.once())
-    })
+    waking(task, "task", wake, user, err, |task, wake| task.watch(move || drop(wake)))
 }
 
 /// Calls `wake` once when `cortensor_stream_next` returns at once with an event or with the end. The call comes at once,
@@ -69,11 +53,7 @@ pub extern "C" fn cortensor_stream_notify(
     user: *mut c_void,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    let wake = Wake::new(wake, user);
-    done(err, || {
-        let wake = wake?;
-        of(stream, "stream")?.notify(wake.once())
-    })
+    waking(stream, "stream", wake, user, err, |stream, wake| stream.notify(move || drop(wake)))
 }
 
 /// Calls `wake` once when the job is cancelled or answered. The call comes at once, or on the thread that cancels or
@@ -88,10 +68,8 @@ pub extern "C" fn cortensor_job_notify_cancelled(
     user: *mut c_void,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    let wake = Wake::new(wake, user);
-    done(err, || {
-        let wake = wake?;
-        of(job, "job")?.0.on_cancelled(wake.once());
+    waking(job, "job", wake, user, err, |job, wake| {
+        job.0.on_cancelled(move || drop(wake));
         Ok(())
     })
 }
@@ -108,10 +86,8 @@ pub extern "C" fn cortensor_job_notify_writable(
     user: *mut c_void,
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
-    let wake = Wake::new(wake, user);
-    done(err, || {
-        let wake = wake?;
-        of(job, "job")?.0.on_writable(wake.once());
+    waking(job, "job", wake, user, err, |job, wake| {
+        job.0.on_writable(move || drop(wake));
         Ok(())
     })
 }

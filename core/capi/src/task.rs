@@ -8,6 +8,7 @@ use cortensor_router::embed::{self, Bound, Canceller};
 use parking_lot::Mutex;
 
 use crate::guard::{done, give, not_yet, null, of, timeout};
+use crate::table::User;
 use crate::text::text;
 use crate::unwind::{look, quietly};
 use crate::{Bytes, Error, Router, Status};
@@ -77,11 +78,8 @@ pub unsafe extern "C" fn cortensor_router_submit(
 /// The host's place for a task that was submitted. It gets an answer exactly once.
 struct Submitted {
     tell: unsafe extern "C" fn(*mut c_void, *mut Task, *mut Error),
-    user: *mut c_void,
+    user: User,
 }
-
-// SAFETY: the host promises that the function may run on any thread; the router never reads through the pointer.
-unsafe impl Send for Submitted {}
 
 impl Submitted {
     fn tell(self, answer: embed::Result<embed::Task>) {
@@ -90,7 +88,7 @@ impl Submitted {
             Err(error) => (ptr::null_mut(), Box::into_raw(Box::new(error.into()))),
         };
         // SAFETY: this is the host's function with the host's pointer; both handles are the host's from here on.
-        quietly(|| unsafe { (self.tell)(self.user, task, error) });
+        quietly(|| unsafe { (self.tell)(self.user.data, task, error) });
     }
 }
 
@@ -113,7 +111,8 @@ pub unsafe extern "C" fn cortensor_router_submit_start(
     err: Option<&mut MaybeUninit<*mut Error>>,
 ) -> Status {
     done(err, || {
-        let place = Submitted { tell: on_submitted.ok_or_else(|| null("on_submitted"))?, user };
+        let tell = on_submitted.ok_or_else(|| null("on_submitted"))?;
+        let place = Submitted { tell, user: User::new(user, None) };
         // SAFETY: the caller promises the length.
         let asked = unsafe { text(request, request_len, "request") }
             .and_then(|request| Ok(of(router, "router")?.0.submit(session_id, request)));

@@ -84,20 +84,19 @@ final class Handle {
     }
 
     long giving(Giving call) {
-        state.lock.readLock().lock();
-        try {
-            long[] out = new long[1];
-            long[] err = new long[1];
-            check(call.call(pointer(), out, err), err);
-            return out[0];
-        } finally {
-            state.lock.readLock().unlock();
-        }
+        long[] out = new long[1];
+        doing((pointer, err) -> call.call(pointer, out, err));
+        return out[0];
+    }
+
+    /** A call whose result is bytes of the library's. */
+    byte[] bytes(Giving call) {
+        return taken(giving(call));
     }
 
     /** A call whose result is a text of the library's. */
-    byte[] bytes(Giving call) {
-        return taken(giving(call));
+    String text(Giving call) {
+        return new String(bytes(call), StandardCharsets.UTF_8);
     }
 
     <T> T record(Class<T> type, Giving call) {

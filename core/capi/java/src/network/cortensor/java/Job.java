@@ -1,7 +1,5 @@
 package network.cortensor.java;
 
-import java.nio.charset.StandardCharsets;
-
 /**
  * One attempt at a task, in a miner's hands. Any thread may use it. It is answered exactly once, by {@link #finish},
  * {@link #fail} or {@link #reject}, or by the return of the miner.
@@ -35,7 +33,7 @@ public final class Job {
      * @return the text
      */
     public String prompt() {
-        return new String(handle.bytes(Library::cortensor_job_prompt), StandardCharsets.UTF_8);
+        return handle.text(Library::cortensor_job_prompt);
     }
 
     /** Says that the job will be answered after the miner has returned, by whatever thread has it. */

@@ -1,6 +1,5 @@
 package network.cortensor.java;
 
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 
@@ -12,12 +11,8 @@ public final class Listener implements AutoCloseable {
 
     Listener(long pointer) {
         handle = new Handle("listener", pointer, Library::cortensor_listener_free).collected(this);
-        address = text(handle.bytes(Library::cortensor_listener_address));
-        posture = text(handle.bytes(Library::cortensor_listener_posture)).lines().toList();
-    }
-
-    private static String text(byte[] bytes) {
-        return new String(bytes, StandardCharsets.UTF_8);
+        address = handle.text(Library::cortensor_listener_address);
+        posture = handle.text(Library::cortensor_listener_posture).lines().toList();
     }
 
     /**

@@ -2,7 +2,6 @@ package network.cortensor.java;
 
 import com.sun.jna.Memory;
 import java.lang.ref.Reference;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -121,17 +120,13 @@ public final class Router implements AutoCloseable {
         }
     }
 
-    private String text(Handle.Giving call) {
-        return new String(handle.bytes(call), StandardCharsets.UTF_8);
-    }
-
     /**
      * The configuration with every default, without secrets.
      *
      * @return JSON
      */
     public String config() {
-        return text(Library::cortensor_router_config);
+        return handle.text(Library::cortensor_router_config);
     }
 
     /**
@@ -158,7 +153,7 @@ public final class Router implements AutoCloseable {
      * @return the text
      */
     public String metrics() {
-        return text(Library::cortensor_router_metrics);
+        return handle.text(Library::cortensor_router_metrics);
     }
 
     /**

@@ -145,15 +145,13 @@ public final class Task implements AutoCloseable {
 
     /** The vectors of a task with an input, which has ended. */
     Records.EmbeddingsRecord embeddings() {
-        long vectors = handle.giving((task, out, err) ->
-                Library.cortensor_task_embeddings(task, Library.FOREVER, out, err));
+        Handle vectors = new Handle("vectors", handle.giving((task, out, err) ->
+                Library.cortensor_task_embeddings(task, Library.FOREVER, out, err)),
+                Library::cortensor_embeddings_free);
         try {
-            long[] out = new long[1];
-            long[] err = new long[1];
-            Handle.check(Library.cortensor_embeddings_record(vectors, out, err), err);
-            return Json.read(Handle.taken(out[0]), Records.EmbeddingsRecord.class);
+            return vectors.record(Records.EmbeddingsRecord.class, Library::cortensor_embeddings_record);
         } finally {
-            Library.cortensor_embeddings_free(vectors);
+            vectors.free();
         }
     }
 

@@ -77,8 +77,7 @@ final class TokenPublisher implements Flow.Publisher<String> {
                     end(() -> subscriber.onError(error));
                 } catch (RuntimeException error) {
                     // A subscriber must not throw; what it does so is to leave.
-                    leave();
-                    end(() -> {});
+                    leave(() -> {});
                 }
                 done = turns.addAndGet(-done);
             } while (done != 0);
@@ -87,11 +86,9 @@ final class TokenPublisher implements Flow.Publisher<String> {
         private void give() {
             while (!over) {
                 if (cancelled) {
-                    leave();
-                    end(() -> {});
+                    leave(() -> {});
                 } else if (mistaken) {
-                    leave();
-                    end(() -> subscriber.onError(new IllegalArgumentException("request at least one token (§3.9)")));
+                    leave(() -> subscriber.onError(new IllegalArgumentException("request at least one token (§3.9)")));
                 } else if (waits || !read()) {
                     return;
                 }
@@ -127,9 +124,10 @@ final class TokenPublisher implements Flow.Publisher<String> {
             return true;
         }
 
-        private void leave() {
+        private void leave(Runnable told) {
             if (!over) {
                 task.leave();
+                end(told);
             }
         }
 
