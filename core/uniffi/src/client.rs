@@ -50,15 +50,8 @@ impl NativeMinerClient {
     /// Closes the connection and cancels the work. Answers when all has ended; without a timeout it waits for ever.
     pub fn shutdown(&self, token: u64, timeout_ms: Option<u64>) -> Result<()> {
         self.post.check()?;
-        let (client, post) = (Arc::clone(&self.client), Arc::clone(&self.post));
-        later(token, &self.post, move || {
-            let closed = client.close(timeout_ms.map(Duration::from_millis));
-            drop(client);
-            post.push(match closed {
-                Ok(()) => NativeMessage::Done { token },
-                Err(error) => NativeMessage::failed(token, &error),
-            });
-        });
+        let (client, timeout) = (Arc::clone(&self.client), timeout_ms.map(Duration::from_millis));
+        later(token, &self.post, move || client.close(timeout));
         Ok(())
     }
 }

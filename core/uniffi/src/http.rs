@@ -33,12 +33,6 @@ impl NativeHandler {
     }
 }
 
-/// The paths of all routes, as in the OpenAPI document.
-#[uniffi::export]
-pub fn paths() -> Vec<String> {
-    HttpHandler::paths().into_iter().map(str::to_owned).collect()
-}
-
 #[uniffi::export]
 impl NativeHandler {
     /// The size in bytes of the largest body that must be read.
@@ -61,11 +55,10 @@ impl NativeHandler {
         let headers = headers.into_iter().map(|line| (line.name, line.value)).collect();
         let peer = peer.and_then(|peer| peer.parse::<IpAddr>().ok()).map(|ip| SocketAddr::new(ip.to_canonical(), 0));
         let post = Arc::clone(&self.post);
-        let ((), filled) = visit::during(&self.post, || {
+        Ok(visit::filled(&self.post, || {
             let call = self.handler.handle(HttpRequest { method, target, headers, peer, body: body.into() });
             self.post.answer_unless_cancelled(token, call, move |response| NativeResponse::told(token, response, post));
-        });
-        Ok(filled)
+        }))
     }
 }
 
@@ -91,7 +84,7 @@ impl NativeResponse {
     /// tells the router that the client has gone.
     pub fn next_piece(&self, token: u64) -> Result<bool> {
         self.post.check()?;
-        let ((), filled) = visit::during(&self.post, || match &*self.response.lock() {
+        Ok(visit::filled(&self.post, || match &*self.response.lock() {
             Some(response) => {
                 let message = move |piece: Option<_>| {
                     let bytes = piece.map(|bytes: bytes::Bytes| bytes.to_vec());
@@ -100,8 +93,7 @@ impl NativeResponse {
                 self.post.answer_unless_cancelled(token, response.next_piece(), message);
             }
             None => self.post.push(NativeMessage::Piece { token, bytes: None }),
-        });
-        Ok(filled)
+        }))
     }
 
     /// Releases the answer: the client has hung up, or has read all of it.

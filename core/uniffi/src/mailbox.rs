@@ -236,12 +236,11 @@ impl NativeMailbox {
     pub fn cancel(&self, token: u64) -> Result<bool> {
         let post = self.post()?;
         let held = post.state.lock().held.remove(&token);
-        let ((), filled) = visit::during(post, || {
+        Ok(visit::filled(post, || {
             if let Some(held) = held {
                 held.cancel();
             }
-        });
-        Ok(filled)
+        }))
     }
 
     /// Closes the mailbox: messages are dropped from now on, and jobs go to other miners.

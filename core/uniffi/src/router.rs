@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cortensor_router::embed::{Bound, Call, Embeddings, Error, Router};
+use cortensor_router::embed::{self, Bound, Call, Error, Router};
 
 use crate::error::Result;
 use crate::http::NativeHandler;
@@ -34,8 +34,7 @@ impl NativeRouter {
         message: impl FnOnce(T) -> NativeMessage + Send + 'static,
     ) -> Result<bool> {
         self.post.check()?;
-        let ((), filled) = visit::during(&self.post, || self.post.answer(token, call(&self.router), message));
-        Ok(filled)
+        Ok(visit::filled(&self.post, || self.post.answer(token, call(&self.router), message)))
     }
 
     fn answer_unless_cancelled<T: Send + 'static>(
@@ -45,9 +44,7 @@ impl NativeRouter {
         message: impl FnOnce(T) -> NativeMessage + Send + 'static,
     ) -> Result<bool> {
         self.post.check()?;
-        let ((), filled) =
-            visit::during(&self.post, || self.post.answer_unless_cancelled(token, call(&self.router), message));
-        Ok(filled)
+        Ok(visit::filled(&self.post, || self.post.answer_unless_cancelled(token, call(&self.router), message)))
     }
 }
 
@@ -134,13 +131,6 @@ impl NativeRouter {
         self.answer(token, |router| router.submit(session, &request), move |task| NativeTask::told(token, task, post))
     }
 
-    /// Answers with a task, when it is durable. The names of the options are checked.
-    pub fn submit_prompt(&self, token: u64, session: u64, prompt: String, options: String) -> Result<bool> {
-        let post = Arc::clone(&self.post);
-        let call = |router: &Router| router.submit_prompt(session, &prompt, &options);
-        self.answer(token, call, move |task| NativeTask::told(token, task, post))
-    }
-
     /// Submits a task and answers with its completion. Cancelling the call cancels the task.
     pub fn complete(&self, token: u64, session: u64, request: String) -> Result<bool> {
         let call = |router: &Router| router.complete(session, &request);
@@ -151,15 +141,6 @@ impl NativeRouter {
     pub fn embed(&self, token: u64, session: u64, request: String) -> Result<bool> {
         let call = |router: &Router| router.embed_record(session, &request);
         self.answer_unless_cancelled(token, call, move |text| NativeMessage::Text { token, text })
-    }
-
-    /// Answers with the record of the vectors of a text, or of the `input` among the options, whose names are checked.
-    pub fn embed_text(&self, token: u64, session: u64, text: String, options: String) -> Result<bool> {
-        let call = |router: &Router| router.embed_text(session, &text, &options);
-        self.answer_unless_cancelled(token, call, move |vectors: Embeddings| match vectors.record() {
-            Ok(text) => NativeMessage::Text { token, text },
-            Err(error) => NativeMessage::failed(token, &error),
-        })
     }
 
     /// Answers with an existing task.
@@ -224,22 +205,22 @@ impl NativeRouter {
     /// Ends the router. Answers when all its work has ended; without a timeout it waits for ever.
     pub fn shutdown(&self, token: u64, timeout_ms: Option<u64>) -> Result<()> {
         self.post.check()?;
-        let (router, post) = (self.router.clone(), Arc::clone(&self.post));
-        let timeout = timeout_ms.map(Duration::from_millis);
-        later(token, &self.post, move || {
-            let closed = router.shutdown(timeout);
-            drop(router);
-            post.push(match closed {
-                Ok(()) => NativeMessage::Done { token },
-                Err(error) => NativeMessage::failed(token, &error),
-            });
-        });
+        let (router, timeout) = (self.router.clone(), timeout_ms.map(Duration::from_millis));
+        later(token, &self.post, move || router.shutdown(timeout));
         Ok(())
     }
 }
 
-/// Runs work on a thread that may block.
-pub(crate) fn later(token: u64, post: &Post, work: impl FnOnce() + Send + 'static) {
+/// Ends something on a thread that may block, and answers when it has ended.
+pub(crate) fn later(token: u64, post: &Arc<Post>, end: impl FnOnce() -> embed::Result<()> + Send + 'static) {
+    let told = Arc::clone(post);
+    let work = move || {
+        // The answer comes after `end` was dropped with what it holds.
+        told.push(match end() {
+            Ok(()) => NativeMessage::Done { token },
+            Err(error) => NativeMessage::failed(token, &error),
+        });
+    };
     let started = std::thread::Builder::new().name("cortensor-router-close".into()).spawn(work);
     if let Err(error) = started {
         let error = Error::internal(format!("the system gives no thread to close with: {error}"));
@@ -256,6 +237,5 @@ pub fn open_router(mailbox: &NativeMailbox, token: u64, config: String, log: u64
         token,
         router: Arc::new(NativeRouter { router, post: Bound::new(keeper) }),
     };
-    let ((), filled) = visit::during(post, || post.answer(token, Router::open(&config, post.log_sink(log)), message));
-    Ok(filled)
+    Ok(visit::filled(post, || post.answer(token, Router::open(&config, post.log_sink(log)), message)))
 }

@@ -17,10 +17,15 @@ fn address(post: &Post) -> usize {
 
 /// Makes a native call. The flag tells that the mailbox has messages that nobody was woken for: the language must take
 /// them.
-pub(crate) fn during<R>(post: &Arc<Post>, call: impl FnOnce() -> R) -> (R, bool) {
+fn during<R>(post: &Arc<Post>, call: impl FnOnce() -> R) -> (R, bool) {
     let _leave = Leave(HERE.replace((address(post), false)));
     let given = call();
     (given, HERE.get().1)
+}
+
+/// Makes a native call that gives only the flag.
+pub(crate) fn filled(post: &Arc<Post>, call: impl FnOnce()) -> bool {
+    during(post, call).1
 }
 
 /// Makes a native call that gives the flag where it succeeds. Where it fails, a thread that waits is woken.

@@ -7,6 +7,8 @@ module CortensorRouter
   # which Ruby waits for it. One thread of Ruby waits for a descriptor that tells of them. A call that was answered at
   # once empties the mailbox itself, without that thread.
   class Bridge
+    include Native
+
     # One answer that is waited for. Threads and fibers of a scheduler wait alike.
     class Wait
       def initialize
@@ -71,8 +73,8 @@ module CortensorRouter
 
     def initialize
       @pid = Process.pid
-      @mailbox = CortensorRouter.send(:native) { ::CortensorRouterNative::NativeMailbox.new }
-      @socket = IO.for_fd(CortensorRouter.send(:native) { @mailbox.descriptor }, "rb")
+      @mailbox = native { ::CortensorRouterNative::NativeMailbox.new }
+      @socket = IO.for_fd(native { @mailbox.descriptor }, "rb")
       @lock = Mutex.new
       @taking = Mutex.new
       @next = 0
@@ -94,7 +96,7 @@ module CortensorRouter
       begin
         # Between the call and the emptying of the mailbox nothing may interrupt: nobody else was woken for it.
         Thread.handle_interrupt(Object => :never) do
-          take if CortensorRouter.send(:native) { yield token } == true
+          take if native { yield token } == true
         end
         answered, value = wait.take(deadline)
       ensure
@@ -116,7 +118,7 @@ module CortensorRouter
       loop do
         token, wait = expect
         begin
-          given = CortensorRouter.send(:native) { yield token }
+          given = native { yield token }
           return given unless given&.empty?
 
           wait.take(nil)
@@ -142,7 +144,7 @@ module CortensorRouter
 
     # Makes a native call that may have put messages into the mailbox for this thread.
     def here
-      Thread.handle_interrupt(Object => :never) { take if CortensorRouter.send(:native) { yield } == true }
+      Thread.handle_interrupt(Object => :never) { take if native { yield } == true }
     end
 
     # Remembers something that must be closed before the program ends.

@@ -62,5 +62,7 @@ module CortensorRouter
 
   # Raised in a miner when it gives a piece that nobody wants any more. A miner need not rescue it: the block ends, and
   # the job with it.
-  class JobCancelled < StandardError; end
+  class JobCancelled < StandardError
+    def initialize(message = "the answer is no longer wanted") = super
+  end
 end

@@ -3,6 +3,8 @@
 module CortensorRouter
   # A job in the hands of a miner. Any thread may answer it, once, at any later time.
   class Job
+    include Native
+
     Emit = ::CortensorRouterNative::NativeEmit
     private_constant :Emit
 
@@ -43,10 +45,7 @@ module CortensorRouter
     # in the encoding ASCII-8BIT) may end in the middle of a character. It waits while the reader is slow, and raises
     # JobCancelled if nobody wants the answer any more. Gives the job, so that pieces can be chained.
     def <<(piece)
-      case give(piece)
-      when Emit::FULL then wait_writable
-      when Emit::CANCELLED, Emit::ANSWERED then raise JobCancelled, "the answer is no longer wanted"
-      end
+      heed(give(piece))
       self
     end
 
@@ -59,10 +58,7 @@ module CortensorRouter
     # Gives several texts that the miner has at once, then waits while the reader is slow. Raises as << does.
     def emit_each(pieces)
       @given = true
-      case native { @native.emit_each(pieces.to_a) }
-      when Emit::FULL then wait_writable
-      when Emit::CANCELLED, Emit::ANSWERED then raise JobCancelled, "the answer is no longer wanted"
-      end
+      heed(native { @native.emit_each(pieces.to_a) })
       self
     end
 
@@ -125,8 +121,6 @@ module CortensorRouter
 
     private
 
-    def native(&block) = CortensorRouter.send(:native, &block)
-
     def give(piece)
       @given = true
       case piece
@@ -147,12 +141,20 @@ module CortensorRouter
 
     def text?(piece) = piece.is_a?(String) && piece.encoding != Encoding::BINARY
 
+    # Waits while the reader is slow.
+    def heed(said)
+      case said
+      when Emit::FULL then wait_writable
+      when Emit::CANCELLED, Emit::ANSWERED then raise JobCancelled
+      end
+    end
+
     def wait_writable
       @bridge.call { |token| @native.on_writable(token) }
-      raise JobCancelled, "the answer is no longer wanted" if cancelled?
+      raise JobCancelled if cancelled?
     rescue ClosedError
       # The program ends.
-      raise JobCancelled, "the answer is no longer wanted"
+      raise JobCancelled
     end
   end
 end

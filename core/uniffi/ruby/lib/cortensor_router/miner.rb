@@ -3,6 +3,8 @@
 module CortensorRouter
   # A miner that was added.
   class Miner
+    include Native
+
     # The miner's name.
     attr_reader :name
 
@@ -41,9 +43,5 @@ module CortensorRouter
     end
 
     def inspect = "#<#{self.class.name} #{name}>"
-
-    private
-
-    def native(&block) = CortensorRouter.send(:native, &block)
   end
 end

@@ -8,6 +8,8 @@ module CortensorRouter
   #     my_model(job.prompt)
   #   end
   class MinerClient
+    include Native
+
     # Starts the miner, whose block is as in Router#miner. The settings are those of a miner that dials in: +models+,
     # +capacity+, +token+ ...
     def self.open(routers, name:, manual: false, logger: CortensorRouter.logger, **settings, &block)
@@ -64,9 +66,5 @@ module CortensorRouter
     end
 
     def inspect = "#<#{self.class.name} #{name}>"
-
-    private
-
-    def native(&block) = CortensorRouter.send(:native, &block)
   end
 end

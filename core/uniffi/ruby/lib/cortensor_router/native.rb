@@ -21,17 +21,18 @@ rescue LoadError => error
 end
 
 module CortensorRouter
-  # The generated code. Private.
-  Native = ::CortensorRouterNative
-  private_constant :Native
+  # The calls of the generated code. Private.
+  module Native
+    private
 
-  # Makes a native call whose errors are the package's exceptions.
-  def self.native
-    yield
-  rescue ::CortensorRouterNative::NativeError::Refused => error
-    raise RouterError.of(error.details)
-  rescue ::CortensorRouterNative::InternalError => error
-    raise PanicError.new("the router panicked: #{error.message}")
+    # Makes a native call whose errors are the package's exceptions.
+    def native
+      yield
+    rescue ::CortensorRouterNative::NativeError::Refused => error
+      raise RouterError.of(error.details)
+    rescue ::CortensorRouterNative::InternalError => error
+      raise PanicError.new("the router panicked: #{error.message}")
+    end
   end
-  private_class_method :native
+  private_constant :Native
 end

@@ -3,6 +3,8 @@
 module CortensorRouter
   # The REST API as a Rack application, for servers of the program's own: Puma, Falcon, Rails' +mount+ and others.
   class RackApp
+    include Native
+
     def initialize(native, bridge)
       @native = native
       @bridge = bridge
@@ -44,7 +46,7 @@ module CortensorRouter
     private
 
     def body_of(env)
-      limit = CortensorRouter.send(:native) { @native.max_body_bytes }
+      limit = native { @native.max_body_bytes }
       given = env["CONTENT_LENGTH"].to_i
       return nil if given > limit
 

@@ -5,6 +5,8 @@ module CortensorRouter
   #
   # Calls that wait may be made on any thread. Under a Fiber scheduler they let other fibers run.
   class Router
+    include Native
+
     # Opens a router. +config+ is the router's configuration as a hash or as JSON text; without one the store is in
     # memory. With a block, the router is closed at its end, and the block's value is given. +logger+ is a Logger.
     def self.open(config = nil, logger: CortensorRouter.logger, **settings)
@@ -223,9 +225,5 @@ module CortensorRouter
     def drain(timeout) = @bridge.call { |token| @native.drain(token, Bridge.milliseconds(timeout)) }
 
     def inspect = "#<#{self.class.name} #{open? ? "open" : "closed"}>"
-
-    private
-
-    def native(&block) = CortensorRouter.send(:native, &block)
   end
 end

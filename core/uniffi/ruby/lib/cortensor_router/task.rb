@@ -7,6 +7,7 @@ module CortensorRouter
   # with <tt>detach: true</tt>, or by somebody else.
   class Task
     include Enumerable
+    include Native
 
     Event = ::CortensorRouterNative::NativeEvent
     private_constant :Event
@@ -104,8 +105,6 @@ module CortensorRouter
     def inspect = "#<#{self.class.name} #{id} of session #{session_id}>"
 
     private
-
-    def native(&block) = CortensorRouter.send(:native, &block)
 
     def read(after)
       spoke = after.positive?

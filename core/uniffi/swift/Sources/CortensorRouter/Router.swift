@@ -282,12 +282,14 @@ public final class Router: @unchecked Sendable {
     }
 }
 
+/// The names of the options of a request.
+private let knownOptions = Set(requestOptions())
+
 /// A request as JSON. A mistyped name would have no effect, or reach the miner as an unknown field: it is refused.
 private func request(_ prompt: String?, _ options: Options, stream: Bool) throws -> String {
-    let known = Set(requestOptions())
     var fields: Options = ["stream": .bool(stream)]
     for (name, value) in options where name != "extra" {
-        if !known.contains(name) {
+        if !knownOptions.contains(name) {
             let meant = meantRequestOption(name: name).map { "did you mean \($0)? " } ?? ""
             let message = "\(name) is no option of a request: \(meant)what is only for the miner goes into extra"
             throw RouterError(kind: .invalidArgument, message: message, param: name)
@@ -297,7 +299,7 @@ private func request(_ prompt: String?, _ options: Options, stream: Bool) throws
     switch options["extra"] ?? .null {
     case .null: break
     case .object(let extra):
-        if let name = extra.keys.first(where: known.contains) {
+        if let name = extra.keys.first(where: knownOptions.contains) {
             let message = "extra: \(name) is an option of a request: give it beside extra"
             throw RouterError(kind: .invalidArgument, message: message, param: "extra")
         }

@@ -2113,11 +2113,6 @@ public protocol NativeRouterProtocol: AnyObject, Sendable {
     func embed(token: UInt64, session: UInt64, request: String) throws  -> Bool
     
     /**
-     * Answers with the record of the vectors of a text, or of the `input` among the options, whose names are checked.
-     */
-    func embedText(token: UInt64, session: UInt64, text: String, options: String) throws  -> Bool
-    
-    /**
      * Answers with a handler of the REST API without a socket.
      */
     func httpHandler(token: UInt64, config: String) throws  -> Bool
@@ -2181,11 +2176,6 @@ public protocol NativeRouterProtocol: AnyObject, Sendable {
      * Answers with a task, when it is durable.
      */
     func submit(token: UInt64, session: UInt64, request: String) throws  -> Bool
-    
-    /**
-     * Answers with a task, when it is durable. The names of the options are checked.
-     */
-    func submitPrompt(token: UInt64, session: UInt64, prompt: String, options: String) throws  -> Bool
     
     /**
      * Answers with a task's record.
@@ -2434,22 +2424,6 @@ open func embed(token: UInt64, session: UInt64, request: String)throws  -> Bool 
 }
     
     /**
-     * Answers with the record of the vectors of a text, or of the `input` among the options, whose names are checked.
-     */
-open func embedText(token: UInt64, session: UInt64, text: String, options: String)throws  -> Bool  {
-    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeNativeError_lift) {
-        uniffiCallStatus in
-    uniffi_cortensor_router_uniffi_fn_method_nativerouter_embed_text(
-            self.uniffiCloneHandle(),
-        FfiConverterUInt64.lower(token),
-        FfiConverterUInt64.lower(session),
-        FfiConverterString.lower(text),
-        FfiConverterString.lower(options),uniffiCallStatus
-    )
-})
-}
-    
-    /**
      * Answers with a handler of the REST API without a socket.
      */
 open func httpHandler(token: UInt64, config: String)throws  -> Bool  {
@@ -2612,22 +2586,6 @@ open func submit(token: UInt64, session: UInt64, request: String)throws  -> Bool
         FfiConverterUInt64.lower(token),
         FfiConverterUInt64.lower(session),
         FfiConverterString.lower(request),uniffiCallStatus
-    )
-})
-}
-    
-    /**
-     * Answers with a task, when it is durable. The names of the options are checked.
-     */
-open func submitPrompt(token: UInt64, session: UInt64, prompt: String, options: String)throws  -> Bool  {
-    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeNativeError_lift) {
-        uniffiCallStatus in
-    uniffi_cortensor_router_uniffi_fn_method_nativerouter_submit_prompt(
-            self.uniffiCloneHandle(),
-        FfiConverterUInt64.lower(token),
-        FfiConverterUInt64.lower(session),
-        FfiConverterString.lower(prompt),
-        FfiConverterString.lower(options),uniffiCallStatus
     )
 })
 }
@@ -4076,16 +4034,6 @@ public func version() -> String  {
 })
 }
 /**
- * The paths of all routes, as in the OpenAPI document.
- */
-public func paths() -> [String]  {
-    return try!  FfiConverterSequenceString.lift(try! rustCall() {
-        uniffiCallStatus in
-    uniffi_cortensor_router_uniffi_fn_func_paths(uniffiCallStatus
-    )
-})
-}
-/**
  * Opens a router and answers with it. `log` is the number for its log records, or 0.
  */
 public func openRouter(mailbox: NativeMailbox, token: UInt64, config: String, log: UInt64)throws  -> Bool  {
@@ -4125,9 +4073,6 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_cortensor_router_uniffi_checksum_func_version() != 32123) {
-        return InitializationResult.apiChecksumMismatch
-    }
-    if (uniffi_cortensor_router_uniffi_checksum_func_paths() != 41927) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_cortensor_router_uniffi_checksum_func_open_router() != 35570) {
@@ -4274,9 +4219,6 @@ private let initializationResult: InitializationResult = {
     if (uniffi_cortensor_router_uniffi_checksum_method_nativerouter_embed() != 63908) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_cortensor_router_uniffi_checksum_method_nativerouter_embed_text() != 46949) {
-        return InitializationResult.apiChecksumMismatch
-    }
     if (uniffi_cortensor_router_uniffi_checksum_method_nativerouter_http_handler() != 37423) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -4314,9 +4256,6 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_cortensor_router_uniffi_checksum_method_nativerouter_submit() != 51861) {
-        return InitializationResult.apiChecksumMismatch
-    }
-    if (uniffi_cortensor_router_uniffi_checksum_method_nativerouter_submit_prompt() != 3846) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_cortensor_router_uniffi_checksum_method_nativerouter_task() != 5930) {

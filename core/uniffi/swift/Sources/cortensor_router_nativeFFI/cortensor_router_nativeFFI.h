@@ -569,11 +569,6 @@ int8_t uniffi_cortensor_router_uniffi_fn_method_nativerouter_drain(uint64_t ptr,
 int8_t uniffi_cortensor_router_uniffi_fn_method_nativerouter_embed(uint64_t ptr, uint64_t token, uint64_t session, RustBuffer request, RustCallStatus *_Nonnull out_status
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_EMBED_TEXT
-#define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_EMBED_TEXT
-int8_t uniffi_cortensor_router_uniffi_fn_method_nativerouter_embed_text(uint64_t ptr, uint64_t token, uint64_t session, RustBuffer text, RustBuffer options, RustCallStatus *_Nonnull out_status
-);
-#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_HTTP_HANDLER
 #define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_HTTP_HANDLER
 int8_t uniffi_cortensor_router_uniffi_fn_method_nativerouter_http_handler(uint64_t ptr, uint64_t token, RustBuffer config, RustCallStatus *_Nonnull out_status
@@ -637,11 +632,6 @@ RustBuffer uniffi_cortensor_router_uniffi_fn_method_nativerouter_status(uint64_t
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_SUBMIT
 #define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_SUBMIT
 int8_t uniffi_cortensor_router_uniffi_fn_method_nativerouter_submit(uint64_t ptr, uint64_t token, uint64_t session, RustBuffer request, RustCallStatus *_Nonnull out_status
-);
-#endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_SUBMIT_PROMPT
-#define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_SUBMIT_PROMPT
-int8_t uniffi_cortensor_router_uniffi_fn_method_nativerouter_submit_prompt(uint64_t ptr, uint64_t token, uint64_t session, RustBuffer prompt, RustBuffer options, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_METHOD_NATIVEROUTER_TASK
@@ -749,12 +739,6 @@ RustBuffer uniffi_cortensor_router_uniffi_fn_func_session_options(RustCallStatus
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_FUNC_VERSION
 #define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_FUNC_VERSION
 RustBuffer uniffi_cortensor_router_uniffi_fn_func_version(RustCallStatus *_Nonnull out_status
-    
-);
-#endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_FUNC_PATHS
-#define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_FN_FUNC_PATHS
-RustBuffer uniffi_cortensor_router_uniffi_fn_func_paths(RustCallStatus *_Nonnull out_status
     
 );
 #endif
@@ -1047,12 +1031,6 @@ uint16_t uniffi_cortensor_router_uniffi_checksum_func_version(void
     
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_FUNC_PATHS
-#define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_FUNC_PATHS
-uint16_t uniffi_cortensor_router_uniffi_checksum_func_paths(void
-    
-);
-#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_FUNC_OPEN_ROUTER
 #define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_FUNC_OPEN_ROUTER
 uint16_t uniffi_cortensor_router_uniffi_checksum_func_open_router(void
@@ -1341,12 +1319,6 @@ uint16_t uniffi_cortensor_router_uniffi_checksum_method_nativerouter_embed(void
     
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_EMBED_TEXT
-#define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_EMBED_TEXT
-uint16_t uniffi_cortensor_router_uniffi_checksum_method_nativerouter_embed_text(void
-    
-);
-#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_HTTP_HANDLER
 #define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_HTTP_HANDLER
 uint16_t uniffi_cortensor_router_uniffi_checksum_method_nativerouter_http_handler(void
@@ -1422,12 +1394,6 @@ uint16_t uniffi_cortensor_router_uniffi_checksum_method_nativerouter_status(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_SUBMIT
 #define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_SUBMIT
 uint16_t uniffi_cortensor_router_uniffi_checksum_method_nativerouter_submit(void
-    
-);
-#endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_SUBMIT_PROMPT
-#define UNIFFI_FFIDEF_UNIFFI_CORTENSOR_ROUTER_UNIFFI_CHECKSUM_METHOD_NATIVEROUTER_SUBMIT_PROMPT
-uint16_t uniffi_cortensor_router_uniffi_checksum_method_nativerouter_submit_prompt(void
     
 );
 #endif

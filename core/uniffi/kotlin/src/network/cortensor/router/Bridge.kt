@@ -55,8 +55,11 @@ internal object Bridge {
         }
     }
 
-    /** Makes a call that is answered by a message, and waits for the message; `start` gets the call's number. */
-    suspend fun call(cancels: Boolean = false, start: (ULong) -> Boolean): NativeMessage {
+    /**
+     * Makes a call that is answered by a message, and waits for the message. `start` gets the call's number; where it
+     * gives true, the mailbox may have got messages for this thread.
+     */
+    suspend fun call(cancels: Boolean = false, start: (ULong) -> Any?): NativeMessage {
         val message = suspendCancellableCoroutine { waiting ->
             val number = numbers.incrementAndGet()
             waits[number] = waiting
@@ -66,7 +69,7 @@ internal object Bridge {
             // A coroutine that was cancelled before must not begin anything.
             if (!waiting.isActive) return@suspendCancellableCoroutine
             try {
-                here { start(number.toULong()) }
+                here { start(number.toULong()) == true }
                 // If it was cancelled just now, there was nothing to cancel yet.
                 if (cancels && waiting.isCancelled) here { mailbox.cancel(number.toULong()) }
             } catch (error: RouterException) {
@@ -84,17 +87,12 @@ internal object Bridge {
     /** Gives what the block gives. While that is an empty list, waits for the message that its number is for. */
     suspend fun <T> ready(take: (ULong) -> List<T>?): List<T>? {
         while (true) {
-            var given: List<T>? = null
-            var told = false
+            var given: List<T>? = emptyList()
             call { number ->
                 given = native { take(number) }
-                if (given?.isEmpty() != true) {
-                    told = true
-                    done(number)
-                }
-                false
+                if (given?.isEmpty() != true) done(number)
             }
-            if (told) return given
+            if (given?.isEmpty() != true) return given
         }
     }
 

@@ -71,10 +71,7 @@ public class Job internal constructor(internal val native: NativeJob) {
 
     /** Waits until the work is no longer wanted (true) or the job was answered (false). */
     public suspend fun awaitCancelled(): Boolean {
-        Bridge.call { number ->
-            native.onCancelled(number)
-            false
-        }
+        Bridge.call { native.onCancelled(it) }
         return isCancelled && !isAnswered
     }
 
@@ -84,10 +81,7 @@ public class Job internal constructor(internal val native: NativeJob) {
         when (said) {
             NativeEmit.TAKEN -> return
             NativeEmit.FULL -> {
-                Bridge.call { number ->
-                    native.onWritable(number)
-                    false
-                }
+                Bridge.call { native.onWritable(it) }
                 if (isCancelled) throw CancellationException("the answer is no longer wanted")
             }
             NativeEmit.CANCELLED, NativeEmit.ANSWERED -> throw CancellationException("the answer is no longer wanted")

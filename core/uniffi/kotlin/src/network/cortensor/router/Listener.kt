@@ -24,18 +24,12 @@ public class Listener internal constructor(private val native: NativeListener) {
 
     /** Takes no new connections and waits for running requests, at most for `listen.drain_timeout_ms`. */
     public suspend fun stop() {
-        Bridge.call {
-            native.stop(it)
-            false
-        }
+        Bridge.call { native.stop(it) }
     }
 
     /** Waits until the listener has ended, for any reason. */
     public suspend fun ended() {
-        Bridge.call(cancels = true) {
-            native.ended(it)
-            false
-        }
+        Bridge.call(cancels = true) { native.ended(it) }
     }
 
     override fun toString(): String = "Listener $url"

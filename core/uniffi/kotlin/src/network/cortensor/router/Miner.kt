@@ -28,7 +28,10 @@ internal class Workers(
     private val running = HashMap<Job, Work>()
     private var over = false
 
-    fun offer(message: NativeMessage.Job) {
+    /** The number under which the jobs come, until the workers are cancelled. */
+    val number: Long = Bridge.handle { offer(it as NativeMessage.Job) }
+
+    private fun offer(message: NativeMessage.Job) {
         val job = Job(message.job)
         val coroutine = scope.launch(here.asContextElement(job), CoroutineStart.LAZY) { run(job) }
         val begins = synchronized(running) {
@@ -94,6 +97,7 @@ internal class Workers(
 
     /** Takes no more jobs and cancels the coroutines that run, but not the one that asks for it. Gives them. */
     fun cancel(): List<Work> {
+        Bridge.forget(number)
         val others = synchronized(running) {
             over = true
             running.filterKeys { it !== here.get() }.values.toList()
@@ -114,15 +118,13 @@ public class Miner internal constructor(
     public val name: String,
     private val native: NativeMiner,
     internal val workers: Workers,
-    private val number: Long,
 ) {
     /** Stops new tasks for the miner, which finishes those that it has. */
     public fun drain(): Unit = Bridge.native { native.drain() }
 
     /** Sets how many tasks the miner takes at a time from now on. */
     public fun setCapacity(tasks: Int) {
-        if (tasks < 0) throw InvalidArgumentException("tasks must be 0 or more", param = "tasks")
-        Bridge.native { native.setCapacity(tasks.toUInt()) }
+        Bridge.native { native.setCapacity(unsigned("tasks", tasks.toLong()).toUInt()) }
     }
 
     /**
@@ -132,13 +134,10 @@ public class Miner internal constructor(
      */
     public suspend fun remove(timeout: Duration = 10.seconds) {
         Bridge.native { native.remove() }
-        forget()
         if (!workers.end(timeout)) {
             throw RouterTimeoutException("the miner $name works on although it was told to stop", code = "miner_busy")
         }
     }
-
-    internal fun forget() = Bridge.forget(number)
 
     override fun toString(): String = "Miner $name"
 }

@@ -19,7 +19,6 @@ public class MinerClient private constructor(
     public val name: String,
     private val native: NativeMinerClient,
     private val workers: Workers,
-    private val number: Long,
     private val log: Log,
 ) : AutoCloseable {
     private val leaving = Bridge.Leaving { runBlocking { shutdown(5.seconds) } }
@@ -44,15 +43,14 @@ public class MinerClient private constructor(
         ): MinerClient {
             val log = Log(logger)
             val workers = Workers(name, context, manual, logger, work)
-            val number = Bridge.handle { workers.offer(it as NativeMessage.Job) }
             try {
                 val config = Json.write(mapOf("routers" to listOf(router), "name" to name) + settings)
                 val native = Bridge.native {
-                    NativeMinerClient.start(Bridge.mailbox, number.toULong(), config, log.number)
+                    NativeMinerClient.start(Bridge.mailbox, workers.number.toULong(), config, log.number)
                 }
-                return MinerClient(name, native, workers, number, log)
+                return MinerClient(name, native, workers, log)
             } catch (error: RouterException) {
-                Bridge.forget(number)
+                workers.cancel()
                 log.close()
                 throw error
             }
@@ -64,28 +62,20 @@ public class MinerClient private constructor(
 
     /** Sets how many tasks the miner takes at a time from now on. */
     public fun setCapacity(tasks: Int) {
-        if (tasks < 0) throw InvalidArgumentException("tasks must be 0 or more", param = "tasks")
-        Bridge.native { native.setCapacity(tasks.toUInt()) }
+        Bridge.native { native.setCapacity(unsigned("tasks", tasks.toLong()).toUInt()) }
     }
 
     /** Takes no new tasks and finishes the present ones; true: the router has all answers. */
     public suspend fun drain(timeout: Duration): Boolean {
-        val call: (ULong) -> Boolean = {
-            native.drain(it, timeout.inWholeMilliseconds.toULong())
-            false
-        }
-        return (Bridge.call(start = call) as NativeMessage.Flag).value
+        val drained = Bridge.call { native.drain(it, timeout.inWholeMilliseconds.toULong()) } as NativeMessage.Flag
+        return drained.value
     }
 
     /** Ends the miner's connection and cancels its work. */
     public suspend fun shutdown(timeout: Duration = 10.seconds): Unit = withContext(NonCancellable) {
         // A job that calls this is cancelled, which must not stop the rest.
-        Bridge.call {
-            native.shutdown(it, timeout.inWholeMilliseconds.toULong())
-            false
-        }
+        Bridge.call { native.shutdown(it, timeout.inWholeMilliseconds.toULong()) }
         Bridge.closed(leaving)
-        Bridge.forget(number)
         workers.end(timeout)
         log.close()
     }

@@ -13,9 +13,6 @@ import network.cortensor.router.internal.NativeMessage
 import network.cortensor.router.internal.NativeRouter
 import network.cortensor.router.internal.openRouter
 
-/** The time for which a router waits for miners that do not stop. */
-private val CLOSE = 10.seconds
-
 /**
  * A router for AI inference inside this program: it owns its threads, its store and its miners.
  *
@@ -33,7 +30,7 @@ public class Router private constructor(
     private val log: Log,
 ) : AutoCloseable {
     private val miners = ConcurrentHashMap<String, Miner>()
-    private val leaving = Bridge.Leaving { runBlocking { end(5.seconds) } }
+    private val leaving = Bridge.Leaving { runBlocking { shutdown(5.seconds) } }
 
     init {
         Bridge.opened(leaving)
@@ -67,20 +64,12 @@ public class Router private constructor(
      * Ends the router: listeners stop, running tasks are cancelled, the store is closed. Miners get `timeout` to stop.
      * One that does not is left behind, and the log says which.
      */
-    public suspend fun shutdown(timeout: Duration = CLOSE): Unit = end(timeout)
-
-    // The miner that calls this loses its job, which must not stop the rest.
-    private suspend fun end(timeout: Duration): Unit = withContext(NonCancellable) {
+    public suspend fun shutdown(timeout: Duration = 10.seconds): Unit = withContext(NonCancellable) {
+        // The miner that calls this loses its job, which must not stop the rest.
         val begun = TimeSource.Monotonic.markNow()
-        Bridge.call {
-            native.shutdown(it, timeout.inWholeMilliseconds.toULong())
-            false
-        }
+        Bridge.call { native.shutdown(it, timeout.inWholeMilliseconds.toULong()) }
         Bridge.closed(leaving)
-        val left = miners.values.filter { miner ->
-            miner.forget()
-            !miner.workers.end(maxOf(Duration.ZERO, timeout - begun.elapsedNow()))
-        }
+        val left = miners.values.filter { !it.workers.end(maxOf(Duration.ZERO, timeout - begun.elapsedNow())) }
         miners.clear()
         val names = left.joinToString { it.name }
         if (left.isNotEmpty()) log.warn("miners that did not stop when the router was closed: $names")
@@ -88,7 +77,7 @@ public class Router private constructor(
     }
 
     /** Ends the router as [shutdown] does, and blocks the thread until then. */
-    override fun close(): Unit = runBlocking { end(CLOSE) }
+    override fun close(): Unit = runBlocking { shutdown() }
 
     /** The configuration with every default; without secrets. */
     public fun config(): Record = record(Bridge.native { native.config() })
@@ -126,16 +115,15 @@ public class Router private constructor(
         context: CoroutineContext = Dispatchers.Default,
         work: suspend (Job) -> Unit,
     ): Miner {
-        val workers = Workers(name, context, manual, log.logger, work)
-        val number = Bridge.handle { workers.offer(it as NativeMessage.Job) }
         val spec = Json.write(mapOf("name" to name) + options)
+        val workers = Workers(name, context, manual, log.logger, work)
         val added = try {
-            Bridge.native { native.addMiner(number.toULong(), spec) }
+            Bridge.native { native.addMiner(workers.number.toULong(), spec) }
         } catch (error: RouterException) {
-            Bridge.forget(number)
+            workers.cancel()
             throw error
         }
-        return Miner(name, added, workers, number).also { miners[name] = it }
+        return Miner(name, added, workers).also { miners[name] = it }
     }
 
     /**
@@ -148,10 +136,7 @@ public class Router private constructor(
     /** Removes a miner of any kind by its name. Its tasks go to other miners. */
     public fun removeMiner(name: String) {
         Bridge.native { native.removeMiner(name) }
-        miners.remove(name)?.run {
-            forget()
-            workers.cancel()
-        }
+        miners.remove(name)?.workers?.cancel()
     }
 
     /** Makes an API key for listeners. Its token cannot be read again later. */
@@ -253,8 +238,8 @@ public class Router private constructor(
 
     /** Takes no new tasks and waits until the present ones have ended. false: not all did within `timeout`. */
     public suspend fun drain(timeout: Duration): Boolean {
-        val call: (ULong) -> Boolean = { native.drain(it, timeout.inWholeMilliseconds.toULong()) }
-        return (Bridge.call(start = call) as NativeMessage.Flag).value
+        val drained = Bridge.call { native.drain(it, timeout.inWholeMilliseconds.toULong()) } as NativeMessage.Flag
+        return drained.value
     }
 
     override fun toString(): String = runCatching { "Router ${status().text("status")}" }.getOrDefault("Router closed")
@@ -262,5 +247,5 @@ public class Router private constructor(
 
 private fun record(text: String) = Record(Json.readObject(text))
 
-private fun unsigned(name: String, value: Long): ULong =
+internal fun unsigned(name: String, value: Long): ULong =
     if (value < 0) throw InvalidArgumentException("$name must be 0 or more", param = name) else value.toULong()

@@ -104,8 +104,7 @@ public class Task internal constructor(message: NativeMessage.Task, owned: Boole
     }
 
     private suspend inline fun batches(after: Long, take: (NativeEvent) -> Unit) {
-        if (after < 0) throw InvalidArgumentException("after must be 0 or more", param = "after")
-        val stream = Bridge.native { native.stream(after.toULong()) }
+        val stream = Bridge.native { native.stream(unsigned("after", after)) }
         try {
             while (true) {
                 val batch = Bridge.ready { number -> stream.take(number) } ?: return
