@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::step::Steps;
 use crate::{Outcome, programs};
@@ -34,6 +34,15 @@ pub(crate) fn cache() -> Outcome<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("cortensor-router"))
         .ok_or_else(|| "set HOME or XDG_CACHE_HOME: the model is kept there".into())
+}
+
+/// Copies a file over another. A process that has the old one loaded keeps it.
+///
+/// # Errors
+/// When it cannot be copied; the message names both.
+pub(crate) fn install(from: &Path, to: &Path) -> Outcome {
+    let _ = fs::remove_file(to);
+    fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
 }
 
 /// Gives a large file a second name, or copies it where the file system has no second names. A file that stood there is
@@ -154,14 +163,34 @@ pub(crate) fn node(steps: &mut Steps, directory: &Path) -> Outcome {
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
+/// Installs those of Debian's packages that `absent` names, if it names any, and then looks again. `whose` says in the
+/// message which tests want them.
+///
+/// # Errors
+/// When they cannot be installed, or do not help; the message names them.
+pub(crate) fn present(steps: &mut Steps, whose: &str, absent: impl Fn() -> Vec<&'static str>) -> Outcome {
+    let missing = absent();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    apt_install(steps, &missing)?;
+    let missing = absent();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the {whose} tests want {} (Debian's names)", missing.join(", ")))
+    }
+}
+
 /// Installs some of Debian's packages, if this is Debian and the user may install.
 ///
 /// # Errors
 /// When they cannot be installed; the message says how to install them.
 pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
-    /// A second apt-get would end at once, for the first one holds the lock.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock();
+    /// Whether this process has refreshed the list of the packages. It is held as long as an apt-get runs: a second one would
+    /// end at once.
+    static REFRESHED: Mutex<bool> = Mutex::new(false);
+    let mut is_refreshed = REFRESHED.lock().unwrap_or_else(PoisonError::into_inner);
     let names = packages.join(" ");
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root || !answers("apt-get", &["--version"]) {
@@ -171,7 +200,10 @@ pub(crate) fn apt_install(steps: &mut Steps, packages: &[&str]) -> Outcome {
     install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
     // Only the program is wanted: a service that comes with it must not be started.
     install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
-    steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
+    if !*is_refreshed {
+        steps.run("refresh the packages", Command::new("apt-get").args(["update", "-q"]))?;
+        *is_refreshed = true;
+    }
     steps.run(&format!("install {names}"), &mut install)
 }
 

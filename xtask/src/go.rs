@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::c::{self, Build};
-use crate::lint::listed;
-use crate::pages::{Fate, blocks};
 use crate::step::Steps;
-use crate::{Outcome, bench, environment};
+use crate::{Outcome, bench, environment, pages};
 
 /// Programs that the tests need, each with an argument to which it answers and Debian's package that contains it.
 const TOOLS: &[(&str, &str, &str)] = &[
@@ -62,14 +60,7 @@ fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
             fs::copy(entry.path(), module.join(entry.file_name()))?;
         }
     }
-    for page in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"] {
-        fs::copy(environment::root().join(page), module.join(page))?;
-    }
-    // A release has a bill of materials.
-    let bill = prefix.join("share/doc/cortensor_router/sbom.cdx.json");
-    if bill.exists() {
-        fs::copy(bill, module.join("sbom.cdx.json"))?;
-    }
+    c::papers(prefix, module)?;
     fs::copy(prefix.join("include/cortensor_router.h"), module.join("include/cortensor_router.h"))?;
     environment::link(&prefix.join("lib/libcortensor_router.a"), &library.join("libcortensor_router.a"))
 }
@@ -80,8 +71,7 @@ fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
 /// When it does not build, or the example does not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     installed(steps)?;
-    let prefix = environment::target().join("dist/c");
-    c::lay_out(steps, &prefix, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Release)?;
     lay_out(steps, &prefix, &environment::target().join("dist/go"))?;
     let mut run = Command::new("go");
     run.args(["run", "-mod=mod"]).args(TRIM).arg("./hello").current_dir(environment::root().join("examples/go"));
@@ -89,7 +79,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
 }
 
 fn installed(steps: &mut Steps) -> Outcome {
-    let absent = || -> Vec<&str> {
+    let absent = || {
         let there = |program: &str, argument: &str| {
             Command::new(program).arg(argument).output().is_ok_and(|output| output.status.code().is_some())
         };
@@ -101,13 +91,7 @@ fn installed(steps: &mut Steps) -> Outcome {
         packages.dedup();
         packages
     };
-    let missing = absent();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    environment::apt_install(steps, &missing)?;
-    let missing = absent();
-    if missing.is_empty() { Ok(()) } else { Err(format!("the Go tests want {} (Debian's names)", missing.join(", "))) }
+    environment::present(steps, "Go", absent)
 }
 
 /// The place of the tests: the module with the C library of the dev profile, and programs that use it.
@@ -121,13 +105,8 @@ impl Stage {
     fn new(steps: &mut Steps) -> Outcome<Self> {
         installed(steps)?;
         let out = environment::target().join("go");
-        // The suite `c` has it there, too.
-        let stage = Self {
-            prefix: environment::target().join("c/prefix"),
-            module: out.join("module"),
-            programs: out.join("programs"),
-        };
-        c::lay_out(steps, &stage.prefix, Build::Dev)?;
+        let prefix = c::prefix(steps, Build::Dev)?;
+        let stage = Self { prefix, module: out.join("module"), programs: out.join("programs") };
         lay_out(steps, &stage.prefix, &stage.module)?;
         Ok(stage)
     }
@@ -155,14 +134,10 @@ impl Stage {
             self.source(name, &environment::read(&examples.join(name).join("main.go"))?).map_err(failed)?;
         }
         let mut names: Vec<String> = EXAMPLES.iter().map(|name| (*name).to_owned()).collect();
-        let root = environment::root();
-        for page in listed(&root)? {
-            let blocks = blocks(&environment::read(&root.join(&page))?);
-            for block in blocks.iter().filter(|block| block.fate == Fate::Run && block.language == "go") {
-                let name = format!("{}-{}", page.replace(['/', '.'], "-"), block.line);
-                self.source(&name, &block.text).map_err(failed)?;
-                names.push(name);
-            }
+        for (page, block) in pages::programs(&["go"])? {
+            let name = format!("{}-{}", page.replace(['/', '.'], "-"), block.line);
+            self.source(&name, &block.text).map_err(failed)?;
+            names.push(name);
         }
         let mut vet = self.go(&self.programs, &["vet"]);
         steps.run("Go: vet the programs", vet.args(SHARED).arg("./..."))?;
@@ -228,8 +203,8 @@ fn format() -> Outcome<String> {
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     installed(steps)?;
     let module = environment::target().join("bench/go");
-    c::lay_out(steps, &environment::target().join("dist/c"), Build::Release)?;
-    lay_out(steps, &environment::target().join("dist/c"), &module)?;
+    let prefix = c::prefix(steps, Build::Release)?;
+    lay_out(steps, &prefix, &module)?;
     let mut run = Command::new("go");
     run.args(["test", "-count=1", "-timeout=600s", "-run", "TestOverhead", "-v", "."]).current_dir(&module);
     run.env("CORTENSOR_BENCH_REFERENCE", bench::reference()?);

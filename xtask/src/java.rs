@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::c::{self, Build};
-use crate::lint::{list, listed};
-use crate::pages::{Fate, blocks};
+use crate::lint::list;
 use crate::step::Steps;
-use crate::{Outcome, bench, environment};
+use crate::{Outcome, bench, environment, pages};
 
 /// Where Debian puts the jars of its packages, and the jars, each with its package. The last two are for the tests.
 pub(crate) const JARS: &str = "/usr/share/java";
@@ -46,22 +45,12 @@ pub(crate) fn platform() -> Outcome<&'static str> {
 }
 
 fn installed(steps: &mut Steps) -> Outcome {
-    let absent = || -> Vec<&str> {
+    let absent = || {
         let jars = LIBRARIES.iter().filter(|(jar, _)| !Path::new(JARS).join(jar).exists());
         let compiler = (!environment::answers("javac", &["-version"])).then_some("openjdk-17-jdk-headless");
         jars.map(|(_, package)| *package).chain(compiler).collect()
     };
-    let missing = absent();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    environment::apt_install(steps, &missing)?;
-    let missing = absent();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("the Java tests want {} (Debian's names)", missing.join(", ")))
-    }
+    environment::present(steps, "Java", absent)
 }
 
 /// A class path of these places and of Debian's jars.
@@ -101,15 +90,8 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<P
     let mut strip = Command::new("strip");
     strip.arg("--strip-debug").arg("-o").arg(place.join("libcortensor_router.so"));
     steps.run("Java: strip the library", strip.arg(prefix.join("lib/libcortensor_router.so")))?;
-    for page in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"] {
-        fs::create_dir_all(natives.join("META-INF")).map_err(failed)?;
-        fs::copy(environment::root().join(page), natives.join("META-INF").join(page)).map_err(failed)?;
-    }
-    // A release has a bill of materials.
-    let bill = prefix.join("share/doc/cortensor_router/sbom.cdx.json");
-    if bill.exists() {
-        fs::copy(bill, natives.join("META-INF/sbom.cdx.json")).map_err(failed)?;
-    }
+    fs::create_dir_all(natives.join("META-INF")).map_err(failed)?;
+    c::papers(prefix, &natives.join("META-INF")).map_err(failed)?;
     let manifest = out.join("manifest.txt");
     let text = format!(
         "Implementation-Title: cortensor-router\nImplementation-Version: {version}\nAutomatic-Module-Name: \
@@ -134,8 +116,7 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<P
 /// When it does not build, or the example does not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     installed(steps)?;
-    let prefix = environment::target().join("dist/c");
-    c::lay_out(steps, &prefix, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Release)?;
     let out = environment::target().join("dist/java");
     let jar = pack(steps, &prefix, &environment::target().join("java/dist"), Build::Release)?;
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
@@ -158,9 +139,7 @@ struct Stage {
 impl Stage {
     fn new(steps: &mut Steps) -> Outcome<Self> {
         installed(steps)?;
-        // The suite `c` has it there, too.
-        let prefix = environment::target().join("c/prefix");
-        c::lay_out(steps, &prefix, Build::Dev)?;
+        let prefix = c::prefix(steps, Build::Dev)?;
         let out = environment::target().join("java");
         let jar = pack(steps, &prefix, &out, Build::Dev)?;
         Ok(Self { prefix, out, jar })
@@ -194,20 +173,16 @@ impl Stage {
         let path = class_path(&[&self.out.join("classes")], NEEDED);
         compile(steps, "Java: compile the examples", &path, &out, &files("examples/java")?, &[])?;
         let mut runs: Vec<(String, PathBuf)> = EXAMPLES.iter().map(|name| ((*name).to_owned(), out.clone())).collect();
-        let root = environment::root();
-        for page in listed(&root)? {
-            let blocks = blocks(&environment::read(&root.join(&page))?);
-            for block in blocks.iter().filter(|block| block.fate == Fate::Run && block.language == "java") {
-                let title = format!("{page}:{}", block.line);
-                let name = main_class(&block.text).ok_or_else(|| format!("{title} has no class with a main"))?;
-                let place = self.out.join("pages").join(title.replace(['/', '.', ':'], "-"));
-                let file = place.with_extension("d").join(format!("{name}.java"));
-                let failed = |error: std::io::Error| format!("{}: {error}", file.display());
-                fs::create_dir_all(place.with_extension("d")).map_err(failed)?;
-                fs::write(&file, &block.text).map_err(failed)?;
-                compile(steps, &format!("Java: compile {title}"), &path, &place, &[file], &[])?;
-                runs.push((name, place));
-            }
+        for (page, block) in pages::programs(&["java"])? {
+            let title = format!("{page}:{}", block.line);
+            let name = main_class(&block.text).ok_or_else(|| format!("{title} has no class with a main"))?;
+            let place = self.out.join("pages").join(title.replace(['/', '.', ':'], "-"));
+            let file = place.with_extension("d").join(format!("{name}.java"));
+            let failed = |error: std::io::Error| format!("{}: {error}", file.display());
+            fs::create_dir_all(place.with_extension("d")).map_err(failed)?;
+            fs::write(&file, &block.text).map_err(failed)?;
+            compile(steps, &format!("Java: compile {title}"), &path, &place, &[file], &[])?;
+            runs.push((name, place));
         }
         let mut outcome = Ok(());
         for (name, place) in &runs {
@@ -264,8 +239,7 @@ impl Stage {
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     installed(steps)?;
-    let prefix = environment::target().join("dist/c");
-    c::lay_out(steps, &prefix, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Release)?;
     let out = environment::target().join("bench/java");
     let jar = pack(steps, &prefix, &out, Build::Release)?;
     let programs = out.join("programs");

@@ -139,10 +139,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
 
 /// Copies the built library to the place of the addon.
 fn install(built: &Path, addon: &Path) -> Outcome {
-    // The old file is removed first: a process that has it loaded keeps it.
-    let _ = fs::remove_file(addon);
-    let from = built.join(library());
-    fs::copy(&from, addon).map(drop).map_err(|error| format!("{}: {error}", from.display()))
+    environment::install(&built.join(library()), addon)
 }
 
 /// The file name of the library, as cargo gives it.

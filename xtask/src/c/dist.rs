@@ -1,7 +1,7 @@
 //! Installs the C library: headers, shared and static library, pkg-config, CMake.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::step::Steps;
 use crate::{Outcome, environment, programs, sbom};
@@ -13,6 +13,10 @@ const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
 /// without it.
 const TRIM: &str = "-Wl,--gc-sections";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The place of the pages below the prefix, and those that every package has.
+const DOC: &str = "share/doc/cortensor_router";
+const LICENSES: [&str; 3] = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
+const BILL: &str = "sbom.cdx.json";
 
 /// The profile of the installed build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +49,38 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
     })?;
     match build {
         Build::Dev => Ok(()),
-        Build::Release => sbom::write(steps, "core/capi", &prefix.join("share/doc/cortensor_router/sbom.cdx.json")),
+        Build::Release => sbom::write(steps, "core/capi", &prefix.join(DOC).join(BILL)),
     }
+}
+
+/// Installs the library in its place below `target`, which the suites and the packages of other languages share. Gives
+/// the prefix.
+///
+/// # Errors
+/// As [`lay_out`].
+pub(crate) fn prefix(steps: &mut Steps, build: Build) -> Outcome<PathBuf> {
+    let place = match build {
+        Build::Dev => "c/prefix",
+        Build::Release => "dist/c",
+    };
+    let prefix = environment::target().join(place);
+    lay_out(steps, &prefix, build)?;
+    Ok(prefix)
+}
+
+/// Copies the licences below `prefix` into a package, and the bill of materials, which a release has.
+///
+/// # Errors
+/// When one cannot be read or written.
+pub(crate) fn papers(prefix: &Path, to: &Path) -> std::io::Result<()> {
+    let doc = prefix.join(DOC);
+    for page in LICENSES {
+        fs::copy(doc.join(page), to.join(page))?;
+    }
+    if doc.join(BILL).exists() {
+        fs::copy(doc.join(BILL), to.join(BILL))?;
+    }
+    Ok(())
 }
 
 /// Builds for release, and compares the needed system libraries with the list in the packages.
@@ -79,7 +113,7 @@ fn abi() -> Outcome<u32> {
 
 fn write(prefix: &Path, built: &Path, abi: u32, profile: Build) -> std::io::Result<()> {
     let root = environment::root();
-    let (include, lib, doc) = (prefix.join("include"), prefix.join("lib"), prefix.join("share/doc/cortensor_router"));
+    let (include, lib, doc) = (prefix.join("include"), prefix.join("lib"), prefix.join(DOC));
     let (pkgconfig, cmake) = (lib.join("pkgconfig"), lib.join("cmake/cortensor_router"));
     for directory in [&include, &lib, &doc, &pkgconfig, &cmake] {
         fs::create_dir_all(directory)?;
@@ -87,7 +121,7 @@ fn write(prefix: &Path, built: &Path, abi: u32, profile: Build) -> std::io::Resu
     for header in ["cortensor_router.h", "cortensor_router.hpp"] {
         fs::copy(root.join("include").join(header), include.join(header))?;
     }
-    for page in ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "docs/c-api.md"] {
+    for page in LICENSES.into_iter().chain(["docs/c-api.md"]) {
         let name = Path::new(page).file_name().unwrap_or_default();
         fs::copy(root.join(page), doc.join(name))?;
     }

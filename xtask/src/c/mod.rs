@@ -5,15 +5,13 @@ mod programs;
 mod running;
 mod tools;
 
-pub(crate) use dist::{Build, lay_out};
+pub(crate) use dist::{Build, lay_out, papers, prefix};
 
 use std::fs;
 use std::path::PathBuf;
 
-use crate::lint::listed;
-use crate::pages::{Fate, blocks};
 use crate::step::Steps;
-use crate::{Outcome, environment};
+use crate::{Outcome, environment, pages};
 
 use programs::{Instrument, Linkage, Program, compile};
 
@@ -31,8 +29,7 @@ const PATIENCE: &str = "300";
 /// When one does not build, fails, or leaks.
 pub(crate) fn test(steps: &mut Steps) -> Outcome {
     tools::installed(steps)?;
-    let prefix = environment::target().join("c/prefix");
-    lay_out(steps, &prefix, Build::Dev)?;
+    let prefix = prefix(steps, Build::Dev)?;
     let out = environment::target().join("c/programs");
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let stage = Stage { prefix, out };
@@ -106,16 +103,11 @@ impl Stage {
 
     /// Builds and runs the C and C++ blocks of the pages.
     fn pages(&self, steps: &mut Steps) -> Outcome {
-        let root = environment::root();
-        for page in listed(&root)? {
-            let blocks = blocks(&environment::read(&root.join(&page))?);
-            let programs = blocks.iter().filter(|block| block.fate == Fate::Run);
-            for block in programs.filter(|block| block.language == "c" || block.language == "cpp") {
-                let stem = page.replace('/', "-");
-                let source = self.out.join(format!("{stem}-{}.{}", block.line, block.language));
-                fs::write(&source, &block.text).map_err(|error| format!("{}: {error}", source.display()))?;
-                self.run(steps, &Program::of(source), Linkage::Shared, Instrument::Sanitizers)?;
-            }
+        for (page, block) in pages::programs(&["c", "cpp"])? {
+            let stem = page.replace('/', "-");
+            let source = self.out.join(format!("{stem}-{}.{}", block.line, block.language));
+            fs::write(&source, &block.text).map_err(|error| format!("{}: {error}", source.display()))?;
+            self.run(steps, &Program::of(source), Linkage::Shared, Instrument::Sanitizers)?;
         }
         Ok(())
     }

@@ -20,17 +20,11 @@ const LIBRARIES: &[(&str, &str)] = &[("jansson", "libjansson-dev")];
 /// # Errors
 /// When a tool is absent and cannot be installed; the message names it.
 pub(super) fn installed(steps: &mut Steps) -> Outcome {
-    let absent = || -> Vec<&str> {
+    let absent = || {
         let programs = TOOLS.iter().filter(|(program, _)| !environment::answers(program, &["--version"]));
         let libraries =
             LIBRARIES.iter().filter(|(library, _)| !environment::answers("pkg-config", &["--exists", library]));
         programs.chain(libraries).map(|(_, package)| *package).collect()
     };
-    let missing = absent();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    environment::apt_install(steps, &missing)?;
-    let missing = absent();
-    if missing.is_empty() { Ok(()) } else { Err(format!("the C tests want {} (Debian's names)", missing.join(", "))) }
+    environment::present(steps, "C", absent)
 }

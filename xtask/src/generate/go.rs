@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use cortensor_router_model::KINDS;
 
 use super::document::{Document, Member};
-use super::layout::{Given, OPTIONS, RECORDS, WORDS};
+use super::kinds::capital;
+use super::layout::{Given, NESTED, OPTIONS, RECORDS, WORDS, record};
 use super::python::wrapped;
 use super::shape::Shape;
 use crate::Outcome;
@@ -25,18 +26,6 @@ const TYPED: &[(&str, &str, &str)] = &[
     ("ErrorDetails", "kind", "Kind"),
 ];
 
-/// Records inside options: the schema and the type.
-const NESTED: &[(&str, &str)] = &[
-    ("Hardware", "HardwareOptions"),
-    ("ModelDetails", "ModelOptions"),
-    ("Usage", "UsageOptions"),
-    ("KeyLimits", "KeyLimitOptions"),
-    ("GivenToolCall", "GivenToolCall"),
-    ("GivenFunction", "GivenFunction"),
-    ("ToolCallPiece", "ToolCallPiece"),
-    ("FunctionPiece", "FunctionPiece"),
-];
-
 /// Options in which an empty text or list means something else than an absent one.
 const EXACT: &[&str] = &["Answer", "SessionChanges"];
 
@@ -48,7 +37,7 @@ pub(super) fn records(document: &Document) -> Outcome<String> {
     let mut out = format!("{HEAD}\nimport \"encoding/json\"\n");
     for given in RECORDS {
         let record = document.record(document.schema(given.schema)?);
-        let members = record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
+        let members = record.members.iter().filter(|member| given.shows(member));
         if given.name != "TaskRecord" {
             structure(&mut out, given.name, &record.says);
             members.for_each(|member| field(&mut out, given, member, None));
@@ -149,7 +138,7 @@ fn structure(out: &mut String, name: &str, says: &str) {
 fn field(out: &mut String, given: &Given, member: &Member, told: Option<&str>) {
     let name = member.name.as_str();
     let typed = TYPED.iter().find(|(of, member, _)| *of == given.name && *member == name).map(|(_, _, kind)| *kind);
-    let is_optional = (member.shape.is_nullable() && !given.filled.contains(&name)) || given.absent.contains(&name);
+    let is_optional = given.may_lack(member);
     let kind = told.or(typed).map_or_else(
         || {
             let kind = of_record(name, &member.shape.given());
@@ -208,10 +197,7 @@ fn of_record(name: &str, shape: &Shape) -> String {
         Shape::List(item) => format!("[]{}", of_record("", item)),
         Shape::Map(value) => format!("map[string]{}", of_record("", value)),
         Shape::Object => "map[string]any".to_owned(),
-        Shape::Record(name) => RECORDS
-            .iter()
-            .find(|given| given.schema == name)
-            .map_or_else(|| "map[string]any".to_owned(), |given| given.name.to_owned()),
+        Shape::Record(name) => record(name).map_or_else(|| "map[string]any".to_owned(), str::to_owned),
         Shape::Null | Shape::Any | Shape::OneOf(_) => "any".to_owned(),
     }
 }
@@ -248,8 +234,7 @@ fn pascal(name: &str) -> String {
             if INITIALISMS.contains(&word) {
                 return word.to_ascii_uppercase();
             }
-            let mut letters = word.chars();
-            letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+            capital(word)
         })
         .collect()
 }

@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use cortensor_router_model::{KINDS, KindRow};
 
 use super::document::{Document, Member};
-use super::kinds;
-use super::layout::{Given, OPTIONS, RECORDS};
+use super::kinds::{self, SLASHES};
+use super::layout::{Given, NESTED, OPTIONS, RECORDS, record};
 use super::python::wrapped;
 use super::shape::Shape;
+use super::typescript;
 use crate::Outcome;
 
-/// The first lines of each generated file.
-const HEAD: &str = "// Made from the schema by `cargo xtask gen`; do not edit.\npackage network.cortensor.java;\n\n";
+/// The second line of each generated file.
+const PACKAGE: &str = "package network.cortensor.java;\n\n";
 
 /// The longest line of a comment.
 const WIDTH: usize = 110;
@@ -25,33 +26,20 @@ const TYPED: &[(&str, &str, &str)] = &[
     ("JobInfo", "request", "JsonObject"),
 ];
 
-/// Records inside options: the schema and the type.
-const NESTED: &[(&str, &str)] = &[
-    ("Hardware", "HardwareOptions"),
-    ("ModelDetails", "ModelOptions"),
-    ("Usage", "UsageOptions"),
-    ("KeyLimits", "KeyLimitOptions"),
-    ("GivenToolCall", "GivenToolCall"),
-    ("GivenFunction", "GivenFunction"),
-    ("ToolCallPiece", "ToolCallPiece"),
-    ("FunctionPiece", "FunctionPiece"),
-];
-
 /// Words of Java that a name must not be.
 const KEYWORDS: &[&str] = &["continue", "default", "class", "object"];
 
 /// The content of `Records.java`.
 pub(super) fn records(document: &Document) -> Outcome<String> {
     let mut out = format!(
-        "{HEAD}import com.google.gson.JsonObject;\nimport com.google.gson.annotations.SerializedName;\nimport \
-         java.util.List;\nimport java.util.Map;\n\n/** The records of the router, with the names of the REST API in \
+        "{SLASHES}{PACKAGE}import com.google.gson.JsonObject;\nimport com.google.gson.annotations.SerializedName;\n\
+         import java.util.List;\nimport java.util.Map;\n\n/** The records of the router, with the names of the REST API in \
          Java's form. A member that may be absent is null then. */\npublic final class Records {{\n    private Records() \
          {{}}\n"
     );
     for given in RECORDS {
         let record = document.record(document.schema(given.schema)?);
-        let members: Vec<_> =
-            record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str())).collect();
+        let members: Vec<_> = record.members.iter().filter(|member| given.shows(member)).collect();
         let shown = |member: &Member| component(given, member);
         if given.name == "TaskRecord" {
             // A task by itself and a task in a list differ in their answers.
@@ -87,7 +75,7 @@ fn component(given: &Given, member: &Member) -> String {
     if let Some((_, _, kind)) = TYPED.iter().find(|(of, member, _)| *of == given.name && *member == name) {
         return (*kind).to_owned();
     }
-    let is_optional = (member.shape.is_nullable() && !given.filled.contains(&name)) || given.absent.contains(&name);
+    let is_optional = given.may_lack(member);
     let kind = of_record(&member.shape.given());
     if is_optional { boxed(&kind) } else { kind }
 }
@@ -95,8 +83,8 @@ fn component(given: &Given, member: &Member) -> String {
 /// The content of `Options.java`.
 pub(super) fn options(document: &Document) -> Outcome<String> {
     let mut out = format!(
-        "{HEAD}import java.util.List;\nimport java.util.Map;\n\n/** The options of tasks, sessions, miners and queries, and \
-         the answers of miners. Every member may be left out. */\npublic final class Options {{\n    private Options() \
+        "{SLASHES}{PACKAGE}import java.util.List;\nimport java.util.Map;\n\n/** The options of tasks, sessions, miners \
+         and queries, and the answers of miners. Every member may be left out. */\npublic final class Options {{\n    private Options() \
          {{}}\n"
     );
     for (schema, name) in NESTED {
@@ -105,39 +93,29 @@ pub(super) fn options(document: &Document) -> Outcome<String> {
     }
     for taken in OPTIONS {
         let record = document.record(document.schema(taken.schema)?);
-        // A request is an argument of its own here, with the text to read in it.
-        let name = if taken.name == "RequestOptions" { "RequestFields" } else { taken.name };
-        let members = record.members.iter().filter(|member| member.name != "kind");
-        if name == "RequestFields" {
-            write_class(
-                &mut out,
-                "public abstract static sealed class RequestFields permits Request",
-                &record.says,
-                "Request",
-                members,
-            );
-        } else {
-            class(&mut out, name, &record.says, members);
-        }
+        class(&mut out, taken.name, &record.says, record.members.iter().filter(|member| member.name != "kind"));
     }
     out.push_str("}\n");
     Ok(out)
 }
 
 fn class<'a>(out: &mut String, name: &str, says: &str, members: impl Iterator<Item = &'a Member>) {
-    write_class(out, &format!("public static final class {name}"), says, name, members);
-}
-
-fn write_class<'a>(out: &mut String, head: &str, says: &str, this: &str, members: impl Iterator<Item = &'a Member>) {
     doc(out, "    ", &[sentence(says)]);
-    let (before, permits) =
-        head.split_once(" permits").map_or((head, String::new()), |(a, b)| (a, format!(" permits{b}")));
-    let _ = writeln!(out, "    {before} extends Fields<{this}>{permits} {{");
-    if permits.is_empty() {
-        let _ = writeln!(out, "        /** No member is given yet. */\n        public {this}() {{}}");
+    // A request is an argument of its own here, with the text to read in it.
+    let this = if name == "RequestOptions" {
+        out.push_str(
+            "    public abstract static sealed class RequestFields extends Fields<Request> permits Request {\n        \
+             RequestFields() {}\n",
+        );
+        "Request"
     } else {
-        out.push_str("        RequestFields() {}\n");
-    }
+        let _ = writeln!(
+            out,
+            "    public static final class {name} extends Fields<{name}> {{\n        /** No member is given yet. */\n        \
+             public {name}() {{}}"
+        );
+        name
+    };
     for member in members {
         let kind = of_option(&member.shape.given());
         doc(
@@ -158,7 +136,7 @@ fn write_class<'a>(out: &mut String, head: &str, says: &str, this: &str, members
 /// The content of `RouterException.java`.
 pub(super) fn exceptions() -> String {
     let mut out = format!(
-        "{HEAD}/**\n * Everything that the router refuses or fails at. Each kind has a class of its own, so that a program \
+        "{SLASHES}{PACKAGE}/**\n * Everything that the router refuses or fails at. Each kind has a class of its own, so that a program \
          can catch it.\n */\npublic sealed class RouterException extends RuntimeException {{\n    private static final \
          long serialVersionUID = 1;\n\n    /** The kind of an error: it says what the caller can do about it. */\n    \
          public enum Kind {{\n"
@@ -217,10 +195,7 @@ fn of_record(shape: &Shape) -> String {
         Shape::List(item) => format!("List<{}>", boxed(&of_record(item))),
         Shape::Map(value) => format!("Map<String, {}>", boxed(&of_record(value))),
         Shape::Object => "Map<String, Object>".to_owned(),
-        Shape::Record(name) => RECORDS
-            .iter()
-            .find(|given| given.schema == name)
-            .map_or_else(|| "Map<String, Object>".to_owned(), |given| given.name.to_owned()),
+        Shape::Record(name) => record(name).map_or_else(|| "Map<String, Object>".to_owned(), str::to_owned),
         Shape::Null | Shape::Any | Shape::OneOf(_) => "Object".to_owned(),
     }
 }
@@ -287,14 +262,8 @@ fn doc(out: &mut String, indent: &str, lines: &[String]) {
 
 /// A name as Java programs write it.
 fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut out = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        out.push_str(letters.as_str());
-    }
-    if KEYWORDS.contains(&out.as_str()) { format!("{out}_") } else { out }
+    let name = typescript::camel(name);
+    if KEYWORDS.contains(&name.as_str()) { format!("{name}_") } else { name }
 }
 
 #[cfg(test)]

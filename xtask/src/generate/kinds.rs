@@ -54,7 +54,7 @@ pub(super) fn ruby() -> String {
 }
 
 /// The first line of a generated file whose language has comments like Rust's.
-const SLASHES: &str = "// Made from the schema by `cargo xtask gen`; do not edit.\n";
+pub(super) const SLASHES: &str = "// Made from the schema by `cargo xtask gen`; do not edit.\n";
 
 /// The content of the Kotlin package's `Exceptions.kt`.
 pub(super) fn kotlin() -> String {
@@ -96,7 +96,7 @@ pub(super) fn swift() -> String {
 }
 
 /// A word with a capital letter at its beginning.
-fn capital(word: &str) -> String {
+pub(super) fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }

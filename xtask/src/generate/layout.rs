@@ -1,5 +1,7 @@
 //! The records and options of the packages, and their differences from the document.
 
+use super::document::Member;
+
 /// A record that the packages give.
 pub(super) struct Given {
     /// The name in Python and TypeScript.
@@ -18,6 +20,24 @@ pub(super) struct Given {
     pub(super) plain: bool,
     /// Whether Python has it; there the pages and the errors are classes with methods.
     pub(super) in_python: bool,
+}
+
+impl Given {
+    /// Whether the packages show the member.
+    pub(super) fn shows(&self, member: &Member) -> bool {
+        !self.hidden.contains(&member.name.as_str())
+    }
+
+    /// Whether the member may be absent or `null` in a package that does not tell these apart.
+    pub(super) fn may_lack(&self, member: &Member) -> bool {
+        let name = member.name.as_str();
+        (member.shape.is_nullable() && !self.filled.contains(&name)) || self.absent.contains(&name)
+    }
+}
+
+/// The name of the record that has this schema.
+pub(super) fn record(schema: &str) -> Option<&'static str> {
+    RECORDS.iter().find(|given| given.schema == schema).map(|given| given.name)
 }
 
 const RECORD: Given =
@@ -105,6 +125,18 @@ pub(super) const RECORDS: &[Given] = &[
     Given { name: "NewKey", schema: "NewKey", ..RECORD },
     // Python has the parts alone, as a page.
     Given { name: "UsageReport", schema: "UsageReport", in_python: false, ..RECORD },
+];
+
+/// Records inside options: the schema, and the type in Go and Java.
+pub(super) const NESTED: &[(&str, &str)] = &[
+    ("Hardware", "HardwareOptions"),
+    ("ModelDetails", "ModelOptions"),
+    ("Usage", "UsageOptions"),
+    ("KeyLimits", "KeyLimitOptions"),
+    ("GivenToolCall", "GivenToolCall"),
+    ("GivenFunction", "GivenFunction"),
+    ("ToolCallPiece", "ToolCallPiece"),
+    ("FunctionPiece", "FunctionPiece"),
 ];
 
 /// Lists of words that the packages take: the name of the type and of its schema.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, Member};
-use super::layout::{Given, OPTIONS, RECORDS, WORDS};
+use super::layout::{Given, OPTIONS, RECORDS, WORDS, record};
 use super::shape::Shape;
 use crate::Outcome;
 
@@ -22,7 +22,7 @@ pub(super) fn records(document: &Document) -> Outcome<String> {
     );
     for given in RECORDS.iter().filter(|given| given.in_python) {
         let record = document.record(document.schema(given.schema)?);
-        let shown = || record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
+        let shown = || record.members.iter().filter(|member| given.shows(member));
         out.push_str("\n\n");
         if given.plain {
             let is_total = given.absent.is_empty();
@@ -107,10 +107,7 @@ fn of_record(shape: &Shape) -> String {
         Shape::List(item) => format!("list[{}]", of_record(item)),
         Shape::Map(value) => format!("dict[str, {}]", of_record(value)),
         Shape::Object => "dict[str, Any]".to_owned(),
-        Shape::Record(name) => RECORDS
-            .iter()
-            .find(|given| given.schema == name)
-            .map_or_else(|| "dict[str, Any]".to_owned(), |given| given.name.to_owned()),
+        Shape::Record(name) => record(name).map_or_else(|| "dict[str, Any]".to_owned(), str::to_owned),
         Shape::Any => "Any".to_owned(),
         Shape::OneOf(choices) => joined(choices, of_record),
     }

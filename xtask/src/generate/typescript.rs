@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use cortensor_router_model::KINDS;
 
 use super::document::{Document, Member, Record};
-use super::layout::{Given, OPTIONS, RECORDS, WORDS};
+use super::kinds::{SLASHES, capital};
+use super::layout::{self, Given, OPTIONS, RECORDS, WORDS};
 use super::shape::Shape;
 use crate::Outcome;
 
@@ -26,7 +27,7 @@ const IMPORTED: &[&str] = &["Message", "Vector"];
 /// The content of `records.d.ts`.
 pub(super) fn records(document: &Document) -> Outcome<String> {
     let record = |name: &str| document.schema(name).map(|schema| document.record(schema));
-    let mut out = String::from("// Made from the schema by `cargo xtask gen`; do not edit.\n\n");
+    let mut out = format!("{SLASHES}\n");
     let _ = writeln!(out, "import type {{ {} }} from './index.js';\n", IMPORTED.join(", "));
     let _ = writeln!(out, "/** The {} kinds of error: each says what the caller can do about it. */", KINDS.len());
     out.push_str("export type ErrorKind =");
@@ -41,7 +42,7 @@ pub(super) fn records(document: &Document) -> Outcome<String> {
     }
     for given in RECORDS {
         let record = record(given.schema)?;
-        let members = record.members.iter().filter(|member| !given.hidden.contains(&member.name.as_str()));
+        let members = record.members.iter().filter(|member| given.shows(member));
         if given.name == "TaskRecord" {
             task(&mut out, given, &record.says, members);
             continue;
@@ -152,10 +153,7 @@ fn of_record(shape: &Shape) -> String {
         Shape::List(item) => list(&of_record(item)),
         Shape::Map(value) => format!("Record<string, {}>", of_record(value)),
         Shape::Object => "object".to_owned(),
-        Shape::Record(name) => RECORDS
-            .iter()
-            .find(|given| given.schema == name)
-            .map_or_else(|| "object".to_owned(), |given| given.name.to_owned()),
+        Shape::Record(name) => layout::record(name).map_or_else(|| "object".to_owned(), str::to_owned),
         Shape::Any => "unknown".to_owned(),
         Shape::OneOf(choices) => joined(choices, of_record),
     }
@@ -196,13 +194,11 @@ fn doc_of_member(out: &mut String, says: &str) {
 }
 
 /// A name as JavaScript programs write it.
-fn camel(name: &str) -> String {
+pub(super) fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let mut out = words.next().unwrap_or_default().to_owned();
     for word in words {
-        let mut letters = word.chars();
-        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        out.push_str(letters.as_str());
+        out.push_str(&capital(word));
     }
     out
 }

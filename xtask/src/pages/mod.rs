@@ -24,6 +24,21 @@ use crate::{Outcome, environment};
 pub(crate) use block::{Block, Fate, blocks};
 use stage::Stage;
 
+/// The blocks of these languages that run, of the whole book, each with its page.
+///
+/// # Errors
+/// When a page cannot be read.
+pub(crate) fn programs(languages: &[&str]) -> Outcome<Vec<(String, Block)>> {
+    let root = environment::root();
+    let mut programs = Vec::new();
+    for page in listed(&root)? {
+        let blocks = blocks(&environment::read(&root.join(&page))?).into_iter();
+        let wanted = |block: &Block| block.fate == Fate::Run && languages.contains(&block.language.as_str());
+        programs.extend(blocks.filter(wanted).map(|block| (page.clone(), block)));
+    }
+    Ok(programs)
+}
+
 /// Runs every block of the book, or of these pages alone.
 ///
 /// # Errors

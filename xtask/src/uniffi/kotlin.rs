@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::pages::blocks;
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, java, portable, sbom};
+use crate::{Outcome, bench, environment, java, sbom};
 
 /// The version of JNA that a program needs at least, for the description of the package.
 const JNA: &str = "5.13.0";
@@ -30,16 +30,12 @@ fn out() -> PathBuf {
 
 /// Installs Java, JNA and the compiler, where that is allowed.
 fn tools(steps: &mut Steps) -> Outcome {
-    let mut missing = Vec::new();
-    if !environment::answers("jar", &["--version"]) {
-        missing.push("openjdk-17-jdk-headless");
-    }
-    if !jna().exists() {
-        missing.push("libjna-java");
-    }
-    if !missing.is_empty() {
-        environment::apt_install(steps, &missing)?;
-    }
+    let absent = || {
+        let java = (!environment::answers("jar", &["--version"])).then_some("openjdk-17-jdk-headless");
+        let jna = (!jna().exists()).then_some("libjna-java");
+        java.into_iter().chain(jna).collect()
+    };
+    environment::present(steps, "Kotlin", absent)?;
     environment::node(steps, &package())?;
     let out = out();
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))
@@ -66,12 +62,12 @@ fn needed() -> Vec<PathBuf> {
     vec![distributed("kotlin-stdlib"), distributed("kotlinx-coroutines-core-jvm"), jna()]
 }
 
-/// Compiles sources to a jar.
+/// Compiles sources that need the jars `with` to a jar.
 fn compile(
     steps: &mut Steps,
     title: &str,
     sources: &[PathBuf],
-    with: &[PathBuf],
+    with: &[&Path],
     arguments: &[&str],
     jar: &Path,
 ) -> Outcome {
@@ -79,10 +75,11 @@ fn compile(
         ["kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlinx-coroutines-core-jvm"]
             .map(distributed)
             .into();
+    let with: Vec<_> = needed().into_iter().chain(with.iter().map(|jar| jar.to_path_buf())).collect();
     let mut compile = Command::new("java");
     compile.args(["-Xmx1500m", "-XX:TieredStopAtLevel=1", "-cp"]).arg(path(&compiler));
     compile.arg("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler");
-    compile.args(["-no-stdlib", "-no-reflect", "-jvm-target", "17", "-cp"]).arg(path(with));
+    compile.args(["-no-stdlib", "-no-reflect", "-jvm-target", "17", "-cp"]).arg(path(&with));
     compile.args(arguments).arg("-d").arg(jar).args(sources);
     steps.run(title, &mut compile)
 }
@@ -91,7 +88,6 @@ fn compile(
 fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
     let code = super::generated(steps, built, "kotlin")?;
     let generated = out().join("generated.jar");
-    let with = needed();
     // The generated code has warnings of its own.
     let native = [code.join("network/cortensor/router/internal/cortensor_router_native.kt")];
     let quiet = ["-nowarn", "-Xno-call-assertions", "-module-name", "cortensor-router-internal"];
@@ -100,13 +96,12 @@ fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
     let text = format!("// Kotlin {KOTLIN}\n{}", environment::read(&native[0])?);
     if !generated.exists() || fs::read_to_string(&compiled).ok().as_ref() != Some(&text) {
         let _ = fs::remove_file(&compiled);
-        compile(steps, "Kotlin: compile the generated code", &native, &with, &quiet, &generated)?;
+        compile(steps, "Kotlin: compile the generated code", &native, &[], &quiet, &generated)?;
         fs::write(&compiled, text).map_err(|error| format!("{}: {error}", compiled.display()))?;
     }
     let facade = out().join("facade.jar");
-    let with: Vec<_> = with.into_iter().chain([generated.clone()]).collect();
     let strict = ["-Werror", "-Xexplicit-api=strict", "-module-name", "cortensor-router"];
-    compile(steps, "Kotlin: compile the facade", &[package().join("src")], &with, &strict, &facade)?;
+    compile(steps, "Kotlin: compile the facade", &[package().join("src")], &[&generated], &strict, &facade)?;
     let tree = out().join("tree");
     let _ = fs::remove_dir_all(&tree);
     let natives = tree.join(java::platform()?);
@@ -173,10 +168,9 @@ fn programs(steps: &mut Steps, jar: &Path, more: &[PathBuf]) -> Outcome<Programs
         mains.push((format!("README.md:{}", block.line), format!("{package}.{name}Kt")));
     }
     let programs = out().join("programs.jar");
-    let with: Vec<_> = needed().into_iter().chain([jar.to_path_buf()]).collect();
     // The tests read JSON as the facade does.
     let friends = format!("-Xfriend-paths={}", jar.display());
-    compile(steps, "Kotlin: compile the tests and the examples", &sources, &with, &["-Werror", &friends], &programs)?;
+    compile(steps, "Kotlin: compile the tests and the examples", &sources, &[jar], &["-Werror", &friends], &programs)?;
     Ok(Programs { jar: programs, mains })
 }
 
@@ -199,14 +193,10 @@ impl Programs {
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     tools(steps)?;
-    super::built(steps)?;
-    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-uniffi"]);
-    steps.run("build the library for UniFFI's languages (release)", &mut build)?;
-    let jar = jar(steps, &environment::target().join("release"))?;
+    let release = super::released(steps)?;
+    let jar = jar(steps, &release)?;
     let program = out().join("bench.jar");
-    let with: Vec<_> = needed().into_iter().chain([jar.clone()]).collect();
-    compile(steps, "Kotlin: compile the benchmark", &[package().join("bench")], &with, &[], &program)?;
-    fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
+    compile(steps, "Kotlin: compile the benchmark", &[package().join("bench")], &[&jar], &[], &program)?;
     let mut run = machine(&[program, jar], None);
     run.arg("OverheadKt").arg(bench::reference()?).arg(environment::target().join("bench/kotlin.json"));
     if quick {
@@ -222,13 +212,12 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
 /// When it does not build.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     tools(steps)?;
-    super::built(steps)?;
-    let built = portable::build(steps, "cortensor-router-uniffi", "", &super::library())?;
+    let built = super::ported(steps)?;
     let jar = jar(steps, &built)?;
     let to = environment::target().join("dist/kotlin");
     fs::create_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
     let stem = format!("cortensor-router-{VERSION}");
-    super::install(&jar, &to.join(format!("{stem}.jar")))?;
+    environment::install(&jar, &to.join(format!("{stem}.jar")))?;
     let description = to.join(format!("{stem}.pom"));
     fs::write(&description, pom()).map_err(|error| format!("{}: {error}", description.display()))?;
     sbom::write(steps, "core/uniffi", &to.join("sbom.cdx.json"))?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, environment, programs};
+use crate::{Outcome, environment, portable, programs};
 
 /// The directory of the crate.
 pub(crate) fn package() -> PathBuf {
@@ -26,6 +26,21 @@ pub(crate) fn library() -> String {
 fn built(steps: &mut Steps) -> Outcome<PathBuf> {
     steps.run("build the library for UniFFI's languages", &mut programs::all())?;
     Ok(environment::target().join("debug"))
+}
+
+/// Builds the library in the release profile as well, and gives its directory. Makes the directory of the figures, too.
+fn released(steps: &mut Steps) -> Outcome<PathBuf> {
+    built(steps)?;
+    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-uniffi"]);
+    steps.run("build the library for UniFFI's languages (release)", &mut build)?;
+    fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
+    Ok(environment::target().join("release"))
+}
+
+/// Builds the library for users as well, and gives its directory.
+fn ported(steps: &mut Steps) -> Outcome<PathBuf> {
+    built(steps)?;
+    portable::build(steps, "cortensor-router-uniffi", "", &library())
 }
 
 /// Writes the code of one language for the library in `built` into an emptied directory of `target/uniffi`, and gives
@@ -46,16 +61,10 @@ fn generated(steps: &mut Steps, built: &Path, language: &str) -> Outcome<PathBuf
 fn install_library(steps: &mut Steps, built: &Path, to: &Path) -> Outcome {
     let from = built.join(library());
     if !cfg!(target_os = "linux") || !environment::answers("strip", &["--version"]) {
-        return install(&from, to);
+        return environment::install(&from, to);
     }
     let _ = fs::remove_file(to);
     let mut strip = Command::new("strip");
     strip.arg("--strip-debug").arg("-o").arg(to).arg(&from);
     steps.run("copy the library without what debuggers read", &mut strip)
-}
-
-/// Copies a file over another. A process that has the old one loaded keeps it.
-fn install(from: &Path, to: &Path) -> Outcome {
-    let _ = fs::remove_file(to);
-    fs::copy(from, to).map(drop).map_err(|error| format!("{} to {}: {error}", from.display(), to.display()))
 }

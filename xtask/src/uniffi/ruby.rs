@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::pages::blocks;
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, portable, sbom};
+use crate::{Outcome, bench, environment, sbom};
 
 /// The requirements of the tests, each with the Debian package that contains it.
 const TOOLS: &[(&str, &str)] = &[("ffi", "ruby-ffi"), ("minitest", "ruby-minitest")];
@@ -22,14 +22,12 @@ fn package() -> PathBuf {
 /// Installs Ruby and what the tests need, where that is allowed.
 fn tools(steps: &mut Steps) -> Outcome {
     let has = |library: &str| environment::answers("ruby", &["-e", &format!("require '{library}'")]);
-    let mut missing: Vec<&str> = TOOLS.iter().filter(|(name, _)| !has(name)).map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !environment::answers("ruby", &["--version"]) {
-        missing.push("ruby");
-    }
-    environment::apt_install(steps, &missing)
+    let absent = || {
+        let libraries = TOOLS.iter().filter(|(name, _)| !has(name)).map(|(_, package)| *package);
+        let ruby = (!environment::answers("ruby", &["--version"])).then_some("ruby");
+        libraries.chain(ruby).collect()
+    };
+    environment::present(steps, "Ruby", absent)
 }
 
 /// Puts the native part of a build beside the gem's own files.
@@ -129,12 +127,8 @@ fn default_gems() -> Outcome<String> {
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     tools(steps)?;
-    super::built(steps)?;
-    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-uniffi"]);
-    steps.run("build the library for UniFFI's languages (release)", &mut build)?;
-    let release = environment::target().join("release");
+    let release = super::released(steps)?;
     place(steps, &release)?;
-    fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
     let mut run = ruby();
     run.arg(package().join("bench/overhead.rb"));
     run.arg("--reference").arg(bench::reference()?).arg("--json").arg(environment::target().join("bench/ruby.json"));
@@ -150,8 +144,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
 /// When it does not build, or does not work once it is installed.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     tools(steps)?;
-    super::built(steps)?;
-    let built = portable::build(steps, "cortensor-router-uniffi", "", &super::library())?;
+    let built = super::ported(steps)?;
     place(steps, &built)?;
     let out = environment::target().join("dist/ruby");
     let gem = pack(steps, &out)?;

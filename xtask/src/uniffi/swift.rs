@@ -137,7 +137,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
         let kept = package().join(kept);
         let directory = kept.parent().ok_or("a file has a directory")?;
         fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        super::install(&fresh.join(made), &kept)?;
+        environment::install(&fresh.join(made), &kept)?;
     }
     let out = environment::target().join("dist/swift");
     let libraries = out.join("libraries");
@@ -146,7 +146,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
         steps.run("build the static library (dist)", &mut cargo)?;
         let here = libraries.join(environment::host()?);
         fs::create_dir_all(&here).map_err(|error| format!("{}: {error}", here.display()))?;
-        super::install(&environment::target().join("dist").join(LIBRARY), &here.join(LIBRARY))?;
+        environment::install(&environment::target().join("dist").join(LIBRARY), &here.join(LIBRARY))?;
     }
     let mut copy = Command::new("cp");
     copy.arg("-R").arg(package().join("Package.swift")).arg(package().join("Sources"));
@@ -166,9 +166,9 @@ fn framework(out: &Path, libraries: &Path) -> Outcome<String> {
     for (target, directory, ..) in &there {
         let headers = root.join(directory).join("Headers");
         fs::create_dir_all(&headers).map_err(|error| format!("{}: {error}", headers.display()))?;
-        super::install(&libraries.join(target).join(LIBRARY), &root.join(directory).join(LIBRARY))?;
-        super::install(&header, &headers.join("cortensor_router_nativeFFI.h"))?;
-        super::install(&header.with_file_name("module.modulemap"), &headers.join("module.modulemap"))?;
+        environment::install(&libraries.join(target).join(LIBRARY), &root.join(directory).join(LIBRARY))?;
+        environment::install(&header, &headers.join("cortensor_router_nativeFFI.h"))?;
+        environment::install(&header.with_file_name("module.modulemap"), &headers.join("module.modulemap"))?;
     }
     fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", root.display()))?;
     let slices: Vec<_> =
