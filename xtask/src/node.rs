@@ -95,7 +95,7 @@ pub(crate) fn lint(steps: &mut Steps) -> Outcome {
 /// # Errors
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
-    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-node"]);
+    let mut build = environment::cargo(&["build", "--profile", "bench", "--package", "cortensor-router-node"]);
     steps.run("build the Node addon (release)", &mut build)?;
     let addon = environment::target().join("bench").join(file_name()?);
     fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;

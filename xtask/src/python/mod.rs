@@ -104,7 +104,7 @@ fn free_threaded(steps: &mut Steps) -> Outcome {
 /// When something does not build or does not run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     let tools = tools(steps)?;
-    let wheel = build::wheel(steps, &tools, &environment::target().join("bench/wheel"), &["--release"])?;
+    let wheel = build::wheel(steps, &tools, &environment::target().join("bench/wheel"), &["--profile", "bench"])?;
     let venv = environment::target().join("bench-python");
     let bin = environment::venv(steps, &venv, &package().join("bench/requirements.txt"))?;
     install(steps, &bin, &wheel)?;

@@ -28,11 +28,11 @@ fn built(steps: &mut Steps) -> Outcome<PathBuf> {
     Ok(environment::target().join("debug"))
 }
 
-/// Builds the library in the release profile as well, and gives its directory. Makes the directory of the figures, too.
+/// Builds the library in the profile `bench` as well, and gives its directory. Makes the directory of the figures, too.
 fn released(steps: &mut Steps) -> Outcome<PathBuf> {
     built(steps)?;
-    let mut build = environment::cargo(&["build", "--release", "--package", "cortensor-router-uniffi"]);
-    steps.run("build the library for UniFFI's languages (release)", &mut build)?;
+    let mut build = environment::cargo(&["build", "--profile", "bench", "--package", "cortensor-router-uniffi"]);
+    steps.run("build the library for UniFFI's languages (bench)", &mut build)?;
     fs::create_dir_all(environment::target().join("bench")).map_err(|error| format!("target/bench: {error}"))?;
     Ok(environment::target().join("release"))
 }
