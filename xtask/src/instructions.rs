@@ -67,11 +67,11 @@ struct Figure {
     allocations: f64,
 }
 
-/// Counts, and compares with the record; with `renew`, writes the record instead.
+/// Counts, and compares with the record; with `renew`, writes the record instead. Builds the program if none is given.
 ///
 /// # Errors
 /// When the command does not build or does not answer, or a count is above its record.
-pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
+pub(crate) fn run(steps: &mut Steps, renew: bool, program: Option<PathBuf>) -> Outcome {
     let is_there = || {
         environment::answers("valgrind", &["--version"]) && environment::answers("callgrind_control", &["--version"])
     };
@@ -79,9 +79,10 @@ pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
         steps.skip("instructions", "valgrind is not installed (Debian: apt-get install valgrind)");
         return Ok(());
     }
-    let build = ["build", "--profile", "bench", "--package", "cortensor-router-cli", "--features", "full"];
-    steps.run("build cortensor-router", &mut environment::cargo(&build))?;
-    let program = environment::target().join("release/cortensor-router");
+    let program = match program {
+        Some(program) => program,
+        None => built(steps)?,
+    };
     let out = environment::target().join("instructions");
     steps.check("instructions", || {
         let found = measured(&program, &out)?;
@@ -95,6 +96,13 @@ pub(crate) fn run(steps: &mut Steps, renew: bool) -> Outcome {
         let told = compared(&found, &recorded).map(|text| text + &beside_goals(&found))?;
         beside_chat(&found).map(|text| told + &text)
     })
+}
+
+/// Builds the program that is counted.
+fn built(steps: &mut Steps) -> Outcome<PathBuf> {
+    let build = ["build", "--profile", "bench", "--package", "cortensor-router-cli", "--features", "full"];
+    steps.run("build cortensor-router", &mut environment::cargo(&build))?;
+    Ok(environment::target().join("release/cortensor-router"))
 }
 
 const HEAD: &str = "\

@@ -178,6 +178,9 @@ enum Command {
         /// Write the counts into the record.
         #[arg(long)]
         renew: bool,
+        /// Count this program instead of the one that the profile `bench` gives.
+        #[arg(long, value_name = "PATH", conflicts_with = "renew")]
+        program: Option<std::path::PathBuf>,
     },
     /// Build the packages for users, and try them in clean environments.
     Dist {
@@ -260,7 +263,7 @@ fn main() -> ExitCode {
             let plan = bench::Plan { figures, quick, traces, peers };
             bench::run(&mut steps, plan, against.as_deref(), rounds)
         }
-        Command::Instructions { renew } => instructions::run(&mut steps, renew),
+        Command::Instructions { renew, program } => instructions::run(&mut steps, renew, program),
         Command::Dist { package: Package::Command } => packages::dist(&mut steps),
         Command::Dist { package: Package::Python } => python::dist(&mut steps),
         Command::Dist { package: Package::C { prefix } } => {
