@@ -234,6 +234,9 @@ impl Router {
             let core = self.shared.core.lock();
             if core.sessions.contains_key(&id) { Ok(id) } else { Err(super::sessions::absent(&core, id)) }
         });
+        if found.is_ok() {
+            return found;
+        }
         match self.shared.settings.now().unknown_session {
             // A damaged session is not an unknown one: its tasks must not go into session 0.
             UnknownSession::Default if found.as_ref().is_err_and(|error| error.kind() != ErrorKind::Internal) => {
