@@ -400,6 +400,8 @@ export interface RuntimeOptions {
   logLevel?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
   /** Log records that may wait for a slow sink; further ones are counted and dropped. Default 1024. */
   logQueue?: number;
+  /** The path of the command `cortensor-router`, which watches over the servers of `upstream.command` for a router inside another program. `serve` needs none: it is that command. */
+  supervisor?: string;
 }
 
 /** Miners that dial in. */
@@ -548,13 +550,13 @@ export interface ModelTargetOptions {
 
 /** Model servers that the router calls. */
 export interface UpstreamOptions {
-  /** The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path. */
+  /** The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path. Left out with `command`. */
   url: string;
   /** The API that it speaks: `openai` (chats, completions and embeddings), `anthropic` (the Messages API alone), or `responses` (OpenAI's Responses API alone). The last two serve chats, which the router translates. Default `openai`. */
   api?: string;
   /** Other APIs that a server with the `openai` API has, too (llama.cpp, vLLM, Ollama): `anthropic`, `responses`. It serves callers of these APIs in their own words. */
   also?: string[];
-  /** The name; the URL's host and port if it is empty. */
+  /** The name; the URL's host and port if it is empty, and with `command` the first of `models` or the program. */
   name?: string;
   /** The models to offer. Empty: the models that the server's `/models` lists. */
   models?: string[];
@@ -600,4 +602,24 @@ export interface UpstreamOptions {
   continues?: boolean;
   /** Whether it is a dedicated miner (sessions of mode 1 and 2) rather than an ephemeral one. Default `false`. */
   dedicated?: boolean;
+  /** The command that starts the server: a program and its arguments, without a shell. The router starts, watches and stops it. `{port}` stands for a free port, which the router chooses at each start; the server must listen there on 127.0.0.1. On Unix alone; a program that embeds the router needs `runtime.supervisor`. */
+  command?: string[];
+  /** Further environment variables of the command, in which `{port}` stands for the port, too. The command gets all variables of the router but those whose names begin with `CORTENSOR_`. */
+  env?: Record<string, string>;
+  /** The group of the server: only one server of a group runs at a time, because their models do not fit the machine together. Needs `command` and `models`. */
+  group?: string;
+  /** Milliseconds without a task after which the router stops the server of `command`. The next task for its models starts it again. Needs `models`. Default 0: it is not stopped for that. */
+  idleStopMs?: number;
+  /** Milliseconds for which a server of a group at least stays after it got ready, although tasks wait for another of its group. While it has tasks, it also stays for as long as its start took. Default 5000. */
+  minStayMs?: number;
+  /** The path that says whether the server of `command` is ready: with a status from 200 to 299 it is. A server without the path (404) is ready once it lists its models. Default `/health`. */
+  healthPath?: string;
+  /** Milliseconds for which the server of `command` may take to get ready; then it is stopped, and its start has failed. Default 300000. */
+  startTimeoutMs?: number;
+  /** Milliseconds from SIGTERM to SIGKILL when the server of `command` is stopped. Default 5000. */
+  stopTimeoutMs?: number;
+  /** Milliseconds until the server of `command` is started again after it ended by itself or failed to start. Each further failure doubles them, up to a minute. Default 1000. */
+  restartBackoffMs?: number;
+  /** Bytes of a line of the command's output that the log shows. Default 4096. */
+  maxOutputLineBytes?: number;
 }

@@ -410,8 +410,8 @@ export interface MinerInfo {
   address: string;
   /** Whether it gets work. */
   active: boolean;
-  /** `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`. */
-  status: 'idle' | 'busy' | 'draining' | 'cooling' | 'set_aside' | 'down';
+  /** `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`; a server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`. */
+  status: 'idle' | 'busy' | 'draining' | 'cooling' | 'set_aside' | 'down' | 'stopped' | 'starting' | 'stopping' | 'failed';
   /** How it is reached. */
   kind: 'local' | 'upstream' | 'remote';
   /** `ephemeral` or `dedicated`. */

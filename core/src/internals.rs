@@ -6,6 +6,7 @@ pub use crate::config::client_tls;
 pub use crate::config::distrust;
 #[cfg(feature = "listener")]
 pub use crate::log::{LogRecord, LogRing};
+pub use crate::miner::server::{SUPERVISE, supervise};
 pub use crate::miner::{Received, Recorded, chain, received, recorded, retry_after_ms};
 pub use crate::model::visible;
 pub use crate::router::spans::{Span, SpanKind, SpanSink, SpanValue};

@@ -393,7 +393,8 @@ class MinerInfo(Record):
     active: bool
     """Whether it gets work."""
     status: str
-    """`idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
+    """`idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`;
+    a server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`.
     """
     kind: str
     """How it is reached."""

@@ -604,7 +604,7 @@ type MinerInfo struct {
 	Active bool `json:"active"`
 
 	// Status: `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or
-	// `down`.
+	// `down`; a server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`.
 	Status string `json:"status"`
 
 	// Kind: How it is reached.

@@ -77,7 +77,8 @@ pub(crate) fn of_state(state: &str) -> Style {
     let color = match word {
         "ok" | "open" | "idle" | "busy" => AnsiColor::Green,
         "failed" | "expired" | "disputed" | "down" | "set_aside" | "store_unavailable" => AnsiColor::Red,
-        "queued" | "assigned" | "acked" | "precommitted" | "committed" | "draining" | "cooling" => AnsiColor::Yellow,
+        "queued" | "assigned" | "acked" | "precommitted" | "committed" | "draining" | "cooling" | "starting"
+        | "stopping" => AnsiColor::Yellow,
         "cancelled" | "closed" => return QUIET,
         _ => return Style::new(),
     };

@@ -9,12 +9,13 @@ use cortensor_router::config::Durability;
 use cortensor_router::config::{DEFAULT_DEV_TOKEN, UpstreamConfig};
 use cortensor_router::internals::NOT_HEARD;
 use cortensor_router::listener::Listener;
-use cortensor_router::model::{MinerKind, MinerStatus, Scope};
+use cortensor_router::model::{MinerInfo, MinerKind, MinerStatus, Scope};
 use serde_json::json;
 
 use crate::client::DEFAULT_URL;
 use crate::exit::Done;
 use crate::logging::LogFormat;
+use crate::neighbours::{self, Neighbour};
 use crate::output;
 use crate::printable::printable;
 
@@ -31,6 +32,10 @@ pub(crate) struct Greeting {
     upstreams: Vec<String>,
     /// The upstreams that are down at the start, each with the reason.
     down: Vec<(String, String)>,
+    /// The model servers of the router's own that are not ready yet, each with the reason.
+    waiting: Vec<(String, String)>,
+    /// The model servers that listen on this machine and are not used.
+    found: Vec<Neighbour>,
     /// Whether the built-in echo answers.
     echo: bool,
     store: String,
@@ -66,6 +71,8 @@ impl Greeting {
             token: configured.and_then(|token| token.secret().ok()),
             upstreams: config.upstreams.iter().map(UpstreamConfig::miner_name).collect(),
             down: Vec::new(),
+            waiting: Vec::new(),
+            found: Vec::new(),
             echo: router.miners().iter().any(|miner| miner.id == "echo" && miner.kind == MinerKind::Local),
             store,
             console: config.listen.console,
@@ -78,13 +85,30 @@ impl Greeting {
     pub(crate) async fn hear(&mut self, router: &Router) {
         let until = Instant::now() + FIRST_WORDS;
         loop {
-            let upstreams = router.miners().into_iter().filter(|miner| miner.kind == MinerKind::Upstream);
-            let down: Vec<_> = upstreams.filter(|miner| miner.status == MinerStatus::Down).collect();
-            if Instant::now() >= until || down.iter().all(|miner| miner.reason.as_deref() != Some(NOT_HEARD)) {
-                self.down = down.into_iter().map(|miner| (miner.id, miner.reason.unwrap_or_default())).collect();
+            let upstreams: Vec<_> =
+                router.miners().into_iter().filter(|miner| miner.kind == MinerKind::Upstream).collect();
+            let is_unheard =
+                |miner: &MinerInfo| miner.status == MinerStatus::Starting || miner.reason.as_deref() == Some(NOT_HEARD);
+            if Instant::now() >= until || !upstreams.iter().any(is_unheard) {
+                for MinerInfo { id, status, reason, .. } in upstreams {
+                    match status {
+                        MinerStatus::Down | MinerStatus::Failed => self.down.push((id, reason.unwrap_or_default())),
+                        MinerStatus::Stopped | MinerStatus::Starting => {
+                            self.waiting.push((id, reason.unwrap_or_default()));
+                        }
+                        _ => {}
+                    }
+                }
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Looks for model servers on this machine, if the router has no other miner than its own echo.
+    pub(crate) async fn look_around(&mut self, router: &Router, own: u16) {
+        if self.echo && router.miners().len() == 1 {
+            self.found = neighbours::found(&neighbours::USUAL, own).await;
         }
     }
 
@@ -109,6 +133,14 @@ impl Greeting {
                 });
                 if !self.down.is_empty() {
                     facts["down"] = self.down.iter().map(|(name, why)| json!({"id": name, "reason": why})).collect();
+                }
+                if !self.waiting.is_empty() {
+                    facts["waiting"] =
+                        self.waiting.iter().map(|(name, why)| json!({"id": name, "reason": why})).collect();
+                }
+                if !self.found.is_empty() {
+                    facts["found"] =
+                        self.found.iter().map(|one| json!({"url": one.url, "models": one.models})).collect();
                 }
                 output::json(&facts)
             }
@@ -139,7 +171,13 @@ impl Greeting {
             }
             upstreams => writeln!(out, "  miners   {}", upstreams.join(", ")),
         };
-        for (name, why) in &self.down {
+        for Neighbour { url, usual, models } in &self.found {
+            let first = models.first().map_or("", String::as_str);
+            let more = if models.len() > 1 { format!(" and {} more", models.len() - 1) } else { String::new() };
+            let _ = writeln!(out, "  found    {}{more} at {url} ({usual}'s usual port)", printable(first));
+            let _ = writeln!(out, "           use it with --upstream {url}");
+        }
+        for (name, why) in self.down.iter().chain(&self.waiting) {
             let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
             let _ = writeln!(out, "           {name}: {}", printable(&why));
         }

@@ -29,6 +29,7 @@ mod miner;
 mod miner_health;
 mod miner_token;
 mod miners;
+mod neighbours;
 #[cfg(feature = "otel")]
 mod otel;
 mod output;
@@ -49,6 +50,7 @@ mod sse;
 mod status;
 mod stderr;
 mod submit;
+mod supervise;
 mod table;
 mod tasks;
 #[cfg(feature = "terminal")]
@@ -172,8 +174,12 @@ enum Command {
 /// a write beyond the limit of file sizes fails instead of ending the process. Call this function from a process that
 /// does nothing else.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    signals::outlive_the_file_size_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(status) = supervise::answered(&arguments) {
+        return status;
+    }
+    supervise::note_own(&arguments);
+    signals::outlive_the_file_size_limit();
     if completions::answered(&arguments) {
         return 0;
     }

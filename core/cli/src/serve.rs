@@ -21,7 +21,7 @@ use crate::logging::{LogFilter, LogFormat, Logging};
 use crate::settings::Settings;
 use crate::signals::{Hangups, Signals};
 use crate::work::{self, Work};
-use crate::{demo, output, runtime, spans};
+use crate::{demo, output, runtime, spans, supervise};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +29,8 @@ Examples:
   cortensor-router serve --demo                ... and shows a prompt being answered
   cortensor-router serve --upstream http://127.0.0.1:8080/v1
                                                in front of a model server
+  cortensor-router serve --run 'llama-server -m model.gguf --port {port}'
+                                               starts the model server, and ends it with itself
   cortensor-router serve --host 0.0.0.0 --token \"$TOKEN\"
                                                reachable from other machines
   cortensor-router serve --config /etc/cortensor-router.toml --log info --log-format json
@@ -92,7 +94,7 @@ impl Serve {
     async fn serve(&self, loaded: Loaded, builder: RouterBuilder, log: Arc<LogFilter>) -> Done {
         let mut signals = Signals::new()?;
         let hangups = Hangups::new()?;
-        let router = builder
+        let router = supervise::supervised(builder)
             .config(loaded.config.clone())
             .echo_at_first(work::nobody_is_expected(&loaded))
             .open()
@@ -133,6 +135,7 @@ impl Serve {
             let _ = stopped.await;
         }));
         greeting.hear(&router).await;
+        greeting.look_around(&router, address.port()).await;
         // The router must serve even if the greeting cannot be written.
         let _ = greeting.print(self.logging.log_format);
         tracing::info!(%address, "listening");

@@ -22,6 +22,8 @@ mod miner;
 mod mistakes;
 #[path = "cli/model.rs"]
 mod model;
+#[path = "cli/model_server.rs"]
+mod model_server;
 #[cfg(feature = "otel")]
 #[path = "cli/otel.rs"]
 mod otel;
@@ -35,6 +37,8 @@ mod request;
 #[cfg(feature = "terminal")]
 #[path = "cli/screen.rs"]
 mod screen;
+#[path = "cli/servers.rs"]
+mod servers;
 #[path = "cli/shells.rs"]
 mod shells;
 #[cfg(feature = "terminal")]

@@ -99,6 +99,8 @@ pub enum Event {
     Models(MinerKey, Vec<Arc<str>>),
     /// The first report of a miner has come: its models and credits are known from now on.
     Heard(MinerKey),
+    /// Whether a miner comes up when tasks wait for it.
+    OnCall(MinerKey, bool),
     /// A miner drains: it takes no new tasks.
     Drain(MinerKey),
     /// A miner is gone; what it had is lost.

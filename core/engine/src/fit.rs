@@ -85,8 +85,9 @@ impl MinerEntry {
         self.reserved().is_none() || self.reserved() == session
     }
 
-    /// Whether the miner counts when the best rank is determined: it gets tasks, or its first report is still awaited.
+    /// Whether the miner counts when the best rank is determined: it gets tasks or will when it is up, or its first report
+    /// is still awaited.
     pub(super) fn counts(&self) -> bool {
-        self.takes_part() || self.rules().awaited && !self.is_draining()
+        self.is_there() || self.rules().awaited && !self.is_draining()
     }
 }

@@ -239,9 +239,9 @@ impl Fleet {
         self.prefixes.note(marks, key);
     }
 
-    /// Whether some miner is up that could serve the tasks of that lane, busy or not.
+    /// Whether some miner is up, or comes up, that could serve the tasks of that lane, busy or not.
     pub(super) fn attends(&self, lane: &LaneKey) -> bool {
-        self.of_lane(lane).any(|miner| miner.takes_part() && miner.could_serve(lane))
+        self.of_lane(lane).any(|miner| miner.is_there() && miner.could_serve(lane))
     }
 
     /// Checks the counts of each miner, the list of the free ones, and that each attempt that a miner has counts.

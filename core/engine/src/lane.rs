@@ -172,6 +172,11 @@ impl Lane {
         self.arrivals.iter().map(|(_, gid)| *gid)
     }
 
+    /// The time at which the task came in that has waited longest.
+    pub(super) fn oldest(&self) -> Option<Timestamp> {
+        self.arrivals.first().map(|(since, _)| *since)
+    }
+
     /// The number of tasks that are served before the task at that place.
     pub(super) fn position(&self, gid: Gid, place: Place) -> u64 {
         let higher: usize = self.bands.range(place.band + 1..).map(|(_, band)| band.len()).sum();

@@ -186,6 +186,11 @@ impl Line {
         self.lanes.get(lane).map(|queue| queue.tasks().collect()).unwrap_or_default()
     }
 
+    /// The time at which the task came in that has waited longest in the lane.
+    pub(super) fn waits_since(&self, lane: &LaneKey) -> Option<Timestamp> {
+        self.lanes.get(lane).and_then(Lane::oldest)
+    }
+
     /// The number of tasks of the lane that are served before that one.
     pub(super) fn position(&self, lane: &LaneKey, gid: Gid, place: Place) -> u64 {
         self.lanes.get(lane).map_or(0, |queue| queue.position(gid, place))

@@ -3,6 +3,7 @@
 
 mod admission;
 mod attempt;
+mod calling;
 mod check;
 mod choice;
 mod dispatch;
@@ -127,6 +128,11 @@ impl Engine {
             Event::Models(key, models) => self.models(key, models, &mut step),
             Event::Heard(key) => {
                 self.fleet.set_rules(key, |rules| rules.awaited = false);
+            }
+            Event::OnCall(key, on_call) => {
+                if self.fleet.get(key).is_some_and(|miner| miner.rules().on_call != on_call) {
+                    self.fleet.set_rules(key, |rules| rules.on_call = on_call);
+                }
             }
             Event::Drain(key) => self.drain_miner(key),
             Event::MinerGone(key) => self.miner_gone(key, &mut step),

@@ -251,6 +251,7 @@ impl MinerEntry {
             breaker: self.breaker.state(),
             tokens_per_second: self.speed,
             first_token_ms: self.first_token_ms,
+            served: self.served,
             completed: self.completed,
             failed: self.failed,
             errors: self.errors,

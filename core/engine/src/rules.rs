@@ -60,6 +60,9 @@ pub struct MinerRules {
     /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Heard`] ends
     /// that.
     pub awaited: bool,
+    /// Whether it comes up when tasks wait for it, as a model server does that the router starts. Tasks wait for it as
+    /// for one that is there.
+    pub on_call: bool,
     /// The greatest number of tasks at a time.
     pub capacity: u32,
     /// Its share of the tasks among equal miners, at least 1.

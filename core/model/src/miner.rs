@@ -46,6 +46,14 @@ words! {
         /// It is not there.
         #[default]
         Down = "down",
+        /// It is a server that the router starts, and does not run. The next task for its models starts it.
+        Stopped = "stopped",
+        /// It is a server that the router starts, and is not ready yet.
+        Starting = "starting",
+        /// It is a server that the router starts. It finishes the tasks that it has, and is then stopped.
+        Stopping = "stopping",
+        /// It is a server that the router starts, and ended by itself or did not get ready. It is started again later.
+        Failed = "failed",
     }
 
     /// The breaker of a miner: it keeps tasks away from a miner that fails.
@@ -258,7 +266,8 @@ pub struct MinerInfo {
     pub address: String,
     /// Whether it gets work.
     pub active: bool,
-    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`.
+    /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`; a
+    /// server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`.
     pub status: MinerStatus,
     /// How it is reached.
     pub kind: MinerKind,

@@ -175,8 +175,8 @@ pub(crate) fn canonical(path: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::{
-        KeyLimits, ListenConfig, ModelConfig, ModelPrice, ModelTarget, OtelConfig, Price, PricesConfig, StorageConfig,
-        TlsConfig, TokenConfig, UpstreamConfig,
+        KeyLimits, ListenConfig, ModelConfig, ModelPrice, ModelTarget, OtelConfig, Price, PricesConfig, RuntimeConfig,
+        StorageConfig, TlsConfig, TokenConfig, UpstreamConfig,
     };
 
     fn walk(path: &str, value: &toml::Value, out: &mut Vec<String>) {
@@ -238,6 +238,7 @@ mod tests {
                 ca_file: Some("/o".into()),
                 ..OtelConfig::default()
             },
+            runtime: RuntimeConfig { supervisor: Some("/s".into()), ..RuntimeConfig::default() },
             upstreams: vec![UpstreamConfig { ca_file: Some("/u".into()), ..UpstreamConfig::default() }],
             ..Config::default()
         };

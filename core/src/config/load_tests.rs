@@ -55,7 +55,7 @@ fn every_plain_key_can_be_set_by_its_variable() {
             "storage.url" => "postgres://h/d".to_owned(),
             "fleet.host" => "127.0.0.1".to_owned(),
             "fleet.address" => "h:1".to_owned(),
-            "otel.ca_file" | "storage.ca_file" => "x".to_owned(),
+            "otel.ca_file" | "storage.ca_file" | "runtime.supervisor" => "x".to_owned(),
             "completion_sessions" => "1,2".to_owned(),
             "log.filter" => "info".to_owned(),
             "webhooks.secret" => SECRET.to_owned(),

@@ -38,6 +38,7 @@ mod tls;
 mod trial;
 mod typescript;
 mod upstream;
+mod upstream_command;
 mod webhooks;
 
 #[doc(no_inline)]
@@ -92,6 +93,7 @@ pub use typescript::typescript;
 #[doc(hidden)]
 pub use upstream::UpstreamApi;
 pub use upstream::{StreamUsage, UpstreamConfig};
+pub(crate) use upstream_command::PORT as UPSTREAM_PORT;
 #[doc(hidden)]
 pub use webhooks::WebhooksConfig;
 pub(crate) use webhooks::signing_key;

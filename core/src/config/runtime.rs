@@ -1,6 +1,7 @@
 //! Threads of a router that a host program in another language embeds.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +23,21 @@ pub struct RuntimeConfig {
     pub log_level: String,
     /// Log records that may wait for a slow sink; further ones are counted and dropped. Default 1024.
     pub log_queue: usize,
+    /// The path of the command `cortensor-router`, which watches over the servers of `upstream.command` for a router inside
+    /// another program. `serve` needs none: it is that command.
+    pub supervisor: Option<PathBuf>,
 }
 }
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
-        Self { worker_threads: None, callback_threads: 256, log_level: "info".into(), log_queue: 1_024 }
+        Self {
+            worker_threads: None,
+            callback_threads: 256,
+            log_level: "info".into(),
+            log_queue: 1_024,
+            supervisor: None,
+        }
     }
 }
 

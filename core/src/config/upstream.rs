@@ -1,7 +1,8 @@
 //! Model servers that the router calls.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,8 @@ documented! {
 #[cfg_attr(feature = "listener", derive(utoipa::ToSchema), schema(as = UpstreamSpec))]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
-    /// The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path.
+    /// The base URL with the version: `http://127.0.0.1:8080/v1`. `/v1` is added if the URL has no path. Left out with
+    /// `command`.
     pub url: String,
     /// The API that it speaks: `openai` (chats, completions and embeddings), `anthropic` (the Messages API alone), or
     /// `responses` (OpenAI's Responses API alone). The last two serve chats, which the router translates. Default
@@ -65,7 +67,7 @@ pub struct UpstreamConfig {
     /// Other APIs that a server with the `openai` API has, too (llama.cpp, vLLM, Ollama): `anthropic`, `responses`. It
     /// serves callers of these APIs in their own words.
     pub also: Vec<UpstreamApi>,
-    /// The name; the URL's host and port if it is empty.
+    /// The name; the URL's host and port if it is empty, and with `command` the first of `models` or the program.
     #[serde(with = "absent::text")]
     #[cfg_attr(feature = "listener", schema(value_type = String))]
     pub name: Option<String>,
@@ -127,6 +129,46 @@ pub struct UpstreamConfig {
     pub continues: bool,
     /// Whether it is a dedicated miner (sessions of mode 1 and 2) rather than an ephemeral one. Default `false`.
     pub dedicated: bool,
+    /// The command that starts the server: a program and its arguments, without a shell. The router starts, watches and
+    /// stops it. `{port}` stands for a free port, which the router chooses at each start; the server must listen there on
+    /// 127.0.0.1. On Unix alone; a program that embeds the router needs `runtime.supervisor`.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub command: Vec<String>,
+    /// Further environment variables of the command, in which `{port}` stands for the port, too. The command gets all
+    /// variables of the router but those whose names begin with `CORTENSOR_`.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub env: BTreeMap<String, String>,
+    /// The group of the server: only one server of a group runs at a time, because their models do not fit the machine
+    /// together. Needs `command` and `models`.
+    #[serde(with = "absent::text")]
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub group: Option<String>,
+    /// Milliseconds without a task after which the router stops the server of `command`. The next task for its models
+    /// starts it again. Needs `models`. Default 0: it is not stopped for that.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub idle_stop_ms: u64,
+    /// Milliseconds for which a server of a group at least stays after it got ready, although tasks wait for another of
+    /// its group. While it has tasks, it also stays for as long as its start took. Default 5000.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub min_stay_ms: u64,
+    /// The path that says whether the server of `command` is ready: with a status from 200 to 299 it is. A server without
+    /// the path (404) is ready once it lists its models. Default `/health`.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub health_path: String,
+    /// Milliseconds for which the server of `command` may take to get ready; then it is stopped, and its start has
+    /// failed. Default 300000.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub start_timeout_ms: u64,
+    /// Milliseconds from SIGTERM to SIGKILL when the server of `command` is stopped. Default 5000.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub stop_timeout_ms: u64,
+    /// Milliseconds until the server of `command` is started again after it ended by itself or failed to start. Each
+    /// further failure doubles them, up to a minute. Default 1000.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub restart_backoff_ms: u64,
+    /// Bytes of a line of the command's output that the log shows. Default 4096.
+    #[cfg_attr(feature = "listener", schema(ignore))]
+    pub max_output_line_bytes: u32,
 }
 }
 
@@ -159,6 +201,16 @@ impl Default for UpstreamConfig {
             embeddings: true,
             continues: false,
             dedicated: false,
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            group: None,
+            idle_stop_ms: 0,
+            min_stay_ms: 5_000,
+            health_path: "/health".into(),
+            start_timeout_ms: 300_000,
+            stop_timeout_ms: 5_000,
+            restart_backoff_ms: 1_000,
+            max_output_line_bytes: 4_096,
         }
     }
 }
@@ -182,6 +234,10 @@ impl UpstreamConfig {
     pub fn miner_name(&self) -> String {
         if let Some(name) = &self.name {
             return name.clone();
+        }
+        if let Some(program) = self.command.first() {
+            let file = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or(program);
+            return self.models.first().map_or(file, String::as_str).to_owned();
         }
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -207,15 +263,9 @@ impl UpstreamConfig {
         let at = |key: &str| format!("upstream[{index}].{key}");
         check_name(&at("name"), self.name.as_deref().unwrap_or_default())?;
         check_name(&at("owner"), self.owner.as_deref().unwrap_or_default())?;
-        let uri: http::Uri = self.url.parse().map_err(|e| {
-            let url = shown_url(&self.url);
-            Error::invalid(at("url"), format!("{url:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1"))
-        })?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-            return Err(Error::invalid(
-                at("url"),
-                format!("{:?} must start with http:// or https:// and name a host", shown_url(&self.url)),
-            ));
+        self.validate_command(&at)?;
+        if self.command.is_empty() {
+            self.validate_url(&at)?;
         }
         if !(1..=65_536).contains(&self.max_concurrency) {
             return Err(Error::invalid(at("max_concurrency"), "max_concurrency must be 1 to 65536"));
@@ -253,6 +303,20 @@ impl UpstreamConfig {
             && self.key().is_none()
         {
             return Err(Error::invalid(at("api_key_env"), format!("the environment variable {variable} is not set")));
+        }
+        Ok(())
+    }
+
+    fn validate_url(&self, at: &dyn Fn(&str) -> String) -> Result<()> {
+        let uri: http::Uri = self.url.parse().map_err(|e| {
+            let url = shown_url(&self.url);
+            Error::invalid(at("url"), format!("{url:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1"))
+        })?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+            return Err(Error::invalid(
+                at("url"),
+                format!("{:?} must start with http:// or https:// and name a host", shown_url(&self.url)),
+            ));
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod network;
 mod recorder;
 #[cfg(feature = "listener")]
 pub(crate) mod remote;
+pub(crate) mod server;
 mod turn;
 mod upstream;
 

@@ -272,6 +272,7 @@ impl Shared {
             }
         }
         core.engine.reuse(effects);
+        self.servers.stir();
         self.arm(core.engine.next_deadline());
         deeds
     }

@@ -13,7 +13,7 @@ use super::slot::MinerSlot;
 use super::upstreams::{Origin, Prepared};
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::engine::{Event, MinerView};
-use crate::model::{ActKind, from_json};
+use crate::model::{ActKind, MinerStatus, from_json};
 use crate::reach::port_of;
 use crate::secrecy::shown_url;
 use crate::store::{Act, UpstreamRecord};
@@ -23,11 +23,22 @@ use crate::{Error, ErrorKind, Result};
 const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// The fields that only the configuration may set, and why.
-const OURS: [(&str, &str); 3] = [
+const OURS: [(&str, &str); 12] = [
     ("api_key_env", "names of variables come from the configuration alone: send api_key"),
     ("ca_file", "paths of files come from the configuration alone"),
-    ("command", "commands come from the configuration and from flags alone"),
+    ("command", COMMAND),
+    ("env", COMMAND),
+    ("group", COMMAND),
+    ("idle_stop_ms", COMMAND),
+    ("min_stay_ms", COMMAND),
+    ("health_path", COMMAND),
+    ("start_timeout_ms", COMMAND),
+    ("stop_timeout_ms", COMMAND),
+    ("restart_backoff_ms", COMMAND),
+    ("max_output_line_bytes", COMMAND),
 ];
+
+const COMMAND: &str = "commands, and all that belongs to them, come from the configuration and from flags alone";
 
 /// Where an upstream comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -55,6 +66,14 @@ pub(crate) enum UpstreamState {
     Drained,
     /// It was removed or replaced, and finishes the tasks that it has.
     Leaving,
+    /// The router starts it itself. It does not run, and the next task for its models starts it.
+    Stopped,
+    /// The router starts it itself, and it is not ready yet.
+    Starting,
+    /// The router starts it itself. It finishes its tasks, and is then stopped.
+    Stopping,
+    /// The router starts it itself. It ended by itself or did not get ready, and is started again later.
+    Failed,
 }
 
 /// An upstream as it is shown.
@@ -124,9 +143,18 @@ impl UpstreamInfo {
             () if slot.retired => UpstreamState::Leaving,
             () if view.draining && view.in_flight > 0 => UpstreamState::Draining,
             () if view.draining => UpstreamState::Drained,
+            () if let Some(status) = slot.server_status() => match status {
+                MinerStatus::Stopped => UpstreamState::Stopped,
+                MinerStatus::Starting => UpstreamState::Starting,
+                MinerStatus::Stopping => UpstreamState::Stopping,
+                _ => UpstreamState::Failed,
+            },
             () if why_out.is_some() => UpstreamState::Down,
             () => UpstreamState::Up,
         };
+        if let Some(port) = slot.server_port() {
+            info.url = format!("http://127.0.0.1:{port}/v1");
+        }
         info.reason = why_out.or_else(|| slot.reason.clone());
         info.models.clone_from(&slot.spec.models);
         (info.in_flight, info.credits) = (view.in_flight, view.credits);

@@ -57,6 +57,12 @@ struct ResultLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabel {
+    miner: String,
+    event: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: String,
 }
@@ -100,6 +106,22 @@ struct Process {
     open_fds: Gauge,
 }
 
+/// A thing that became of a model server that the router starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerEvent {
+    /// It got ready.
+    Ready,
+    /// It was stopped by the router.
+    Stopped,
+    /// It ended by itself, or did not get ready.
+    Failed,
+}
+
+impl ServerEvent {
+    /// All of them, in the order of their numbers.
+    const ALL: [&str; 3] = ["ready", "stopped", "failed"];
+}
+
 /// The metrics of one router, in its own registry.
 pub(crate) struct Metrics {
     registry: parking_lot::Mutex<Registry>,
@@ -117,6 +139,8 @@ pub(crate) struct Metrics {
     miners_by_name: ByName<OfMiner>,
     miner_up: Family<MinerLabel, Gauge>,
     miner_breaker: Family<BreakerLabel, Gauge>,
+    miner_server: Family<BreakerLabel, Gauge>,
+    servers: ByName<[Counter; 3]>,
     #[cfg(feature = "listener")]
     keys: ByName<Counter>,
     #[cfg(feature = "listener")]
@@ -204,6 +228,18 @@ fn register_miners(r: &mut Registry) -> ByName<OfMiner> {
     })
 }
 
+fn register_servers(r: &mut Registry) -> ByName<[Counter; 3]> {
+    let events = Family::<ServerLabel, Counter>::default();
+    r.register(
+        "server_events",
+        "Model servers of the router's own that got ready, were stopped, or failed",
+        events.clone(),
+    );
+    ByName::new(move |name| {
+        ServerEvent::ALL.map(|event| events.get_or_create_owned(&ServerLabel { miner: name.to_owned(), event }))
+    })
+}
+
 #[cfg(feature = "listener")]
 fn register_keys(r: &mut Registry) -> ByName<Counter> {
     let requests = Family::<KeyLabel, Counter>::default();
@@ -221,6 +257,7 @@ impl Metrics {
         #[cfg_attr(not(feature = "listener"), expect(unused_variables, reason = "the listener alone reads the totals"))]
         let (models, first_tokens) = register_models(r);
         let miners_by_name = register_miners(r);
+        let servers = register_servers(r);
         #[cfg(feature = "listener")]
         let keys = register_keys(r);
         let metrics = Self {
@@ -238,6 +275,8 @@ impl Metrics {
             miners_by_name,
             miner_up: Family::default(),
             miner_breaker: Family::default(),
+            miner_server: Family::default(),
+            servers,
             #[cfg(feature = "listener")]
             keys,
             #[cfg(feature = "listener")]
@@ -267,7 +306,16 @@ impl Metrics {
         r.register("tasks_queued", "Tasks that wait for a miner", metrics.queued.clone());
         r.register("tasks_running", "Tasks that a miner works on", metrics.running.clone());
         r.register("miners", "Miners that are there", metrics.miners.clone());
-        r.register("miner_up", "Whether a miner can be reached: 1 or 0", metrics.miner_up.clone());
+        r.register(
+            "miner_up",
+            "Whether a miner can be reached, or starts when tasks wait for it: 1 or 0",
+            metrics.miner_up.clone(),
+        );
+        r.register(
+            "miner_server",
+            "1 for the state of a model server of the router's own that is not ready",
+            metrics.miner_server.clone(),
+        );
         r.register("miner_breaker", "1 for the state of a miner's breaker", metrics.miner_breaker.clone());
         r.register("held_bytes", "Bytes held for callers, against limits.max_memory_bytes", metrics.held_bytes.clone());
         r.register("spans_sent", "Spans that the collector has taken", metrics.spans_sent.clone());
@@ -323,8 +371,16 @@ impl Metrics {
         miners.truncate(NAMES);
         self.miner_up.clear();
         self.miner_breaker.clear();
+        self.miner_server.clear();
         for info in miners {
-            let up = info.status != MinerStatus::Down;
+            let up = !matches!(info.status, MinerStatus::Down | MinerStatus::Failed);
+            if matches!(
+                info.status,
+                MinerStatus::Stopped | MinerStatus::Starting | MinerStatus::Stopping | MinerStatus::Failed
+            ) {
+                let label = BreakerLabel { miner: info.id.clone(), state: info.status.as_str() };
+                self.miner_server.get_or_create(&label).set(1);
+            }
             let (miner, state) = (info.id, info.breaker.as_str());
             self.miner_breaker.get_or_create(&BreakerLabel { miner: miner.clone(), state }).set(1);
             self.miner_up.get_or_create(&MinerLabel { miner }).set(i64::from(up));
@@ -356,6 +412,11 @@ impl Metrics {
     #[cfg(feature = "listener")]
     pub(crate) fn requested_by(&self, key: &str) {
         self.keys.of(key).inc();
+    }
+
+    /// Counts a thing that became of a model server.
+    pub(super) fn of_server(&self, name: &str, event: ServerEvent) {
+        self.servers.of(name)[event as usize].inc();
     }
 
     pub(super) fn submitted(&self) {

@@ -13,7 +13,7 @@ use super::slot::{Entrance, MinerSlot, only_of, takes_every_offer};
 use super::upstreams::Origin;
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
-use crate::miner::{FailClass, Failure, Miner};
+use crate::miner::{FailClass, Failure, Miner, ProbeReport};
 use crate::model::{
     Breaker, CONTINUE, Gid, MinerInfo, MinerKind, MinerSpec, MinerStatus, NodeKind, Timestamp, address_of,
 };
@@ -74,9 +74,26 @@ impl MinerHandle {
     }
 
     /// Sets whether the miner can be reached, by a question that is asked under the lock of the core.
-    #[cfg(feature = "listener")]
     pub(super) fn set_up_if(&self, up: impl FnOnce() -> bool) {
         self.change(|slot| slot.up = up());
+    }
+
+    /// Sets whether the miner comes up when tasks wait for it.
+    pub(super) fn set_on_call(&self, on_call: bool) {
+        self.shared.step(Event::OnCall(self.key, on_call));
+    }
+
+    /// Takes a report of the probe of an upstream. `may_work` is asked under the lock of the core: a server that is about to
+    /// be stopped gets no tasks, whatever its probe says.
+    pub(super) fn take_report(&self, report: ProbeReport, may_work: impl Fn() -> bool) {
+        if report.up {
+            self.set_models(report.models);
+            self.set_max_context_tokens(report.max_context_tokens);
+        }
+        self.set_reason(if report.up { report.warning } else { report.reason });
+        self.set_up_if(|| report.up && may_work());
+        self.shared.step_with(self.shared.clock.now(), |_| may_work().then_some(Event::OnCall(self.key, false)));
+        self.heard();
     }
 
     /// Sets the text that lists of miners show: the reason why the miner is down, or a warning while it is up.
@@ -214,6 +231,7 @@ impl Shared {
             models: spec.models.iter().map(|model| Arc::from(model.as_str())).collect(),
             called: Arc::from(spec.name.as_str()),
             awaited: entrance.awaited,
+            on_call: entrance.on_call,
             capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
@@ -376,9 +394,11 @@ impl Router {
             .iter()
             .filter_map(|(key, slot)| {
                 let view = core.engine.miner(*key)?;
+                let server = slot.server_status();
                 let cooling = matches!(view.breaker, BreakerState::Open(_));
                 let status = match () {
                     () if view.draining => MinerStatus::Draining,
+                    () if let Some(status) = server => status,
                     () if !slot.up => MinerStatus::Down,
                     () if view.set_aside => MinerStatus::SetAside,
                     () if cooling => MinerStatus::Cooling,
@@ -390,7 +410,7 @@ impl Router {
                         .id(slot.spec.name.clone())
                         .miner_id(slot.spec.name.clone())
                         .address(slot.address.to_string())
-                        .active(slot.up && !view.draining && !cooling && !view.set_aside)
+                        .active(slot.takes_work() && !view.draining && !cooling && !view.set_aside)
                         .status(status)
                         .kind(slot.spec.kind)
                         .node_type(if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral })

@@ -23,6 +23,8 @@
 //! spans, skills, clock, in_force
 //! ```
 //!
+//! `servers` stands beside `upstreams`: it starts and stops the model servers among them that have a command.
+//!
 //! `fleet` stands beside them: the work of a router that shares its store with others. Of a router that does not,
 //! nothing of it exists.
 //!
@@ -80,6 +82,7 @@ mod reload;
 mod remote;
 #[cfg(feature = "listener")]
 mod seats;
+mod servers;
 mod sessions;
 mod settings;
 mod shared;

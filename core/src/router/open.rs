@@ -1,6 +1,7 @@
 //! Opening a router, and closing it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use super::metrics::Metrics;
 use super::outbox::Outbox;
 use super::recent::Recent;
 use super::reload::Followers;
+use super::servers::Servers;
 use super::sessions::{STANDING, new_sid, standing};
 use super::settings::engine_settings;
 use super::shared::{Router, Shared};
@@ -70,6 +72,7 @@ pub struct RouterBuilder {
     stand_in: bool,
     network: Option<Arc<dyn Network>>,
     spans: Option<Arc<dyn SpanSink>>,
+    supervisor: Option<Arc<[OsString]>>,
     #[cfg(feature = "listener")]
     log: Option<Arc<crate::log::LogRing>>,
 }
@@ -102,6 +105,16 @@ impl RouterBuilder {
     #[must_use]
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Names the program of the command `cortensor-router` and its arguments before a sub-command. It supervises the
+    /// model servers that the router starts, unless `runtime.supervisor` names another. The project's own command uses
+    /// it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn supervisor(mut self, program: Vec<OsString>) -> Self {
+        self.supervisor = Some(program.into());
         self
     }
 
@@ -156,7 +169,7 @@ impl RouterBuilder {
     pub async fn open(self) -> Result<Router> {
         #[cfg(feature = "listener")]
         let log = self.log;
-        let Self { mut config, store, miners, stand_in, network, spans, .. } = self;
+        let Self { mut config, store, miners, stand_in, network, spans, supervisor, .. } = self;
         config.name_by_host();
         config.validate()?;
         #[cfg(feature = "listener")]
@@ -171,6 +184,8 @@ impl RouterBuilder {
                 "this program cannot export spans: use a command cortensor-router that was built with the feature otel, or remove otel.endpoint, otel.traces_endpoint and the variables OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             ));
         }
+        let named = config.runtime.supervisor.clone().map(|path| Arc::from([path.into_os_string()]));
+        let supervisor = named.or(supervisor);
         let store = match store {
             Some(store) => store,
             None => open_store(&config).await?,
@@ -209,6 +224,7 @@ impl RouterBuilder {
             #[cfg(feature = "postgres")]
             links,
             spans,
+            supervisor,
             #[cfg(feature = "listener")]
             log,
         };
@@ -314,6 +330,7 @@ struct Outside {
     #[cfg(feature = "postgres")]
     links: Option<Arc<super::fleet::link::Links>>,
     spans: Option<Arc<dyn SpanSink>>,
+    supervisor: Option<Arc<[OsString]>>,
     #[cfg(feature = "listener")]
     log: Arc<crate::log::LogRing>,
 }
@@ -380,6 +397,8 @@ fn build(
         speaks_responses: AtomicBool::new(false),
         network: outside.network,
         spans: outside.spans,
+        supervisor: outside.supervisor,
+        servers: Servers::default(),
         deserted: Mutex::default(),
         armed: AtomicU64::new(0),
         rearm: Notify::new(),
@@ -449,6 +468,7 @@ impl Router {
             stand_in: false,
             network: None,
             spans: None,
+            supervisor: None,
             #[cfg(feature = "listener")]
             log: None,
         }

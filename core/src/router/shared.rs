@@ -1,6 +1,7 @@
 //! The shared state of all handles of one router.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -18,6 +19,7 @@ use super::memory::Memory;
 use super::metrics::Metrics;
 use super::outbox::Outbox;
 use super::reload::{Followers, Source};
+use super::servers::Servers;
 use super::spans::SpanSink;
 use super::unwritten::UnwrittenEnds;
 use crate::damper::Damper;
@@ -70,6 +72,10 @@ pub(super) struct Shared {
     pub(super) speaks_responses: AtomicBool,
     /// The network on which upstreams are dialled; `None`: the operating system's.
     pub(super) network: Option<Arc<dyn Network>>,
+    /// The program that supervises model servers, with its first arguments; `None`: the program is not the command.
+    pub(super) supervisor: Option<Arc<[OsString]>>,
+    /// The model servers that the router starts itself.
+    pub(super) servers: Servers,
     /// Limits the warnings that no miner is up.
     pub(super) deserted: Mutex<Damper>,
     /// The store's records of miners, by id.

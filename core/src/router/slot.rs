@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::figures::OfMiner;
+use super::servers::Server;
 use super::upstreams::Attached;
 use crate::engine::{BreakerState, MinerKey, MinerView};
 use crate::miner::Miner;
-use crate::model::{MinerKind, MinerSpec, SharedText, Timestamp, meant};
+use crate::model::{MinerKind, MinerSpec, MinerStatus, SharedText, Timestamp, meant};
 
 /// A miner that was added.
 pub(super) struct MinerSlot {
@@ -64,6 +65,8 @@ pub(super) struct Entrance {
     pub(super) last_resort: bool,
     /// Whether a first report will tell if the miner is up and which models it has. Tasks wait for that report.
     pub(super) awaited: bool,
+    /// Whether the miner comes up when tasks wait for it.
+    pub(super) on_call: bool,
 }
 
 impl MinerSlot {
@@ -106,6 +109,7 @@ impl MinerSlot {
             |what: &str, why: Option<&String>| why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"));
         match () {
             () if view.draining => Some("it drains".to_owned()),
+            () if let Some(words) = self.server().and_then(|server| server.words()) => Some(words),
             () if !self.up && self.awaited => Some(NOT_HEARD.to_owned()),
             () if !self.up => Some(because("it is down", self.reason.as_ref())),
             () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),
@@ -115,6 +119,27 @@ impl MinerSlot {
             () if view.credits == 0 => Some(because("it takes no tasks", self.reason.as_ref())),
             () => None,
         }
+    }
+
+    /// The server, if the router starts it itself.
+    fn server(&self) -> Option<&Server> {
+        self.upstream.as_ref()?.server.as_deref()
+    }
+
+    /// The state of a server that the router starts itself; `None`: it is ready, or the miner is no such server.
+    pub(super) fn server_status(&self) -> Option<MinerStatus> {
+        self.server().and_then(Server::status)
+    }
+
+    /// The port of a server that the router starts itself, while it runs.
+    #[cfg(feature = "listener")]
+    pub(super) fn server_port(&self) -> Option<u16> {
+        self.server().and_then(Server::port)
+    }
+
+    /// Whether the miner gets tasks, or comes up for them.
+    pub(super) fn takes_work(&self) -> bool {
+        self.up || self.server_status().is_some_and(|status| status != MinerStatus::Failed)
     }
 
     /// The names of models under which clients can ask for the miner: those that it lists, or else its own name.

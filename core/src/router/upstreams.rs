@@ -1,8 +1,9 @@
 //! Adds upstreams as miners, replaces and removes them, and passes on what their probes report.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 #[cfg(feature = "listener")]
@@ -10,11 +11,13 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::ReloadedUpstreams;
+use super::servers::{Keeper, Server};
 use super::shared::{Router, Shared};
 use super::slot::Entrance;
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::engine::{Event, MinerKey};
 use crate::miner::UpstreamMiner;
+use crate::miner::server::Launch;
 use crate::model::{CONTINUE, MinerKind, MinerSpec};
 #[cfg(feature = "listener")]
 use crate::model::{TaskRequest, meant, original::kept};
@@ -38,6 +41,8 @@ pub(super) enum Origin {
 /// The upstream of a miner.
 pub(super) struct Attached {
     pub(super) miner: Arc<UpstreamMiner>,
+    /// The server, if the router starts it itself.
+    pub(super) server: Option<Arc<Server>>,
     pub(super) origin: Origin,
     /// Ends its probe.
     pub(super) stop: CancellationToken,
@@ -47,6 +52,7 @@ pub(super) struct Attached {
 pub(super) struct Prepared {
     spec: MinerSpec,
     miner: Arc<UpstreamMiner>,
+    server: Option<Arc<Server>>,
     origin: Origin,
     apis: Vec<UpstreamApi>,
 }
@@ -70,12 +76,23 @@ impl Prepared {
         spec.validate()?;
         let settings = shared.settings.now();
         let limits = &settings.limits;
+        if config.is_started() {
+            // Whoever can write the store must not be able to run programs.
+            #[cfg(feature = "listener")]
+            if origin == Origin::Managed {
+                return Err(Error::invalid("upstream.command", "commands come from the configuration alone"));
+            }
+            let port = Arc::<AtomicU16>::default();
+            let server = Server::new(&config, Launch::new(&config, shared.supervisor()?), port.clone());
+            let miner = UpstreamMiner::started(config, limits, port)?;
+            return Ok(Self { spec, miner, server: Some(server), origin, apis });
+        }
         let miner = match origin {
             #[cfg(feature = "listener")]
             Origin::Managed => UpstreamMiner::within(config, limits, shared.reach.clone())?,
             _ => UpstreamMiner::new_in(config, limits, shared.network.clone())?,
         };
-        Ok(Self { spec, miner, origin, apis })
+        Ok(Self { spec, miner, server: None, origin, apis })
     }
 
     /// Adds the upstream. Its probe runs from now on.
@@ -83,30 +100,27 @@ impl Prepared {
     /// # Errors
     /// `Conflict` if the name is taken; `Overloaded` if there are as many miners as `limits.max_miners` allows; `Closed`.
     pub(super) fn join(self, shared: &Arc<Shared>) -> Result<MinerKey> {
-        let Self { spec, miner, origin, apis } = self;
+        let Self { spec, miner, server, origin, apis } = self;
         for speaks in apis.into_iter().filter_map(|api| shared.speaks(api)) {
             speaks.store(true, Ordering::Relaxed);
         }
         // Until the first probe has ended, tasks wait for the upstream instead of failing.
-        let handle = shared.join(spec, miner.clone(), Entrance { awaited: true, ..Entrance::default() })?;
+        let entrance = Entrance { awaited: true, on_call: server.is_some(), ..Entrance::default() };
+        let handle = shared.join(spec, miner.clone(), entrance)?;
         let (key, stop) = (handle.key, shared.stop.child_token());
         if let Some(slot) = shared.core.lock().miners.get_mut(&key) {
-            slot.upstream = Some(Attached { miner: miner.clone(), origin, stop: stop.clone() });
+            slot.upstream = Some(Attached { miner: miner.clone(), server: server.clone(), origin, stop: stop.clone() });
         }
         let credits = handle.clone();
         miner.on_credits(Box::new(move |now| credits.set_credits(now)));
+        if let Some(server) = server {
+            Keeper::begin(shared, server, miner, handle, stop);
+            return Ok(key);
+        }
         let probe = miner.probe();
         shared.background.spawn_on(
             async move {
-                let watch = probe.run(|report| {
-                    if report.up {
-                        handle.set_models(report.models.clone());
-                        handle.set_max_context_tokens(report.max_context_tokens);
-                    }
-                    handle.set_reason(if report.up { report.warning } else { report.reason });
-                    handle.set_up(report.up);
-                    handle.heard();
-                });
+                let watch = probe.run(|report| handle.take_report(report, || true));
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = watch => {}
@@ -176,6 +190,19 @@ fn located(error: Error, place: &str) -> Error {
 }
 
 impl Shared {
+    /// The program that supervises model servers, with its first arguments.
+    fn supervisor(&self) -> Result<Arc<[OsString]>> {
+        self.supervisor.clone().filter(|_| cfg!(unix)).ok_or_else(|| {
+            let words = if cfg!(unix) {
+                "a router inside another program starts model servers with the command cortensor-router: name its path \
+                 with runtime.supervisor, or start the server and name its url"
+            } else {
+                "the router starts model servers on Unix alone: start the server, and name its url"
+            };
+            Error::invalid("upstream.command", words)
+        })
+    }
+
     /// Whether a miner that stays has that name.
     pub(super) fn is_taken(&self, name: &str) -> bool {
         self.core.lock().has_name(name)
@@ -205,7 +232,7 @@ impl Shared {
     }
 
     /// Waits until a miner that drains has no tasks. `false`: the router closes first.
-    async fn until_idle(&self, key: MinerKey) -> bool {
+    pub(super) async fn until_idle(&self, key: MinerKey) -> bool {
         loop {
             let ended = self.ended.notified();
             let is_idle = self.core.lock().engine.miner(key).is_none_or(|view| view.in_flight == 0);

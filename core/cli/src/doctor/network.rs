@@ -1,6 +1,7 @@
 //! Checks the port that the router will use and the upstreams that it calls.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cortensor_router::Config;
@@ -68,6 +69,18 @@ pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
     }
     for upstream in &config.upstreams {
         let name = upstream.miner_name();
+        if let Some(program) = upstream.command.first() {
+            match program_at(program) {
+                Some(path) => findings.ok("upstream", format!("{name} is started as {}", path.display())),
+                None => findings.fail(
+                    "upstream",
+                    format!(
+                        "{name}: there is no program {program:?}: install it, or write its whole path into command"
+                    ),
+                ),
+            }
+            continue;
+        }
         match probed(upstream, config).await {
             Err(wrong) => findings.fail("upstream", format!("{name}: {wrong}")),
             Ok(ProbeReport { reason: Some(reason), .. }) => {
@@ -84,6 +97,16 @@ pub(super) async fn upstreams(config: &Config, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// The file of a program that a router would start: a path, or a name that is looked up.
+fn program_at(program: &str) -> Option<PathBuf> {
+    let is_file = |path: &PathBuf| path.is_file();
+    if program.contains(std::path::MAIN_SEPARATOR) {
+        return Some(PathBuf::from(program)).filter(is_file);
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(is_file)
 }
 
 /// Asks the upstream for its models as a router does, once.

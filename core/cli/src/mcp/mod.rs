@@ -24,7 +24,7 @@ use crate::serve;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::work::{self, Work};
-use crate::{runtime, spans};
+use crate::{runtime, spans, supervise};
 use door::Door;
 
 const EXAMPLES: &str = "\
@@ -98,17 +98,19 @@ impl Mcp {
 /// Runs a router for the client alone: it has no listener, so that nobody else reaches it.
 async fn within(loaded: Loaded, builder: RouterBuilder, most: NonZeroUsize) -> Done {
     let mut signals = Signals::new()?;
-    let router =
-        builder.config(loaded.config.clone()).echo_at_first(work::nobody_is_expected(&loaded)).open().await.map_err(
-            |error| {
-                let exit = serve::start(&error);
-                if error.kind() == ErrorKind::Conflict {
-                    exit.with_hint("talk to the router that runs there with --url, or choose another --data-dir")
-                } else {
-                    exit
-                }
-            },
-        )?;
+    let router = supervise::supervised(builder)
+        .config(loaded.config.clone())
+        .echo_at_first(work::nobody_is_expected(&loaded))
+        .open()
+        .await
+        .map_err(|error| {
+            let exit = serve::start(&error);
+            if error.kind() == ErrorKind::Conflict {
+                exit.with_hint("talk to the router that runs there with --url, or choose another --data-dir")
+            } else {
+                exit
+            }
+        })?;
     // The one client is the user who started the command, and it sends no token.
     let mut access = loaded.config.listen.clone();
     access.host = std::net::Ipv4Addr::LOCALHOST.into();

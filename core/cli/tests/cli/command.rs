@@ -150,6 +150,15 @@ pub(crate) fn until(ask: impl Fn() -> String, wanted: impl Fn(&str) -> bool) {
     }
 }
 
+/// Waits until something is so.
+pub(crate) fn until_true(words: &str, is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "it never comes: {words}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Runs a line in a shell, as a user would.
 pub(crate) fn shell(line: &str) -> String {
     let mut command = Command::new("sh");

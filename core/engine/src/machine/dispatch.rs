@@ -73,11 +73,11 @@ impl Engine {
         }
     }
 
-    /// Whether a miner is up that could serve the task, busy or not.
+    /// Whether a miner is up, or comes up, that could serve the task, busy or not.
     pub(super) fn is_attended(&self, task: &TaskEntry) -> bool {
         let waits_for =
             |miner: &MinerEntry| !task.trials().is_refused_by(miner.key()) && miner.could_serve(task.lane());
-        self.fleet.of_lane(task.lane()).any(|miner| miner.takes_part() && waits_for(miner))
+        self.fleet.of_lane(task.lane()).any(|miner| miner.is_there() && waits_for(miner))
     }
 
     /// Takes a task out of the queue, if it is there.

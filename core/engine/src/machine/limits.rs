@@ -34,9 +34,10 @@ impl Engine {
         Some(Limits { session: entry, strict, crowded })
     }
 
-    /// The number of miners that could serve the tasks of that lane. The count stops at `most`.
+    /// The number of miners that could serve the tasks of that lane, now or when they have come up for them. The count
+    /// stops at `most`.
     pub(super) fn able(&self, lane: &LaneKey, most: u32) -> u32 {
-        let able = self.fleet.of_lane(lane).filter(|miner| miner.takes_part() && miner.serves(lane));
+        let able = self.fleet.of_lane(lane).filter(|miner| miner.is_there() && miner.serves(lane));
         able.take(most as usize).count() as u32
     }
 }

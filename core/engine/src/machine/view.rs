@@ -37,6 +37,8 @@ pub struct MinerView {
     pub tokens_per_second: f64,
     /// Milliseconds to the first token; 0 while unknown.
     pub first_token_ms: f64,
+    /// Tasks it was given.
+    pub served: u64,
     /// Tasks it finished.
     pub completed: u64,
     /// Attempts that failed by its fault.

@@ -27,6 +27,11 @@ impl MinerEntry {
             && !matches!(self.breaker.state(), BreakerState::Open(_))
     }
 
+    /// Whether the miner gets tasks at present, or comes up for them.
+    pub(crate) fn is_there(&self) -> bool {
+        self.takes_part() || self.rules.on_call && !self.draining && !self.is_set_aside()
+    }
+
     /// Lets one task try the miner if its breaker is open until then or for less.
     pub(crate) fn try_breaker(&mut self, now: Timestamp) {
         if matches!(self.breaker.state(), BreakerState::Open(until) if until <= now) {

@@ -1,8 +1,10 @@
 //! Dials an upstream: on the network of the operating system, or on the one that a test gives.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub(super) enum Dial {
     /// The operating system's network, as far as a rule of addresses lets it.
     #[cfg(feature = "listener")]
     Within(Arc<Reach>, TlsConnector),
+    /// The port of this machine on which a server listens that the router has started; 0: it does not run.
+    Started(Arc<AtomicU16>),
     /// The network of a test, without TLS.
     Given(Arc<dyn Network>),
 }
@@ -81,6 +85,15 @@ impl Dial {
             Self::Within(reach, tls) => {
                 let socket = reach.connect(host, port_of(origin)).await.map_err(|error| chain(&error))?;
                 secured(Socket(socket), origin, tls).await
+            }
+            Self::Started(port) => {
+                let port = port.load(Ordering::Relaxed);
+                if port == 0 {
+                    return Err("it does not run".to_owned());
+                }
+                let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| chain(&error))?;
+                socket.set_nodelay(true).map_err(|error| chain(&error))?;
+                Ok(Stream::Plain(Socket(socket)))
             }
             Self::Given(network) => {
                 let connected = network.connect(host, origin.port_u16().unwrap_or(80)).await;

@@ -32,6 +32,8 @@ pub(super) struct Endpoint {
     pub(super) completions: Box<[u8]>,
     pub(super) embeddings: Box<[u8]>,
     pub(super) models: Uri,
+    /// The path that says whether a server is ready that the router has started.
+    pub(super) health: Uri,
     /// llama.cpp's own page about its settings, which is not below `/v1`.
     pub(super) props: Uri,
     /// The lines of every request.
@@ -104,6 +106,10 @@ impl Endpoint {
             completions: post("/completions")?,
             embeddings: post("/embeddings")?,
             models: at("/models")?,
+            health: config
+                .health_path
+                .parse()
+                .map_err(|e| wrong(&format!("has a health_path that is no path: {e}")))?,
             props: Uri::from_static("/props"),
             root: root.to_owned(),
             query,

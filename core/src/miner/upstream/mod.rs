@@ -60,7 +60,7 @@ pub use received::{Received, received};
 pub use recorded::{Recorded, recorded};
 pub use refusal::retry_after_ms;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -147,6 +147,15 @@ impl UpstreamMiner {
     pub(crate) fn within(config: UpstreamConfig, limits: &LimitsConfig, reach: Arc<Reach>) -> Result<Arc<Self>> {
         let dial = Dial::within(&config, reach)?;
         Self::with(config, limits, dial)
+    }
+
+    /// Makes a miner for a server that the router starts. Its port is kept in `port` while it runs.
+    ///
+    /// # Errors
+    /// The errors of [`new`](Self::new).
+    pub(crate) fn started(config: UpstreamConfig, limits: &LimitsConfig, port: Arc<AtomicU16>) -> Result<Arc<Self>> {
+        // The address never leaves the machine, so that the port need not stand in it.
+        Self::with(UpstreamConfig { url: "http://127.0.0.1/v1".to_owned(), ..config }, limits, Dial::Started(port))
     }
 
     fn with(config: UpstreamConfig, limits: &LimitsConfig, dial: Dial) -> Result<Arc<Self>> {

@@ -58,6 +58,15 @@ enum Down {
     Broken(String),
 }
 
+impl Down {
+    fn words(self) -> String {
+        match self {
+            Self::Silent => "it does not answer in time".to_owned(),
+            Self::Broken(why) => why,
+        }
+    }
+}
+
 /// A server's answer about its models. Each of them means that the server is up.
 enum Found {
     /// The server lists its models.
@@ -171,6 +180,36 @@ impl UpstreamProbe {
             max_context_tokens: listing.max_context_tokens,
             embeddings: config.makes_embeddings(),
             ..ProbeReport::default()
+        }
+    }
+
+    /// Asks once, and logs nothing.
+    ///
+    /// # Errors
+    /// The reason in words why it is down.
+    pub async fn ask(&self) -> Result<ProbeReport, String> {
+        let limit = Duration::from_millis(self.shared.config.connect_timeout_ms);
+        match self.find(Instant::now() + limit).await.map_err(Down::words)? {
+            Found::List(listing) => Ok(self.report_of(&listing)),
+            Found::NoList(warning) | Found::Nothing(warning) => {
+                Ok(ProbeReport { warning, ..self.report_of(&Listing::default()) })
+            }
+        }
+    }
+
+    /// The report of a server that the router has started, once it is ready.
+    ///
+    /// # Errors
+    /// The reason in words why it is not.
+    pub(crate) async fn ready(&self) -> Result<ProbeReport, String> {
+        let config = &self.shared.config;
+        let by = Instant::now() + Duration::from_millis(config.connect_timeout_ms);
+        let path = &config.health_path;
+        let (status, _) = self.get(&self.shared.pool.endpoint().health, by).await.map_err(Down::words)?;
+        match status.as_u16() {
+            // A server that loads its model may list it already.
+            200..300 | 404 | 405 | 501 => self.ask().await,
+            _ => Err(format!("{path} answered {status}")),
         }
     }
 

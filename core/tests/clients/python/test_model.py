@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from openai import OpenAI
 
+import llama
+import router
 from router import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from openai.types.chat import ChatCompletionMessageParam
 
-    from llama import Stack
+    from llama import Llama, Stack
 
 pytestmark = pytest.mark.timeout(120)
 QUESTION = "What is the capital of France? Answer with one word."
@@ -101,6 +104,29 @@ def test_a_hang_up_stops_the_generation(stack: Stack, path: str) -> None:
             time.sleep(0.01)
     assert stack.llama.becomes_idle(60) < whole / 2, "not all 400 tokens were generated"
     stack.router.eventually("/api/v1/status", "running_tasks", 0)
+
+
+def test_the_router_starts_the_server_and_stops_it(smol: Llama, tmp_path: Path) -> None:
+    assert smol.generating() == 0
+    command = [str(llama.SERVER), "-m", str(llama.WEIGHTS), "--port", "{port}", "--threads", "1"]
+    upstream = {
+        "command": command,
+        "env": {"LD_LIBRARY_PATH": str(llama.SERVER.parent)},
+        "models": ["smol"],
+        "idle_stop_ms": 1,
+    }
+    with router.running(tmp_path, "--set", f"upstream={json.dumps([upstream])}", "--log", "info") as started:
+        for turn in (1, 2):
+            assert [model["id"] for model in started.get("/v1/models")["data"]] == ["smol"]
+            body = {"model": "smol", "messages": MESSAGES, "max_tokens": 16, "temperature": 0}
+            answer = started.post("/v1/chat/completions", body)
+            assert "Paris" in answer["choices"][0]["message"]["content"]
+            deadline = time.monotonic() + 20
+            while (status := started.get("/api/v1/miners")["miners"][0]["status"]) != "stopped":
+                assert time.monotonic() < deadline, status
+                time.sleep(0.01)
+            assert len([line for line in started.log if "a model server is ready" in line]) == turn
+    assert any("listening on" in line for line in started.log), "its output is in the log"
 
 
 def read_stream(stack: Stack, path: str, tokens: int) -> tuple[list[float], float, float]:

@@ -10,7 +10,18 @@ import { ago, count, duration, exact, foreign, plural, rate, state } from './tex
 /** @typedef {import('records').MinerInfo} MinerInfo */
 
 /** @type {Record<MinerInfo['status'], 'good' | 'live' | 'warn' | 'bad' | 'quiet'>} */
-const TONES = { idle: 'good', busy: 'live', draining: 'warn', cooling: 'warn', set_aside: 'warn', down: 'bad' };
+const TONES = {
+  idle: 'good',
+  busy: 'live',
+  draining: 'warn',
+  cooling: 'warn',
+  set_aside: 'warn',
+  down: 'bad',
+  stopped: 'quiet',
+  starting: 'live',
+  stopping: 'warn',
+  failed: 'bad',
+};
 const KINDS = { local: 'in this process', upstream: 'an upstream', remote: 'dialled in' };
 /** The models of a card; further ones are counted. */
 const MODELS = 12;

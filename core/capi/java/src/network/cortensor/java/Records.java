@@ -494,7 +494,9 @@ public final class Records {
      * @param address The address that stands for it.
      * @param active Whether it gets work.
      * @param status <code>idle</code>, <code>busy</code>, <code>draining</code>, <code>cooling</code> (its
-     * breaker is open), <code>set_aside</code> (its answers are not trusted) or <code>down</code>.
+     * breaker is open), <code>set_aside</code> (its answers are not trusted) or <code>down</code>; a server that
+     * the router starts may also be <code>stopped</code>, <code>starting</code>, <code>stopping</code> or
+     * <code>failed</code>.
      * @param kind How it is reached.
      * @param nodeType <code>ephemeral</code> or <code>dedicated</code>.
      * @param models The models it serves.
