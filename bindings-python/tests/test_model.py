@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from cortensor_router import Job, JobError, Router
+from cortensor_router import InvalidArgumentError, Job, JobError, Router, SyncRouter
+from cortensor_router.miners import LlamaCpp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -117,3 +120,57 @@ def test_breaking_out_stops_the_model(llama: str) -> None:
                 await asyncio.sleep(0.02)
 
     asyncio.run(asyncio.wait_for(main(), 280))
+
+
+@pytest.fixture(scope="module")
+def library() -> Iterator[None]:
+    """Lets the package xllamacpp be found, which lies beside the server."""
+    sys.path.insert(0, str(SERVER.parent))
+    yield
+    sys.path.remove(str(SERVER.parent))
+
+
+def test_the_ready_made_miner_streams_counts_and_stops(library: None) -> None:
+    llama = LlamaCpp(WEIGHTS, model="smol", capacity=2, context=1024, threads=1)
+    question = [{"role": "user", "content": "What is the capital of France? Answer with one word."}]
+
+    async def main() -> None:
+        async with Router() as router:
+            router.add_miner("llama", llama, **llama.options)
+            task = await router.submit(messages=question, model="smol", max_tokens=16, temperature=0)
+            tokens = [token async for token in task]
+            done = await task.result()
+            assert len(tokens) >= 3
+            assert "Paris" in done.text == "".join(tokens)
+            assert done.usage.prompt_tokens > 10, "counted by the model, with its template"
+            assert 1 <= done.usage.completion_tokens <= 16
+            raw = await router.complete("The capital of France is", prompt_type=1, max_tokens=4, temperature=0)
+            assert "Paris" in raw.text
+            async for _ in await router.submit("Tell me a long story.", max_tokens=900):
+                break
+            # Its context serves both tasks, so that the next one would wait for the story.
+            assert (await asyncio.gather(*(router.complete("Say yes.", max_tokens=4) for _ in range(3))))[0].text
+            with pytest.raises(InvalidArgumentError) as long:
+                await router.complete("word " * 5000, max_tokens=4)
+            assert long.value.code == "context_length_exceeded"
+            with pytest.raises(InvalidArgumentError, match="content"):
+                await router.complete(messages=[{"role": "user"}], max_tokens=4)
+
+    asyncio.run(asyncio.wait_for(main(), 280))
+
+
+def test_the_ready_made_miner_embeds(library: None) -> None:
+    pooling = {"pooling_type": importlib.import_module("xllamacpp").llama_pooling_type.LLAMA_POOLING_TYPE_MEAN}
+    llama = LlamaCpp(str(WEIGHTS), embeddings=True, context=256, threads=1, parameters=pooling)
+    assert llama.model == WEIGHTS.stem
+    with SyncRouter() as router:
+        router.add_miner("llama", llama, **llama.options)
+        made = router.embed(["a cat", "a dog"])
+        assert len(made.vectors) == 2
+
+
+def test_a_ready_made_miner_says_what_is_wrong(library: None) -> None:
+    with pytest.raises(FileNotFoundError, match="no model file /no/such"):
+        LlamaCpp("/no/such")
+    with pytest.raises(ValueError, match="no member 'nonsense'"):
+        LlamaCpp(WEIGHTS, parameters={"nonsense": 1})
