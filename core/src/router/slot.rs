@@ -109,7 +109,7 @@ impl MinerSlot {
             |what: &str, why: Option<&String>| why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"));
         match () {
             () if view.draining => Some("it drains".to_owned()),
-            () if let Some(words) = self.server().and_then(|server| server.words()) => Some(words),
+            () if let Some(words) = self.server().and_then(Server::words) => Some(words),
             () if !self.up && self.awaited => Some(NOT_HEARD.to_owned()),
             () if !self.up => Some(because("it is down", self.reason.as_ref())),
             () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),

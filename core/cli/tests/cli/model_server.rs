@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::command::Home;
 use crate::request::Request;
 
 /// The variable that makes a process a model server: the port, the directory, its name, and what it does.
@@ -141,22 +140,22 @@ impl Desk {
     }
 
     /// The `[[upstream]]` of a server, with further lines.
-    pub(crate) fn upstream(&self, name: &str, mode: &str, more: &str) -> String {
-        let program = std::env::current_exe().unwrap();
+    pub(crate) fn upstream(&self, name: &str, mode: &str, fields: &str) -> String {
+        let program = std::env::current_exe().unwrap().display().to_string();
         let told = format!("{{port}} {} {name} {mode}", self.0.path().display());
         // SIGTERM is enough for all but the stubborn.
-        let stop = if more.contains("stop_timeout_ms") { "" } else { "stop_timeout_ms = 60000\n" };
+        let stop = if fields.contains("stop_timeout_ms") { "" } else { "stop_timeout_ms = 60000\n" };
         format!(
-            "[[upstream]]\nname = {name:?}\ncommand = [{program:?}, '--exact', '{TEST}', '--nocapture']\n\
-             env = {{ {VARIABLE} = {told:?} }}\n{stop}{more}\n"
+            "[[upstream]]\nname = {name:?}\ncommand = ['{program}', '--exact', '{TEST}', '--nocapture']\n\
+             env = {{ {VARIABLE} = {told:?} }}\n{stop}{fields}\n"
         )
     }
 
     /// The flags of a server without a file.
     pub(crate) fn line(&self, name: &str) -> String {
-        let program = std::env::current_exe().unwrap();
+        let program = std::env::current_exe().unwrap().display().to_string();
         let told = format!("{{port}} {} {name} plain", self.0.path().display());
-        format!("env {VARIABLE}='{told}' {program:?} --exact {TEST} --nocapture")
+        format!("env {VARIABLE}='{told}' '{program}' --exact {TEST} --nocapture")
     }
 
     pub(crate) fn make(&self, file: &str) {
@@ -178,10 +177,6 @@ impl Desk {
     /// Waits until the server has begun the answer that it holds.
     pub(crate) fn wait_for_begun(&self, file: &str) {
         crate::command::until_true(&format!("{file} begins"), || self.0.path().join(format!("{file}.begun")).exists());
-    }
-
-    pub(crate) fn config(&self, home: &Home, text: &str) -> String {
-        home.write("router.toml", text)
     }
 }
 

@@ -18,6 +18,11 @@ impl Router<'_> {
     }
 }
 
+/// Writes the configuration.
+fn file(home: &Home, text: &str) -> String {
+    home.write("router.toml", text)
+}
+
 /// The status of a miner, as `miners` shows it.
 fn status(router: Router<'_>, name: &str) -> String {
     let shown = router.client(&["miners", "--json"]);
@@ -57,7 +62,7 @@ fn a_command_is_all_that_a_real_model_needs() {
 fn nothing_is_left_after_the_router_was_killed() {
     let (home, desk) = (Home::new(), Desk::new());
     let text = desk.upstream("tame", "plain", "") + &desk.upstream("wild", "stubborn", "stop_timeout_ms = 1");
-    let path = desk.config(&home, &text);
+    let path = file(&home, &text);
     let server = home.serve(&["--config", &path]);
     let router = Router { home: &home, url: &server.url.clone() };
     assert_eq!((ask(router, "tame", "a").as_str(), ask(router, "wild", "b").as_str()), ("tame: a\n", "wild: b\n"));
@@ -70,7 +75,7 @@ fn nothing_is_left_after_the_router_was_killed() {
 #[test]
 fn a_server_starts_for_a_task_and_is_stopped_when_it_has_none() {
     let (home, desk) = (Home::new(), Desk::new());
-    let path = desk.config(&home, &desk.upstream("sleepy", "plain", "models = ['sleepy']\nidle_stop_ms = 1"));
+    let path = file(&home, &desk.upstream("sleepy", "plain", "models = ['sleepy']\nidle_stop_ms = 1"));
     let server = home.serve(&["--config", &path, "--set", "dispatch.no_miner_grace_ms=1"]);
     let router = Router { home: &home, url: &server.url.clone() };
     assert!(status(router, "sleepy").starts_with("stopped "), "{}", status(router, "sleepy"));
@@ -98,7 +103,7 @@ fn servers_of_a_group_take_turns_and_finish_what_they_have() {
     let (home, desk) = (Home::new(), Desk::new());
     let of =
         |name: &str| desk.upstream(name, "plain", &format!("models = ['{name}']\ngroup = 'gpu'\nmin_stay_ms = 20"));
-    let path = desk.config(&home, &(of("left") + &of("right")));
+    let path = file(&home, &(of("left") + &of("right")));
     let server = home.serve(&["--config", &path, "--set", "dispatch.no_miner_grace_ms=1"]);
     let router = Router { home: &home, url: &server.url.clone() };
     thread::scope(|scope| {
@@ -137,7 +142,7 @@ fn a_server_that_cannot_work_is_a_clear_answer() {
     let text = none.to_owned()
         + &desk.upstream("dead", "dies", "models = ['dead']")
         + &desk.upstream("ill", "sick", "models = ['ill']\nstart_timeout_ms = 1");
-    let path = desk.config(&home, &text);
+    let path = file(&home, &text);
     let server = home.serve(&["--config", &path, "--set", "dispatch.no_miner_grace_ms=1"]);
     let router = Router { home: &home, url: &server.url.clone() };
     for (name, words) in [
@@ -158,7 +163,7 @@ fn a_server_that_cannot_work_is_a_clear_answer() {
 #[test]
 fn a_server_that_dies_in_the_middle_is_started_again() {
     let (home, desk) = (Home::new(), Desk::new());
-    let path = desk.config(&home, &desk.upstream("frail", "plain", "models = ['frail']\nrestart_backoff_ms = 1"));
+    let path = file(&home, &desk.upstream("frail", "plain", "models = ['frail']\nrestart_backoff_ms = 1"));
     let server = home.serve(&["--config", &path]);
     let router = Router { home: &home, url: &server.url.clone() };
     let said = router.client(&["submit", "--model", "frail", "die"]);
@@ -171,17 +176,17 @@ fn a_server_that_dies_in_the_middle_is_started_again() {
 fn a_reload_that_changes_the_command_starts_another_process() {
     let (home, desk) = (Home::new(), Desk::new());
     let (before, after) = (desk.upstream("one", "plain", ""), desk.upstream("one", "plain", "env.MORE = 'x'"));
-    let path = desk.config(&home, &before);
+    let path = file(&home, &before);
     let server = home.serve(&["--config", &path]);
     let router = Router { home: &home, url: &server.url.clone() };
     assert_eq!(ask(router, "one", "a"), "one: a\n");
     let old = desk.processes("one");
-    desk.config(&home, &after.replace("env = { ", "env = { MORE = 'x', ").replace("env.MORE = 'x'\n", ""));
+    file(&home, &after.replace("env = { ", "env = { MORE = 'x', ").replace("env.MORE = 'x'\n", ""));
     assert_eq!(router.client(&["reload"]).status, 0);
     until_true("another process", || desk.processes("one").len() == 2);
     assert!(!lives(old[0]), "the old server ends before the new one starts");
     assert_eq!(ask(router, "one", "b"), "one: b\n");
-    desk.config(&home, "");
+    file(&home, "");
     assert_eq!(router.client(&["reload"]).status, 0);
     until_true("no process", || !desk.processes("one").iter().any(|process| lives(*process)));
 }
@@ -189,7 +194,7 @@ fn a_reload_that_changes_the_command_starts_another_process() {
 #[test]
 fn a_server_whose_supervisor_was_killed_ends_and_is_started_again() {
     let (home, desk) = (Home::new(), Desk::new());
-    let path = desk.config(&home, &desk.upstream("orphan", "stubborn", "restart_backoff_ms = 1\nstop_timeout_ms = 1"));
+    let path = file(&home, &desk.upstream("orphan", "stubborn", "restart_backoff_ms = 1\nstop_timeout_ms = 1"));
     let server = home.serve(&["--config", &path]);
     let router = Router { home: &home, url: &server.url.clone() };
     assert_eq!(ask(router, "orphan", "a"), "orphan: a\n");

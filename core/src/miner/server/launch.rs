@@ -131,14 +131,12 @@ impl Running {
 
     /// Waits until the server has ended by itself. Gives the words about it.
     pub(crate) async fn ended(&mut self) -> String {
-        match self.hear().await {
-            Some(Told::Ended(status)) => self.last_words(&format!("it ended by itself: {status}")).await,
-            _ => {
-                // Nobody watches over the server any more.
-                kill_group(self.group);
-                self.last_words("its supervisor was ended").await
-            }
+        if let Some(Told::Ended(status)) = self.hear().await {
+            return self.last_words(&format!("it ended by itself: {status}")).await;
         }
+        // Nobody watches over the server any more.
+        kill_group(self.group);
+        self.last_words("its supervisor was ended").await
     }
 
     /// Ends the server, and waits until it has ended.

@@ -15,7 +15,7 @@ use crate::miner::server::Launch;
 use crate::model::{MinerStatus, Timestamp};
 
 /// The greatest time between two starts of a server that fails.
-const MOST_BACKOFF: Duration = Duration::from_secs(60);
+const MOST_BACKOFF: Duration = Duration::from_mins(1);
 
 /// The time for which a server must have been ready so that its earlier failures are forgotten.
 const STEADY_MS: u64 = 60_000;
