@@ -28,6 +28,8 @@ pub(super) struct Core {
     pub(super) next_miner: u32,
     /// The built-in miner that answers until another one joins for the first time.
     pub(super) stand_in: Option<MinerKey>,
+    /// The built-in miner that the configuration wants. Another miner may have its name once it was removed.
+    pub(super) echo: Option<MinerKey>,
     /// The number from which on a task that runs again numbers its pieces. It is above the numbers of all runs whose
     /// ends are lost, so that no reader takes pieces of two runs for one text.
     pub(super) rerun_base: u64,

@@ -252,9 +252,9 @@ impl RouterBuilder {
         let config = router.config();
         if config.echo || stand_in && miners_are_new {
             let echo = shared.join_echo()?;
-            if !config.echo {
-                shared.core.lock().stand_in = Some(echo.key);
-            }
+            let mut core = shared.core.lock();
+            let place = if config.echo { &mut core.echo } else { &mut core.stand_in };
+            *place = Some(echo.key);
         }
         for (spec, miner) in miners {
             router.add_miner(spec, miner)?;
@@ -386,6 +386,7 @@ fn build(
             miners: BTreeMap::new(),
             next_miner: 1,
             stand_in: None,
+            echo: None,
             rerun_base: 0,
             elsewhere: HashMap::new(),
         }),

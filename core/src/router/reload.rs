@@ -211,11 +211,16 @@ impl Shared {
 
     /// Lets the built-in miner answer from now on.
     fn keep_echo(self: &Arc<Self>) {
-        if self.core.lock().stand_in.take().is_some() {
-            return;
+        {
+            let mut core = self.core.lock();
+            core.echo = core.stand_in.take();
+            if core.echo.is_some() {
+                return;
+            }
         }
-        if let Err(error) = self.join_echo() {
-            tracing::warn!(%error, "the built-in echo cannot answer");
+        match self.join_echo() {
+            Ok(echo) => self.core.lock().echo = Some(echo.key),
+            Err(error) => tracing::warn!(%error, "the built-in echo cannot answer"),
         }
     }
 
@@ -227,10 +232,7 @@ impl Shared {
     }
 
     fn end_echo(self: &Arc<Self>) {
-        let key = {
-            let core = self.core.lock();
-            core.miners.iter().find(|(_, slot)| slot.spec.name == "echo").map(|(key, _)| *key)
-        };
+        let key = self.core.lock().echo.take();
         if let Some(gone) = key.and_then(|key| self.dismiss(key)) {
             self.see_off(gone);
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use cortensor_router::config::{CorsConfig, KeyLimits, ListenConfig, TokenConfig, UpstreamConfig};
+use cortensor_router::miner::Job;
+use cortensor_router::model::{Answer, MinerSpec};
 use cortensor_router::{Config, Error, Reloaded};
 use cortensor_router_testkit::upstream::{Say, Upstream};
 use cortensor_router_testkit::within;
@@ -275,5 +277,24 @@ async fn only_administrators_reload_and_a_program_without_a_source_says_so() {
     }
     let done: Reloaded = server.router.reload(Config::clone(&server.router.config())).await.unwrap();
     assert!(done.unchanged && done.changed.is_empty() && done.needs_restart.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_built_in_echo_leaves_another_miner_of_its_name() {
+    let (server, place) = readable(config()).await;
+    let count = || server.router.miners().iter().filter(|miner| miner.miner_id == "echo").count();
+    server.router.remove_miner("echo").unwrap();
+    server.router.add_miner(MinerSpec::new("echo", 1), |job: Job| job.finish(Answer::default())).unwrap();
+    *place.lock() = Ok(config().echo(false));
+    assert_eq!(reload(&server).await["changed"], json!(["echo"]));
+    assert_eq!(count(), 1, "the program's own stays");
+    // The built-in one comes and goes with its setting.
+    server.router.remove_miner("echo").unwrap();
+    for echo in [true, false] {
+        *place.lock() = Ok(config().echo(echo));
+        reload(&server).await;
+        assert_eq!(count(), usize::from(echo));
+    }
     server.stop().await;
 }
