@@ -429,6 +429,7 @@ impl Router {
             let record = shared.managed(&name)?;
             let act = Act::upstream(shared.clock.now(), &by, ActKind::UpstreamRemoved, &record);
             shared.store.delete_upstream(name.clone(), Some(act)).await?;
+            shared.tell_others();
             shared.managed.lock().remove(&name);
             shared.retire_upstream(&name, Origin::Managed);
             tracing::info!(upstream = name, by, "an upstream was removed");

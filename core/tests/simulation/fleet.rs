@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cortensor_router::config::{ListenConfig, TokenConfig};
 use cortensor_router::internals::store::{MemberStore, SharedMemory, StoreFault};
+use cortensor_router::listener::{Body, Handler};
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{
     Answer, Gid, MinerSpec, Outcome, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Webhook,
@@ -660,4 +662,48 @@ async fn a_stream_of_a_router_that_closes_goes_on_elsewhere() {
     }
     assert_eq!(text, answer_to("why"));
     stays.close().await;
+}
+
+/// The others hear of a managed upstream that comes or goes by their links, long before their next beats.
+#[tokio::test(start_paused = true)]
+async fn a_managed_upstream_comes_and_goes_everywhere_at_once() {
+    let lease = Duration::from_mins(10);
+    let (database, mesh) = (SharedMemory::new(lease), Mesh::default());
+    let open = async |name: &str| {
+        let ops = TokenConfig::default().name(Some("ops".into())).value(Some("secret-of-ops".into()));
+        let mut config = Config::default().listen(ListenConfig::default().tokens(vec![ops]).manage_upstreams(true));
+        config.listen.upstream_networks = vec!["127.0.0.1".into()];
+        config.storage.lease_ms = lease.as_millis() as u64;
+        let store = Arc::new(database.join(name).unwrap());
+        Router::builder().config(config).store(store).network(mesh.place().1).open().await.unwrap()
+    };
+    let [first, second] = [open("first").await, open("second").await];
+    // With the second beat both know of each other.
+    sleep(lease / 5).await;
+    assert_eq!((first.status().fleet.members, first.status().fleet.unlinked), (2, 0));
+    let handler = Handler::new(first.clone(), first.config().listen.clone()).unwrap();
+    let ask = async |method: &str, path: &str, body: &'static str| {
+        let request = http::Request::builder().method(method).uri(path).header("authorization", "Bearer secret-of-ops");
+        let request = request.header("content-type", "application/json").body(Body::from(body)).unwrap();
+        handler.handle(request, "127.0.0.1:4711".parse().unwrap()).await.status().as_u16()
+    };
+    let follows = async |there: bool| {
+        for _ in 0..100 {
+            if second.miners().iter().any(|miner| miner.miner_id == "gpu") == there {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("after a second the other router has not heard that the upstream is there ({there})");
+    };
+    let added = ask("POST", "/api/v1/upstreams", r#"{"name": "gpu", "url": "http://127.0.0.1:9/v1"}"#).await;
+    assert_eq!(added, 201);
+    follows(true).await;
+    // Nothing else is told any more that could bring the next news.
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(ask("DELETE", "/api/v1/upstreams/gpu", "").await, 200);
+    follows(false).await;
+    drop(handler);
+    first.close().await;
+    second.close().await;
 }
