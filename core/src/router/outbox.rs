@@ -48,10 +48,18 @@ struct Taken {
 }
 
 impl Waiting {
+    /// Adds a delivery, in the place of its older self: it is due once at most.
     fn add(&mut self, gid: Gid, delivery: WebhookDelivery) {
+        self.remove(gid);
         let host = Target::of(&delivery.webhook.url).map(|target| target.host).unwrap_or_default();
         self.due.insert((delivery.next_at, gid));
         self.deliveries.insert(gid, (host, delivery));
+    }
+
+    fn remove(&mut self, gid: Gid) {
+        if let Some((_, delivery)) = self.deliveries.remove(&gid) {
+            self.due.remove(&(delivery.next_at, gid));
+        }
     }
 
     /// Takes the deliveries that are due and for which there is room. Gives the time of the next one.
@@ -63,10 +71,7 @@ impl Waiting {
                 // The end of a try makes room.
                 return (taken, None);
             }
-            let Some((host, delivery)) = self.deliveries.get(&gid) else {
-                self.due.remove(&(at, gid));
-                continue;
-            };
+            let Some((host, delivery)) = self.deliveries.get(&gid) else { continue };
             if self.hosts.get(host).is_some_and(|busy| *busy >= config.max_per_host) {
                 continue;
             }
@@ -131,7 +136,7 @@ impl Outbox {
 
     /// Drops a delivery that is another router's. A try that is under way goes on, and is not noted.
     pub(super) fn forget(&self, gid: Gid) {
-        self.waiting.lock().deliveries.remove(&gid);
+        self.waiting.lock().remove(gid);
     }
 
     fn again(&self, gid: Gid, delivery: WebhookDelivery, host: &str) {
@@ -145,7 +150,7 @@ impl Outbox {
     fn done(&self, gid: Gid, host: &str) {
         let mut waiting = self.waiting.lock();
         waiting.sent(host);
-        waiting.deliveries.remove(&gid);
+        waiting.remove(gid);
         drop(waiting);
         self.changed.notify_one();
     }
@@ -391,6 +396,27 @@ mod tests {
                 assert!((longest / 2..=longest).contains(&wait), "{attempts}: {wait}");
             }
         }
+    }
+
+    #[test]
+    fn a_delivery_that_was_forgotten_and_comes_back_is_due_once() {
+        let config = WebhooksConfig::default();
+        let outbox = Outbox::new(&config).unwrap();
+        let at = |next_at: u64| WebhookDelivery { next_at: Timestamp(next_at), ..WebhookDelivery::default() };
+        let take = || outbox.waiting.lock().take(Timestamp(9), &config).0.len();
+        // It waits when it is forgotten.
+        outbox.find(Gid(1), at(1));
+        outbox.forget(Gid(1));
+        assert_eq!(take(), 0);
+        outbox.find(Gid(1), at(2));
+        assert_eq!(take(), 1);
+        // It is being sent when it is forgotten, and comes back before the try has ended.
+        outbox.forget(Gid(1));
+        outbox.find(Gid(1), at(3));
+        outbox.again(Gid(1), at(4), "");
+        assert_eq!((take(), take()), (1, 0));
+        outbox.done(Gid(1), "");
+        assert_eq!((outbox.pending(), outbox.waiting.lock().due.len()), (0, 0));
     }
 
     #[test]
