@@ -644,6 +644,12 @@ fn a_delivery_is_written_with_the_end_of_its_task(store: &dyn Store) {
     assert!(store.record(new_task(1, 4).into(), Arc::new(ended(&new_task(1, 4), 4, "x"))).wait().unwrap());
     assert!(!store.finish(Arc::new(end(1).webhook(Some(Box::new(delivery("second")))))).wait().unwrap());
     assert_eq!(pending(), [(gid(1), "m1".into()), (gid(2), "m2".into()), (gid(3), "m3".into())]);
+    // A delivery has a secret, and is no part of its task.
+    let listed =
+        store.tasks(TaskQuery { session_id: SessionId(1), limit: 9, ..TaskQuery::default() }).wait().unwrap().tasks;
+    let single = [1, 2, 3].map(|id| store.task_by_gid(gid(id)).wait().unwrap().unwrap());
+    assert_eq!(listed.len(), 4);
+    assert!(listed.iter().chain(&single).all(|task| task.webhook.is_none()));
 
     let done = WebhookDelivery {
         state: WebhookState::Delivered,

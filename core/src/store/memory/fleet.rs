@@ -173,7 +173,7 @@ impl SharedMemory {
 
     /// A task, ended or not.
     pub fn task(&self, session: SessionId, id: TaskId) -> Option<Task> {
-        now(self.0.lock().rows.task(session, id)).ok().flatten().map(as_stored)
+        now(self.0.lock().rows.task(session, id)).ok().flatten()
     }
 
     /// Loses a task, as a failover to a replica does that had not got it.
@@ -292,14 +292,8 @@ impl Model {
     }
 
     fn read(&self, gid: Gid) -> Option<Task> {
-        now(self.rows.task_by_gid(gid)).ok().flatten().map(as_stored)
+        now(self.rows.task_by_gid(gid)).ok().flatten()
     }
-}
-
-/// A task as its row shows it: the delivery of its webhook has a row of its own.
-fn as_stored(mut task: Task) -> Task {
-    task.webhook = None;
-    task
 }
 
 /// The answer of a store that answers at once.
@@ -462,7 +456,7 @@ impl Store for MemberStore {
     }
 
     fn task(&self, session: SessionId, id: TaskId) -> Pending<Option<Task>> {
-        self.call(|model, _| Ok(now(model.rows.task(session, id))?.map(as_stored)))
+        self.call(|model, _| now(model.rows.task(session, id)))
     }
 
     fn task_by_gid(&self, gid: Gid) -> Pending<Option<Task>> {

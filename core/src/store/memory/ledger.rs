@@ -67,7 +67,8 @@ impl Snapshot {
     pub(super) fn into_task(self) -> Task {
         match self {
             Self::Open(task) => *task,
-            Self::Ended(task) => Task::clone(&task).state(TaskState::Ended).queue_position(None),
+            // The delivery of its webhook, which has a secret, is not the task's: the store has it apart.
+            Self::Ended(task) => Task::clone(&task).state(TaskState::Ended).queue_position(None).webhook(None),
         }
     }
 }
