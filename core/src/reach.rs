@@ -90,6 +90,15 @@ pub(crate) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
+/// The address by which a client counts. A client may choose the last 64 bits of an IPv6 address as it likes.
+#[cfg(any(feature = "listener", feature = "postgres"))]
+pub(crate) fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 /// The port of a URL.
 #[cfg(feature = "listener")]
 pub(crate) fn port_of(uri: &Uri) -> u16 {

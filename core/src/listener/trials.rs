@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
@@ -12,6 +12,7 @@ use super::access;
 use super::auth::{Caller, Trial};
 use crate::config::{ListenConfig, Network, TRIAL, TrialConfig};
 use crate::model::{SessionId, Timestamp};
+use crate::reach::counted;
 use crate::router::Meter;
 use crate::{Error, ErrorKind, Result, Router};
 
@@ -194,14 +195,6 @@ fn refused(words: &str, until: u64, now: Timestamp) -> Error {
     Error::new(ErrorKind::Overloaded, words)
         .with_code("trial_quota_exceeded")
         .with_retry_after_ms(until.saturating_sub(now.0).max(1))
-}
-
-/// The address by which a client counts. A client may choose the last 64 bits of an IPv6 address as it likes.
-fn counted(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use job::{Chunk, Emit, FailClass, Failure, Job, JobInfo, JobSink, MinerEvent
 #[cfg(feature = "postgres")]
 pub(crate) use network::System;
 #[doc(hidden)]
-pub use network::{Connecting, Door, Network, Opening, Transport};
+pub use network::{Coming, Connecting, Door, Network, Opening, Transport};
 pub(crate) use turn::Turn;
 #[cfg(feature = "listener")]
 pub(crate) use upstream::ROUTE_NOT_SERVED;

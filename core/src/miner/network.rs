@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +15,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}
 /// A connection that is being made.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send + 'a>>;
 
+/// A connection that comes in, with the address from which it comes.
+pub type Coming<'a> = Pin<Box<dyn Future<Output = io::Result<(Box<dyn Transport>, IpAddr)>> + Send + 'a>>;
+
 /// A door that is being opened.
 pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Door>>> + Send + 'a>>;
 
@@ -23,7 +27,7 @@ pub trait Door: Send {
     fn port(&self) -> u16;
 
     /// Waits for the next connection.
-    fn accept(&mut self) -> Connecting<'_>;
+    fn accept(&mut self) -> Coming<'_>;
 }
 
 /// The network on which connections are made.
@@ -46,7 +50,7 @@ pub(crate) struct System;
 mod system {
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::{Connecting, Door, Network, Opening, System, Transport, io};
+    use super::{Coming, Connecting, Door, Network, Opening, System, Transport, io};
 
     fn ready(stream: TcpStream) -> io::Result<Box<dyn Transport>> {
         stream.set_nodelay(true)?;
@@ -77,8 +81,11 @@ mod system {
             self.port
         }
 
-        fn accept(&mut self) -> Connecting<'_> {
-            Box::pin(async move { ready(self.listener.accept().await?.0) })
+        fn accept(&mut self) -> Coming<'_> {
+            Box::pin(async move {
+                let (stream, from) = self.listener.accept().await?;
+                Ok((ready(stream)?, from.ip()))
+            })
         }
     }
 }

@@ -5,6 +5,7 @@
 mod close;
 mod closed;
 mod doubtful;
+mod links;
 mod memory;
 mod unwritten;
 mod with_end;

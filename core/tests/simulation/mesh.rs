@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use cortensor_router::miner::{Connecting, Door, Network, Opening, Transport};
+use cortensor_router::miner::{Coming, Connecting, Door, Network, Opening, Transport};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
@@ -147,10 +148,10 @@ impl Door for Entry {
         self.port
     }
 
-    fn accept(&mut self) -> Connecting<'_> {
+    fn accept(&mut self) -> Coming<'_> {
         Box::pin(async move {
             match self.coming.recv().await {
-                Some(cable) => Ok(Box::new(cable) as Box<dyn Transport>),
+                Some(cable) => Ok((Box::new(cable) as Box<dyn Transport>, Ipv4Addr::LOCALHOST.into())),
                 // The router was killed.
                 None => std::future::pending().await,
             }

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use super::handshakes::Handshakes;
 use super::identity::{Allowed, Identity, hash};
 use super::{HANDSHAKE, Links};
 use crate::config::Config;
 use crate::miner::{Network, Transport};
 use crate::router::shared::Shared;
 use crate::{Error, ErrorKind, Result};
-
-/// Connections whose handshakes are under way at the same time; further ones wait.
-const HANDSHAKES: usize = 64;
 
 /// The pause after a connection that the system did not give.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -79,24 +76,28 @@ impl Shared {
     pub(in crate::router) async fn take_links(self: Arc<Self>) {
         let Some(links) = self.links().cloned() else { return };
         let Some(mut door) = links.door.lock().take() else { return };
-        let places = Arc::new(Semaphore::new(HANDSHAKES));
+        let handshakes = Arc::new(Handshakes::default());
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { return };
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,
                 accepted = door.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok(stream) => stream,
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::debug!(%error, "a link of another router was not taken");
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
-            let (shared, links) = (self.clone(), links.clone());
+            let (shared, links, place) = (self.clone(), links.clone(), handshakes.enter(from));
             let work = async move {
-                let shaken = tokio::time::timeout(HANDSHAKE, links.acceptor.accept(stream)).await;
+                let shaken = tokio::select! {
+                    shaken = tokio::time::timeout(HANDSHAKE, links.acceptor.accept(stream)) => shaken,
+                    () = place.lost() => {
+                        return tracing::debug!(%from, "a connection without a handshake made room for another one");
+                    }
+                };
                 drop(place);
                 let stream = match shaken {
                     Ok(Ok(stream)) => stream,

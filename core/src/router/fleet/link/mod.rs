@@ -6,6 +6,7 @@
 
 mod door;
 mod frame;
+mod handshakes;
 mod identity;
 mod mirror;
 mod peer;
