@@ -18,7 +18,7 @@ import network.cortensor.router.Task
 
 private val WAYS = listOf("return", "exit", "halt", "blocked", "spinning")
 
-/** How often a program ends in mid-stream; CI plays fewer. */
+/** How often a program ends in mid-stream, in CI too, where the variable does not say otherwise. */
 private val ROUNDS = System.getenv("CORTENSOR_KOTLIN_EXIT_RUNS")?.toInt() ?: 10
 
 /** The ends of programs, and garbage. */

@@ -7,7 +7,7 @@ class ProcessTest < Minitest::Test
   include Support
 
   WAYS = %w[stream logged exit exit! blocked spinning enumerator].freeze
-  # How often a program ends in mid-stream; CI plays fewer.
+  # How often a program ends in mid-stream, in CI too, where the variable does not say otherwise.
   ROUNDS = Integer(ENV.fetch("CORTENSOR_RUBY_EXIT_RUNS", "14"))
 
   def test_a_program_may_end_in_the_middle_of_everything
