@@ -44,9 +44,10 @@ pub(crate) fn platform() -> Outcome<&'static str> {
     }
 }
 
-fn installed(steps: &mut Steps) -> Outcome {
+/// Installs the compiler and the first `jars` of the libraries, where that is allowed.
+fn installed(steps: &mut Steps, jars: usize) -> Outcome {
     let absent = || {
-        let jars = LIBRARIES.iter().filter(|(jar, _)| !Path::new(JARS).join(jar).exists());
+        let jars = LIBRARIES[..jars].iter().filter(|(jar, _)| !Path::new(JARS).join(jar).exists());
         let compiler = (!environment::answers("javac", &["-version"])).then_some("openjdk-17-jdk-headless");
         jars.map(|(_, package)| *package).chain(compiler).collect()
     };
@@ -98,7 +99,7 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<P
          network.cortensor.java\n"
     );
     fs::write(&manifest, text).map_err(failed)?;
-    let jar = out.join(format!("cortensor-router-{version}.jar"));
+    let jar = out.join(format!("cortensor-router-java-{version}.jar"));
     let mut pack = Command::new("jar");
     pack.arg("--create").arg("--file").arg(&jar).arg("--manifest").arg(&manifest);
     if build == Build::Dev {
@@ -115,10 +116,12 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<P
 /// # Errors
 /// When it does not build, or the example does not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
-    installed(steps)?;
+    installed(steps, NEEDED)?;
     let prefix = c::prefix(steps, Build::Release)?;
     let out = environment::target().join("dist/java");
     let jar = pack(steps, &prefix, &environment::target().join("java/dist"), Build::Release)?;
+    // Programs take all jars of the directory, and one of another version must not be among them.
+    let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     for file in [jar, Path::new(JARS).join("jna.jar"), Path::new(JARS).join("gson.jar")] {
         let name = file.file_name().unwrap_or_default();
@@ -138,7 +141,7 @@ struct Stage {
 
 impl Stage {
     fn new(steps: &mut Steps) -> Outcome<Self> {
-        installed(steps)?;
+        installed(steps, LIBRARIES.len())?;
         let prefix = c::prefix(steps, Build::Dev)?;
         let out = environment::target().join("java");
         let jar = pack(steps, &prefix, &out, Build::Dev)?;
@@ -238,7 +241,7 @@ impl Stage {
 /// # Errors
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
-    installed(steps)?;
+    installed(steps, NEEDED)?;
     let prefix = c::prefix(steps, Build::Release)?;
     let out = environment::target().join("bench/java");
     let jar = pack(steps, &prefix, &out, Build::Release)?;

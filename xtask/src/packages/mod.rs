@@ -2,6 +2,8 @@
 
 mod archive;
 mod debian;
+#[cfg(test)]
+mod release;
 mod trial;
 
 use std::fs;

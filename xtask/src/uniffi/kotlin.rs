@@ -8,6 +8,9 @@ use crate::pages::blocks;
 use crate::step::Steps;
 use crate::{Outcome, bench, environment, java, sbom};
 
+/// The name of the package, which Java's has not.
+const ARTIFACT: &str = "cortensor-router-kotlin";
+
 /// The version of JNA that a program needs at least, for the description of the package.
 const JNA: &str = "5.13.0";
 /// The versions of the packages that the jar needs: those of the compiler's own distribution.
@@ -216,7 +219,7 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     let jar = jar(steps, &built)?;
     let to = environment::target().join("dist/kotlin");
     fs::create_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
-    let stem = format!("cortensor-router-{VERSION}");
+    let stem = format!("{ARTIFACT}-{VERSION}");
     environment::install(&jar, &to.join(format!("{stem}.jar")))?;
     let description = to.join(format!("{stem}.pom"));
     fs::write(&description, pom()).map_err(|error| format!("{}: {error}", description.display()))?;
@@ -240,7 +243,7 @@ fn pom() -> String {
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>network.cortensor</groupId>
-  <artifactId>cortensor-router</artifactId>
+  <artifactId>{ARTIFACT}</artifactId>
   <version>{VERSION}</version>
   <name>cortensor-router</name>
   <description>A router for AI inference that lives inside your program</description>

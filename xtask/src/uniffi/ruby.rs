@@ -8,8 +8,10 @@ use crate::pages::blocks;
 use crate::step::Steps;
 use crate::{Outcome, bench, environment, sbom};
 
-/// The requirements of the tests, each with the Debian package that contains it.
+/// The libraries that are required, each with the Debian package that contains it. The last one is for the tests.
 const TOOLS: &[(&str, &str)] = &[("ffi", "ruby-ffi"), ("minitest", "ruby-minitest")];
+/// The libraries that a program needs.
+const NEEDED: usize = 1;
 
 /// The examples that end by themselves.
 const EXAMPLES: &[&str] = &["hello", "stream", "own_miner", "rack_app"];
@@ -19,11 +21,11 @@ fn package() -> PathBuf {
     super::package().join("ruby")
 }
 
-/// Installs Ruby and what the tests need, where that is allowed.
-fn tools(steps: &mut Steps) -> Outcome {
+/// Installs Ruby and the first `libraries` of those that are required, where that is allowed.
+fn tools(steps: &mut Steps, libraries: usize) -> Outcome {
     let has = |library: &str| environment::answers("ruby", &["-e", &format!("require '{library}'")]);
     let absent = || {
-        let libraries = TOOLS.iter().filter(|(name, _)| !has(name)).map(|(_, package)| *package);
+        let libraries = TOOLS[..libraries].iter().filter(|(name, _)| !has(name)).map(|(_, package)| *package);
         let ruby = (!environment::answers("ruby", &["--version"])).then_some("ruby");
         libraries.chain(ruby).collect()
     };
@@ -53,7 +55,7 @@ fn ruby() -> Command {
 /// # Errors
 /// When one fails.
 pub(crate) fn test(steps: &mut Steps) -> Outcome {
-    tools(steps)?;
+    tools(steps, TOOLS.len())?;
     let built = super::built(steps)?;
     place(steps, &built)?;
     let files = "Dir['test/*_test.rb'].sort.each { |file| require File.expand_path(file) }";
@@ -126,7 +128,7 @@ fn default_gems() -> Outcome<String> {
 /// # Errors
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
-    tools(steps)?;
+    tools(steps, NEEDED)?;
     let release = super::released(steps)?;
     place(steps, &release)?;
     let mut run = ruby();
@@ -143,7 +145,7 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
 /// # Errors
 /// When it does not build, or does not work once it is installed.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
-    tools(steps)?;
+    tools(steps, NEEDED)?;
     let built = super::ported(steps)?;
     place(steps, &built)?;
     let out = environment::target().join("dist/ruby");
