@@ -11,6 +11,7 @@ import pytest
 from cortensor_router import (
     ClosedError,
     InvalidArgumentError,
+    MinerFailedError,
     NotFoundError,
     Router,
     RouterTimeoutError,
@@ -99,6 +100,32 @@ def test_a_generator_is_closed_when_nobody_wants_more() -> None:
         assert closed.wait(SOON)
         with pytest.raises(TaskCancelledError):
             task.result(SOON)
+
+
+def test_a_task_whose_tokens_were_restarted_goes_on() -> None:
+    closed = threading.Event()
+    with SyncRouter() as router:
+
+        def one(job: SyncJob) -> None:
+            job.emit("void")
+            closed.wait(SOON)
+
+        def two(job: SyncJob) -> None:
+            job.emit("well")
+            closed.wait(SOON)
+
+        router.add_miner("one", one)
+        task = router.submit("x", on_failure="restart")
+        texts = iter(task)
+        assert next(texts) == "void"
+        router.add_miner("two", two)
+        router.remove_miner("one")
+        with pytest.raises(MinerFailedError) as failed:
+            next(texts)
+        assert failed.value.code == "stream_restarted"
+        del texts
+        closed.set()
+        assert task.result(SOON).text == "well"
 
 
 def test_a_time_out_lets_the_task_go_on() -> None:

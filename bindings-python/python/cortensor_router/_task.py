@@ -196,8 +196,9 @@ class _TokensBase:
                 return one
             if isinstance(one, int):
                 if self._spoke:
+                    self._cancels = False
                     message = "another miner starts over, and what was read is void: read task.events() to go on"
-                    raise MinerFailedError(message, code="restarted")
+                    raise MinerFailedError(message, code="stream_restarted")
                 continue
             self._cancels = False
             if isinstance(one, BaseException):

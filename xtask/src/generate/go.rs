@@ -228,7 +228,7 @@ fn doc(out: &mut String, indent: &str, name: &str, says: &str) {
 }
 
 /// A name as Go programs write it.
-fn pascal(name: &str) -> String {
+pub(super) fn pascal(name: &str) -> String {
     name.split('_')
         .map(|word| {
             if INITIALISMS.contains(&word) {

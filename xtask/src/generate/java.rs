@@ -179,7 +179,7 @@ pub(super) fn exceptions() -> String {
 }
 
 /// The name of a kind's exception.
-fn name(row: &KindRow) -> String {
+pub(super) fn name(row: &KindRow) -> String {
     let class = kinds::class(row);
     let class = class.strip_prefix("Router").unwrap_or(&class);
     format!("{}Exception", class.strip_suffix("Error").unwrap_or(class))

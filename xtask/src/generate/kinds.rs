@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use cortensor_router_model::{KINDS, KindRow};
 
 use super::python::{MARK, docstring};
+use super::typescript::camel;
 
 /// Kinds whose class would otherwise have the name of one of Python's own.
 const OTHERWISE: &[(&str, &str)] = &[("timeout", "RouterTimeoutError"), ("cancelled", "TaskCancelledError")];
@@ -59,7 +60,6 @@ pub(super) const SLASHES: &str = "// Made from the schema by `cargo xtask gen`; 
 /// The content of the Kotlin package's `Exceptions.kt`.
 pub(super) fn kotlin() -> String {
     let mut out = format!("{SLASHES}package network.cortensor.router\n");
-    let class = |row: &KindRow| class(row).replace("Error", "Exception");
     for row in KINDS {
         let KindRow { code, retryable, says, .. } = row;
         let _ = write!(
@@ -67,7 +67,7 @@ pub(super) fn kotlin() -> String {
             "\n/** {says} */\npublic class {}(\n    message: String,\n    code: String? = null,\n    param: String? = null,\n    \
              details: Map<String, Any?> = emptyMap(),\n) : RouterException(message, \"{code}\", code, {retryable}, param, \
              details)\n",
-            class(row)
+            exception(row)
         );
     }
     out.push_str(
@@ -75,7 +75,7 @@ pub(super) fn kotlin() -> String {
          details: Map<String, Any?>,\n): RouterException = when (kind) {\n",
     );
     for row in KINDS {
-        let _ = writeln!(out, "    \"{}\" -> {}(message, code, param, details)", row.code, class(row));
+        let _ = writeln!(out, "    \"{}\" -> {}(message, code, param, details)", row.code, exception(row));
     }
     out.push_str("    else -> RouterException(message, kind, code, false, param, details)\n}\n");
     out
@@ -86,10 +86,7 @@ pub(super) fn swift() -> String {
     let mut out = format!("{SLASHES}\n/// The kind of an error, which says what to do.\n");
     out.push_str("public enum Kind: String, Sendable, CaseIterable {\n");
     for row in KINDS {
-        let mut words = row.code.split('_');
-        let first = words.next().unwrap_or_default().to_owned();
-        let name = words.fold(first, |name, word| name + &capital(word));
-        let _ = writeln!(out, "    /// {}\n    case {name} = \"{}\"", row.says, row.code);
+        let _ = writeln!(out, "    /// {}\n    case {} = \"{}\"", row.says, camel(row.code), row.code);
     }
     out.push_str("}\n");
     out
@@ -101,7 +98,12 @@ pub(super) fn capital(word: &str) -> String {
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
-/// The name of a kind's class.
+/// The name of a kind's class in Kotlin.
+pub(super) fn exception(row: &KindRow) -> String {
+    class(row).replace("Error", "Exception")
+}
+
+/// The name of a kind's class in Python and Ruby.
 pub(super) fn class(row: &KindRow) -> String {
     if let Some((_, name)) = OTHERWISE.iter().find(|(code, _)| *code == row.code) {
         return (*name).to_owned();

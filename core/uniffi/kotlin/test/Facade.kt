@@ -5,6 +5,7 @@ import java.net.http.HttpResponse
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.asFlow
 import kotlinx.coroutines.flow.first
@@ -17,6 +18,7 @@ import network.cortensor.router.ConflictException
 import network.cortensor.router.End
 import network.cortensor.router.InvalidArgumentException
 import network.cortensor.router.MinerClient
+import network.cortensor.router.MinerFailedException
 import network.cortensor.router.NotFoundException
 import network.cortensor.router.Router
 import network.cortensor.router.TaskCancelledException
@@ -122,6 +124,29 @@ fun facade(): List<Test> = listOf(
             detached.cancel()
             val events = router.submit("go").events().take(2).toList()
             check(events.all { it is Token } && (events[0] as Token).seq == 1L) { "$events" }
+        }
+    },
+    Test("a task whose tokens were restarted goes on") {
+        Router.open().use { router ->
+            val closed = CompletableDeferred<Unit>()
+            router.miner("one") { job ->
+                job.emit("void")
+                awaitCancellation()
+            }
+            val task = router.submit("x", "on_failure" to "restart")
+            val error = throws<MinerFailedException> {
+                task.tokens().collect { text ->
+                    same("void", text)
+                    router.miner("two") { job ->
+                        job.emit("well")
+                        closed.await()
+                    }
+                    router.removeMiner("one")
+                }
+            }
+            same("stream_restarted", error.code)
+            closed.complete(Unit)
+            same("well", task.text())
         }
     },
     Test("a cancelled coroutine cancels its task, and the miner's coroutine with it") {

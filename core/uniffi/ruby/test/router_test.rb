@@ -106,6 +106,31 @@ class RouterTest < Minitest::Test
     end
   end
 
+  def test_a_task_whose_tokens_were_restarted_goes_on
+    Router.open do |router|
+      gate = Queue.new
+      router.miner("one") do |job|
+        job << "void"
+        gate.pop
+      end
+      task = router.submit("x", on_failure: "restart")
+      error = assert_raises(MinerFailedError) do
+        task.each do |text|
+          assert_equal "void", text
+          router.miner("two") do |job|
+            job << "well"
+            gate.pop
+            nil
+          end
+          router.remove_miner("one")
+        end
+      end
+      assert_equal "stream_restarted", error.code
+      2.times { gate << true }
+      assert_equal "well", task.text
+    end
+  end
+
   def test_an_enumerator_reads_by_hand
     Router.open do |router|
       router.miner("words") { |job| job.prompt.split }

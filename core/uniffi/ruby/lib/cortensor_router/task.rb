@@ -50,7 +50,7 @@ module CortensorRouter
 
       over = false
       begin
-        read(0, &block)
+        read(0, -> { over = true }, &block)
         over = true
       ensure
         cancel if !over && @owned
@@ -62,7 +62,7 @@ module CortensorRouter
     def tokens(after: 0, &block)
       return enum_for(:tokens, after: after) unless block
 
-      read(after, &block)
+      read(after, -> {}, &block)
       self
     end
 
@@ -106,7 +106,8 @@ module CortensorRouter
 
     private
 
-    def read(after)
+    # Calls +void+ before it raises because the task begins again, which goes on then.
+    def read(after, void)
       spoke = after.positive?
       batches(after) do |event|
         case event
@@ -115,8 +116,9 @@ module CortensorRouter
           event.texts.each { |text| yield text }
         when Event::RESTART
           if spoke
+            void.call
             message = "another miner starts over, and what was read is void: read task.events to go on"
-            raise MinerFailedError.new(message, code: "restarted")
+            raise MinerFailedError.new(message, code: "stream_restarted")
           end
         when Event::FAILED then raise RouterError.of(event.error)
         end

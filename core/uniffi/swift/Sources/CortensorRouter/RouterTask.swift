@@ -83,7 +83,7 @@ public final class RouterTask: @unchecked Sendable {
             case .restart:
                 if spoke {
                     let message = "another miner starts over, and what was read is void: read events() to go on"
-                    throw RouterError(kind: .minerFailed, message: message, code: "restarted")
+                    throw RouterError(kind: .minerFailed, message: message, code: "stream_restarted")
                 }
             case .completed: break
             case .failed(let error): throw RouterError(error)
@@ -137,7 +137,13 @@ public final class RouterTask: @unchecked Sendable {
                     for event in events {
                         if case .failed = event { cancels = false }
                         if case .completed = event { cancels = false }
-                        try convert(event) { batch.append($0) }
+                        do {
+                            try convert(event) { batch.append($0) }
+                        } catch {
+                            // A task that begins again goes on.
+                            if case .restart = event { cancels = false }
+                            throw error
+                        }
                     }
                 } catch {
                     leave()

@@ -31,7 +31,7 @@ public class Task internal constructor(message: NativeMessage.Task, owned: Boole
     public fun tokens(): Flow<String> = flow {
         var over = false
         try {
-            read(0) { emit(it) }
+            read(0, { over = true }) { emit(it) }
             over = true
         } finally {
             if (!over && owned) cancel()
@@ -39,7 +39,7 @@ public class Task internal constructor(message: NativeMessage.Task, owned: Boole
     }
 
     /** The tokens after that number, 0 for all. Leaving this flow early cancels nothing. */
-    public fun tokens(after: Long): Flow<String> = flow { read(after) { emit(it) } }
+    public fun tokens(after: Long): Flow<String> = flow { read(after, {}) { emit(it) } }
 
     /**
      * The tokens after that number with their numbers, restarts, and the end. An end without an answer throws what
@@ -83,7 +83,8 @@ public class Task internal constructor(message: NativeMessage.Task, owned: Boole
 
     override fun toString(): String = "Task $id of session $sessionId"
 
-    private suspend inline fun read(after: Long, crossinline give: suspend (String) -> Unit) {
+    /** Calls `void` before it throws because the task begins again, which goes on then. */
+    private suspend inline fun read(after: Long, void: () -> Unit, crossinline give: suspend (String) -> Unit) {
         var spoke = after > 0
         batches(after) { event ->
             when (event) {
@@ -92,9 +93,10 @@ public class Task internal constructor(message: NativeMessage.Task, owned: Boole
                     event.texts.forEach { give(it) }
                 }
                 is NativeEvent.Restart -> if (spoke) {
+                    void()
                     throw MinerFailedException(
                         "another miner starts over, and what was read is void: read task.events() to go on",
-                        code = "restarted",
+                        code = "stream_restarted",
                     )
                 }
                 is NativeEvent.Completed -> {}
