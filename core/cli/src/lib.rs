@@ -49,6 +49,7 @@ mod spans;
 mod sse;
 mod status;
 mod stderr;
+mod store;
 mod submit;
 mod supervise;
 mod table;
@@ -151,6 +152,8 @@ enum Command {
     /// Speak the Model Context Protocol on standard input and output (not in this build)
     #[cfg(not(feature = "mcp"))]
     Mcp(absent::Absent),
+    /// Copy the store to another place: from a data directory to a database, or back
+    Store(store::StoreCommand),
     /// Let a running router read its configuration again
     Reload(reload::Reload),
     /// Check configuration, data directory, port and upstreams, and say how to mend each fault
@@ -231,6 +234,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Mcp(command) => command.run(),
         #[cfg(not(feature = "mcp"))]
         Command::Mcp(_) => absent::told("mcp"),
+        Command::Store(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Config(command) => command.run(),

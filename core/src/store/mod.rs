@@ -8,6 +8,7 @@ mod audit;
 mod columns;
 #[cfg(test)]
 mod conformance;
+mod copy;
 mod end;
 mod fleet;
 mod front;
@@ -34,6 +35,9 @@ pub use crate::model::{ActKind, Durability, Retention, StoreKind, UsageBy};
 pub use crate::task::{Idempotency, Judged, TaskSpec, TraceContext};
 pub(crate) use audit::HOST;
 pub use audit::{Act, AuditEntry, AuditPage, AuditQuery, COMMAND};
+pub use copy::{
+    CopiedRows, CopyCounters, CopyKind, CopyOptions, CopyPlace, CopyProgress, CopyReport, SkippedRow, copy,
+};
 pub(crate) use fleet::GID_BITS;
 pub use fleet::{
     Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MOST_MOVES, Member, MemberState, Placed, Reach,

@@ -32,6 +32,7 @@ mod schema;
 mod seat;
 mod server;
 mod settle;
+mod side;
 mod sql;
 mod stage;
 mod sums;
@@ -56,6 +57,7 @@ use tokio::sync::watch;
 pub(super) use self::deed::Deed;
 pub use self::options::PostgresOptions;
 pub use self::server::{DatabaseReport, survey};
+pub(super) use self::side::PostgresSide;
 pub(crate) use self::target::way_to;
 
 use self::batch::Ground;
