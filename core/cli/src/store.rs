@@ -81,7 +81,9 @@ impl Copy {
                 CopyPlace::of(text, schema).map_err(|error| Exit::usage(format!("{flag}: {error}")))
             }
             None => CopyPlace::configured(config).ok_or_else(|| {
-                Exit::usage(format!("the configured store is in memory, and ends with its router: name one with {flag}"))
+                Exit::usage(format!(
+                    "the configured store is in memory, and ends with its router: name one with {flag}"
+                ))
             }),
         };
         let from = place("--from", self.from.as_ref(), self.from_schema.as_ref())?;

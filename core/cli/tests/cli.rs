@@ -41,6 +41,9 @@ mod screen;
 mod servers;
 #[path = "cli/shells.rs"]
 mod shells;
+#[cfg(feature = "postgres")]
+#[path = "cli/store.rs"]
+mod store;
 #[cfg(feature = "terminal")]
 #[path = "cli/top.rs"]
 mod top;

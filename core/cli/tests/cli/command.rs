@@ -33,7 +33,7 @@ impl Home {
         path.to_str().unwrap().to_owned()
     }
 
-    #[cfg(feature = "terminal")]
+    #[cfg(any(feature = "postgres", feature = "terminal"))]
     pub(crate) fn path(&self) -> &str {
         self.dir.path().to_str().unwrap()
     }

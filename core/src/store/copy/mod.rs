@@ -111,7 +111,8 @@ pub fn copy(
     let target = open(to, options, true).map_err(|error| told("the target", &error))?;
     check_empty(&*target, to)?;
     target.clear()?;
-    let mut run = Copying { source: &*source, target: &*target, options, watch, skips: Skips::default(), open_tasks: 0 };
+    let mut run =
+        Copying { source: &*source, target: &*target, options, watch, skips: Skips::default(), open_tasks: 0 };
     let mut copied = Vec::new();
     for kind in CopyKind::ALL {
         copied.push(run.write(kind)?);

@@ -189,7 +189,8 @@ impl Side for PostgresSide {
     }
 
     fn refusal(&self, kind: CopyKind, values: &[Value]) -> Option<String> {
-        let is_refused = |form: Form, value: &Value| form == Form::Text && value.bytes().is_some_and(|b| b.contains(&0));
+        let is_refused =
+            |form: Form, value: &Value| form == Form::Text && value.bytes().is_some_and(|b| b.contains(&0));
         let columns = kind.columns();
         let refused = columns.iter().zip(values).find(|((_, form), value)| is_refused(*form, value));
         refused.map(|((name, _), _)| format!("column {name}: PostgreSQL keeps no text with U+0000"))
@@ -204,10 +205,14 @@ impl Side for PostgresSide {
             return Ok(());
         }
         let columns = kind.columns();
-        let arrays: Vec<Array<'_>> =
-            columns.iter().enumerate().map(|(at, (_, form))| Array::of(*form, rows.iter().map(|row| &row[at]))).collect();
+        let arrays: Vec<Array<'_>> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, (_, form))| Array::of(*form, rows.iter().map(|row| &row[at])))
+            .collect();
         let mut params: Vec<(&(dyn ToSql + Sync), Type)> = arrays.iter().map(Array::param).collect();
-        let sids: Vec<String> = if kind == CopyKind::Sessions { rows.iter().map(|row| sid(row)).collect() } else { vec![] };
+        let sids: Vec<String> =
+            if kind == CopyKind::Sessions { rows.iter().map(|row| sid(row)).collect() } else { vec![] };
         if kind == CopyKind::Sessions {
             params.push((&sids, Type::TEXT_ARRAY));
         }
@@ -233,8 +238,7 @@ impl Side for PostgresSide {
             LONG,
         )?;
         let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce)
-            .map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
+        getrandom::fill(&mut nonce).map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;
         let (epoch, nonce) = (int(counters.epoch), hex(&nonce));
         let next_session = int(counters.last_session + 1);
         let meta = "UPDATE $s.meta SET last_epoch = $1, next_session = greatest(next_session, $2), last_audit = $3";
@@ -242,7 +246,8 @@ impl Side for PostgresSide {
             &[(&epoch, Type::INT8), (&next_session, Type::INT8), (&int(counters.last_audit), Type::INT8)];
         self.query(meta, params, self.patience)?;
         // A start that is over, whose numbers the next one goes on from.
-        let start = "INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until,
+        let start =
+            "INSERT INTO $s.router(epoch, nonce, name, version, process, state, last_gid, last_fence, lease_until,
                  gone_at, settled)
              VALUES($1, $2, 'copy', $3, '', 'gone', $4, $5, clock_timestamp(), clock_timestamp(), true)";
         let version = env!("CARGO_PKG_VERSION");
@@ -317,9 +322,10 @@ fn insert(kind: CopyKind) -> String {
     let arrays = forms.into_iter().zip(1..).map(|(form, at)| format!("${at}::{}[]", sql_type(form)));
     let arrays = arrays.collect::<Vec<_>>().join(", ");
     let (into, values) = match kind {
-        CopyKind::TaskIds => {
-            ("session_ids(session_id, next_id, given)".to_owned(), "session_id, last_task_id + 1, last_task_id".to_owned())
-        }
+        CopyKind::TaskIds => (
+            "session_ids(session_id, next_id, given)".to_owned(),
+            "session_id, last_task_id + 1, last_task_id".to_owned(),
+        ),
         // Nobody has them: the next router that starts does.
         CopyKind::Tasks | CopyKind::Webhooks => (format!("{}({names}, owner)", kind.table()), format!("{names}, 0")),
         kind => (format!("{}({names})", kind.table()), names.clone()),

@@ -161,9 +161,8 @@ impl Side for SqliteSide {
     }
 
     fn page(&self, kind: CopyKind, after: Option<&[Value]>) -> Result<Vec<Found>> {
-        self.read_page(kind, after).map_err(|error| {
-            if unusable::is_damage(&error) { damaged_thing("", &error) } else { self.told(&error) }
-        })
+        self.read_page(kind, after)
+            .map_err(|error| if unusable::is_damage(&error) { damaged_thing("", &error) } else { self.told(&error) })
     }
 
     fn refusal(&self, _: CopyKind, _: &[Value]) -> Option<String> {
