@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::secrecy::shown_url;
 #[cfg(feature = "postgres")]
 use crate::store::PostgresOptions;
-use crate::store::SqliteOptions;
+use crate::store::{Durability, SqliteOptions};
 use crate::{Error, Result};
 
 /// The place of a store.
@@ -44,6 +44,7 @@ impl CopyPlace {
     pub fn configured(config: &Config) -> Option<Self> {
         let storage = &config.storage;
         match (&storage.url, &storage.data_dir) {
+            _ if storage.durability == Durability::Memory => None,
             (Some(url), _) => Some(Self::Database { url: url.clone(), schema: storage.schema.clone() }),
             (None, Some(dir)) => Some(Self::Directory(dir.clone())),
             (None, None) => None,

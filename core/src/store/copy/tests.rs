@@ -284,6 +284,39 @@ fn a_damaged_row_ends_the_copy_or_is_left_out_with_what_belongs_to_it() {
     assert_eq!(report.copied[1].rows, 2, "its ids are not given out again");
 }
 
+/// The columns of a kind and further ones, in their order.
+fn columns_and(kind: CopyKind, further: &[&str]) -> String {
+    let names = kind.names().replace('"', "");
+    let mut names: Vec<&str> = names.split(", ").chain(further.iter().copied()).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
+/// Whoever adds a table or a column to the store decides here what a copy does with it.
+#[test]
+fn a_copy_knows_every_table_and_column_of_a_file() {
+    let root = tempfile::tempdir().unwrap();
+    close(&*open_store(&directory(root.path(), "a")));
+    let db = Connection::open(root.path().join("a/router.db")).unwrap();
+    let list = |sql: &str| -> Vec<String> {
+        let mut select = db.prepare(sql).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(|name| name.unwrap()).collect()
+    };
+    for table in list("SELECT name FROM sqlite_schema WHERE type = 'table'") {
+        // The counts follow from the tasks.
+        if ["meta", "task_count", "session_count"].contains(&&*table) {
+            continue;
+        }
+        let kind = CopyKind::ALL.into_iter().find(|kind| kind.table() == table).expect(&table);
+        let columns = list(&format!("SELECT name FROM pragma_table_info('{table}') ORDER BY name"));
+        assert_eq!(columns.join(" "), columns_and(kind, &["sum"]), "{table}");
+    }
+    assert_eq!(
+        list("SELECT name FROM pragma_table_info('meta')").join(" "),
+        "only schema_version epoch last_gid last_fence ended_bytes last_session last_audit sum"
+    );
+}
+
 #[cfg(feature = "postgres")]
 mod postgres {
     use cortensor_router_testkit::Postgres;
@@ -309,6 +342,34 @@ mod postgres {
             "SELECT string_agg(session_id || ' ' || total || ' ' || open || ' ' || taken, ', ' ORDER BY session_id)
                       FROM three.session_count WHERE epoch = 0";
         assert_eq!(server.psql(counts).as_deref(), Some("2 39 10 40, 7 0 0 1000"));
+    }
+
+    /// Whoever adds a table or a column to the store decides here what a copy does with it.
+    #[test]
+    fn a_copy_knows_every_table_and_column_of_a_database() {
+        let Some(server) = Postgres::start() else { return };
+        close(&*open_store(&schema(&server, "all")));
+        let tables = server.psql(
+            "SELECT table_name || ' ' || string_agg(column_name::text, ' ' ORDER BY column_name::text COLLATE \"C\")
+             FROM information_schema.columns WHERE table_schema = 'all' GROUP BY table_name",
+        );
+        for line in tables.unwrap().lines() {
+            let (table, columns) = line.split_once(' ').unwrap();
+            // The counts follow from the tasks; starts of routers and news between them stay behind.
+            if ["meta", "router", "session_ids", "session_count", "deleted", "cancel_request"].contains(&table) {
+                continue;
+            }
+            let kind = CopyKind::ALL.into_iter().find(|kind| kind.table() == table).expect(table);
+            let further: &[&str] = match kind {
+                CopyKind::Sessions => &["changed", "sid", "version"],
+                CopyKind::Tasks => &["moves", "owner"],
+                CopyKind::Webhooks => &["owner"],
+                CopyKind::Usage => &["epoch"],
+                CopyKind::Audit => &[],
+                _ => &["changed"],
+            };
+            assert_eq!(columns, columns_and(kind, further), "{table}");
+        }
     }
 
     #[test]
