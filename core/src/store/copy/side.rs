@@ -129,8 +129,8 @@ impl CopyCounters {
     }
 }
 
-/// A store as one side of a copy. Nobody else uses it meanwhile, and everything happens in one transaction: it ends when
-/// the side is dropped, and only [`commit`](Self::commit) keeps what was written.
+/// A store as one side of a copy. Nobody else uses it meanwhile, and everything happens in one transaction: it ends
+/// when the side is dropped, and only [`commit`](Self::commit) keeps what was written.
 pub(in crate::store) trait Side {
     /// The numbers that were given out.
     fn counters(&self) -> Result<CopyCounters>;

@@ -231,7 +231,7 @@ fn the_wrong_source_and_the_wrong_target_are_refused() {
     assert!(!root.path().join("none").exists(), "looking for a source makes nothing");
     filled(&from);
     refused(&from, &from, ErrorKind::InvalidArgument, "one store");
-    refused(&from, &directory(root.path(), "b/../a"), ErrorKind::InvalidArgument, "one store");
+    refused(&from, &directory(root.path(), "a/../a"), ErrorKind::InvalidArgument, "one store");
     let store = open_store(&from);
     refused(&from, &to, ErrorKind::Conflict, "the source: the data directory");
     close(&*store);

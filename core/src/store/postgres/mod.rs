@@ -15,6 +15,7 @@
 mod answer;
 mod batch;
 mod beat;
+mod carried;
 mod deed;
 mod deeds;
 mod fleet;

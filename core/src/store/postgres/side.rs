@@ -8,15 +8,16 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::carried::{Array, insert, read, rows_of, selected, sid};
 use super::link::{Link, Lost, Params};
 use super::options::PostgresOptions;
 use super::rows::Utf8;
 use super::schema::{self, named};
 use super::target::Target;
 use super::{process, row, server, unusable};
-use crate::model::{MAX_JSON_INTEGER, Session, hex};
+use crate::model::hex;
 use crate::store::copy::{CopyCounters, CopyKind, Form, Found, Side, Value};
-use crate::store::{GID_BITS, UsageCounts, columns::int};
+use crate::store::{GID_BITS, columns::int};
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of rows of one page after which no further row is read.
@@ -267,113 +268,5 @@ impl Side for PostgresSide {
             let words = format!("{error}; whether the copy was kept is not known: copy again, which tells");
             Error::new(error.kind(), words).with_code(error.code().to_owned())
         })
-    }
-}
-
-/// The rows of a kind, as every store has them.
-fn rows_of(kind: CopyKind) -> String {
-    match kind {
-        CopyKind::TaskIds => "(SELECT session_id, next_id - 1 AS last_task_id FROM $s.session_ids) ids".to_owned(),
-        // Each router has rows of its own.
-        CopyKind::Usage => {
-            let group = "day, key_id, session_id, model, miner";
-            let sums = UsageCounts::NAMES.map(|name| format!("least(sum({name}), {MAX_JSON_INTEGER})::int8 AS {name}"));
-            format!("(SELECT {group}, {} FROM $s.usage GROUP BY {group}) usage", sums.join(", "))
-        }
-        kind => format!("$s.{}", kind.table()),
-    }
-}
-
-/// A column as it is read.
-fn selected(name: &str, form: Form) -> String {
-    match form {
-        // Some integers are shorter here.
-        Form::Int => format!("{name}::int8"),
-        _ => name.to_owned(),
-    }
-}
-
-fn read(found: &Row, columns: &[(&'static str, Form)]) -> Found {
-    let value = |at: usize, form: Form| match form {
-        Form::Int => found.get::<_, Option<i64>>(at).map_or(Value::Null, Value::Int),
-        Form::Flag => found.get::<_, Option<bool>>(at).map_or(Value::Null, |flag| Value::Int(flag.into())),
-        Form::Real => found.get::<_, Option<f64>>(at).map_or(Value::Null, Value::Real),
-        Form::Text => found.get::<_, Option<&str>>(at).map_or(Value::Null, |text| Value::Text(text.into())),
-        Form::Answer => found.get::<_, Option<&[u8]>>(at).map_or(Value::Null, |text| Value::Text(text.into())),
-        Form::Bytes => found.get::<_, Option<&[u8]>>(at).map_or(Value::Null, |bytes| Value::Bytes(bytes.into())),
-    };
-    Found { values: columns.iter().enumerate().map(|(at, (_, form))| value(at, *form)).collect(), fault: None }
-}
-
-/// The hexadecimal name of a session, by which the database finds it.
-fn sid(values: &[Value]) -> String {
-    let body = values.get(1).and_then(Value::bytes).unwrap_or_default();
-    serde_json::from_slice::<Session>(body).map(|session| session.sid).unwrap_or_default()
-}
-
-/// The statement that writes rows, given one array for each column. A session's name comes behind its columns.
-fn insert(kind: CopyKind) -> String {
-    let mut names = kind.names();
-    let mut forms: Vec<Form> = kind.columns().into_iter().map(|(_, form)| form).collect();
-    if kind == CopyKind::Sessions {
-        names.push_str(", sid");
-        forms.push(Form::Text);
-    }
-    let arrays = forms.into_iter().zip(1..).map(|(form, at)| format!("${at}::{}[]", sql_type(form)));
-    let arrays = arrays.collect::<Vec<_>>().join(", ");
-    let (into, values) = match kind {
-        CopyKind::TaskIds => (
-            "session_ids(session_id, next_id, given)".to_owned(),
-            "session_id, last_task_id + 1, last_task_id".to_owned(),
-        ),
-        // Nobody has them: the next router that starts does.
-        CopyKind::Tasks | CopyKind::Webhooks => (format!("{}({names}, owner)", kind.table()), format!("{names}, 0")),
-        kind => (format!("{}({names})", kind.table()), names.clone()),
-    };
-    format!("INSERT INTO $s.{into} SELECT {values} FROM unnest({arrays}) AS u({names})")
-}
-
-fn sql_type(form: Form) -> &'static str {
-    match form {
-        Form::Int => "int8",
-        Form::Flag => "bool",
-        Form::Real => "float8",
-        Form::Text => "text",
-        Form::Answer | Form::Bytes => "bytea",
-    }
-}
-
-/// The values of one column.
-#[derive(Debug)]
-enum Array<'a> {
-    Numbers(Vec<Option<i64>>),
-    Flags(Vec<Option<bool>>),
-    Reals(Vec<Option<f64>>),
-    Texts(Vec<Option<Utf8<'a>>>),
-    Bytes(Vec<Option<&'a [u8]>>),
-}
-
-impl<'a> Array<'a> {
-    fn of(form: Form, values: impl Iterator<Item = &'a Value>) -> Self {
-        match form {
-            Form::Int => Self::Numbers(values.map(Value::some_int).collect()),
-            Form::Flag => Self::Flags(values.map(|value| value.some_int().map(|flag| flag != 0)).collect()),
-            Form::Real => {
-                let real = |value: &Value| if let Value::Real(number) = value { Some(*number) } else { None };
-                Self::Reals(values.map(real).collect())
-            }
-            Form::Text => Self::Texts(values.map(|value| value.bytes().map(Utf8)).collect()),
-            Form::Answer | Form::Bytes => Self::Bytes(values.map(Value::bytes).collect()),
-        }
-    }
-
-    fn param(&self) -> (&(dyn ToSql + Sync), Type) {
-        match self {
-            Self::Numbers(values) => (values, Type::INT8_ARRAY),
-            Self::Flags(values) => (values, Type::BOOL_ARRAY),
-            Self::Reals(values) => (values, Type::FLOAT8_ARRAY),
-            Self::Texts(values) => (values, Type::TEXT_ARRAY),
-            Self::Bytes(values) => (values, Type::BYTEA_ARRAY),
-        }
     }
 }
