@@ -136,8 +136,8 @@ impl Copying<'_> {
         let row = key.map(Value::shown).collect::<Vec<_>>().join(" ");
         if !self.options.skip_damaged {
             return Err(Error::store_corrupt(format!(
-                "the row {row} of the source's {} cannot be copied ({why}): restore the source from a back-up, or leave \
-                 out and list what cannot be copied with --skip-damaged; nothing was copied",
+                "the row {row} of the source's {} cannot be copied ({why}): restore the source from a back-up, or \
+                 leave out and list what cannot be copied with --skip-damaged; nothing was copied",
                 kind.as_str()
             )));
         }

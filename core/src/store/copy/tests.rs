@@ -284,6 +284,43 @@ fn a_damaged_row_ends_the_copy_or_is_left_out_with_what_belongs_to_it() {
     assert_eq!(report.copied[1].rows, 2, "its ids are not given out again");
 }
 
+/// Whatever the store holds, a page takes a bounded part of it, and all pages have all of it.
+fn assert_bounded_pages(side: &dyn Side, rows: usize) {
+    let (mut after, mut read) = (None, 0);
+    loop {
+        let page = side.page(CopyKind::Tasks, after.as_deref()).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.values[..1].to_vec());
+        let bytes: usize = page.iter().flat_map(|found| &found.values).map(Value::weight).sum();
+        assert!(page.len() <= 512 && bytes < 7 << 20, "{} rows with {bytes} bytes", page.len());
+        read += page.len();
+    }
+    assert_eq!(read, rows);
+}
+
+/// Many small tasks and some large ones.
+fn heavy(place: &CopyPlace) {
+    let store = open_store(place);
+    store.put_session(session(2), None).wait().unwrap();
+    let small: Vec<_> = (1..=1_100).map(|id| store.accept(new_task(2, id).into())).collect();
+    assert!(small.into_iter().all(|accepted| accepted.wait().is_ok()));
+    for id in 2_001..=2_006 {
+        let new = new_task(2, id);
+        let end = ended(&new, 5_000, "");
+        let end = end.text("x".repeat(2 << 20).into());
+        assert!(store.record(new.into(), Arc::new(end)).wait().unwrap());
+    }
+    close(&*store);
+}
+
+#[test]
+fn pages_are_bounded() {
+    let root = tempfile::tempdir().unwrap();
+    heavy(&directory(root.path(), "a"));
+    let side = SqliteSide::open(&root.path().join("a"), &CopyOptions::default().sqlite, false).unwrap();
+    assert_bounded_pages(&side, 1_106);
+}
+
 /// The columns of a kind and further ones, in their order.
 fn columns_and(kind: CopyKind, further: &[&str]) -> String {
     let names = kind.names().replace('"', "");
@@ -342,6 +379,21 @@ mod postgres {
             "SELECT string_agg(session_id || ' ' || total || ' ' || open || ' ' || taken, ', ' ORDER BY session_id)
                       FROM three.session_count WHERE epoch = 0";
         assert_eq!(server.psql(counts).as_deref(), Some("2 39 10 40, 7 0 0 1000"));
+    }
+
+    #[test]
+    fn pages_of_a_database_are_bounded_and_there_may_be_many() {
+        let Some(server) = Postgres::start() else { return };
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (schema(&server, "heavy"), directory(root.path(), "a"));
+        heavy(&from);
+        let options = PostgresOptions { schema: "heavy".into(), ..PostgresOptions::default() };
+        let side = PostgresSide::open(&server.url(), &options, false).unwrap();
+        assert_bounded_pages(&side, 1_106);
+        drop(side);
+        let report = go(&from, &to).unwrap();
+        assert_eq!((report.copied[2].rows, report.open_tasks), (1_106, 1_100));
+        assert_eq!(go(&to, &schema(&server, "again")).unwrap().copied, report.copied);
     }
 
     /// Whoever adds a table or a column to the store decides here what a copy does with it.

@@ -27,7 +27,7 @@ const PAGE_BYTES: i64 = 4 << 20;
 const PAGE_ROWS: i64 = 512;
 
 /// The time that a statement over a whole table may take.
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// The starts that the numbers of one schema are enough for.
 const MOST_STARTS: u64 = 1 << 20;
