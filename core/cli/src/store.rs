@@ -141,7 +141,7 @@ impl Line {
 
     fn show(&mut self, progress: CopyProgress) {
         let CopyProgress { kind, compares, done, total } = progress;
-        let percent = if total == 0 { 100 } else { (done.saturating_mul(100) / total).min(100) };
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100).min(100);
         if !self.is_drawn || self.last.replace((kind, compares, percent)) == Some((kind, compares, percent)) {
             return;
         }

@@ -112,14 +112,17 @@ fn a_copy_that_is_killed_leaves_an_empty_target() {
     let patient = ["--json", "--set", "storage.max_write_wait_ms=30000"];
     let copy =
         |from: &str, to: &str| home.command(&[&["store", "copy", "--from", from, "--to", to], &patient[..]].concat());
-    let keys = |at: &str| match at.starts_with("postgres") {
-        true => home.command(&["key", "list", "--json"]).env("CORTENSOR_STORAGE_URL", at).output(),
-        false => home.run(&["key", "list", "--json", "--data-dir", at]),
+    let keys = |at: &str| {
+        if at.starts_with("postgres") {
+            home.command(&["key", "list", "--json"]).env("CORTENSOR_STORAGE_URL", at).output()
+        } else {
+            home.run(&["key", "list", "--json", "--data-dir", at])
+        }
     };
     // The tables of the target are there.
     assert_eq!(json(&keys(&url))["count"], 0);
     for (from, to, mode) in [(&first, &url, "SHARE"), (&url, &back, "ACCESS EXCLUSIVE")] {
-        let held = |granted: bool| {
+        let sees_lock = |granted: bool| {
             let sql = format!(
                 "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'cortensor.audit'::regclass AND granted = {granted}
                      AND pid <> pg_backend_pid()"
@@ -130,9 +133,9 @@ fn a_copy_that_is_killed_leaves_an_empty_target() {
             let hold = format!("BEGIN; LOCK TABLE cortensor.audit IN {mode} MODE; SELECT pg_sleep(60)");
             let database = &database;
             scope.spawn(move || database.psql(&hold));
-            held(true);
+            sees_lock(true);
             let mut copying = copy(from, to).start();
-            held(false);
+            sees_lock(false);
             copying.signal("KILL");
             assert_eq!(copying.wait(), None);
             let release = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)'
