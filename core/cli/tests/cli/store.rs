@@ -159,7 +159,7 @@ fn a_wrong_place_is_explained() {
         (&["--from", &dir, "--to", &format!("{dir}2")], 4, "there is no store in"),
         (&["--from", &dir, "--to", &dir], 2, "one store"),
         (&["--to", &dir, "--set", "storage.durability=memory"], 2, "name one with --from"),
-        (&["--from", "postgres://u:s3cret@127.0.0.1:1/d", "--to", &dir], 6, "the source: the database"),
+        (&["--from", "postgres://u:s3cret@127.0.0.1:1/d", "--to", &dir], 6, "the source: the store does not answer"),
     ] {
         let said = home.run(&[&["store", "copy"], arguments].concat());
         assert!(said.status == status && said.stderr.contains(words), "{words}: {} {}", said.status, said.stderr);
