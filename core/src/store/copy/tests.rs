@@ -284,7 +284,7 @@ fn a_damaged_row_ends_the_copy_or_is_left_out_with_what_belongs_to_it() {
     assert_eq!(report.copied[1].rows, 2, "its ids are not given out again");
 }
 
-/// Whatever the store holds, a page takes a bounded part of it, and all pages have all of it.
+/// A page takes a bounded part of a store, and all pages have all of it.
 fn assert_bounded_pages(side: &dyn Side, rows: usize) {
     let (mut after, mut read) = (None, 0);
     loop {
@@ -329,7 +329,7 @@ fn columns_and(kind: CopyKind, further: &[&str]) -> String {
     names.join(" ")
 }
 
-/// Whoever adds a table or a column to the store decides here what a copy does with it.
+/// A new table or column of the store fails here until a copy knows what to do with it.
 #[test]
 fn a_copy_knows_every_table_and_column_of_a_file() {
     let root = tempfile::tempdir().unwrap();
@@ -396,7 +396,7 @@ mod postgres {
         assert_eq!(go(&to, &schema(&server, "again")).unwrap().copied, report.copied);
     }
 
-    /// Whoever adds a table or a column to the store decides here what a copy does with it.
+    /// A new table or column of the store fails here until a copy knows what to do with it.
     #[test]
     fn a_copy_knows_every_table_and_column_of_a_database() {
         let Some(server) = Postgres::start() else { return };
@@ -449,7 +449,7 @@ mod postgres {
         assert!(!format!("{wrong:?}").contains("s3cret"));
     }
 
-    /// What a row of a database or of a file has and the other cannot keep is named before it is written.
+    /// A row that the other store cannot keep is named before it is written.
     #[test]
     fn a_row_that_the_database_cannot_keep_is_named() {
         let Some(server) = Postgres::start() else { return };
