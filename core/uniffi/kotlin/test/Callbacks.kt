@@ -1,8 +1,10 @@
 import java.util.ResourceBundle
 import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.atomic.AtomicInteger
+import kotlin.coroutines.CoroutineContext
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -11,6 +13,7 @@ import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.job
 import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
 import network.cortensor.router.Bridge
@@ -141,6 +144,31 @@ fun callbacks(): List<Test> = listOf(
             }.join()
             router.complete("y")
             same(1L, router.tasks().count)
+        }
+    },
+    Test("a job whose coroutine was cancelled before it began is let go") {
+        val held = Channel<Pair<CoroutineContext, Runnable>>(Channel.UNLIMITED)
+        val later = object : CoroutineDispatcher() {
+            override fun dispatch(context: CoroutineContext, block: Runnable) {
+                held.trySend(context to block)
+            }
+        }
+        Router.open().use { router ->
+            val begun = AtomicInteger()
+            router.miner("late", context = later) { job ->
+                begun.incrementAndGet()
+                job.finish("here")
+            }
+            val task = router.submit("x")
+            val (coroutine, start) = held.receive()
+            task.cancel()
+            until("the cancellation") { coroutine.job.isCancelled }
+            start.run()
+            same(0, begun.get())
+            val next = router.submit("y")
+            val rest = launch { for ((_, block) in held) block.run() }
+            same("here", next.text())
+            rest.cancel()
         }
     },
     Test("a handler that throws ends neither the others nor its job") {
