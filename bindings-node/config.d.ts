@@ -452,6 +452,10 @@ export interface FleetOptions {
   maxLinkBytes?: number;
   /** Tasks of this router that another one reads at the same time; further ones it reads from the database. Default 4096. */
   maxLinkReaders?: number;
+  /** Whether other routers may use free slots of this router's miners. With `false` its miners serve its own tasks alone, and it may still use those of the others. Default `true`. */
+  lend?: boolean;
+  /** Milliseconds within which another router must begin to use a slot that was lent to it, beside the time after which a silent link is cut, 50 to 60000. Default 250. */
+  lendMs?: number;
   /** Milliseconds of silence after which a link is cut, 3000 to 600000. Default 6000. */
   linkTimeoutMs?: number;
 }

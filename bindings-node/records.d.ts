@@ -412,6 +412,8 @@ export interface MinerInfo {
   active: boolean;
   /** `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`; a server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`. */
   status: 'idle' | 'busy' | 'draining' | 'cooling' | 'set_aside' | 'down' | 'stopped' | 'starting' | 'stopping' | 'failed';
+  /** The router that it is connected to, where several share a database; else empty. */
+  router: string;
   /** How it is reached. */
   kind: 'local' | 'upstream' | 'remote';
   /** `ephemeral` or `dedicated`. */

@@ -396,6 +396,8 @@ class MinerInfo(Record):
     """`idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`;
     a server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`.
     """
+    router: str
+    """The router that it is connected to, where several share a database; else empty."""
     kind: str
     """How it is reached."""
     node_type: str

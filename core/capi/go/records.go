@@ -607,6 +607,9 @@ type MinerInfo struct {
 	// `down`; a server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`.
 	Status string `json:"status"`
 
+	// Router: The router that it is connected to, where several share a database; else empty.
+	Router string `json:"router"`
+
 	// Kind: How it is reached.
 	Kind string `json:"kind"`
 

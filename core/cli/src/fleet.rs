@@ -31,7 +31,19 @@ impl Fleet {
         }
         let rows: Vec<Vec<String>> = members.iter().map(row).collect();
         output::table(
-            &["ROUTER", "STATE", "VERSION", "LEASE", "LINK", "ROUND TRIP", "MINERS", "QUEUED", "RUNNING"],
+            &[
+                "ROUTER",
+                "STATE",
+                "VERSION",
+                "LEASE",
+                "LINK",
+                "ROUND TRIP",
+                "LENT",
+                "BORROWED",
+                "MINERS",
+                "QUEUED",
+                "RUNNING",
+            ],
             &rows,
         )
     }
@@ -50,6 +62,8 @@ fn row(member: &Value) -> Vec<String> {
         format!("{} ms", text(member, "lease_left_ms")),
         link.clone(),
         round_trip.map_or_else(|| "-".to_owned(), |millis| format!("{millis:.1} ms")),
+        if is_linked { text(member, "lent") } else { "-".to_owned() },
+        if is_linked { text(member, "borrowed") } else { "-".to_owned() },
         figure("miners"),
         figure("queued_tasks"),
         figure("running_tasks"),

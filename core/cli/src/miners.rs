@@ -29,20 +29,24 @@ impl Miners {
         if miners.is_empty() {
             return output::line("there are no miners: attach one with `serve --upstream http://127.0.0.1:8080/v1`");
         }
+        let is_of_fleet = miners.iter().any(|miner| !text(miner, "router").is_empty());
         let rows: Vec<Vec<String>> = miners
             .iter()
             .map(|miner| {
                 let models = text(miner, "models");
-                vec![
-                    text(miner, "id"),
+                let router = is_of_fleet.then(|| text(miner, "router"));
+                let rest = [
                     text(miner, "kind"),
                     text(miner, "status"),
                     format!("{}/{}", text(miner, "in_flight"), text(miner, "capacity")),
                     if models.is_empty() { "any".to_owned() } else { models },
                     text(miner, "reason"),
-                ]
+                ];
+                [text(miner, "id")].into_iter().chain(router).chain(rest).collect()
             })
             .collect();
-        output::table(&["MINER", "KIND", "STATUS", "IN FLIGHT", "MODELS", "REMARK"], &rows)
+        let router: &[&str] = if is_of_fleet { &["ROUTER"] } else { &[] };
+        let columns = [&["MINER"], router, &["KIND", "STATUS", "IN FLIGHT", "MODELS", "REMARK"]].concat();
+        output::table(&columns, &rows)
     }
 }

@@ -30,6 +30,16 @@ impl Answerers {
         self.0.push(Answerer { fence, identity: rules.identity.clone(), owner: rules.owner.clone() });
     }
 
+    /// Adds a miner that answers the same task at another router.
+    pub(super) fn add_elsewhere(&mut self, identity: Arc<str>, owner: Arc<str>) {
+        self.0.push(Answerer { fence: Fence(0), identity, owner });
+    }
+
+    /// The identities of all, with their owners.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Arc<str>, Arc<str>)> + '_ {
+        self.0.iter().map(|one| (one.identity.clone(), one.owner.clone()))
+    }
+
     /// Removes the miner of an attempt that gave no answer. The miner may be asked again if no other miner is left.
     pub(super) fn forget(&mut self, fence: Fence) {
         if let Some(at) = self.0.iter().position(|one| one.fence == fence) {

@@ -106,9 +106,14 @@ impl Attempt {
         Some(now.since(self.offered_at))
     }
 
+    /// The milliseconds since its offer, at least 1.
+    pub(super) fn took(&self, now: Timestamp) -> u64 {
+        now.since(self.offered_at).max(1)
+    }
+
     /// Notes that its answer is in. Returns the milliseconds that the answer took, at least 1.
     pub(super) fn finish(&mut self, now: Timestamp) -> u64 {
         self.state = State::Done;
-        now.since(self.offered_at).max(1)
+        self.took(now)
     }
 }

@@ -116,6 +116,20 @@ pub enum Effect {
         /// Its role.
         role: Role,
     },
+    /// A task of another router stands in line under this number.
+    Stands {
+        /// The deputy.
+        gid: Gid,
+    },
+    /// The turn of a deputy has come: the router must lend this slot of the miner to the router that asked.
+    Lend {
+        /// The deputy.
+        gid: Gid,
+        /// The miner.
+        miner: MinerKey,
+        /// The attempt for which the slot is taken.
+        fence: Fence,
+    },
     /// The router must tell the miner to stop the attempt.
     Stop {
         /// The task.

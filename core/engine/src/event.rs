@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cortensor_router_model::{Fence, Gid, SessionId, Standing, TaskId};
 
 use super::demand::{Demand, Lack};
+use super::lend::Deputy;
 use super::rules::{MinerKey, MinerRules, SessionRules};
 
 /// The party that is to blame for a failed attempt, and whether another try makes sense.
@@ -101,6 +102,18 @@ pub enum Event {
     Heard(MinerKey),
     /// Whether a miner comes up when tasks wait for it.
     OnCall(MinerKey, bool),
+    /// A task of another router waits for a slot here. The first effect answers it: [`Effect::Stands`]. The deputy ends
+    /// with [`Event::Moved`] while it waits, and with [`Event::Done`], [`Event::Fail`] or [`Event::Reject`] of its attempt.
+    Deputy(Box<Deputy>),
+    /// Another router lends a slot of this miner, for one attempt. If no offer is among the effects, no task can use it.
+    Borrow(MinerKey),
+    /// Another router serves tasks with tags from that one on.
+    ServedElsewhere {
+        /// The band.
+        band: u8,
+        /// The tag.
+        tag: u64,
+    },
     /// A miner drains: it takes no new tasks.
     Drain(MinerKey),
     /// A miner is gone; what it had is lost.

@@ -24,6 +24,8 @@ pub(super) struct Fleet {
     by_owner: Table<Arc<str>, Sorted<MinerKey>>,
     free: FreeMiners,
     names: Names,
+    /// The number of miners of other routers.
+    foreign: u32,
     prefixes: Prefixes,
     /// Whether some miner has gone down since [`take_thinned`](Self::take_thinned) was last called. Other miners may
     /// then have the tasks that waited for it.
@@ -37,6 +39,7 @@ impl Fleet {
     pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
         let identity = rules.identity.clone();
         self.by_owner.entry(rules.owner.clone(), Sorted::default).insert(key);
+        self.foreign += u32::from(rules.foreign);
         let models = self.names.insert(key, &rules);
         self.miners.insert(key, MinerEntry::new(key, rules, models, reputation));
         let miners = &self.miners;
@@ -49,6 +52,7 @@ impl Fleet {
         self.thinned = true;
         let miner = self.miners.remove(key)?;
         let rules = miner.rules();
+        self.foreign -= u32::from(rules.foreign);
         self.names.remove(key, rules, miner.models());
         if let Some(owned) = self.by_owner.get_mut(&rules.owner) {
             owned.remove(&key);
@@ -104,6 +108,11 @@ impl Fleet {
             .chain(twins.filter(move |miner| !lists(miner)))
             .chain(others.filter_map(|key| self.get(key)))
             .chain(all)
+    }
+
+    /// Whether miners of other routers are there.
+    pub(super) fn has_foreign(&self) -> bool {
+        self.foreign > 0
     }
 
     /// Whether there is no miner.

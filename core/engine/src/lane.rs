@@ -74,6 +74,21 @@ impl LaneKey {
         self.own
     }
 
+    /// Whether its tasks ask for embeddings.
+    pub(super) fn is_for_embeddings(&self) -> bool {
+        self.embedding
+    }
+
+    /// The things that a miner must be able to do for its tasks.
+    pub(super) fn skills(&self) -> Skills {
+        self.skills
+    }
+
+    /// Which kinds of miners may have its tasks.
+    pub(super) fn mode(&self) -> SessionMode {
+        self.mode
+    }
+
     /// Whether any other model will do if no miner has the one that its tasks ask for.
     pub(super) fn takes_any_model(&self) -> bool {
         self.any_model
@@ -94,6 +109,9 @@ impl LaneKey {
         if self.own.is_none() { Cow::Borrowed(self) } else { Cow::Owned(self.with_own(None)) }
     }
 }
+
+/// The tag of tasks in the background, which are served only if nothing else waits.
+pub(super) const BACKGROUND: Tag = u64::MAX / 2;
 
 /// The tasks that wait for one kind of work: a model, or any.
 #[derive(Debug, Default)]
@@ -165,6 +183,21 @@ impl Lane {
         if let Some((_, band)) = self.bands.last_key_value() {
             out.extend(band.iter().take(size));
         }
+    }
+
+    /// All of them, in the order in which they are served.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (Tag, Gid)> + '_ {
+        self.bands.values().rev().flat_map(Sorted::iter).copied()
+    }
+
+    /// The smallest tag of that band.
+    pub(super) fn least(&self, band: u8) -> Option<Tag> {
+        self.bands.get(&band)?.first().map(|(tag, _)| *tag).filter(|tag| *tag < BACKGROUND)
+    }
+
+    /// The bands in which tasks wait.
+    pub(super) fn bands(&self) -> impl Iterator<Item = u8> + '_ {
+        self.bands.keys().copied()
     }
 
     /// All of them, in order of arrival.

@@ -191,6 +191,36 @@ impl Line {
         self.lanes.get(lane).and_then(Lane::oldest)
     }
 
+    /// The tasks of a lane, in the order in which they are served.
+    pub(super) fn in_order<'a>(&'a self, lane: &LaneKey) -> impl Iterator<Item = (Tag, Gid)> + use<'a> {
+        self.lanes.get(lane).into_iter().flat_map(Lane::in_order)
+    }
+
+    /// The place of the first task of a lane.
+    pub(super) fn head(&self, lane: &LaneKey) -> Option<Head> {
+        self.lanes.get(lane)?.head()
+    }
+
+    /// The smallest tag that waits in that band of the lane.
+    pub(super) fn least(&self, lane: &LaneKey, band: u8) -> Option<Tag> {
+        self.lanes.get(lane)?.least(band)
+    }
+
+    /// For each band the smallest tag that waits in it, or else the tag that was served last.
+    pub(super) fn tags(&self) -> Vec<(u8, Tag)> {
+        let mut tags = BTreeMap::new();
+        for lane in self.lanes.values() {
+            for band in lane.bands() {
+                let Some(least) = lane.least(band) else { continue };
+                tags.entry(band).and_modify(|tag: &mut Tag| *tag = (*tag).min(least)).or_insert(least);
+            }
+        }
+        for (band, tag) in &self.virtual_time {
+            tags.entry(*band).or_insert(*tag);
+        }
+        tags.into_iter().collect()
+    }
+
     /// The number of tasks of the lane that are served before that one.
     pub(super) fn position(&self, lane: &LaneKey, gid: Gid, place: Place) -> u64 {
         self.lanes.get(lane).map_or(0, |queue| queue.position(gid, place))

@@ -10,6 +10,7 @@ mod dispatch;
 mod ending;
 mod entering;
 mod hedge;
+mod lend;
 mod limits;
 mod miners;
 mod pair;
@@ -124,6 +125,9 @@ impl Engine {
                 self.end(gid, Outcome::Cancelled, EndCause::Cancelled, StopReason::Cancelled, &mut step);
             }
             Event::MinerUp(key, rules) => self.miner_up(key, rules, &mut step),
+            Event::Deputy(deputy) => self.deputy(*deputy, &mut step),
+            Event::Borrow(key) => self.borrow(key, &mut step),
+            Event::ServedElsewhere { band, tag } => self.served_elsewhere(band, tag),
             Event::Credits(key, credits) => self.credits(key, credits, &mut step),
             Event::Models(key, models) => self.models(key, models, &mut step),
             Event::Heard(key) => {

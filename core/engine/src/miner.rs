@@ -34,6 +34,8 @@ pub(super) struct MinerEntry {
     draining: bool,
     /// Whether it stands in the list of free miners.
     is_listed: bool,
+    /// Whether a slot of this miner of another router is at hand.
+    borrowed: bool,
     /// Tokens a second of one task, smoothed; 0 while unknown.
     speed: f64,
     /// How often its answers agree with those of others, smoothed; 1: always.
@@ -82,6 +84,7 @@ impl MinerEntry {
             failed: 0,
             rank: Rank::new(false, 0, 0, 0, key),
             is_listed: false,
+            borrowed: false,
             listed_rank: Rank::new(false, 0, 0, 0, key),
             fences: SmallVec::new(),
             models,
@@ -180,6 +183,7 @@ impl MinerEntry {
     pub(super) fn started(&mut self, fence: Fence) {
         self.in_flight += 1;
         self.served += 1;
+        self.borrowed = false;
         if let Err(at) = self.fences.binary_search(&fence) {
             self.fences.insert(at, fence);
         }
@@ -228,7 +232,12 @@ impl MinerEntry {
 
     /// The number of tasks that it could begin at once.
     pub(super) fn free(&self) -> u32 {
-        self.credits.saturating_sub(self.in_flight)
+        if self.rules.foreign { u32::from(self.borrowed) } else { self.credits.saturating_sub(self.in_flight) }
+    }
+
+    /// Notes whether a slot of this miner of another router is at hand.
+    pub(super) fn set_borrowed(&mut self, borrowed: bool) {
+        self.borrowed = borrowed;
     }
 
     /// The session that it is kept for.

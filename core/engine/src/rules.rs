@@ -81,4 +81,6 @@ pub struct MinerRules {
     pub auto_accept: bool,
     /// Whether it gets a task only if no other miner could serve the task.
     pub last_resort: bool,
+    /// Whether it is a miner of another router, of which this one may borrow slots.
+    pub foreign: bool,
 }

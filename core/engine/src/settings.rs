@@ -59,6 +59,8 @@ pub struct EngineSettings {
     pub first_gid: Gid,
     /// The greatest global id that this engine may give out. Those beyond it belong to other routers.
     pub last_gid: Gid,
+    /// The time within which another router must begin to use a slot that was lent to it.
+    pub lend_ms: u64,
     /// Whether the ids of a session's tasks come in blocks with [`Event::Ids`](crate::Event::Ids), because other routers
     /// number tasks of the session, too.
     pub ids_in_blocks: bool,
@@ -96,6 +98,7 @@ impl Default for EngineSettings {
             epoch: 1,
             first_gid: Gid(1),
             last_gid: Gid(u64::MAX),
+            lend_ms: 6_250,
             ids_in_blocks: false,
             first_task_id: TaskId(1),
         }

@@ -2,6 +2,8 @@
 
 mod changes;
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
@@ -56,6 +58,8 @@ pub(super) struct TaskEntry {
     tie_broken: bool,
     /// Whether the task only checks the answer of another task.
     recheck: bool,
+    /// Whether the task stands in line for one of another router.
+    deputy: bool,
 }
 
 impl TaskEntry {
@@ -85,8 +89,10 @@ impl TaskEntry {
             answerers: Answerers::default(),
             tie_broken: false,
             recheck: false,
+            deputy: false,
         }
     }
+
     /// A task in the background that compares the answer of `ended`, which one miner gave alone, with the answer of
     /// another miner. `answerer` are the rules of the first miner.
     pub(super) fn recheck(ended: Self, demand: Box<Demand>, place: Place, answerer: &MinerRules) -> Self {
@@ -98,6 +104,23 @@ impl TaskEntry {
             task.answerers.add(answer.fence(), answerer);
         }
         task.attempts = ended.attempts;
+        task
+    }
+
+    /// A task that stands in line for one of another router, which goes on from a text if `continues`, and which the miners
+    /// of these identities and owners answer already.
+    pub(super) fn deputy(
+        demand: Box<Demand>,
+        lane: LaneKey,
+        place: Place,
+        continues: bool,
+        apart: &[(Arc<str>, Arc<str>)],
+    ) -> Self {
+        let mut task = Self::new(demand, lane, place, 0);
+        (task.deputy, task.continuing) = (true, continues);
+        for (identity, owner) in apart {
+            task.answerers.add_elsewhere(identity.clone(), owner.clone());
+        }
         task
     }
 
@@ -208,6 +231,11 @@ impl TaskEntry {
         self.recheck
     }
 
+    /// Whether it stands in line for a task of another router.
+    pub(super) fn is_deputy(&self) -> bool {
+        self.deputy
+    }
+
     /// Whether it is in the queue.
     pub(super) fn is_queued(&self) -> bool {
         self.queued
@@ -250,6 +278,7 @@ impl TaskEntry {
             && !self.trials.is_refused()
             && !self.trials.is_declined()
             && !self.continuing
+            && !self.deputy
     }
 
     /// Whether no miner has had it, so that any miner may have it that may have tasks of the lane.
@@ -263,9 +292,10 @@ impl TaskEntry {
         if self.demand.streaming { until } else { until.max(self.demand.deadline.plus(1)) }
     }
 
-    /// The room that it takes in the bounds of the queue; `None`: it only checks another task in the background.
+    /// The room that it takes in the bounds of the queue; `None`: it only checks another task in the background, or waits
+    /// at another router.
     pub(super) fn load(&self) -> Option<Load> {
-        (!self.recheck).then(|| Load::new(self.demand.bytes, self.cost))
+        (!self.recheck && !self.deputy).then(|| Load::new(self.demand.bytes, self.cost))
     }
 
     /// All its timers that may be set, apart from those of its attempts.

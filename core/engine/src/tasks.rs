@@ -28,6 +28,8 @@ pub(super) struct Tasks {
     picky: BTreeSet<Gid>,
     /// The number of tasks that only check an answer.
     rechecks: u32,
+    /// The number of tasks that stand in line for tasks of other routers.
+    deputies: u32,
     next_gid: Gid,
     /// The greatest number that may be given out.
     last_gid: Gid,
@@ -44,6 +46,7 @@ impl Tasks {
             continuing: BTreeSet::new(),
             picky: BTreeSet::new(),
             rechecks: 0,
+            deputies: 0,
             next_gid: first_gid,
             last_gid,
             epoch,
@@ -76,6 +79,7 @@ impl Tasks {
     /// Adds a task.
     pub(super) fn insert(&mut self, gid: Gid, task: TaskEntry) {
         self.rechecks += u32::from(task.is_recheck());
+        self.deputies += u32::from(task.is_deputy());
         let old = self.by_gid.insert(gid, Box::new(task));
         debug_assert!(old.is_none(), "task {gid} is there already");
     }
@@ -89,6 +93,7 @@ impl Tasks {
         self.continuing.remove(&gid);
         self.picky.remove(&gid);
         self.rechecks -= u32::from(task.is_recheck());
+        self.deputies -= u32::from(task.is_deputy());
         Some(task)
     }
 
@@ -209,9 +214,14 @@ impl Tasks {
         self.rechecks
     }
 
+    /// The number of tasks that stand in line for tasks of other routers.
+    pub(super) fn deputies(&self) -> u32 {
+        self.deputies
+    }
+
     /// The number of the other tasks.
     pub(super) fn unfinished(&self) -> u64 {
-        self.by_gid.len() as u64 - u64::from(self.rechecks)
+        self.by_gid.len() as u64 - u64::from(self.rechecks + self.deputies)
     }
 
     /// Checks the phase of each task, its attempts, and the lists by which tasks are found.
@@ -251,6 +261,10 @@ impl Tasks {
         let rechecks = self.by_gid.values().filter(|task| task.is_recheck()).count();
         if rechecks != self.rechecks as usize {
             return Err(format!("{rechecks} rechecks run, but {} are counted", self.rechecks));
+        }
+        let deputies = self.by_gid.values().filter(|task| task.is_deputy()).count();
+        if deputies != self.deputies as usize {
+            return Err(format!("{deputies} deputies are there, but {} are counted", self.deputies));
         }
         let goes_on = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.is_continuing() && !task.is_ending());
         if let Some(gid) = self.continuing.iter().find(|gid| !goes_on(gid)) {

@@ -79,6 +79,10 @@ pub struct FleetMember {
     pub round_trip_ms: f64,
     /// Tasks that one of the two reads at the other over the link.
     pub readings: u64,
+    /// Slots of miners of the router that was asked, which this one uses.
+    pub lent: u64,
+    /// Slots of miners of this router, which the one that was asked uses.
+    pub borrowed: u64,
     /// Its miners.
     pub miners: u64,
     /// Its tasks that wait for a miner.

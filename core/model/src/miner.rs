@@ -255,7 +255,7 @@ impl MinerSpec {
 
 crate::record! {
 /// A miner as the router sees it now.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MinerInfo {
     /// The name.
@@ -269,6 +269,8 @@ pub struct MinerInfo {
     /// `idle`, `busy`, `draining`, `cooling` (its breaker is open), `set_aside` (its answers are not trusted) or `down`; a
     /// server that the router starts may also be `stopped`, `starting`, `stopping` or `failed`.
     pub status: MinerStatus,
+    /// The router that it is connected to, where several share a database; else empty.
+    pub router: String,
     /// How it is reached.
     pub kind: MinerKind,
     /// `ephemeral` or `dedicated`.

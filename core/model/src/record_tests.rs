@@ -270,6 +270,7 @@ fn miners_stay_as_they_are() {
         address: "0x8c1f".into(),
         active: true,
         status: MinerStatus::Idle,
+        router: "router-1".into(),
         kind: MinerKind::Upstream,
         node_type: NodeKind::Dedicated,
         models: texts(["tiny"]),

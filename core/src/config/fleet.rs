@@ -31,6 +31,12 @@ pub struct FleetConfig {
     /// Tasks of this router that another one reads at the same time; further ones it reads from the database. Default
     /// 4096.
     pub max_link_readers: usize,
+    /// Whether other routers may use free slots of this router's miners. With `false` its miners serve its own tasks
+    /// alone, and it may still use those of the others. Default `true`.
+    pub lend: bool,
+    /// Milliseconds within which another router must begin to use a slot that was lent to it, beside the time after which
+    /// a silent link is cut, 50 to 60000. Default 250.
+    pub lend_ms: u64,
     /// Milliseconds of silence after which a link is cut, 3000 to 600000. Default 6000.
     pub link_timeout_ms: u64,
 }
@@ -46,6 +52,8 @@ impl Default for FleetConfig {
             max_links: 128,
             max_link_bytes: 4 << 20,
             max_link_readers: 4_096,
+            lend: true,
+            lend_ms: 250,
             link_timeout_ms: 6_000,
         }
     }
@@ -72,6 +80,7 @@ impl FleetConfig {
             ("max_links", self.max_links as u64, 1, 1_024),
             ("max_link_bytes", self.max_link_bytes as u64, 1 << 18, 1 << 30),
             ("max_link_readers", self.max_link_readers as u64, 1, 1 << 20),
+            ("lend_ms", self.lend_ms, 50, 60_000),
             ("link_timeout_ms", self.link_timeout_ms, 3_000, 600_000),
         ] {
             if !(least..=most).contains(&value) {
@@ -97,6 +106,7 @@ mod tests {
             ("max_links = 0", "fleet.max_links"),
             ("max_link_bytes = 100", "fleet.max_link_bytes"),
             ("max_link_readers = 0", "fleet.max_link_readers"),
+            ("lend_ms = 10", "fleet.lend_ms"),
             ("link_timeout_ms = 10", "fleet.link_timeout_ms"),
         ] {
             let error = Config::from_toml(&format!("[fleet]\n{wrong}")).unwrap_err();

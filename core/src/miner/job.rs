@@ -452,7 +452,7 @@ impl Job {
     }
 
     /// Takes the job apart, for a miner that answers over a connection. The caller must answer the sink exactly once.
-    #[cfg(feature = "listener")]
+    #[cfg(any(feature = "listener", feature = "postgres"))]
     pub(crate) fn into_parts(mut self) -> (JobInfo, Arc<dyn JobSink>) {
         self.answered = true;
         (self.info.clone(), Arc::clone(&self.sink))

@@ -120,7 +120,7 @@ impl Link {
     }
 
     /// Whether the queue has room for a frame of this size.
-    #[cfg(feature = "listener")]
+    #[cfg(any(feature = "listener", feature = "postgres"))]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.queue.lock().has_room(bytes)
     }
@@ -151,6 +151,38 @@ impl Link {
         }
     }
 
+    /// Carries the frames of this link within another one, each behind that mark, until one of the two ends. `reserve` is
+    /// the room in the other one that is left to its own frames.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn carry(&self, peer: &impl Peer, within: &Self, mark: char, reserve: usize) {
+        let mut frames = Vec::new();
+        loop {
+            let due = peer.poll(Instant::now());
+            let is_last = self.take(&mut frames).is_some();
+            let is_idle = frames.is_empty();
+            for frame in frames.drain(..) {
+                if !within.post_within(format!("{mark}{frame}"), reserve).await {
+                    return self.end();
+                }
+            }
+            if is_last {
+                return self.end();
+            }
+            if is_idle {
+                let until = async {
+                    match due {
+                        Some(due) => tokio::time::sleep_until(due).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = until => {}
+                }
+            }
+        }
+    }
+
     /// Closes the connection after the queued frames are sent.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.queue.lock().close(code, reason);
@@ -158,7 +190,7 @@ impl Link {
     }
 
     /// Sends the reason and closes the connection.
-    #[cfg(feature = "listener")]
+    #[cfg(any(feature = "listener", feature = "postgres"))]
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
         self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());
         self.close(1008, &error.code);

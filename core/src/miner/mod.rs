@@ -11,7 +11,7 @@ pub(crate) mod link;
 mod network;
 #[cfg(test)]
 mod recorder;
-#[cfg(feature = "listener")]
+#[cfg(any(feature = "listener", feature = "postgres"))]
 pub(crate) mod remote;
 pub(crate) mod server;
 mod turn;

@@ -42,7 +42,7 @@ impl Core {
     /// Whether a miner that stays has that name.
     pub(super) fn has_name(&self, name: &str) -> bool {
         let has_it = |slot: &MinerSlot| slot.spec.name == name && !slot.retired;
-        self.miners.iter().any(|(key, slot)| has_it(slot) && Some(*key) != self.stand_in)
+        self.own_miners().any(|(key, slot)| has_it(slot) && Some(*key) != self.stand_in)
     }
 
     /// The miner of the upstream of that name and origin, unless it goes.
@@ -57,6 +57,11 @@ impl Core {
     pub(super) fn stands(&self) -> (u64, u64) {
         let queued = self.engine.queued();
         (queued, self.engine.unfinished().saturating_sub(queued))
+    }
+
+    /// The miners of this router itself.
+    pub(super) fn own_miners(&self) -> impl Iterator<Item = (&MinerKey, &MinerSlot)> {
+        self.miners.iter().filter(|(_, slot)| slot.abroad.is_none())
     }
 
     /// The tasks of a session at all routers: those that it ever had, and those that have not ended.

@@ -41,6 +41,12 @@ pub(super) enum Deed {
     Log(Box<dyn FnOnce() + Send>),
     /// Write the miner's reputation to the store.
     Reputed(Arc<str>, f64),
+    /// Lend a slot of the miner for the deputy of another router's task.
+    #[cfg(feature = "postgres")]
+    Lend(Gid, (MinerKey, Fence), Arc<dyn Miner>),
+    /// Take back a slot that was lent.
+    #[cfg(feature = "postgres")]
+    Lapse(Fence),
 }
 
 /// A job on its way to its miner. Its attempt keeps the description meanwhile, because a deed is moved several times.
@@ -156,7 +162,10 @@ impl Shared {
         for effect in effects.drain(..) {
             match effect {
                 // The state after the end is shown with all that belongs to the end.
-                Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { state: TaskState::Ended, .. } => {}
+                Effect::Admitted { .. }
+                | Effect::Refused { .. }
+                | Effect::Stands { .. }
+                | Effect::State { state: TaskState::Ended, .. } => {}
                 Effect::Offer { gid, miner, fence, role } => {
                     let (Some(live), Some(slot)) = (core.live.get(&gid), core.miners.get(&miner)) else {
                         debug_assert!(false, "task {gid} is offered to {miner:?}, and one of them is not there");
@@ -169,6 +178,14 @@ impl Shared {
                     });
                     deeds.push(Deed::Offer(slot.miner.clone(), job));
                 }
+                #[cfg(feature = "postgres")]
+                Effect::Lend { gid, miner, fence } => {
+                    if let Some(slot) = core.miners.get(&miner) {
+                        deeds.push(Deed::Lend(gid, (miner, fence), slot.miner.clone()));
+                    }
+                }
+                #[cfg(not(feature = "postgres"))]
+                Effect::Lend { .. } => {}
                 Effect::NeedIds { session } => self.fetch_ids(session),
                 Effect::Stop { gid, miner, fence, reason } => {
                     log_debug(&mut deeds, move || {
@@ -183,6 +200,9 @@ impl Shared {
                         state.tried(fence, now, Some(stopped(reason)));
                         state.transcript.seal_of(fence);
                         state.attempts.iter().filter(|a| a.fence == fence).for_each(|a| a.cancel());
+                    } else {
+                        #[cfg(feature = "postgres")]
+                        deeds.push(Deed::Lapse(fence));
                     }
                 }
                 Effect::Voided { gid, again } => {
@@ -273,6 +293,8 @@ impl Shared {
         }
         core.engine.reuse(effects);
         self.servers.stir();
+        #[cfg(feature = "postgres")]
+        self.ask_others(&core.engine);
         self.arm(core.engine.next_deadline());
         deeds
     }
@@ -395,6 +417,10 @@ impl Shared {
                     tracing::error!("a miner panicked in offer; its job counts as dropped");
                 }
             }
+            #[cfg(feature = "postgres")]
+            Deed::Lend(gid, slot, miner) => self.lend(gid, slot, miner),
+            #[cfg(feature = "postgres")]
+            Deed::Lapse(fence) => self.loan_lapsed(fence),
             Deed::Judge(live) => self.compare(live),
             Deed::Reputed(name, reputation) => self.reputed(&name, reputation),
             Deed::Deserted(words) => self.deserted(&words),

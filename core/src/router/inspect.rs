@@ -119,11 +119,12 @@ impl Router {
 
     /// The router's present state. The figures of processor and memory are 0 here; the listener fills them in.
     pub fn status(&self) -> NodeStatus {
-        let active_miners = self.miners().iter().filter(|miner| miner.active).count() as u64;
         let shared = &self.shared;
         let fleet = shared.fleet_status();
         let core = shared.core.lock();
         let (queued, running) = core.stands();
+        let views = core.own_miners().filter_map(|(key, slot)| Some(shared.miner_info(slot, core.engine.miner(*key)?)));
+        let active_miners = views.filter(|miner| miner.active).count() as u64;
         NodeStatus::default()
             .status(match (self.is_draining(), self.is_ready()) {
                 (true, _) => NodeState::Draining,
@@ -131,8 +132,8 @@ impl Router {
                 (false, true) => NodeState::Ok,
             })
             .active_sessions(listed_sessions(&core).filter(|session| session.active).count() as u64)
-            .connected_miners(core.miners.len() as u64)
-            .miner_count(core.miners.len() as u64)
+            .connected_miners(core.own_miners().count() as u64)
+            .miner_count(core.own_miners().count() as u64)
             .active_miners(active_miners)
             .uptime(shared.clock.uptime_secs())
             .version(VERSION.to_owned())

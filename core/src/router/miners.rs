@@ -9,10 +9,10 @@ use super::core::Core;
 use super::drive::Deeds;
 use super::shared::{Router, Shared};
 use super::skills::skills_of;
-use super::slot::{Entrance, MinerSlot, only_of, takes_every_offer};
+use super::slot::{Abroad, Entrance, MinerSlot, only_of, takes_every_offer};
 use super::upstreams::Origin;
 use crate::config::UpstreamConfig;
-use crate::engine::{BreakerState, Event, MinerKey, MinerRules};
+use crate::engine::{BreakerState, Event, MinerKey, MinerRules, MinerView, Skills};
 use crate::miner::{FailClass, Failure, Miner, ProbeReport};
 use crate::model::{
     Breaker, CONTINUE, Gid, MinerInfo, MinerKind, MinerSpec, MinerStatus, NodeKind, Timestamp, address_of,
@@ -61,6 +61,7 @@ impl MinerHandle {
         let name = self.shared.core.lock().miners.get(&self.key).map(|slot| slot.name.clone());
         tracing::info!(miner = name.as_deref(), "a miner drains: it gets no new tasks");
         self.shared.step(Event::Drain(self.key));
+        self.shared.roster_changed();
     }
 
     /// Sets the maximum number of concurrent tasks.
@@ -113,6 +114,7 @@ impl MinerHandle {
             }
             Some(Event::Credits(self.key, if slot.up { slot.credits } else { 0 }))
         });
+        self.shared.roster_changed();
     }
 
     /// Sets the models that the miner serves from now on; empty: any model.
@@ -123,6 +125,7 @@ impl MinerHandle {
             slot.set_models(models);
             Some(Event::Models(self.key, rules))
         });
+        self.shared.roster_changed();
     }
 
     /// Notes the miner's first report. Tasks that waited to see which models it lists wait no longer.
@@ -213,9 +216,21 @@ impl Shared {
     pub(super) fn enlist(
         self: &Arc<Self>,
         identity: &str,
+        spec: MinerSpec,
+        miner: Arc<dyn Miner>,
+        entrance: Entrance,
+    ) -> Result<Enlisted> {
+        self.enlist_from(identity, spec, miner, entrance, None)
+    }
+
+    /// [Enlists](Self::enlist) a miner, which may be another router's.
+    pub(super) fn enlist_from(
+        self: &Arc<Self>,
+        identity: &str,
         mut spec: MinerSpec,
         miner: Arc<dyn Miner>,
         entrance: Entrance,
+        abroad: Option<Abroad>,
     ) -> Result<Enlisted> {
         spec.validate()?;
         spec.numbers_in_json();
@@ -223,7 +238,7 @@ impl Shared {
             return Err(Self::closed_error());
         }
         let now = self.clock.now();
-        let kind = spec.kind;
+        let (kind, foreign) = (spec.kind, abroad.is_some());
         let rules = MinerRules {
             identity: Arc::from(identity),
             dedicated: spec.dedicated,
@@ -235,18 +250,21 @@ impl Shared {
             capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
-            skills: skills_of(&spec),
+            // The frames of a loan carry chats and completions alone.
+            skills: if foreign { Skills::default() } else { skills_of(&spec) },
             owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
-            auto_accept: takes_every_offer(kind),
+            auto_accept: takes_every_offer(kind) && !foreign,
             last_resort: entrance.last_resort,
+            foreign,
         };
         let identity = rules.identity.clone();
         let (key, deeds) = {
             let mut core = self.core.lock();
-            if core.miners.len() as u64 >= self.settings.now().limits.max_miners {
+            let beside = core.miners.values().filter(|slot| slot.abroad.is_some() == foreign).count() as u64;
+            if beside >= self.settings.now().limits.max_miners {
                 return Err(Error::new(ErrorKind::Overloaded, "there are as many miners as limits.max_miners allows"));
             }
-            if core.has_name(&spec.name) {
+            if !foreign && core.has_name(&spec.name) {
                 return Err(Error::new(
                     ErrorKind::Conflict,
                     format!("a miner called {:?} is there already", spec.name),
@@ -272,21 +290,29 @@ impl Shared {
                 awaited: entrance.awaited,
                 reason: None,
                 last_failure: None,
+                abroad,
             };
             core.miners.insert(key, slot);
             let effects = core.engine.step(Event::MinerUp(key, rules), now);
             (key, self.apply(&mut core, effects, now))
         };
-        Ok(Enlisted { key, identity, kind, last_resort: entrance.last_resort, deeds })
+        Ok(Enlisted { key, identity, kind, foreign, last_resort: entrance.last_resort, deeds })
     }
 
     /// Carries out what follows from a new miner. No lock may be held, because code of other miners runs.
     pub(super) fn bring_in(self: &Arc<Self>, enlisted: Enlisted) -> MinerHandle {
-        let Enlisted { key, identity, kind, last_resort, deeds } = enlisted;
-        tracing::info!(miner = &*identity, kind = kind.as_str(), "a miner joined");
+        let Enlisted { key, identity, kind, foreign, last_resort, deeds } = enlisted;
+        if foreign {
+            tracing::debug!(miner = &*identity, kind = kind.as_str(), "a miner of another router can be borrowed");
+        } else {
+            tracing::info!(miner = &*identity, kind = kind.as_str(), "a miner joined");
+        }
         self.perform(deeds);
         if !last_resort {
-            self.relieve_stand_in(&identity, kind);
+            self.relieve_stand_in(&identity, kind, foreign);
+        }
+        if !foreign {
+            self.roster_changed();
         }
         MinerHandle { shared: self.clone(), key }
     }
@@ -308,8 +334,83 @@ impl Shared {
     /// Carries out what follows from the end of a miner. No lock may be held, because code of other miners runs.
     pub(super) fn see_off(self: &Arc<Self>, gone: Dismissed) {
         let Dismissed { slot, deeds } = gone;
-        tracing::info!(miner = &*slot.name, kind = slot.spec.kind.as_str(), "a miner is gone: others get its tasks");
+        if slot.abroad.is_some() {
+            tracing::debug!(miner = &*slot.name, "a miner of another router cannot be borrowed any more");
+        } else {
+            tracing::info!(
+                miner = &*slot.name,
+                kind = slot.spec.kind.as_str(),
+                "a miner is gone: others get its tasks"
+            );
+        }
         self.perform(deeds);
+        if slot.abroad.is_none() {
+            self.roster_changed();
+        }
+    }
+
+    /// The record of a miner, as lists show it.
+    pub(super) fn miner_info(&self, slot: &MinerSlot, view: MinerView) -> MinerInfo {
+        if let Some(abroad) = &slot.abroad {
+            return (*abroad.info).clone().router(abroad.router.to_string());
+        }
+        let cooling = matches!(view.breaker, BreakerState::Open(_));
+        let status = match () {
+            () if view.draining => MinerStatus::Draining,
+            () if let Some(status) = slot.server_status() => status,
+            () if !slot.up => MinerStatus::Down,
+            () if view.set_aside => MinerStatus::SetAside,
+            () if cooling => MinerStatus::Cooling,
+            () if view.in_flight > 0 => MinerStatus::Busy,
+            () => MinerStatus::Idle,
+        };
+        MinerInfo::default()
+            .id(slot.spec.name.clone())
+            .miner_id(slot.spec.name.clone())
+            .router(self.membership.as_ref().map(|_| self.settings.now().name.clone()).unwrap_or_default())
+            .address(slot.address.to_string())
+            .active(slot.takes_work() && !view.draining && !cooling && !view.set_aside)
+            .status(status)
+            .kind(slot.spec.kind)
+            .node_type(if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral })
+            .models(slot.spec.models.clone())
+            .capacity(slot.spec.capacity)
+            .credits(view.credits)
+            .in_flight(view.in_flight)
+            .owner(slot.spec.owner.clone())
+            .embeddings(slot.spec.embeddings)
+            .max_context_tokens(slot.spec.max_context_tokens)
+            .features(slot.spec.features.clone())
+            .agent(slot.spec.agent.clone())
+            .hardware(slot.spec.hardware.clone())
+            .model_details(slot.spec.model_details.clone())
+            .load(share(view.in_flight.into(), view.credits.into()))
+            .error_rate(share(view.failed, view.completed + view.failed))
+            .tokens_per_second((view.tokens_per_second * 100.0).round() / 100.0)
+            .first_token_ms((view.first_token_ms * 100.0).round() / 100.0)
+            .completed(view.completed)
+            .failed(view.failed)
+            .breaker(match view.breaker {
+                BreakerState::Closed => Breaker::Closed,
+                BreakerState::Open(_) => Breaker::Open,
+                BreakerState::HalfOpen => Breaker::HalfOpen,
+            })
+            .reputation((view.reputation * 1_000.0).round() / 1_000.0)
+            .service_class(view.service_class)
+            .reserved_for(view.reserved)
+            .reason(slot.why_out(view).or_else(|| slot.reason.clone()))
+            .connected_at(slot.connected_at.as_secs())
+            .last_seen(if slot.up { self.clock.now() } else { slot.last_seen }.as_secs())
+    }
+
+    /// Tells other routers that the miners of this one have changed.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "without links there is nobody to tell")
+    )]
+    fn roster_changed(&self) {
+        #[cfg(feature = "postgres")]
+        self.miners_changed();
     }
 }
 
@@ -318,6 +419,7 @@ pub(super) struct Enlisted {
     pub(super) key: MinerKey,
     identity: Arc<str>,
     kind: MinerKind,
+    foreign: bool,
     last_resort: bool,
     deeds: Deeds,
 }
@@ -330,7 +432,7 @@ pub(super) struct Dismissed {
 
 impl Shared {
     /// Removes the stand-in now that another miner has joined, and lets the store remember that one has joined.
-    fn relieve_stand_in(self: &Arc<Self>, identity: &str, kind: MinerKind) {
+    fn relieve_stand_in(self: &Arc<Self>, identity: &str, kind: MinerKind, foreign: bool) {
         let stand_in = self.core.lock().stand_in.take();
         let echo = stand_in.and_then(|key| self.dismiss(key));
         let relieved = echo.is_some();
@@ -339,7 +441,7 @@ impl Shared {
             tracing::info!(miner = identity, "a miner is there: the built-in echo answers no more");
         }
         // Callbacks of the host program join at every start, so the store need not remember them.
-        if relieved || kind != MinerKind::Local {
+        if !foreign && (relieved || kind != MinerKind::Local) {
             self.remember_first(identity);
         }
     }
@@ -375,7 +477,7 @@ impl Router {
     pub fn remove_miner(&self, name: &str) -> Result<()> {
         let key = {
             let core = self.shared.core.lock();
-            let named = || core.miners.iter().filter(|(_, slot)| slot.spec.name == name);
+            let named = || core.own_miners().filter(|(_, slot)| slot.spec.name == name);
             named().find(|(_, slot)| !slot.retired).or_else(|| named().next()).map(|(key, _)| *key)
         };
         let key = key.ok_or_else(|| {
@@ -392,58 +494,7 @@ impl Router {
         let core = self.shared.core.lock();
         core.miners
             .iter()
-            .filter_map(|(key, slot)| {
-                let view = core.engine.miner(*key)?;
-                let server = slot.server_status();
-                let cooling = matches!(view.breaker, BreakerState::Open(_));
-                let status = match () {
-                    () if view.draining => MinerStatus::Draining,
-                    () if let Some(status) = server => status,
-                    () if !slot.up => MinerStatus::Down,
-                    () if view.set_aside => MinerStatus::SetAside,
-                    () if cooling => MinerStatus::Cooling,
-                    () if view.in_flight > 0 => MinerStatus::Busy,
-                    () => MinerStatus::Idle,
-                };
-                Some(
-                    MinerInfo::default()
-                        .id(slot.spec.name.clone())
-                        .miner_id(slot.spec.name.clone())
-                        .address(slot.address.to_string())
-                        .active(slot.takes_work() && !view.draining && !cooling && !view.set_aside)
-                        .status(status)
-                        .kind(slot.spec.kind)
-                        .node_type(if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral })
-                        .models(slot.spec.models.clone())
-                        .capacity(slot.spec.capacity)
-                        .credits(view.credits)
-                        .in_flight(view.in_flight)
-                        .owner(slot.spec.owner.clone())
-                        .embeddings(slot.spec.embeddings)
-                        .max_context_tokens(slot.spec.max_context_tokens)
-                        .features(slot.spec.features.clone())
-                        .agent(slot.spec.agent.clone())
-                        .hardware(slot.spec.hardware.clone())
-                        .model_details(slot.spec.model_details.clone())
-                        .load(share(view.in_flight.into(), view.credits.into()))
-                        .error_rate(share(view.failed, view.completed + view.failed))
-                        .tokens_per_second((view.tokens_per_second * 100.0).round() / 100.0)
-                        .first_token_ms((view.first_token_ms * 100.0).round() / 100.0)
-                        .completed(view.completed)
-                        .failed(view.failed)
-                        .breaker(match view.breaker {
-                            BreakerState::Closed => Breaker::Closed,
-                            BreakerState::Open(_) => Breaker::Open,
-                            BreakerState::HalfOpen => Breaker::HalfOpen,
-                        })
-                        .reputation((view.reputation * 1_000.0).round() / 1_000.0)
-                        .service_class(view.service_class)
-                        .reserved_for(view.reserved)
-                        .reason(slot.why_out(view).or_else(|| slot.reason.clone()))
-                        .connected_at(slot.connected_at.as_secs())
-                        .last_seen(if slot.up { self.shared.clock.now() } else { slot.last_seen }.as_secs()),
-                )
-            })
+            .filter_map(|(key, slot)| Some(self.shared.miner_info(slot, core.engine.miner(*key)?)))
             .collect()
     }
 

@@ -273,6 +273,8 @@ impl RouterBuilder {
             shared.background.spawn_on(shared.clone().keep_membership(), &shared.runtime);
             #[cfg(feature = "postgres")]
             shared.background.spawn_on(shared.clone().take_links(), &shared.runtime);
+            #[cfg(feature = "postgres")]
+            shared.background.spawn_on(shared.clone().keep_asking(), &shared.runtime);
         }
         Ok(router)
     }
@@ -344,7 +346,7 @@ fn build(
     clock: Clock,
     recovery: &Recovery,
 ) -> Result<Shared> {
-    let mut settings = engine_settings(&config.dispatch, &config.limits);
+    let mut settings = engine_settings(&config.dispatch, &config.limits, &config.fleet);
     settings.epoch = recovery.epoch.max(1);
     settings.first_gid = Gid(recovery.last_gid.0 + 1);
     let membership = Membership::of(&store, recovery, config.storage.lease_ms);
@@ -489,7 +491,7 @@ impl Router {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain_started.cancel();
         Box::pin(self.shared.retire()).await;
-        let unfinished = || self.shared.core.lock().engine.unfinished();
+        let unfinished = || self.shared.core.lock().engine.unfinished() + self.shared.lent_slots();
         tracing::info!(unfinished = unfinished(), timeout_ms = timeout.as_millis() as u64, "the router drains");
         let deadline = tokio::time::Instant::now() + timeout;
         loop {

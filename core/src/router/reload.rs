@@ -191,7 +191,7 @@ impl Shared {
             self.reach.allow(&new.listen.upstream_networks);
             self.log.resize(new.log.recent_lines);
         }
-        let engine = engine_settings(&new.dispatch, &new.limits);
+        let engine = engine_settings(&new.dispatch, &new.limits, &new.fleet);
         self.outbox.settle(&new);
         self.settings.replace(Settings::of(new));
         let sessions = {

@@ -1,10 +1,10 @@
 //! Maps the configuration to the engine's settings.
 
-use crate::config::{DispatchConfig, LimitsConfig};
+use crate::config::{DispatchConfig, FleetConfig, LimitsConfig};
 use crate::engine::EngineSettings;
 
 /// The engine's settings for a configuration. The values that depend on the store, such as the epoch, are defaults.
-pub(super) fn engine_settings(dispatch: &DispatchConfig, limits: &LimitsConfig) -> EngineSettings {
+pub(super) fn engine_settings(dispatch: &DispatchConfig, limits: &LimitsConfig, fleet: &FleetConfig) -> EngineSettings {
     EngineSettings {
         accept_timeout_ms: dispatch.accept_timeout_ms,
         progress_timeout_ms: dispatch.progress_timeout_ms,
@@ -29,6 +29,7 @@ pub(super) fn engine_settings(dispatch: &DispatchConfig, limits: &LimitsConfig) 
         max_queued_per_session: limits.max_queued_per_session,
         max_queued_bytes: limits.queued_bytes(),
         max_miners: limits.max_miners,
+        lend_ms: fleet.lend_ms + fleet.link_timeout_ms,
         ..EngineSettings::default()
     }
 }
@@ -39,7 +40,8 @@ mod tests {
 
     #[test]
     fn both_have_the_same_defaults() {
-        let from_config = engine_settings(&DispatchConfig::default(), &LimitsConfig::default());
+        let from_config =
+            engine_settings(&DispatchConfig::default(), &LimitsConfig::default(), &FleetConfig::default());
         assert_eq!(from_config, EngineSettings::default());
     }
 }

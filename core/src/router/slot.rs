@@ -7,7 +7,7 @@ use super::servers::Server;
 use super::upstreams::Attached;
 use crate::engine::{BreakerState, MinerKey, MinerView};
 use crate::miner::Miner;
-use crate::model::{MinerKind, MinerSpec, MinerStatus, SharedText, Timestamp, meant};
+use crate::model::{MinerInfo, MinerKind, MinerSpec, MinerStatus, SharedText, Timestamp, meant};
 
 /// A miner that was added.
 pub(super) struct MinerSlot {
@@ -38,6 +38,16 @@ pub(super) struct MinerSlot {
     pub(super) last_failure: Option<String>,
     /// Whether the miner's first report is still to come.
     pub(super) awaited: bool,
+    /// The miner as its router tells of it, if it is another router's.
+    pub(super) abroad: Option<Abroad>,
+}
+
+/// A miner of another router.
+pub(super) struct Abroad {
+    /// The name of its router.
+    pub(super) router: Arc<str>,
+    /// What its router says of it.
+    pub(super) info: Box<MinerInfo>,
 }
 
 /// The reason why an upstream whose first probe is still under way gets no tasks.

@@ -20,6 +20,7 @@ impl World {
             match effect {
                 // One engine alone numbers its tasks by itself.
                 Effect::NeedIds { .. } => unreachable!("nobody shares these sessions"),
+                Effect::Stands { .. } | Effect::Lend { .. } => unreachable!("nobody asks for slots"),
                 Effect::Admitted { .. } | Effect::Refused { .. } | Effect::State { .. } => {}
                 Effect::Voided { gid, again } => {
                     self.report.requeues += u64::from(again);

@@ -20,6 +20,8 @@ mod fleet;
 mod happening;
 mod hellos;
 mod invariants;
+mod lending;
+mod loans;
 mod mesh;
 mod miners;
 mod network;

@@ -49,6 +49,12 @@ impl Fingerprint {
                 self.number(id.0);
                 self.number(u64::from(*band));
             }
+            Effect::Stands { gid } => self.about("stands", *gid),
+            Effect::Lend { gid, miner, fence } => {
+                self.about("lend", *gid);
+                self.number(u64::from(miner.0));
+                self.number(fence.0);
+            }
             Effect::NeedIds { session } => {
                 self.word("ids");
                 self.number(session.0);

@@ -298,6 +298,76 @@ fn routers_are_linked_and_read_each_others_tasks_as_they_run() {
     drop((a, models.runtime));
 }
 
+/// A router without upstreams.
+fn start_alone<'a>(home: &'a Home, database: &str, name: &str) -> Server<'a> {
+    home.serve(&["--store", database, "--set", &format!("name={name}"), "--set", LEASE])
+}
+
+/// The routers of the miners that a router shows, once they are so many.
+fn routers_of_miners(router: &Server<'_>, count: usize) -> Vec<String> {
+    let from = Instant::now();
+    loop {
+        let (_, said) = ask(router.address(), "GET", "/api/v1/miners", &Value::Null).unwrap();
+        let miners = said["miners"].as_array().unwrap().iter();
+        let routers: Vec<String> = miners.map(|miner| miner["router"].as_str().unwrap().to_owned()).collect();
+        if routers.len() == count && !routers.contains(&"a".to_owned()) {
+            return routers;
+        }
+        assert!(from.elapsed() < PATIENCE, "{said}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A router that has no miner is served by those of the others: an upstream, and a miner that dialled in. A router that dies
+/// in the middle of an answer is replaced by the other one, and all stands in the row of the one that was asked.
+#[test]
+fn a_prompt_is_served_by_miners_of_other_routers() {
+    let Some(server) = Postgres::start() else { return };
+    let (home, models, url) = (Home::new(), Models::new(), server.url());
+    let (a, b) = (start_alone(&home, &url, "a"), start(&home, &models, &url, "b"));
+    linked(&a, 2);
+    assert_eq!(routers_of_miners(&a, 1), ["b"]);
+    let told = submit(&a, 0, "one two three").unwrap();
+    all_end(&a, std::slice::from_ref(&told), PATIENCE);
+    let row = task(&a, &told);
+    assert_eq!((&row["outcome"], &row["text"]), (&json!("ok"), &json!("re one two three!")), "{row}");
+    assert_eq!(row["attempts"], 1, "{row}");
+    let (_, models_there) = ask(a.address(), "GET", "/v1/models", &Value::Null).unwrap();
+    let model = &models_there["data"][0]["id"];
+    let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hello there" }] });
+    let (status, said) = ask(a.address(), "POST", "/v1/chat/completions", &body).unwrap();
+    assert_eq!((status, &said["choices"][0]["message"]["content"]), (200, &json!("re hello there!")), "{said}");
+    let (_, metrics) = ask(a.address(), "GET", "/metrics", &Value::Null).unwrap();
+    let metrics = metrics.as_str().unwrap_or_default();
+    assert!(metrics.contains("cortensor_fleet_loans_total{side=\"borrowed\",end=\"used\"} 2"), "{metrics}");
+    // A third router has a miner that dialled in.
+    let c = start_alone(&home, &url, "c");
+    let ws = c.url.replace("http://", "ws://");
+    let made = c.client(&["miner-token", "create", "--name", "dials", "--json"]).stdout;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let token = made["token"].as_str().unwrap();
+    let key = home.write("seed", "").replace("seed", "key.pem");
+    let backend = ["--backend", &models.slow.url, "--name", "dials", "--key-file", &key, "--log", "error"];
+    let dials = home.command(&[&["miner", "--router", &ws, "--token", token], &backend[..]].concat()).start();
+    linked(&a, 3);
+    assert_eq!(routers_of_miners(&a, 2).len(), 2);
+    let long = "eleven words which come one by one from a model server";
+    let body = json!({ "prompt": long, "async": true, "session_id": 0, "stream": true, "on_failure": "restart" });
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        let (_, said) = ask(a.address(), "POST", "/api/v1/completions", &body).unwrap();
+        sent.push((said["session_id"].as_u64().unwrap(), said["task_id"].as_u64().unwrap(), long.to_owned()));
+    }
+    std::thread::sleep(Duration::from_millis(600));
+    b.signal("KILL");
+    all_end(&a, &sent, PATIENCE);
+    for told in &sent {
+        let row = task(&a, told);
+        assert_eq!((&row["outcome"], &row["text"]), (&json!("ok"), &json!(format!("re {long}!"))), "{row}");
+    }
+    drop((a, b, c, dials, models.runtime));
+}
+
 #[test]
 fn an_upstream_that_is_added_at_one_router_serves_at_the_others() {
     let Some(server) = Postgres::start() else { return };

@@ -20,7 +20,7 @@ impl Engine {
         attempt.accept(step.now(), due);
         let (due, timer) = attempt.timer();
         self.timers.set(due, timer);
-        if task.acknowledge() {
+        if task.acknowledge() && !task.is_deputy() {
             step.push(Effect::State { gid, state: TaskState::Acked });
         }
     }
@@ -60,6 +60,9 @@ impl Engine {
     }
 
     pub(super) fn done(&mut self, fence: Fence, tokens: u64, step: &mut Step) {
+        if self.tasks.deputies() > 0 && self.loan_done(fence, tokens, step) {
+            return;
+        }
         self.accepted(fence, step);
         let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
         let Some((attempt, took)) = task.finish(fence, step.now()) else { return };

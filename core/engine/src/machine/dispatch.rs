@@ -145,8 +145,11 @@ impl Engine {
             return;
         };
         miner.started(fence);
-        let auto = miner.rules().auto_accept;
-        let due = if auto {
+        let lends = task.is_deputy();
+        let auto = miner.rules().auto_accept && !lends;
+        let due = if lends {
+            step.now().plus(self.settings.lend_ms)
+        } else if auto {
             task.silent_until(step.now(), self.settings.progress_timeout_ms)
         } else {
             step.now().plus(self.settings.accept_timeout_ms)
@@ -162,7 +165,7 @@ impl Engine {
         let Some(task) = self.tasks.known(gid) else { return };
         if !task.is_recheck() {
             self.line.serve(task.place());
-            if let Some(session) = self.sessions.get_mut(task.session()) {
+            if !lends && let Some(session) = self.sessions.get_mut(task.session()) {
                 session.served_by(key);
             }
         }
@@ -175,6 +178,10 @@ impl Engine {
             self.dequeue(gid);
         }
         self.fleet.reindex(key);
+        if lends {
+            step.push(Effect::Lend { gid, miner: key, fence });
+            return;
+        }
         step.push(Effect::Offer { gid, miner: key, fence, role });
         step.push(Effect::State { gid, state });
         if role == Role::Primary && self.settings.hedge {

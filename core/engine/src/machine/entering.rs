@@ -92,12 +92,13 @@ impl Engine {
 
     fn enter(&mut self, gid: Gid, mut demand: Box<Demand>, lane: &LaneKey, step: &mut Step) {
         demand.required = demand.required.max(1);
+        let shares = self.shares();
         let Some(session) = self.sessions.known_mut(demand.session) else { return };
         let band = demand.band.unwrap_or(session.rules().band);
+        let virtual_time = Self::begins_at(&self.line, shares, lane, band);
         let expected = session.expected_tokens(demand.max_tokens);
         let expected = if expected > 0.0 { expected as u64 } else { demand.max_tokens };
         let cost = cost_of(demand.prompt_tokens, expected, demand.required);
-        let virtual_time = self.line.virtual_time(band);
         // The cost of a shadow task counts for the task that it serves.
         let tag = if demand.shadow { virtual_time } else { session.charge(cost, virtual_time) };
         self.timers.set(demand.deadline, Timer::Deadline(gid));

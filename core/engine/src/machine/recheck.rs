@@ -6,14 +6,11 @@ use super::Engine;
 use crate::chance::mix;
 use crate::demand::Demand;
 use crate::effect::Effect;
-use crate::lane::{Place, Tag};
+use crate::lane::{BACKGROUND, Place};
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
 use cortensor_router_model::{Gid, OnFailure, Timestamp};
-
-/// The tag of tasks in the background, which are served only if nothing else waits.
-const BACKGROUND: Tag = u64::MAX / 2;
 
 impl Engine {
     /// Starts a check of a task that ended well, for the share of tasks that the settings name.

@@ -34,7 +34,10 @@ impl Engine {
             return;
         }
         let lane = LaneKey::of_reservation(id, session.rules().model.clone());
-        let able = self.fleet.of_lane(&lane).filter(|miner| miner.could_serve(&lane) && !miner.rules().last_resort);
+        let able = self
+            .fleet
+            .of_lane(&lane)
+            .filter(|miner| miner.could_serve(&lane) && !miner.rules().last_resort && !miner.rules().foreign);
         let kept = able.clone().filter(|miner| miner.reserved().is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
         // Miners that have the model come first, then the least busy ones, which are free for the session soonest.

@@ -16,6 +16,15 @@ impl Engine {
     /// took the offer.
     pub(super) fn attempt_lost(&mut self, fence: Fence, blame: Blame, declined: bool, step: &mut Step) {
         let Some((gid, task)) = self.tasks.of_attempt(fence) else { return };
+        if task.is_deputy() {
+            if blame.is_the_miners()
+                && let Some((_, _, attempt)) = self.tasks.attempt(fence)
+            {
+                self.blame(attempt.miner(), gid, step.now());
+            }
+            self.end_loan(fence, step);
+            return;
+        }
         let raced = task.races();
         let Some(attempt) = self.tasks.lose(gid, fence) else { return };
         let key = attempt.miner();

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::breaker::BreakerState;
 use crate::demand::Demand;
 use crate::miner::MinerEntry;
-use crate::rules::MinerKey;
+use crate::rules::{MinerKey, MinerRules};
 use crate::session::SessionEntry;
 
 /// A task's state.
@@ -72,6 +72,11 @@ impl Engine {
     /// A miner that is there.
     pub fn miner(&self, key: MinerKey) -> Option<MinerView> {
         self.fleet.get(key).map(MinerEntry::view)
+    }
+
+    /// The rules of a miner that is there.
+    pub fn rules(&self, key: MinerKey) -> Option<&MinerRules> {
+        self.fleet.get(key).map(MinerEntry::rules)
     }
 
     /// The miners that could serve a task if they were up.

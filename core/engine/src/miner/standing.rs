@@ -16,7 +16,7 @@ impl MinerEntry {
             BreakerState::HalfOpen => self.in_flight == 0,
             BreakerState::Open(_) => false,
         };
-        !self.draining && !self.is_set_aside() && trusted && self.in_flight < self.credits
+        !self.draining && !self.is_set_aside() && trusted && self.free() > 0
     }
 
     /// Whether the miner gets tasks at present, free or not.

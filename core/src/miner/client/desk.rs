@@ -23,7 +23,7 @@ use crate::model::{Fence, Gid, SessionId, TaskId, TaskRequest, Timestamp, told};
 use crate::task::TraceContext;
 
 /// The attempts that the miner holds, and its present connection.
-pub(super) struct Desk {
+pub(crate) struct Desk {
     me: Weak<Self>,
     miner: Arc<dyn Miner>,
     pub(super) counters: Counters,
@@ -34,7 +34,11 @@ pub(super) struct Desk {
     touched: Mutex<BTreeSet<u64>>,
     /// Notified when the miner holds fewer attempts than before.
     eased: Notify,
+    takes: Takes,
 }
+
+/// Whether the miner takes the task under that fence. The desk also says whether it can read the task.
+pub(crate) type Takes = Box<dyn Fn(Fence, bool) -> bool + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -51,7 +55,7 @@ struct State {
 }
 
 impl Desk {
-    pub(super) fn new(miner: Arc<dyn Miner>, capacity: u32, models: Vec<String>) -> Arc<Self> {
+    pub(crate) fn new(miner: Arc<dyn Miner>, capacity: u32, models: Vec<String>, takes: Takes) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             miner,
@@ -61,11 +65,12 @@ impl Desk {
             state: Mutex::default(),
             touched: Mutex::default(),
             eased: Notify::new(),
+            takes,
         })
     }
 
     /// The attempts that the miner holds, as `hello` and `ping` list them.
-    pub(super) fn held(&self) -> Vec<Held> {
+    pub(crate) fn held(&self) -> Vec<Held> {
         self.state.lock().attempts.values().map(|assignment| assignment.held()).collect()
     }
 
@@ -119,7 +124,7 @@ impl Desk {
     }
 
     /// Cancels all work.
-    pub(super) fn stop_all(&self) {
+    pub(crate) fn stop_all(&self) {
         let all: Vec<_> = self.state.lock().attempts.values().cloned().collect();
         for assignment in &all {
             assignment.stop();
@@ -140,7 +145,7 @@ impl Desk {
     }
 
     /// Notes that the router has welcomed the miner on this link. Adopted attempts continue; the others are cancelled.
-    pub(super) fn attach(&self, link: &Arc<Link>, welcome: &Welcome) {
+    pub(crate) fn attach(&self, link: &Arc<Link>, welcome: &Welcome) {
         let limits = &welcome.limits;
         let pace = Pace {
             flush: Duration::from_millis(welcome.intervals.flush_ms),
@@ -186,7 +191,7 @@ impl Desk {
     }
 
     /// Notes the end of the connection. Returns the router's reason, if it sent one.
-    pub(super) fn detach(&self) -> Option<ErrorFrame> {
+    pub(crate) fn detach(&self) -> Option<ErrorFrame> {
         let mut state = self.state.lock();
         state.link = None;
         state.refusal.take()
@@ -295,11 +300,12 @@ impl Desk {
     fn offered(&self, task: TaskFrame) {
         let (attempt, fence) = (task.attempt, task.fence);
         let info = info_of(task);
+        let is_wanted = (self.takes)(Fence(fence), info.is_ok());
         let taken = {
             let mut state = self.state.lock();
             state.seen = state.seen.max(attempt);
             let working = state.attempts.values().filter(|assignment| assignment.is_working()).count();
-            let room = info.is_ok() && !state.draining && working < self.capacity() as usize;
+            let room = info.is_ok() && is_wanted && !state.draining && working < self.capacity() as usize;
             match (state.pace, state.attempts.contains_key(&attempt)) {
                 (_, true) | (None, _) => return,
                 (Some(pace), false) if room => {

@@ -1,6 +1,7 @@
 //! A miner that dialled in, as a [`Miner`] of the router. A seat outlives the miner's connections.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -47,6 +48,7 @@ pub(crate) struct Seat {
     /// Notified when the miner may hold fewer attempts than before.
     eased: Notify,
     control: OnceLock<Box<dyn SeatControl>>,
+    max_task_bytes: AtomicUsize,
 }
 
 pub(super) struct State {
@@ -93,6 +95,7 @@ impl Seat {
             }),
             eased: Notify::new(),
             control: OnceLock::new(),
+            max_task_bytes: AtomicUsize::new(settings.max_task_bytes),
         })
     }
 
@@ -187,6 +190,24 @@ impl Seat {
             }
             eased.await;
         }
+    }
+
+    /// Sends no `task` frame that is larger.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn bound_tasks(&self, bytes: usize) {
+        self.max_task_bytes.store(bytes.min(self.settings.max_task_bytes), Ordering::Relaxed);
+    }
+
+    /// The number of attempts that the miner holds.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.state.lock().occupancy.session().inflight().len()
+    }
+
+    /// Whether the miner holds the attempt with this fence.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn holds(&self, fence: Fence) -> bool {
+        self.state.lock().sinks.contains_key(&fence)
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -349,7 +370,7 @@ impl Seat {
         };
         // The size must be checked before the session counts the offer. The attempt's number adds a few bytes.
         let size = serde_json::to_string(&task).map_or(usize::MAX, |text| text.len() + 24);
-        if size > self.settings.max_task_bytes {
+        if size > self.max_task_bytes.load(Ordering::Relaxed) {
             return refused("the request is larger than what a miner socket carries");
         }
         if !link.has_room(size) {

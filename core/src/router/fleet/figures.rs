@@ -29,6 +29,40 @@ pub(super) struct FleetFigures {
     pub(super) handed_over: Counter,
     pub(super) written_again: Counter,
     pub(super) rejoined: Counter,
+    loans: Family<LoanLabels, Counter>,
+    /// From the wish for a slot of another router to a slot that is used.
+    pub(super) loan_wait: Histogram,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoanLabels {
+    side: &'static str,
+    end: &'static str,
+}
+
+/// The end of a loan.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoanEnd {
+    /// An attempt used the slot.
+    Used,
+    /// No task of the router that asked could use it.
+    Returned,
+    /// The router that asked did not use it in time, or its link ended.
+    Lapsed,
+}
+
+#[cfg(feature = "postgres")]
+impl FleetFigures {
+    /// Counts the end of a loan. `side`: `lent` or `borrowed`.
+    pub(super) fn loan(&self, side: &'static str, end: LoanEnd) {
+        let end = match end {
+            LoanEnd::Used => "used",
+            LoanEnd::Returned => "returned",
+            LoanEnd::Lapsed => "lapsed",
+        };
+        self.loans.get_or_create(&LoanLabels { side, end }).inc();
+    }
 }
 
 impl Default for FleetFigures {
@@ -44,6 +78,8 @@ impl Default for FleetFigures {
             handed_over: Counter::default(),
             written_again: Counter::default(),
             rejoined: Counter::default(),
+            loans: Family::default(),
+            loan_wait: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
         }
     }
 }
@@ -65,6 +101,8 @@ impl FleetFigures {
             "Tasks that the database had lost and that were written again",
             self.written_again.clone(),
         );
+        r.register("loans", "Slots that routers lent each other, by side and end", self.loans.clone());
+        r.register("loan_seconds", "From the wish for a slot of another router to its use", self.loan_wait.clone());
         r.register("rejoins", "How often this router was declared gone and joined again", self.rejoined.clone());
     }
 

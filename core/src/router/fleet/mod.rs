@@ -182,6 +182,15 @@ impl Shared {
         false
     }
 
+    /// The slots of this router's miners that other routers have.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "without links nothing is lent"))]
+    pub(super) fn lent_slots(&self) -> u64 {
+        #[cfg(feature = "postgres")]
+        return self.lent();
+        #[cfg(not(feature = "postgres"))]
+        0
+    }
+
     /// Whether tasks of the store may come into memory now.
     fn takes_tasks(&self) -> bool {
         !self.draining.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire)

@@ -40,7 +40,7 @@ impl Shared {
     fn shown_here(&self, member: FleetMember) -> FleetMember {
         let core = self.core.lock();
         let (queued, running) = core.stands();
-        member.link(LinkState::Own).miners(core.miners.len() as u64).queued_tasks(queued).running_tasks(running)
+        member.link(LinkState::Own).miners(core.own_miners().count() as u64).queued_tasks(queued).running_tasks(running)
     }
 
     fn shown_there(&self, shown: FleetMember, member: &Member) -> FleetMember {
@@ -50,7 +50,10 @@ impl Shared {
         #[cfg(feature = "postgres")]
         if let Some(link) = self.link_to(member.epoch) {
             let seen = link.seen();
+            let (lent, borrowed) = self.loans_with(member);
             return shown
+                .lent(lent)
+                .borrowed(borrowed)
                 .link(LinkState::Up)
                 .link_secs(seen.up_for.as_secs())
                 .round_trip_ms(seen.round_trip.map_or(0.0, |time| time.as_secs_f64() * 1_000.0))
@@ -60,6 +63,13 @@ impl Shared {
                 .running_tasks(seen.pulse.running);
         }
         shown.link(LinkState::Down)
+    }
+
+    /// The slots that are lent to a router, and those that are borrowed from it.
+    #[cfg(feature = "postgres")]
+    fn loans_with(&self, member: &Member) -> (u64, u64) {
+        let links = self.links().zip(member.reach.as_ref());
+        links.map_or((0, 0), |(links, reach)| links.loans_with(&reach.certificate))
     }
 
     /// The sums over the routers.

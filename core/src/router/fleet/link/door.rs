@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use super::handshakes::Handshakes;
@@ -67,6 +68,10 @@ impl Links {
             allowed,
             door: Mutex::new(Some(door)),
             others: Mutex::default(),
+            partners: Mutex::default(),
+            book: Mutex::default(),
+            asked: Mutex::default(),
+            waits: Notify::new(),
         })))
     }
 }

@@ -1,8 +1,12 @@
 //! The frames of a link, as JSON texts.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::Gid;
+use crate::engine::{Need, Want};
+use crate::model::{Gid, MinerInfo, SessionId, SessionMode};
 
 /// A frame. The number `reading` is chosen by the side that reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,9 +52,114 @@ pub(super) enum Frame {
     },
     /// The task has ended well, its text has come whole, and its end is in the database.
     End { reading: u64 },
+    /// The sender lends and borrows slots over this link. These attempts of the receiver run at the sender's miners.
+    Begin {
+        /// The number, the fence and the last piece of each.
+        held: Vec<[u64; 3]>,
+        /// The greatest size of a frame that the sender reads.
+        max_frame: usize,
+    },
+    /// The miners of the sender that may be borrowed, or those of them that have changed.
+    Roster {
+        /// Whether all others are gone.
+        whole: bool,
+        miners: Vec<RosterMiner>,
+        #[serde(default)]
+        gone: BTreeSet<u32>,
+    },
+    /// The smallest tags that wait at the sender, or that it served last, by bands.
+    Tags { tags: Vec<(u8, u64)> },
+    /// The first tasks of the sender that wait and have these needs. They replace those of an earlier frame.
+    Want {
+        #[serde(flatten)]
+        need: WireNeed,
+        tasks: Vec<WireWant>,
+    },
+    /// A free slot of the sender's miner is the receiver's, for one attempt.
+    Loan {
+        slot: u64,
+        miner: u32,
+        /// The task for which the receiver asked.
+        gid: Gid,
+    },
+    /// The sender uses the slot for the attempt with this fence, whose offer follows.
+    Use { slot: u64, fence: u64 },
+    /// The sender does not use the slot.
+    Return { slot: u64 },
     /// A frame of a later version. It is ignored.
     #[serde(other)]
     Unknown,
+}
+
+/// A miner that other routers may borrow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct RosterMiner {
+    /// Its number at the sender.
+    pub(super) index: u32,
+    pub(super) identity: String,
+    #[serde(default)]
+    pub(super) weight: u32,
+    pub(super) info: MinerInfo,
+}
+
+/// The needs of a lane, in words of the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireNeed {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<Arc<str>>,
+    #[serde(default)]
+    any_model: bool,
+    #[serde(default)]
+    embedding: bool,
+    #[serde(default)]
+    mode: SessionMode,
+}
+
+impl From<&Need> for WireNeed {
+    fn from(need: &Need) -> Self {
+        Self { model: need.model.clone(), any_model: need.any_model, embedding: need.embedding, mode: need.mode }
+    }
+}
+
+impl From<WireNeed> for Need {
+    fn from(wire: WireNeed) -> Self {
+        let WireNeed { model, any_model, embedding, mode } = wire;
+        Self { model, any_model, embedding, mode, ..Self::default() }
+    }
+}
+
+/// A task that waits, in words of the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireWant {
+    gid: Gid,
+    band: u8,
+    tag: u64,
+    session: SessionId,
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    max_tokens: u64,
+    #[serde(default)]
+    prefix: Box<[u64]>,
+    #[serde(default)]
+    continues: bool,
+    #[serde(default)]
+    apart: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl From<&Want> for WireWant {
+    fn from(want: &Want) -> Self {
+        let Want { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart, .. } = want.clone();
+        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart }
+    }
+}
+
+impl From<WireWant> for Want {
+    fn from(wire: WireWant) -> Self {
+        let WireWant { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart } = wire;
+        let miners = Vec::new();
+        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart, miners }
+    }
 }
 
 /// The present figures of a router, as it tells them the others.
@@ -67,6 +176,8 @@ pub(in crate::router) struct Pulse {
     pub(in crate::router) queued: u64,
     /// Tasks that a miner works on.
     pub(in crate::router) running: u64,
+    /// Tasks that its miners could begin at once.
+    pub(super) free: u64,
 }
 
 impl Frame {
@@ -90,7 +201,7 @@ mod tests {
         for frame in [piece, pulse, attach, Frame::Changed, Frame::End { reading: 7 }] {
             assert_eq!(serde_json::from_str::<Frame>(&frame.to_text()).unwrap(), frame);
         }
-        let later = r#"{"type":"loan","slot":3}"#;
+        let later = r#"{"type":"gift","slot":3}"#;
         assert_eq!(serde_json::from_str::<Frame>(later).unwrap(), Frame::Unknown);
         let more = r#"{"type":"end","reading":7,"why":"new"}"#;
         assert_eq!(serde_json::from_str::<Frame>(more).unwrap(), Frame::End { reading: 7 });

@@ -4,14 +4,21 @@
 //! Of two routers the one with the smaller certificate dials first. The other one tries it too after a while, because it
 //! may be the only one that can.
 
+mod asking;
+mod borrowed;
 mod door;
+mod exchange;
 mod frame;
 mod handshakes;
 mod identity;
+mod lent;
+mod lent_work;
 mod mirror;
+mod partner;
 mod peer;
 mod reading;
 mod recital;
+mod roster;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,17 +26,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use self::identity::{Allowed, Hash, Identity, NAME};
+use self::lent::LoanBook;
 pub(super) use self::mirror::Mirrored;
+use self::partner::Partner;
 pub(in crate::router) use self::peer::PeerLink;
 use super::super::shared::Shared;
 use crate::Result;
 use crate::config::FleetConfig;
 use crate::miner::link::End;
 use crate::miner::{Door, Network, Transport, chain};
+use crate::model::Gid;
 use crate::reach::bare;
 use crate::store::{Member, Reach};
 
@@ -52,6 +63,14 @@ pub(in crate::router) struct Links {
     /// The place at which links come in, until somebody waits there.
     door: Mutex<Option<Box<dyn Door>>>,
     others: Mutex<HashMap<Hash, Other>>,
+    /// The routers with which this one has loans, or may have.
+    partners: Mutex<HashMap<Hash, Arc<Partner>>>,
+    /// What this router lends.
+    pub(in crate::router) book: Mutex<LoanBook>,
+    /// The tasks for which slots of other routers are asked for, since when.
+    asked: Mutex<HashMap<Gid, Instant>>,
+    /// Notified when tasks wait that miners of other routers might serve.
+    waits: Notify,
 }
 
 /// Another router, as the database names it.
@@ -139,6 +158,28 @@ impl Links {
         true
     }
 
+    /// Tells all other routers which miners this one has.
+    fn tell_roster(&self) {
+        for other in self.others.lock().values() {
+            if let Some(link) = &other.link {
+                link.tell_roster();
+            }
+        }
+    }
+
+    /// The router with that certificate, as one with which slots are lent and borrowed.
+    fn partner(&self, certificate: Hash, shared: &Arc<Shared>) -> Arc<Partner> {
+        let name = self.others.lock().get(&certificate).map(|other| other.name.clone()).unwrap_or_default();
+        let mut partners = self.partners.lock();
+        partners.entry(certificate).or_insert_with(|| Partner::new(shared, certificate, &name)).clone()
+    }
+
+    /// The slots that are lent to the router with that certificate, and those that are borrowed from it.
+    pub(super) fn loans_with(&self, certificate: &Hash) -> (u64, u64) {
+        let borrowed = self.partners.lock().get(certificate).map_or(0, |partner| partner.borrows());
+        (self.book.lock().lent_to(certificate), borrowed)
+    }
+
     /// Notes the end of a link.
     fn part(&self, link: &Arc<PeerLink>, end: End) {
         let mut others = self.others.lock();
@@ -194,6 +235,34 @@ impl Links {
 }
 
 impl Shared {
+    /// Counts the end of a loan. `side`: `lent` or `borrowed`.
+    fn count_loan(&self, side: &'static str, end: super::figures::LoanEnd) {
+        if let Some(membership) = &self.membership {
+            membership.figures.loan(side, end);
+        }
+    }
+
+    /// Forgets a router with which there are no loans any more.
+    fn forget_partner(&self, partner: &Arc<Partner>) {
+        let Some(links) = self.links() else { return };
+        let mut partners = links.partners.lock();
+        if partners.get(&partner.certificate).is_some_and(|known| Arc::ptr_eq(known, partner)) {
+            partners.remove(&partner.certificate);
+        }
+    }
+
+    /// Tells all other routers which miners this one has.
+    pub(in crate::router) fn miners_changed(&self) {
+        if let Some(links) = self.links() {
+            links.tell_roster();
+        }
+    }
+
+    /// The slots that are lent at present.
+    pub(in crate::router) fn lent(&self) -> u64 {
+        self.links().map_or(0, |links| links.book.lock().lent())
+    }
+
     /// The links of this router; `None`: it has none.
     pub(super) fn links(&self) -> Option<&Arc<Links>> {
         self.membership.as_ref()?.links.as_ref()
@@ -214,6 +283,13 @@ impl Shared {
     pub(super) fn tend_known(self: &Arc<Self>) {
         let (Some(links), Some(membership)) = (self.links(), &self.membership) else { return };
         let due = links.learn(&membership.seen.lock().members);
+        let gone: Vec<Arc<Partner>> = {
+            let (allowed, partners) = (links.allowed.read(), links.partners.lock());
+            partners.values().filter(|partner| !allowed.contains(&partner.certificate)).cloned().collect()
+        };
+        for partner in gone {
+            partner.leave(None);
+        }
         for certificate in due {
             let (shared, links) = (self.clone(), links.clone());
             let work = async move {
@@ -250,6 +326,9 @@ impl Shared {
             end = link.run(stream, dead) => end,
         };
         links.part(&link, end);
+        if let Some(partner) = link.partner() {
+            partner.part(&link, end);
+        }
         link.was_heard()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,8 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{Frame, Pulse};
 use super::identity::Hash;
 use super::mirror::Mirror;
+use super::partner::{HOST, OWNER, Partner};
 use super::reading::Reading;
 use super::recital::Start;
+use super::roster::Told;
+use crate::Config;
 use crate::config::FleetConfig;
 use crate::miner::Transport;
 use crate::miner::link::{self, End, Link, Peer, Timing};
@@ -24,8 +27,13 @@ use crate::router::shared::Shared;
 /// The time between two pulses.
 const PULSE: Duration = Duration::from_secs(1);
 
-/// The greatest size of a frame. Pieces are sent in parts, so that no frame is nearly as large.
+/// The least bound of a frame. Pieces are sent in parts, so that no frame is nearly as large but the offer of a large task.
 const FRAME: usize = 8 << 20;
+
+/// The greatest size of a frame: that of the largest offer, in which JSON may double a request, or [`FRAME`].
+pub(super) fn frame_limit(config: &Config) -> usize {
+    FRAME.max(2 * config.limits.max_request_bytes as usize + (64 << 10))
+}
 
 /// The connection to another router.
 pub(in crate::router) struct PeerLink {
@@ -35,10 +43,15 @@ pub(in crate::router) struct PeerLink {
     pub(super) dialled: bool,
     pub(super) link: Link,
     pub(super) shared: Weak<Shared>,
-    me: Weak<Self>,
+    pub(super) me: Weak<Self>,
     from: Instant,
     /// Whether the other router has to be told that something has changed.
     news: AtomicBool,
+    /// Whether the miners of this router have changed.
+    pub(super) roster_due: AtomicBool,
+    pub(super) told: Mutex<Told>,
+    partner: OnceLock<Arc<Partner>>,
+    max_bytes: usize,
     /// Cancelled at the end of the connection.
     pub(super) over: CancellationToken,
     next_reading: AtomicU64,
@@ -78,6 +91,10 @@ impl PeerLink {
             me: me.clone(),
             from: now,
             news: AtomicBool::new(false),
+            roster_due: AtomicBool::new(false),
+            told: Mutex::default(),
+            partner: OnceLock::new(),
+            max_bytes: config.max_link_bytes,
             over: CancellationToken::new(),
             next_reading: AtomicU64::new(1),
             signs: Mutex::new(Signs { next: now, heard: None, round_trip: None }),
@@ -90,7 +107,8 @@ impl PeerLink {
     /// Carries frames in both directions until the connection ends.
     pub(super) async fn run(&self, socket: Box<dyn Transport>, dead: Duration) -> End {
         let role = if self.dialled { Role::Client } else { Role::Server };
-        let config = link::websocket_config(FRAME, FRAME);
+        let limit = self.shared.upgrade().map_or(FRAME, |shared| frame_limit(&shared.settings.now()));
+        let config = link::websocket_config(limit, limit);
         let socket = WebSocketStream::from_raw_socket(socket, role, Some(config)).await;
         let end = link::run(socket, &self.link, self, Timing { ping: dead / 3, dead }).await;
         self.over.cancel();
@@ -107,6 +125,28 @@ impl PeerLink {
         if !self.news.swap(true, Ordering::AcqRel) {
             self.link.wake();
         }
+    }
+
+    /// Tells the other router which miners this one has.
+    pub(super) fn tell_roster(&self) {
+        if !self.roster_due.swap(true, Ordering::AcqRel) {
+            self.link.wake();
+        }
+    }
+
+    /// The other router, once the link counts.
+    pub(super) fn partner(&self) -> Option<&Arc<Partner>> {
+        self.partner.get()
+    }
+
+    /// The bound of what waits to be sent.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// The tasks that the other router's miners could begin at once, as it said last.
+    pub(super) fn free(&self) -> u64 {
+        self.signs.lock().heard.map_or(0, |(pulse, _)| pulse.free)
     }
 
     pub(super) fn post(&self, frame: &Frame) -> bool {
@@ -149,7 +189,8 @@ impl PeerLink {
             .map(|(heard, when)| (heard.at, u64::try_from(when.elapsed().as_micros()).unwrap_or(u64::MAX)));
         if let Some(shared) = self.shared.upgrade() {
             let core = shared.core.lock();
-            pulse.miners = core.miners.len() as u64;
+            pulse.miners = core.own_miners().count() as u64;
+            pulse.free = core.engine.free_slots();
             (pulse.queued, pulse.running) = core.stands();
         }
         Frame::Pulse(pulse).to_text()
@@ -159,9 +200,17 @@ impl PeerLink {
         let now = self.micros();
         if !self.was_heard()
             && let (Some(me), Some(shared)) = (self.me.upgrade(), self.shared.upgrade())
-            && !shared.links().is_some_and(|links| links.admit(&me))
+            && let Some(links) = shared.links()
         {
-            self.link.close(1000, "there is another connection");
+            if links.admit(&me) {
+                let partner = self.partner.get_or_init(|| links.partner(self.certificate, &shared));
+                // The other router takes no other frame before this one.
+                self.link.post(self.pulse());
+                self.post(&Frame::Begin { held: partner.held(), max_frame: frame_limit(&shared.settings.now()) });
+                self.tell_roster();
+            } else {
+                self.link.close(1000, "there is another connection");
+            }
         }
         let mut signs = self.signs.lock();
         if let Some((sent, held)) = pulse.echo {
@@ -205,6 +254,18 @@ impl PeerLink {
 
 impl Peer for PeerLink {
     fn frame(&self, text: &str) {
+        if let Some(text) = text.strip_prefix(HOST) {
+            if let Some(partner) = self.partner() {
+                partner.hear_host(self, text);
+            }
+            return;
+        }
+        if let Some(text) = text.strip_prefix(OWNER) {
+            if let (Some(partner), Some(me)) = (self.partner(), self.me.upgrade()) {
+                partner.hear_owner(&me, text);
+            }
+            return;
+        }
         let frame = match serde_json::from_str(text) {
             Ok(frame) => frame,
             Err(error) => {
@@ -254,6 +315,7 @@ impl Peer for PeerLink {
                 }
             }
             Frame::Unknown => {}
+            frame => self.lend_and_borrow(frame),
         }
     }
 
@@ -272,7 +334,11 @@ impl Peer for PeerLink {
         if due {
             self.link.post(self.pulse());
         }
-        Some(self.signs.lock().next)
+        self.tell_loans(due);
+        let next = self.signs.lock().next;
+        let (partner, shared) = (self.partner(), self.shared.upgrade());
+        let expires = partner.zip(shared).and_then(|(partner, shared)| shared.expire(partner, now));
+        Some(expires.map_or(next, |at| at.min(next)))
     }
 
     fn ping(&self) -> String {

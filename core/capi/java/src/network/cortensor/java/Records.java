@@ -497,6 +497,7 @@ public final class Records {
      * breaker is open), <code>set_aside</code> (its answers are not trusted) or <code>down</code>; a server that
      * the router starts may also be <code>stopped</code>, <code>starting</code>, <code>stopping</code> or
      * <code>failed</code>.
+     * @param router The router that it is connected to, where several share a database; else empty.
      * @param kind How it is reached.
      * @param nodeType <code>ephemeral</code> or <code>dedicated</code>.
      * @param models The models it serves.
@@ -533,6 +534,7 @@ public final class Records {
             @SerializedName("address") String address,
             @SerializedName("active") boolean active,
             @SerializedName("status") String status,
+            @SerializedName("router") String router,
             @SerializedName("kind") String kind,
             @SerializedName("node_type") String nodeType,
             @SerializedName("models") List<String> models,

@@ -1,0 +1,70 @@
+//! The words in which routers lend each other free slots of their miners.
+//!
+//! A router whose tasks wait tells the others what its first tasks need. Each of them lets [`Deputy`]s wait in its own
+//! queue, in the order of the tasks that they stand for. When the turn of one has come, the slot that it got is lent:
+//! the router that asked gives it to the best of its waiting tasks, which need not be the one that was stood in for.
+
+use std::sync::Arc;
+
+use cortensor_router_model::{Gid, SessionId, SessionMode};
+
+use super::rules::MinerKey;
+use super::skills::Skills;
+
+/// The needs that all tasks of one lane have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The model; `None`: any.
+    pub model: Option<Arc<str>>,
+    /// Whether any other model will do if no miner has that one.
+    pub any_model: bool,
+    /// Whether they ask for embeddings.
+    pub embedding: bool,
+    /// The things that a miner must be able to do for them, beside answering prompts.
+    pub skills: Skills,
+    /// Which kinds of miners may have them.
+    pub mode: SessionMode,
+}
+
+/// A task that waits at one router, as another one is told of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Want {
+    /// The task.
+    pub gid: Gid,
+    /// The band that it waits in.
+    pub band: u8,
+    /// Its place within the band. Tags of all routers count in the same unit.
+    pub tag: u64,
+    /// Its session.
+    pub session: SessionId,
+    /// Estimated tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// The most tokens of the answer.
+    pub max_tokens: u64,
+    /// Hashes of the prompt's leading blocks, longest prefix last.
+    pub prefix: Box<[u64]>,
+    /// Whether the miner must be able to continue a text.
+    pub continues: bool,
+    /// The identities and owners of the miners that answer it already.
+    pub apart: Vec<(Arc<str>, Arc<str>)>,
+    /// The miners of other routers that may have it, in ascending order. Other routers are not told of them.
+    pub miners: Vec<MinerKey>,
+}
+
+/// The first tasks of a lane that wait although other routers have miners for them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// The needs of the lane.
+    pub need: Need,
+    /// Its first tasks, in order.
+    pub wants: Vec<Want>,
+}
+
+/// A task of another router, for which a deputy waits here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deputy {
+    /// The needs of its lane.
+    pub need: Need,
+    /// The task.
+    pub want: Want,
+}
