@@ -77,8 +77,14 @@ impl Copy {
         let config = &loaded.config;
         let place = |flag: &str, named: Option<&String>, schema: Option<&String>| match named {
             Some(text) => {
-                let schema = schema.unwrap_or(&config.storage.schema);
-                CopyPlace::of(text, schema).map_err(|error| Exit::usage(format!("{flag}: {error}")))
+                let place = CopyPlace::of(text, schema.unwrap_or(&config.storage.schema))
+                    .map_err(|error| Exit::usage(format!("{flag}: {error}")))?;
+                if schema.is_some() && matches!(place, CopyPlace::Directory(_)) {
+                    return Err(Exit::usage(format!(
+                        "{flag} is a directory, which has no schema: remove {flag}-schema"
+                    )));
+                }
+                Ok(place)
             }
             None => CopyPlace::configured(config).ok_or_else(|| {
                 Exit::usage(format!(

@@ -84,6 +84,7 @@ pub use prices::{ModelPrice, Price, PricesConfig};
 pub use reference::reference;
 pub use runtime::RuntimeConfig;
 pub use source::Source;
+pub(crate) use storage::check_schema;
 pub use storage::{RetentionConfig, StorageConfig};
 pub use tls::TlsConfig;
 #[doc(hidden)]

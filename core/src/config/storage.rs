@@ -110,18 +110,7 @@ impl StorageConfig {
 
     /// Checks the settings of a database.
     fn validate_database(&self) -> Result<()> {
-        let name = self.schema.as_bytes();
-        let is_name = name.len() <= 63
-            && name.first().is_some_and(|first| first.is_ascii_lowercase() || *first == b'_')
-            && name.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
-            && !self.schema.starts_with("pg_");
-        if !is_name {
-            return Err(Error::invalid(
-                "storage.schema",
-                "storage.schema must be a name of lower-case letters, digits and _, which does not begin with a digit or \
-                 pg_: cortensor",
-            ));
-        }
+        check_schema(&self.schema)?;
         let Some(url) = &self.url else {
             return match &self.ca_file {
                 Some(_) => Err(Error::invalid("storage.ca_file", "storage.ca_file needs storage.url")),
@@ -206,6 +195,23 @@ pub struct RetentionConfig {
     /// Entries of the audit log; beyond it the oldest are deleted. Default 10000.
     pub max_audit_rows: u64,
 }
+}
+
+/// Checks the name of a schema, which stands in statements as it is.
+pub(crate) fn check_schema(schema: &str) -> Result<()> {
+    let name = schema.as_bytes();
+    let is_name = name.len() <= 63
+        && name.first().is_some_and(|first| first.is_ascii_lowercase() || *first == b'_')
+        && name.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
+        && !schema.starts_with("pg_");
+    if !is_name {
+        return Err(Error::invalid(
+            "storage.schema",
+            "storage.schema must be a name of lower-case letters, digits and _, which does not begin with a digit or \
+             pg_: cortensor",
+        ));
+    }
+    Ok(())
 }
 
 impl Default for RetentionConfig {

@@ -158,6 +158,8 @@ fn a_wrong_place_is_explained() {
         (&["--to", ""], 2, "--to: a store is a data directory"),
         (&["--from", &dir, "--to", &format!("{dir}2")], 4, "there is no store in"),
         (&["--from", &dir, "--to", &dir], 2, "one store"),
+        (&["--to", "postgres://u:s3cret@h/d", "--to-schema", "a\"b"], 2, "storage.schema must be a name"),
+        (&["--to", &dir, "--to-schema", "x"], 2, "remove --to-schema"),
         (&["--to", &dir, "--set", "storage.durability=memory"], 2, "name one with --from"),
         (&["--from", "postgres://u:s3cret@127.0.0.1:1/d", "--to", &dir], 6, "the source: the store does not answer"),
     ] {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::table::{CopyKind, Found, Value};
-use crate::config::Config;
+use crate::config::{Config, check_schema};
 use crate::secrecy::shown_url;
 #[cfg(feature = "postgres")]
 use crate::store::PostgresOptions;
@@ -28,9 +28,10 @@ impl CopyPlace {
     /// The place that a text names: the URL of a database, with that schema, or a directory.
     ///
     /// # Errors
-    /// `InvalidArgument` for a URL of something else. The message does not show it.
+    /// `InvalidArgument` for a URL of something else, and for a wrong name of a schema. The message shows no URL.
     pub fn of(text: &str, schema: &str) -> Result<Self> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            check_schema(schema)?;
             return Ok(Self::Database { url: text.to_owned(), schema: schema.to_owned() });
         }
         if text.trim().is_empty() || text.contains("://") {
