@@ -47,7 +47,7 @@ class ProcessTest < Minitest::Test
   def test_the_example_that_serves_ends_with_an_interrupt
     lib = File.expand_path("../lib", __dir__)
     path = File.join(REPOSITORY, "examples/ruby/serve.rb")
-    Open3.popen2e(RbConfig.ruby, "-I", lib, path) do |_, output, process|
+    Open3.popen2e(RbConfig.ruby, "-I", lib, "-r", interruptible, path) do |_, output, process|
       url = URI(output.gets[%r{http://\S+}])
       answer = Net::HTTP.get_response(url, { "authorization" => "Bearer default-dev-token" })
       assert_equal "200", answer.code
@@ -60,11 +60,15 @@ class ProcessTest < Minitest::Test
   def test_an_interrupt_ends_a_call_that_waits
     lib = File.expand_path("../lib", __dir__)
     path = File.join(__dir__, "programs/interrupt.rb")
-    Open3.popen2e(RbConfig.ruby, "-I", lib, path) do |_, output, process|
+    Open3.popen2e(RbConfig.ruby, "-I", lib, "-r", interruptible, path) do |_, output, process|
       assert_equal "waits\n", output.gets
       Process.kill("INT", process.pid)
       assert_equal "interrupted, cancelled: true\n", output.read
       assert_predicate process.value, :success?
     end
   end
+
+  private
+
+  def interruptible = File.join(__dir__, "programs/interruptible.rb")
 end
