@@ -46,7 +46,7 @@ pub(super) struct MinerSlot {
 pub(super) struct Abroad {
     /// The name of its router.
     pub(super) router: Arc<str>,
-    /// What its router says of it.
+    /// Its description by its router.
     pub(super) info: Box<MinerInfo>,
 }
 

@@ -68,7 +68,7 @@ struct Place {
     loans: BTreeMap<Fence, (usize, Option<Fence>)>,
     /// Attempts of this router at others: the host and the slot.
     borrowed: BTreeMap<Fence, (usize, Fence)>,
-    /// What each of its miners works on.
+    /// The work of each of its miners.
     works: BTreeMap<MinerKey, BTreeSet<Fence>>,
     miner_of: BTreeMap<Fence, MinerKey>,
     told: BTreeMap<(usize, Need), (Vec<Gid>, u64)>,
@@ -479,7 +479,7 @@ fn no_slot_is_used_twice_and_no_loan_or_task_is_lost() {
     assert!(seeds < 20 || (loans > 250 && returns > 20), "{loans} loans and {returns} returns say nothing");
 }
 
-/// What each session was served of, in tokens, while all had work: 40 sessions at the first router, one at the second, and
+/// The tokens that each session was served while all had work: 40 sessions at the first router, one at the second, and
 /// miners at all of them.
 fn shares(routers: usize, miners: &[u32]) -> (u64, u64) {
     let mut lending = Lending::new(7, routers, miners, false, 400);

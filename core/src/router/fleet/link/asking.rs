@@ -24,7 +24,7 @@ const GAP: Duration = Duration::from_millis(4);
 /// The greatest time between two looks at the queue while tasks wait.
 const ROUND: Duration = Duration::from_millis(20);
 
-/// What was asked for one lane.
+/// The last question for one lane.
 struct Asked {
     /// Its first task, and the time since which it is the first.
     first: (Gid, Instant),

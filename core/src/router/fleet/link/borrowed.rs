@@ -158,7 +158,7 @@ impl Shared {
         }
     }
 
-    /// Removes the miners of a router that is gone. What they had is tried again.
+    /// Removes the miners of a router that is gone. Their tasks are tried again.
     pub(super) fn dismiss_foreign(self: &Arc<Self>, partner: &Partner) {
         let foreign = std::mem::take(&mut *partner.foreign.lock());
         for foreign in foreign.into_values() {

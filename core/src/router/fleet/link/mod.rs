@@ -65,7 +65,7 @@ pub(in crate::router) struct Links {
     others: Mutex<HashMap<Hash, Other>>,
     /// The routers with which this one has loans, or may have.
     partners: Mutex<HashMap<Hash, Arc<Partner>>>,
-    /// What this router lends.
+    /// The slots that this router lends.
     pub(in crate::router) book: Mutex<LoanBook>,
     /// The tasks for which slots of other routers are asked for, since when.
     asked: Mutex<HashMap<Gid, Instant>>,
