@@ -36,16 +36,18 @@ pub(super) struct MinerEntry {
     is_listed: bool,
     /// Whether a slot of this miner of another router is at hand.
     borrowed: bool,
+    /// Whether it is kept for a session. Apart from the session's id this takes a byte instead of eight.
+    is_reserved: bool,
     /// Tokens a second of one task, smoothed; 0 while unknown.
     speed: f64,
-    /// How often its answers agree with those of others, smoothed; 1: always.
-    reputation: f64,
     served: u64,
     models: ModelIds,
     /// Its present rank.
     rank: Rank,
-    /// The session it is kept for.
-    reserved: Option<SessionId>,
+    /// How often its answers agree with those of others, smoothed; 1: always.
+    reputation: f64,
+    /// The session it is kept for, if it is.
+    reserved_for: SessionId,
     /// The time until which it gets no tasks because its reputation is too low; `None`: it is not set aside.
     aside_until: Option<Timestamp>,
     /// The rank with which it stood in the list of free miners last.
@@ -78,7 +80,8 @@ impl MinerEntry {
             errors: 0.0,
             reputation,
             aside_until: None,
-            reserved: None,
+            is_reserved: false,
+            reserved_for: SessionId::default(),
             served: 0,
             completed: 0,
             failed: 0,
@@ -160,7 +163,7 @@ impl MinerEntry {
 
     /// The list of free miners in which it stands while it is free.
     pub(super) fn free_list(&self) -> FreeList<'_> {
-        FreeList::of(self.reserved, self.rules.dedicated, &self.models)
+        FreeList::of(self.reserved(), self.rules.dedicated, &self.models)
     }
 
     /// Whether it stands in the list of free miners.
@@ -242,13 +245,13 @@ impl MinerEntry {
 
     /// The session that it is kept for.
     pub(super) fn reserved(&self) -> Option<SessionId> {
-        self.reserved
+        self.is_reserved.then_some(self.reserved_for)
     }
 
     /// Keeps it for that session, or for none. It must not be listed as free meanwhile.
     pub(super) fn keep_for(&mut self, session: Option<SessionId>) {
-        debug_assert!(!self.is_listed, "miner {:?} is listed for {:?}", self.key, self.reserved);
-        self.reserved = session;
+        debug_assert!(!self.is_listed, "miner {:?} is listed for {:?}", self.key, self.reserved());
+        (self.is_reserved, self.reserved_for) = (session.is_some(), session.unwrap_or_default());
     }
 
     /// Its state, for the router and the simulator.
@@ -266,7 +269,7 @@ impl MinerEntry {
             errors: self.errors,
             reputation: self.reputation,
             set_aside: self.is_set_aside(),
-            reserved: self.reserved,
+            reserved: self.reserved(),
             service_class: self.service_class(),
         }
     }

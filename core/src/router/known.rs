@@ -83,6 +83,7 @@ impl Router {
     #[cfg(feature = "listener")]
     pub(super) async fn remember_miner(&self, record: MinerRecord, act: Act) -> Result<()> {
         self.shared.store.put_miner(record.clone(), Some(act)).await?;
+        self.shared.tell_others();
         self.shared.known.lock().insert(record.id.clone(), record);
         Ok(())
     }
@@ -132,6 +133,7 @@ impl Router {
         let known = self.shared.known.lock().get(id).cloned();
         let act = Act::miner_forgotten(self.shared.clock.now(), HOST, id, known.as_ref());
         let found = self.shared.store.delete_miner(id.to_owned(), Some(act)).await?;
+        self.shared.tell_others();
         self.shared.known.lock().remove(id);
         if found {
             tracing::info!(miner = id, by = HOST, "a miner's record is deleted");

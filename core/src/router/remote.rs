@@ -123,6 +123,7 @@ impl Router {
         tracing::info!(miner = id, by, "a miner's key is revoked");
         self.dismiss(id);
         written.await?;
+        self.shared.tell_others();
         Ok(true)
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortensor_router::config::{ListenConfig, TokenConfig};
-use cortensor_router::internals::store::{MemberStore, SharedMemory, StoreFault};
+use cortensor_router::internals::store::{MemberStore, MinerRecord, SharedMemory, Store as _, StoreFault};
 use cortensor_router::listener::{Body, Handler};
 use cortensor_router::miner::{FailClass, Failure, Job};
 use cortensor_router::model::{
@@ -704,6 +704,50 @@ async fn a_managed_upstream_comes_and_goes_everywhere_at_once() {
     assert_eq!(ask("DELETE", "/api/v1/upstreams/gpu", "").await, 200);
     follows(false).await;
     drop(handler);
+    first.close().await;
+    second.close().await;
+}
+
+/// The others hear at once of a miner that is refused from now on, and of one that is forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_miner_is_refused_and_forgotten_everywhere_at_once() {
+    let lease = Duration::from_mins(10);
+    let (database, mesh) = (SharedMemory::new(lease), Mesh::default());
+    let enrolled = MinerRecord {
+        id: "mk_one".into(),
+        name: "one".into(),
+        public_key: Some("key".into()),
+        ..MinerRecord::default()
+    };
+    let open = async |name: &str, known: Option<MinerRecord>| {
+        let mut config = Config::default();
+        config.storage.lease_ms = lease.as_millis() as u64;
+        let store = Arc::new(database.join(name).unwrap());
+        if let Some(known) = known {
+            store.put_miner(known, None).await.unwrap();
+        }
+        Router::builder().config(config).store(store).network(mesh.place().1).open().await.unwrap()
+    };
+    let [first, second] = [open("first", Some(enrolled)).await, open("second", None).await];
+    // With the second beat both know of each other.
+    sleep(lease / 5).await;
+    assert_eq!((first.status().fleet.members, first.status().fleet.unlinked), (2, 0));
+    let follows = async |wanted: &[bool]| {
+        for _ in 0..100 {
+            if second.known_miners().iter().map(|miner| miner.revoked).collect::<Vec<_>>() == wanted {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("after a second the other router has not heard of {wanted:?}: {:?}", second.known_miners());
+    };
+    follows(&[false]).await;
+    assert!(first.revoke_miner("mk_one").await.unwrap());
+    follows(&[true]).await;
+    // Nothing else is told any more that could bring the next news.
+    sleep(Duration::from_secs(10)).await;
+    assert!(first.forget_miner("mk_one").await.unwrap());
+    follows(&[]).await;
     first.close().await;
     second.close().await;
 }
