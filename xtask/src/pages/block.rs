@@ -22,12 +22,24 @@ pub(crate) enum Fate {
 
 /// The fenced blocks of a Markdown text.
 pub(crate) fn blocks(text: &str) -> Vec<Block> {
-    let marks = |line: &str, name: &str| {
-        let rest = line.strip_prefix("<!-- ")?.strip_suffix("-->")?.strip_prefix(name)?;
-        Some(rest.trim().to_owned())
-    };
-    let all =
-        text.lines().find_map(|line| marks(line.trim(), "not run on this page: ")).map_or(Fate::Run, Fate::Parsed);
+    let all = text.lines().find_map(|line| mark(line.trim(), "not run on this page: ")).map_or(Fate::Run, Fate::Parsed);
+    found(text, &all)
+}
+
+/// Finds the blocks of a package's README as the tests of the package treat them: a mark for the whole page does not
+/// count.
+pub(crate) fn blocks_of_package(text: &str) -> Vec<Block> {
+    found(text, &Fate::Run)
+}
+
+/// The text of a mark with that name.
+fn mark(line: &str, name: &str) -> Option<String> {
+    let rest = line.strip_prefix("<!-- ")?.strip_suffix("-->")?.strip_prefix(name)?;
+    Some(rest.trim().to_owned())
+}
+
+/// Finds the blocks of a page. `all` is the fate of those without a mark of their own.
+fn found(text: &str, all: &Fate) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut fate = None;
     let mut lines = text.lines().enumerate();
@@ -46,9 +58,9 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
             let language = info.split([',', ' ', '{']).next().unwrap_or_default().to_owned();
             let fate = fate.take().unwrap_or_else(|| all.clone());
             blocks.push(Block { line: index + 1, language, text: body, fate });
-        } else if let Some(why) = marks(trimmed, "not run: ") {
+        } else if let Some(why) = mark(trimmed, "not run: ") {
             fate = Some(Fate::Parsed(why));
-        } else if let Some(name) = marks(trimmed, "file: ") {
+        } else if let Some(name) = mark(trimmed, "file: ") {
             fate = Some(Fate::File(name));
         } else if !trimmed.is_empty() {
             fate = None;
@@ -82,5 +94,13 @@ mod tests {
         let found = blocks("<!-- not run on this page: slow -->\n```sh\na\n```\n<!-- file: f -->\n```sh\nb\n```\n");
         assert_eq!(found[0].fate, Fate::Parsed("slow".into()));
         assert_eq!(found[1].fate, Fate::File("f".into()));
+    }
+
+    #[test]
+    fn the_tests_of_a_package_run_what_the_page_does_not() {
+        let text = "<!-- not run on this page: tested -->\n```sh\na\n```\n<!-- not run: needs b -->\n```sh\nb\n```\n";
+        let found = blocks_of_package(text);
+        assert_eq!(found[0].fate, Fate::Run);
+        assert_eq!(found[1].fate, Fate::Parsed("needs b".into()));
     }
 }

@@ -21,7 +21,7 @@ use crate::lint::listed;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-pub(crate) use block::{Block, Fate, blocks};
+pub(crate) use block::{Block, Fate, blocks, blocks_of_package};
 use stage::Stage;
 
 /// The blocks of these languages that run, of the whole book, each with its page.

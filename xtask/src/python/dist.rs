@@ -86,7 +86,8 @@ pub(super) fn try_out(steps: &mut Steps, interpreter: &Path, wheel: &Path, which
         programs.push((example.to_owned(), environment::root().join(format!("examples/python/{example}.py"))));
     }
     let readme = environment::read(&package().join("README.md"))?;
-    for block in pages::blocks(&readme).iter().filter(|block| block.language == "python") {
+    let runs = |block: &&pages::Block| block.language == "python" && block.fate == pages::Fate::Run;
+    for block in pages::blocks_of_package(&readme).iter().filter(runs) {
         let path = venv.join(format!("readme_{}.py", block.line));
         fs::write(&path, &block.text).map_err(|error| format!("{}: {error}", path.display()))?;
         programs.push((format!("README.md:{}", block.line), path));
