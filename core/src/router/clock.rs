@@ -29,6 +29,14 @@ impl Clock {
         self.start + std::time::Duration::from_millis(at.0.saturating_sub(self.unix_ms))
     }
 
+    /// Waits until that time; `None`: for ever.
+    pub(super) async fn until(&self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => tokio::time::sleep_until(self.instant(at)).await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(super) fn uptime_secs(&self) -> u64 {
         self.start.elapsed().as_secs()
     }

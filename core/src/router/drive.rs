@@ -602,16 +602,10 @@ impl Shared {
                 self.armed.store(next.map_or(u64::MAX, |at| at.0), Ordering::Release);
                 next
             };
-            let due = async {
-                match next {
-                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = self.rearm.notified() => {}
-                () = due => self.step(Event::Tick),
+                () = self.clock.until(next) => self.step(Event::Tick),
             }
         }
     }

@@ -216,16 +216,10 @@ impl Shared {
                 };
                 self.background.spawn_on(sending, &self.runtime);
             }
-            let due = async {
-                match next {
-                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = changed => {}
-                () = due => {}
+                () = self.clock.until(next) => {}
             }
         }
     }

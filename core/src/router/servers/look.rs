@@ -61,15 +61,9 @@ impl Shared {
     pub(in crate::router) async fn keep_servers(self: Arc<Self>) {
         loop {
             let next = self.look_after_servers();
-            let due = async {
-                match next {
-                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = due => {}
+                () = self.clock.until(next) => {}
                 () = self.servers.changed.notified() => tokio::time::sleep(BETWEEN_LOOKS).await,
             }
         }
