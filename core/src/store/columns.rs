@@ -52,6 +52,47 @@ pub(super) struct EndColumns<'a> {
     pub(super) raw: Option<&'a [u8]>,
 }
 
+/// The place of the time of the end where the columns of a task stand in the order of [`in_order`].
+pub(super) const ENDED_AT: usize = 12;
+
+/// The columns of a task whose accept, numbers and times come first and whose long values come last. The readers get the
+/// place of a column.
+pub(super) fn in_order<'a>(
+    int: impl Fn(usize) -> i64,
+    ended_at: Option<i64>,
+    text: impl Fn(usize) -> Option<&'a [u8]>,
+    bytes: impl Fn(usize) -> Option<&'a [u8]>,
+) -> (AcceptColumns<'a>, EndColumns<'a>) {
+    let accept = AcceptColumns {
+        gid: int(0),
+        session_id: int(1),
+        id: int(2),
+        band: int(3),
+        idem_scope: text(15),
+        idem_key: text(16),
+        idem_fp: bytes(17),
+    };
+    let end = EndColumns {
+        bytes: int(4),
+        attempts: int(5),
+        fence: int(6),
+        created_at: int(7),
+        started_at: int(8),
+        first_token_at: int(9),
+        precommitted_at: int(10),
+        committed_at: int(11),
+        ended_at,
+        deadline: int(13),
+        key_id: text(14),
+        assigned_miners: text(18),
+        request: text(19).unwrap_or_default(),
+        end: text(20),
+        text: bytes(21),
+        raw: bytes(22),
+    };
+    (accept, end)
+}
+
 impl<'a> AcceptColumns<'a> {
     /// The columns of an accepted task.
     pub(super) fn of(new: &'a TaskSpec) -> Self {

@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::report::{CopiedRows, CopyProgress, SkippedRow};
 use super::side::{CopyOptions, Side};
-use super::table::{CopyKind, ENDED_AT, Found, Value};
+use super::table::{CopyKind, Found, Value};
 use super::{soundness, told};
 use crate::model::hex;
+use crate::store::columns::ENDED_AT;
 use crate::{Error, ErrorKind, Result};
 
 /// Rows of which the report says why they were left out; further ones are only counted.

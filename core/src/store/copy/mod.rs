@@ -18,7 +18,7 @@ pub use self::report::{CopiedRows, CopyProgress, CopyReport, SkippedRow};
 pub use self::side::{CopyCounters, CopyOptions, CopyPlace};
 pub use self::table::CopyKind;
 
-pub(super) use self::side::Side;
+pub(super) use self::side::{PAGE_BYTES, PAGE_ROWS, Side};
 #[cfg(feature = "postgres")]
 pub(super) use self::table::Form;
 pub(super) use self::table::{Found, Value, task_columns};

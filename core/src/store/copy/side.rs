@@ -130,6 +130,12 @@ impl CopyCounters {
     }
 }
 
+/// Bytes of rows of one page after which no further row is read.
+pub(in crate::store) const PAGE_BYTES: usize = 4 << 20;
+
+/// The greatest number of rows of one page.
+pub(in crate::store) const PAGE_ROWS: usize = 512;
+
 /// A store as one side of a copy. Nobody else uses it meanwhile, and everything happens in one transaction: it ends
 /// when the side is dropped, and only [`commit`](Self::commit) keeps what was written.
 pub(in crate::store) trait Side {

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use serde::Serialize;
 
 use crate::store::UsageCounts;
-use crate::store::columns::{AcceptColumns, EndColumns};
+use crate::store::columns::{self, AcceptColumns, ENDED_AT, EndColumns};
 
 /// A kind of rows. The order is that in which they are written: a session before its tasks, a task before its webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,9 +79,6 @@ const TASK: &[Column] = &[
     ("text", Form::Answer),
     ("raw", Form::Bytes),
 ];
-
-/// The place of the time of the end among the columns of a task.
-pub(in crate::store) const ENDED_AT: usize = 12;
 
 const MINER: &[Column] = &[
     ("id", Form::Text),
@@ -264,32 +261,5 @@ impl Value {
 pub(in crate::store) fn task_columns(values: &[Value]) -> Option<(AcceptColumns<'_>, EndColumns<'_>)> {
     let values: &[Value; TASK.len()] = values.try_into().ok()?;
     let (int, bytes) = (|at: usize| values[at].int(), |at: usize| values[at].bytes());
-    let accept = AcceptColumns {
-        gid: int(0),
-        session_id: int(1),
-        id: int(2),
-        band: int(3),
-        idem_scope: bytes(15),
-        idem_key: bytes(16),
-        idem_fp: bytes(17),
-    };
-    let end = EndColumns {
-        bytes: int(4),
-        attempts: int(5),
-        fence: int(6),
-        created_at: int(7),
-        started_at: int(8),
-        first_token_at: int(9),
-        precommitted_at: int(10),
-        committed_at: int(11),
-        ended_at: values[ENDED_AT].some_int(),
-        deadline: int(13),
-        key_id: bytes(14),
-        assigned_miners: bytes(18),
-        request: bytes(19).unwrap_or_default(),
-        end: bytes(20),
-        text: bytes(21),
-        raw: bytes(22),
-    };
-    Some((accept, end))
+    Some(columns::in_order(int, values[ENDED_AT].some_int(), bytes, bytes))
 }

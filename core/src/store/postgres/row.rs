@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::sql::TASK_COLUMNS;
 use crate::model::{Gid, SessionId, Task, TaskId, Timestamp, WebhookDelivery, absent};
-use crate::store::columns::{self, AcceptColumns, Damage, EndColumns, parse};
+use crate::store::columns::{self, Damage, parse};
 use crate::store::{Act, AuditEntry, MOST_MOVES, MinerRecord, damaged_thing};
 use crate::{Error, Result};
 
@@ -49,33 +49,7 @@ pub(super) fn task(row: &Row) -> Result<(Task, u8), RowError> {
     let int = |column: usize| row.get::<_, i64>(column);
     let text = |column: usize| row.get::<_, Option<&str>>(column).map(str::as_bytes);
     let bytes = |column: usize| row.get::<_, Option<&[u8]>>(column);
-    let accept = AcceptColumns {
-        gid: int(0),
-        session_id: int(1),
-        id: int(2),
-        band: int(3),
-        idem_scope: text(15),
-        idem_key: text(16),
-        idem_fp: bytes(17),
-    };
-    let end = EndColumns {
-        bytes: int(4),
-        attempts: int(5),
-        fence: int(6),
-        created_at: int(7),
-        started_at: int(8),
-        first_token_at: int(9),
-        precommitted_at: int(10),
-        committed_at: int(11),
-        ended_at: row.get(12),
-        deadline: int(13),
-        key_id: text(14),
-        assigned_miners: text(18),
-        request: text(19).unwrap_or_default(),
-        end: text(20),
-        text: bytes(21),
-        raw: bytes(22),
-    };
+    let (accept, end) = columns::in_order(int, row.get(columns::ENDED_AT), text, bytes);
     Ok(columns::task(&accept, &end)?)
 }
 

@@ -16,15 +16,9 @@ use super::schema::{self, named};
 use super::target::Target;
 use super::{process, row, server, unusable};
 use crate::model::hex;
-use crate::store::copy::{CopyCounters, CopyKind, Form, Found, Side, Value};
+use crate::store::copy::{CopyCounters, CopyKind, Form, Found, PAGE_BYTES, PAGE_ROWS, Side, Value};
 use crate::store::{GID_BITS, columns::int};
 use crate::{Error, ErrorKind, Result};
-
-/// Bytes of rows of one page after which no further row is read.
-const PAGE_BYTES: i64 = 4 << 20;
-
-/// The greatest number of rows of one page.
-const PAGE_ROWS: i64 = 512;
 
 /// The time that a statement over a whole table may take.
 const LONG: Duration = Duration::from_hours(1);

@@ -16,15 +16,9 @@ use super::place::{self, FILE};
 use super::schema::{self, BLOCK, MIGRATIONS};
 use super::sum::of_row;
 use super::unusable;
-use crate::store::copy::{CopyCounters, CopyKind, Found, Side, Value, task_columns};
+use crate::store::copy::{CopyCounters, CopyKind, Found, PAGE_BYTES, PAGE_ROWS, Side, Value, task_columns};
 use crate::store::{Durability, damaged_thing};
 use crate::{Error, Result};
-
-/// Bytes of rows of one page after which no further row is read.
-const PAGE_BYTES: usize = 4 << 20;
-
-/// The greatest number of rows of one page.
-const PAGE_ROWS: usize = 512;
 
 /// A data directory that no other process uses, in a transaction.
 #[derive(Debug)]
