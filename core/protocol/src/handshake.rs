@@ -22,7 +22,7 @@ use std::fmt;
 use cortensor_router_model::{Error, ErrorKind, MinerSpec, NodeKind, Result};
 
 use crate::frame::{Challenge, ErrorFrame, Hello, MinerFrame, RouterFrame, VERSION};
-use crate::hello::{FEATURES, Identity, spec_of};
+use crate::hello::{Identity, features, spec_of};
 use crate::identity::{NO_BINDING, TLS_EXPORTER, encode, is_token_id, verify};
 
 /// The state of a handshake.
@@ -144,7 +144,7 @@ impl Greeting {
             server_time,
             router,
             versions: vec![VERSION],
-            features: FEATURES.iter().map(|&feature| feature.to_owned()).collect(),
+            features: features(),
             binding: if channel.is_some() { TLS_EXPORTER } else { NO_BINDING }.to_owned(),
         };
         Self { challenge, channel }

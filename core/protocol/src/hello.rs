@@ -8,6 +8,11 @@ use crate::frame::{Hello, RAW};
 /// The features that a router knows.
 pub const FEATURES: &[&str] = &[CONTINUE, RAW];
 
+/// [`FEATURES`] as frames carry them.
+pub fn features() -> Vec<String> {
+    FEATURES.iter().map(|&feature| feature.to_owned()).collect()
+}
+
 /// The maximum number of features that a miner may name. This bound and the next two are part of the protocol, so that
 /// a miner that one router admits is admitted by every other.
 const MAX_FEATURES: usize = 64;

@@ -102,12 +102,12 @@ impl LoanBook {
         self.asks.get(certificate)?.values().map(|ask| ask.until).min()
     }
 
-    /// Takes the deputies out that `ends` accepts.
-    fn withdraw(&mut self, certificate: &Hash, mut ends: impl FnMut(&Ask, Gid) -> bool) -> Vec<Gid> {
+    /// Takes the deputies out that `ends` accepts, given their lane and the tasks for which they stand.
+    fn withdraw(&mut self, certificate: &Hash, ends: impl Fn(&Need, &Ask, Gid) -> bool) -> Vec<Gid> {
         let mut gone = Vec::new();
         if let Some(asks) = self.asks.get_mut(certificate) {
-            for ask in asks.values_mut() {
-                let ended: Vec<Gid> = ask.waiting.keys().copied().filter(|task| ends(ask, *task)).collect();
+            for (need, ask) in asks.iter_mut() {
+                let ended: Vec<Gid> = ask.waiting.keys().copied().filter(|task| ends(need, ask, *task)).collect();
                 gone.extend(ended.iter().filter_map(|task| ask.waiting.remove(task)));
             }
             asks.retain(|_, ask| !ask.waiting.is_empty());
@@ -134,13 +134,8 @@ impl Shared {
         wants.truncate(MOST_WANTS);
         let (gone, new) = {
             let mut book = book.lock();
-            let gone = {
-                let has = |task: Gid| wants.iter().any(|want| want.gid == task);
-                let of_lane = book.asks.get(&partner.certificate).and_then(|asks| asks.get(need));
-                let old: Vec<Gid> = of_lane.map(|ask| ask.waiting.keys().copied().collect()).unwrap_or_default();
-                let old: Vec<Gid> = old.into_iter().filter(|task| !has(*task)).collect();
-                book.withdraw(&partner.certificate, |_, task| old.contains(&task))
-            };
+            let is_wanted = |task: Gid| wants.iter().any(|want| want.gid == task);
+            let gone = book.withdraw(&partner.certificate, |lane, _, task| lane == need && !is_wanted(task));
             let is_offered = |book: &LoanBook, task: Gid| {
                 book.loans
                     .values()
@@ -197,7 +192,7 @@ impl Shared {
             if book.due(&partner.certificate)? > now {
                 return book.due(&partner.certificate);
             }
-            let gone = book.withdraw(&partner.certificate, |ask, _| ask.until <= now);
+            let gone = book.withdraw(&partner.certificate, |_, ask, _| ask.until <= now);
             (gone, book.due(&partner.certificate))
         };
         self.end_deputies(gone);
@@ -283,7 +278,7 @@ impl Shared {
         let Some(book) = self.book() else { return };
         let (gone, lost) = {
             let mut book = book.lock();
-            let gone = book.withdraw(&partner.certificate, |_, _| true);
+            let gone = book.withdraw(&partner.certificate, |_, _, _| true);
             book.uses.retain(|(certificate, _), _| *certificate != partner.certificate);
             let is_lost = |loan: &Loan| loan.partner.certificate == partner.certificate && which(loan);
             let slots: Vec<u64> = book.loans.iter().filter(|(_, loan)| is_lost(loan)).map(|(slot, _)| *slot).collect();

@@ -19,9 +19,9 @@ use super::peer::PeerLink;
 use crate::engine::MinerKey;
 use crate::miner::Job;
 use crate::miner::client::desk::Desk;
-use crate::miner::link::{End, Link, Peer as _};
+use crate::miner::link::{End, Link, Peer};
 use crate::miner::protocol::frame::{ErrorFrame, Held, Intervals, Limits, RouterFrame, VERSION, Welcome};
-use crate::miner::protocol::hello::FEATURES;
+use crate::miner::protocol::hello::features;
 use crate::miner::remote::connection::Connection;
 use crate::miner::remote::{Absence, Seat, SeatSettings, SessionLimits};
 use crate::model::Fence;
@@ -78,7 +78,6 @@ impl Partner {
             max_task_bytes: super::peer::frame_limit(&settings),
             accept_ms: settings.dispatch.accept_timeout_ms,
         };
-        let features = FEATURES.iter().map(|&feature| feature.to_owned()).collect();
         Arc::new_cyclic(|me: &Weak<Self>| {
             let lender = Lender { partner: me.clone(), shared: Arc::downgrade(shared) };
             let gate = lender.clone();
@@ -86,7 +85,7 @@ impl Partner {
                 certificate,
                 name: Arc::from(name),
                 shared: Arc::downgrade(shared),
-                seat: Seat::new(settings, features, u32::MAX, (0, String::new())),
+                seat: Seat::new(settings, features(), u32::MAX, (0, String::new())),
                 desk: Desk::new(
                     Arc::new(lender),
                     u32::MAX,
@@ -137,11 +136,12 @@ impl Partner {
         if self.is_over() {
             return;
         }
-        let (miners, output) = (&shared.settings.now().miners, shared.settings.now().limits.max_output_bytes);
-        let frame = super::peer::frame_limit(&shared.settings.now()) as u64;
+        let settings = shared.settings.now();
+        let miners = &settings.miners;
+        let frame = super::peer::frame_limit(&settings) as u64;
         let welcome = Welcome {
             v: VERSION,
-            features: FEATURES.iter().map(|&feature| feature.to_owned()).collect(),
+            features: features(),
             intervals: Intervals {
                 ping_ms: miners.ping_ms,
                 dead_ms: miners.dead_ms,
@@ -152,7 +152,7 @@ impl Partner {
                 frame: frame.min(miners.max_frame_bytes),
                 task: frame,
                 window: miners.window_bytes,
-                output,
+                output: settings.limits.max_output_bytes,
             },
             ..Welcome::default()
         };
@@ -173,13 +173,7 @@ impl Partner {
             let resumed = self.seat.begin(arrival);
             tracing::debug!(router = &*self.name, resumed, "slots of another router can be borrowed");
         }
-        let link = link.clone();
-        shared.runtime.spawn(async move {
-            tokio::select! {
-                () = link.over.cancelled() => {}
-                () = within.carry(&*sitting, &link.link, OWNER, RESERVE) => {}
-            }
-        });
+        carry(&shared, within, sitting, link.clone(), OWNER);
     }
 
     /// Takes a frame of an attempt of this router, which the other one works on.
@@ -201,14 +195,8 @@ impl Partner {
         let Ok(Some(RouterFrame::Welcome(welcome))) = RouterFrame::parse(text) else { return };
         let within = Arc::new(Link::new(link.max_bytes()));
         self.desk.attach(&within, &welcome);
-        let (desk, link) = (self.desk.clone(), link.clone());
         if let Some(shared) = self.shared.upgrade() {
-            shared.runtime.spawn(async move {
-                tokio::select! {
-                    () = link.over.cancelled() => {}
-                    () = within.carry(&*desk, &link.link, HOST, RESERVE) => {}
-                }
-            });
+            carry(&shared, within, self.desk.clone(), link.clone(), HOST);
         }
     }
 
@@ -273,6 +261,22 @@ impl Partner {
         self.desk.stop_all();
         shared.take_back_all(self);
     }
+}
+
+/// Carries the frames of one side of the loans within the link, each behind that mark, until one of the two ends.
+fn carry(
+    shared: &Shared,
+    within: Arc<Link>,
+    peer: Arc<impl Peer + Send + Sync + 'static>,
+    link: Arc<PeerLink>,
+    mark: char,
+) {
+    shared.runtime.spawn(async move {
+        tokio::select! {
+            () = link.over.cancelled() => {}
+            () = within.carry(&*peer, &link.link, mark, RESERVE) => {}
+        }
+    });
 }
 
 /// Gives a job back that did not reach a miner.
