@@ -16,7 +16,7 @@ mod output;
 mod supervisor;
 mod told;
 
-pub(crate) use launch::{Launch, Running};
+pub(crate) use launch::Launch;
 #[cfg(unix)]
 pub use supervisor::supervise;
 

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::Phase;
 use super::state::Server;
-use crate::miner::server::Running;
 use crate::miner::{ProbeReport, UpstreamMiner, UpstreamProbe};
 use crate::model::MinerStatus;
 use crate::router::metrics::ServerEvent;
@@ -64,14 +63,15 @@ impl Keeper {
                 () = self.gone.cancelled() => break,
                 ordered = order.wait_for(|run| *run) => if ordered.is_err() { break },
             }
-            match self.run(&mut order).await {
+            let end = self.run(&mut order).await;
+            self.server.port.store(0, Ordering::Relaxed);
+            match end {
                 End::Gone => break,
-                End::Ordered => {}
+                End::Ordered => self.stopped(),
                 End::Failed(cause) => self.failed(&cause),
             }
             self.shared.servers.stir();
         }
-        self.server.port.store(0, Ordering::Relaxed);
         self.shared.servers.remove(self.handle.key);
     }
 
@@ -94,7 +94,7 @@ impl Keeper {
         let report = match ready {
             Ok(report) => report,
             Err(end) => {
-                self.end(running).await;
+                running.stop().await;
                 return end;
             }
         };
@@ -123,16 +123,12 @@ impl Keeper {
                 _ = self.shared.until_idle(self.handle.key) => {}
                 how = running.ended() => {
                     tracing::warn!(upstream = name, how, "a model server ended before it was stopped");
-                    self.stopped();
                     return end;
                 }
                 () = self.gone.cancelled() => {}
             }
         }
-        self.end(running).await;
-        if matches!(end, End::Ordered) {
-            self.stopped();
-        }
+        running.stop().await;
         end
     }
 
@@ -165,15 +161,8 @@ impl Keeper {
         probe.run(|report| self.handle.take_report(report, || self.phase() == Phase::Ready)).await;
     }
 
-    /// Ends the server's processes.
-    async fn end(&self, running: Running) {
-        running.stop().await;
-        self.server.port.store(0, Ordering::Relaxed);
-    }
-
     /// Notes that the server is stopped as it was ordered.
     fn stopped(&self) {
-        self.server.port.store(0, Ordering::Relaxed);
         let cause = std::mem::take(&mut self.server.standing.lock().cause);
         tracing::info!(upstream = &*self.server.name, cause, "a model server is stopped");
         self.shared.metrics.of_server(&self.server.name, ServerEvent::Stopped);
@@ -183,7 +172,6 @@ impl Keeper {
     /// Notes that the server failed. Tasks wait for it only after its first failure, and only if it was ready before: a
     /// server that never works must not hold them up.
     fn failed(&self, cause: &str) {
-        self.server.port.store(0, Ordering::Relaxed);
         // A look that finds that it may start again must not be undone.
         self.server.order.send_replace(false);
         let was_ready = self.server.status().is_none_or(|status| status == MinerStatus::Stopping);
