@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::metrics::Metrics;
 use super::sessions::listed_sessions;
 use super::shared::Router;
+use super::slot::MinerSlot;
 #[cfg(feature = "listener")]
 use super::totals::Totals;
 use crate::config::Config;
@@ -123,8 +124,10 @@ impl Router {
         let fleet = shared.fleet_status();
         let core = shared.core.lock();
         let (queued, running) = core.stands();
-        let views = core.own_miners().filter_map(|(key, slot)| Some(shared.miner_info(slot, core.engine.miner(*key)?)));
-        let active_miners = views.filter(|miner| miner.active).count() as u64;
+        let is_active =
+            |(key, slot): &(&_, &MinerSlot)| core.engine.miner(**key).is_some_and(|view| slot.is_active(&view));
+        let miners = core.own_miners().count() as u64;
+        let active_miners = core.own_miners().filter(is_active).count() as u64;
         NodeStatus::default()
             .status(match (self.is_draining(), self.is_ready()) {
                 (true, _) => NodeState::Draining,
@@ -132,8 +135,8 @@ impl Router {
                 (false, true) => NodeState::Ok,
             })
             .active_sessions(listed_sessions(&core).filter(|session| session.active).count() as u64)
-            .connected_miners(core.own_miners().count() as u64)
-            .miner_count(core.own_miners().count() as u64)
+            .connected_miners(miners)
+            .miner_count(miners)
             .active_miners(active_miners)
             .uptime(shared.clock.uptime_secs())
             .version(VERSION.to_owned())

@@ -9,7 +9,7 @@ use super::core::Core;
 use super::drive::Deeds;
 use super::shared::{Router, Shared};
 use super::skills::skills_of;
-use super::slot::{Abroad, Entrance, MinerSlot, only_of, takes_every_offer};
+use super::slot::{Abroad, Entrance, MinerSlot, is_cooling, only_of, takes_every_offer};
 use super::upstreams::Origin;
 use crate::config::UpstreamConfig;
 use crate::engine::{BreakerState, Event, MinerKey, MinerRules, MinerView, Skills};
@@ -354,13 +354,12 @@ impl Shared {
         if let Some(abroad) = &slot.abroad {
             return (*abroad.info).clone().router(abroad.router.to_string());
         }
-        let cooling = matches!(view.breaker, BreakerState::Open(_));
         let status = match () {
             () if view.draining => MinerStatus::Draining,
             () if let Some(status) = slot.server_status() => status,
             () if !slot.up => MinerStatus::Down,
             () if view.set_aside => MinerStatus::SetAside,
-            () if cooling => MinerStatus::Cooling,
+            () if is_cooling(&view) => MinerStatus::Cooling,
             () if view.in_flight > 0 => MinerStatus::Busy,
             () => MinerStatus::Idle,
         };
@@ -369,7 +368,7 @@ impl Shared {
             .miner_id(slot.spec.name.clone())
             .router(self.membership.as_ref().map(|_| self.settings.now().name.clone()).unwrap_or_default())
             .address(slot.address.to_string())
-            .active(slot.takes_work() && !view.draining && !cooling && !view.set_aside)
+            .active(slot.is_active(&view))
             .status(status)
             .kind(slot.spec.kind)
             .node_type(if slot.spec.dedicated { NodeKind::Dedicated } else { NodeKind::Ephemeral })

@@ -50,6 +50,11 @@ pub(super) struct Abroad {
     pub(super) info: Box<MinerInfo>,
 }
 
+/// Whether a miner is left alone after failures.
+pub(super) fn is_cooling(view: &MinerView) -> bool {
+    matches!(view.breaker, BreakerState::Open(_))
+}
+
 /// The reason why an upstream whose first probe is still under way gets no tasks.
 pub const NOT_HEARD: &str = "it was not heard yet";
 
@@ -123,7 +128,7 @@ impl MinerSlot {
             () if !self.up && self.awaited => Some(NOT_HEARD.to_owned()),
             () if !self.up => Some(because("it is down", self.reason.as_ref())),
             () if view.set_aside => Some("it is set aside, because its answers do not agree with others'".to_owned()),
-            () if matches!(view.breaker, BreakerState::Open(_)) => {
+            () if is_cooling(&view) => {
                 Some(because("it is left alone after failures, the last one", self.last_failure.as_ref()))
             }
             () if view.credits == 0 => Some(because("it takes no tasks", self.reason.as_ref())),
@@ -148,8 +153,9 @@ impl MinerSlot {
     }
 
     /// Whether the miner gets tasks, or comes up for them.
-    pub(super) fn takes_work(&self) -> bool {
-        self.up || self.server_status().is_some_and(|status| status != MinerStatus::Failed)
+    pub(super) fn is_active(&self, view: &MinerView) -> bool {
+        let takes_work = self.up || self.server_status().is_some_and(|status| status != MinerStatus::Failed);
+        takes_work && !view.draining && !is_cooling(view) && !view.set_aside
     }
 
     /// The names of models under which clients can ask for the miner: those that it lists, or else its own name.
