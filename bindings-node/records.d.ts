@@ -130,6 +130,22 @@ export interface TaskResults {
   miners?: string[];
 }
 
+/** The delivery of a task's end as it is shown: without the secret, and without the parts of the URL that may be one. */
+export interface WebhookRecord {
+  /** The URL, without its query. */
+  url: string;
+  /** `waiting` (the task has not ended), `pending`, `delivered` or `failed`. */
+  state: 'waiting' | 'pending' | 'delivered' | 'failed';
+  /** The tries so far. */
+  attempts: number;
+  /** The status of the last answer; null: there was none. */
+  last_status?: number | null;
+  /** Why the last try failed; null: it did not. */
+  last_error?: string | null;
+  /** Unix seconds of the next try; null: there is none. */
+  next_at?: number | null;
+}
+
 /** The fields that a task has everywhere. */
 export interface TaskFields {
   /** Its number in its session. */
@@ -187,7 +203,7 @@ export interface TaskFields {
   /** Its place in the queue, while it waits. */
   queue_position?: number | null;
   /** The delivery of its end to its webhook, if it has one. */
-  webhook?: object | null;
+  webhook?: WebhookRecord | null;
   /** SHA-256 of the answers' texts, aligned with `results`. */
   results_hash: string[];
 }

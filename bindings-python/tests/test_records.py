@@ -29,6 +29,7 @@ from cortensor_router import (
     TaskResults,
     Usage,
     Verdict,
+    WebhookRecord,
     _native,
 )
 from cortensor_router._options import MinerOptions, RequestOptions, SessionChanges, SessionOptions
@@ -73,6 +74,7 @@ RECORDS: list[tuple[type, str, set[str]]] = [
     (Usage, "Usage", set()),
     (Verdict, "Verdict", set()),
     (MinerVerdict, "MinerVerdict", set()),
+    (WebhookRecord, "WebhookRecord", set()),
 ]
 
 

@@ -66,6 +66,7 @@ from ._records import (
     Usage,
     UsagePart,
     Verdict,
+    WebhookRecord,
 )
 from ._router import Router
 from ._session import Session, SyncSession
@@ -145,6 +146,7 @@ __all__ = [
     "Usage",
     "UsagePart",
     "Verdict",
+    "WebhookRecord",
     "WouldDeadlockError",
     "__version__",
     "run_miner",

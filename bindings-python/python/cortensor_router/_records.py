@@ -47,8 +47,10 @@ class Verdict(Record):
     verdict: str
     """`agreed`, `disputed` or `insufficient`."""
     score: float
-    """How well the answers agree, 0 to 1: the share that match the winner (`quorum`), the mean score of the winner with
-    the others (`medoid`), the least score of any two (`all`).
+    """How well the answers agree, 0 to 1.
+
+    The share that match the winner (`quorum`), the mean score of the winner with the others (`medoid`), the least score
+    of any two (`all`).
     """
     method: str
     """How they were compared: `exact`, `normalized`, `json`, `lexical`, `embedding` or `verdict`."""
@@ -121,10 +123,31 @@ class TaskResults(TypedDict, total=False):
 
 
 @dataclass(slots=True, kw_only=True)
+class WebhookRecord(Record):
+    """The delivery of a task's end as it is shown.
+
+    Without the secret, and without the parts of the URL that may be one.
+    """
+
+    url: str
+    """The URL, without its query."""
+    state: str
+    """`waiting` (the task has not ended), `pending`, `delivered` or `failed`."""
+    attempts: int
+    """The tries so far."""
+    last_status: int | None = None
+    """The status of the last answer; null: there was none."""
+    last_error: str | None = None
+    """Why the last try failed; null: it did not."""
+    next_at: int | None = None
+    """Unix seconds of the next try; null: there is none."""
+
+
+@dataclass(slots=True, kw_only=True)
 class TaskRecord(Record):
     """A task on its way out: to REST clients and to the bindings."""
 
-    _parts: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "verdict": Verdict}
+    _parts: ClassVar[Mapping[str, type[Record]]] = {"usage": Usage, "verdict": Verdict, "webhook": WebhookRecord}
 
     id: int
     """Its number in its session."""
@@ -135,8 +158,9 @@ class TaskRecord(Record):
     session_id: int
     """The session."""
     key_id: str | None = None
-    """The key under which it was submitted: a key's id, the name of a configured token, or the name that a host program
-    gave.
+    """The key under which it was submitted.
+
+    A key's id, the name of a configured token, or the name that a host program gave.
     """
     client_reference: str | None = None
     """The caller's own reference."""
@@ -182,7 +206,7 @@ class TaskRecord(Record):
     """Why it has no answer."""
     queue_position: int | None = None
     """Its place in the queue, while it waits."""
-    webhook: dict[str, Any] | None = None
+    webhook: WebhookRecord | None = None
     """The delivery of its end to its webhook, if it has one."""
     results: list[str] | TaskResults
     """The answers. In a list of tasks: the texts, aligned with `assigned_miners`."""

@@ -124,6 +124,28 @@ type TaskResults struct {
 	Miners []string `json:"miners,omitempty"`
 }
 
+// WebhookRecord: The delivery of a task's end as it is shown: without the secret, and without the parts of the URL
+// that may be one.
+type WebhookRecord struct {
+	// URL: The URL, without its query.
+	URL string `json:"url"`
+
+	// State: `waiting` (the task has not ended), `pending`, `delivered` or `failed`.
+	State string `json:"state"`
+
+	// Attempts: The tries so far.
+	Attempts int64 `json:"attempts"`
+
+	// LastStatus: The status of the last answer; null: there was none.
+	LastStatus *int64 `json:"last_status,omitempty"`
+
+	// LastError: Why the last try failed; null: it did not.
+	LastError *string `json:"last_error,omitempty"`
+
+	// NextAt: Unix seconds of the next try; null: there is none.
+	NextAt *int64 `json:"next_at,omitempty"`
+}
+
 // TaskRecord: A task on its way out: to REST clients and to the bindings.
 type TaskRecord struct {
 	// ID: Its number in its session.
@@ -209,7 +231,7 @@ type TaskRecord struct {
 	QueuePosition *int64 `json:"queue_position,omitempty"`
 
 	// Webhook: The delivery of its end to its webhook, if it has one.
-	Webhook map[string]any `json:"webhook,omitempty"`
+	Webhook *WebhookRecord `json:"webhook,omitempty"`
 
 	// Results: The answers. In a list of tasks: the texts, aligned with `assigned_miners`.
 	Results TaskResults `json:"results"`
@@ -303,7 +325,7 @@ type TaskRow struct {
 	QueuePosition *int64 `json:"queue_position,omitempty"`
 
 	// Webhook: The delivery of its end to its webhook, if it has one.
-	Webhook map[string]any `json:"webhook,omitempty"`
+	Webhook *WebhookRecord `json:"webhook,omitempty"`
 
 	// Results: The answers. In a list of tasks: the texts, aligned with `assigned_miners`.
 	Results []string `json:"results"`

@@ -6,7 +6,7 @@ use cortensor_router_model::KINDS;
 
 use super::document::{Document, Member};
 use super::kinds::capital;
-use super::layout::{Given, NESTED, OPTIONS, RECORDS, WORDS, record};
+use super::layout::{Given, NESTED, OPTIONS, RECORDS, WORDS, is_id, record};
 use super::python::wrapped;
 use super::shape::Shape;
 use crate::Outcome;
@@ -179,11 +179,6 @@ fn pointer(kind: &str) -> String {
     } else {
         format!("*{kind}")
     }
-}
-
-/// Whether a member is an id, which has no sign.
-fn is_id(name: &str) -> bool {
-    ["id", "gid", "session_id", "task_id"].contains(&name)
 }
 
 /// The Go type of a value that the router gives.

@@ -40,6 +40,25 @@ pub(super) fn record(schema: &str) -> Option<&'static str> {
     RECORDS.iter().find(|given| given.schema == schema).map(|given| given.name)
 }
 
+/// The list and its items' record, if a record is a page of others.
+pub(super) fn page_of(given: &Given) -> Option<(&'static str, &'static str)> {
+    match given.name {
+        "TaskPage" => Some(("tasks", "TaskRow")),
+        "UsageReport" => Some(("usage", "UsagePart")),
+        _ => None,
+    }
+}
+
+/// Whether the exceptions of a language have the members of the record, so that it needs no type of its own.
+pub(super) fn is_in_exceptions(given: &Given) -> bool {
+    given.name == "ErrorDetails"
+}
+
+/// Whether a member is an id, which has no sign.
+pub(super) fn is_id(name: &str) -> bool {
+    ["id", "gid", "session_id", "task_id"].contains(&name)
+}
+
 const RECORD: Given =
     Given { name: "", schema: "", filled: &[], absent: &[], hidden: &[], typed: &[], plain: false, in_python: true };
 
@@ -64,6 +83,7 @@ pub(super) const RECORDS: &[Given] = &[
         ..RECORD
     },
     Given { name: "TaskResults", schema: "TaskResults", absent: &["miners"], plain: true, ..RECORD },
+    Given { name: "WebhookRecord", schema: "WebhookRecord", ..RECORD },
     Given { name: "TaskRecord", schema: "Task", ..RECORD },
     Given {
         name: "TaskPage",

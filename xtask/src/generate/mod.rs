@@ -13,11 +13,13 @@ mod go;
 mod java;
 mod json;
 mod kinds;
+mod kotlin;
 mod layout;
 mod python;
 mod reference;
 mod shape;
 mod status;
+mod swift;
 mod typescript;
 
 use std::fs;
@@ -85,7 +87,9 @@ fn files() -> Outcome<Vec<(&'static str, String)>> {
         ("bindings-python/python/cortensor_router/_options.py", python::options(&all)?),
         ("core/uniffi/ruby/lib/cortensor_router/errors.rb", kinds::ruby()),
         ("core/uniffi/kotlin/src/network/cortensor/router/Exceptions.kt", kinds::kotlin()),
+        ("core/uniffi/kotlin/src/network/cortensor/router/Records.kt", kotlin::records(&all)?),
         ("core/uniffi/swift/Sources/CortensorRouter/Kind.swift", kinds::swift()),
+        ("core/uniffi/swift/Sources/CortensorRouter/Records.swift", swift::records(&all)?),
         ("bindings-node/records.d.ts", typescript::records(&all)?),
         ("core/capi/go/kinds.go", go::kinds()),
         ("core/capi/go/records.go", go::records(&all)?),

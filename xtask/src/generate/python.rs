@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::document::{Document, Member};
+use super::kinds::capital;
 use super::layout::{Given, OPTIONS, RECORDS, WORDS, record};
 use super::shape::Shape;
 use crate::Outcome;
@@ -178,6 +179,10 @@ pub(super) fn docstring(out: &mut String, says: &str) {
     // The first line must be a sentence of its own, because tools show it.
     let end = words.find(". ").map_or(words.len(), |end| end + 1);
     let (first, rest) = words.split_at(end);
+    // A first sentence that is too long ends before its colon.
+    let colon = first.find(": ").filter(|_| first.len() + 7 > WIDTH);
+    let cut = colon.map(|at| (format!("{}.", &first[..at]), format!("{}{rest}", capital(&first[at + 2..]))));
+    let (first, rest) = cut.as_ref().map_or((first, rest), |(first, rest)| (first.as_str(), rest.as_str()));
     let lines: Vec<_> = if first.len() + 7 <= WIDTH && !rest.is_empty() {
         std::iter::once(first.to_owned()).chain([String::new()]).chain(wrapped(rest.trim(), WIDTH - 4)).collect()
     } else {

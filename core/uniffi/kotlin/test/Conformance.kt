@@ -170,7 +170,7 @@ private class Stage(private val router: Router) {
         return wrong
     }
 
-    private fun page(name: String, page: Page): Fields = mapOf("count" to page.count, name to page.map(Record::fields))
+    private fun page(name: String, page: Page<*>): Fields = mapOf("count" to page.count, name to page.map(Record::fields))
 
     private fun pairs(value: Any?) = fields(value).toList().toTypedArray()
 

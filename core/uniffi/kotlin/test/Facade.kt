@@ -20,6 +20,7 @@ import network.cortensor.router.InvalidArgumentException
 import network.cortensor.router.MinerClient
 import network.cortensor.router.MinerFailedException
 import network.cortensor.router.NotFoundException
+import network.cortensor.router.Record
 import network.cortensor.router.Router
 import network.cortensor.router.TaskCancelledException
 import network.cortensor.router.Token
@@ -29,6 +30,15 @@ import network.cortensor.router.internal.version
 suspend fun until(what: String, holds: suspend () -> Boolean) {
     withTimeout(20.seconds) { while (!holds()) delay(2.milliseconds) }
     check(true) { what }
+}
+
+/** Checks that the class of a record has a property for each of its members. */
+private fun known(record: Record) {
+    val names = record.javaClass.methods.map { it.name }.toSet()
+    val absent = record.fields.keys.filter { name ->
+        "get" + name.split('_').joinToString("") { it.replaceFirstChar(Char::uppercase) } !in names
+    }
+    check(absent.isEmpty() && record.fields.isNotEmpty()) { "${record.javaClass.simpleName} has no $absent" }
 }
 
 /** The facade: errors, options, flows, sessions. */
@@ -46,7 +56,35 @@ fun facade(): List<Test> = listOf(
             same("Hello there ", session.complete("Hello there").text)
             same("chat", router.session(session.id).name)
             same(2L, session.tasks().count)
-            same("ended", session.task(task.id).text("state"))
+            same("ended", session.task(task.id).state)
+        }
+    },
+    Test("records have a property for each member that the router sends") {
+        Router.open().use { router ->
+            router.miner("local", "models" to listOf("tiny"), "capacity" to 4) { it.finish(it.info.prompt) }
+            val session = router.createSession("chat", "model" to "tiny")
+            val task = session.submit("Hello")
+            val done = task.result()
+            val key = router.createKey("me", "scopes" to listOf("submit"), "limits" to mapOf("tokens_per_day" to 5))
+            val row = session.tasks()[0]
+            val used = router.usage("by" to "model")
+            val all = listOf(
+                session.record, task.record(), row, router.miners()[0], router.models()[0], router.status(),
+                router.info(), key, router.keys()[0], used[0], done.usage, done.choices[0], router.info().nodeStats,
+            )
+            all.forEach { known(it) }
+            same(4L, router.miners()[0].capacity)
+            same(null, router.miners()[0].reservedFor)
+            same("Hello", row.results.single())
+            same(listOf("Hello"), task.record().results.data)
+            same(5L, key.limits.tokensPerDay)
+            same(null, key.limits.tokensPerMonth)
+            same("model", used.by)
+            same(1L, used.count)
+            same("tiny", used[0].name)
+            check(session.tasks().corrupt.isNullOrEmpty()) { "damaged rows" }
+            same("text_completion", done.`object`)
+            same("Hello", done.choices[0].message.content)
         }
     },
     Test("the version is the library's") { same(Router.VERSION, version()) },
@@ -72,7 +110,8 @@ fun facade(): List<Test> = listOf(
             }
             val answer = router.complete("x", "model" to "parts")
             same("hm", answer.reasoning)
-            same("f", answer.toolCalls.first().record("function").text("name"))
+            same("f", answer.toolCalls.first().name)
+            same("""{"a":1}""", answer.toolCalls.first().arguments)
             router.miner("vectors", "models" to listOf("vectors"), "embeddings" to true) { job ->
                 job.finish(null, "embedding" to listOf(listOf(1.0), listOf(2.0)))
             }
@@ -116,11 +155,11 @@ fun facade(): List<Test> = listOf(
             throws<TaskCancelledException> { left.result() }
             val read = router.submit("go")
             same("1 ", read.tokens(0).first())
-            same("acked", read.record().text("state"))
+            same("acked", read.record().state)
             read.cancel()
             val detached = router.submit("go", "detach" to true)
             detached.tokens().first()
-            same("acked", detached.record().text("state"))
+            same("acked", detached.record().state)
             detached.cancel()
             val events = router.submit("go").events().take(2).toList()
             check(events.all { it is Token } && (events[0] as Token).seq == 1L) { "$events" }
@@ -175,7 +214,7 @@ fun facade(): List<Test> = listOf(
             same(listOf("app"), router.keys().map { it.text("name") })
             val listener = router.listen("port" to 0)
             val request = HttpRequest.newBuilder(URI("${listener.url}/v1/chat/completions"))
-                .header("authorization", "Bearer ${key.text("token")}").header("content-type", "application/json")
+                .header("authorization", "Bearer ${key.token}").header("content-type", "application/json")
                 .POST(
                     HttpRequest.BodyPublishers.ofString(
                         """{"model":"echo","messages":[{"role":"user","content":"hi"}]}""",
@@ -187,10 +226,10 @@ fun facade(): List<Test> = listOf(
             listener.stop()
             listener.ended()
             check(router.usage("by" to "model").count >= 0) { "no usage" }
-            router.deleteKey(key.text("id"))
+            router.deleteKey(key.id)
             same(0L, router.keys().count)
             check("# TYPE" in router.metrics()) { "no metrics" }
-            same("memory", router.status().text("store"))
+            same("memory", router.status().store)
         }
     },
     Test("HTTP without a socket") {
@@ -213,9 +252,9 @@ fun facade(): List<Test> = listOf(
             val listener = router.listen("port" to 0)
             val key = router.createKey("gpu", "scopes" to listOf("miner"))
             val url = listener.url.replaceFirst("http", "ws")
-            val settings = arrayOf("token" to key.text("token"), "models" to listOf("far"))
+            val settings = arrayOf("token" to key.token, "models" to listOf("far"))
             MinerClient.start(url, "gpu-1", *settings) { it.finish(it.prompt.uppercase()) }.use { client ->
-                until("the connection") { client.stats().flag("connected") }
+                until("the connection") { client.stats().connected }
                 same("HELLO", router.complete("hello", "model" to "far").text)
                 check(client.drain(20.seconds)) { "not drained" }
             }

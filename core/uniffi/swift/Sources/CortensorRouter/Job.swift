@@ -9,11 +9,11 @@ public final class Job: @unchecked Sendable {
     /// The whole text that the model is to read.
     public var prompt: String { native.prompt() }
 
-    /// The job's record: `gid`, `session_id`, `task_id`, `model`, `stream`, `deadline_ms`, `partial` and others.
-    public func info() throws -> Record { try Record(parsing: CortensorRouter.native { try native.info() }) }
+    /// The job's record: its task, its deadline, and the text that another miner gave before it was lost.
+    public func info() throws -> JobInfo { try JobInfo(parsing: CortensorRouter.native { try native.info() }) }
 
     /// The caller's request: `messages`, `max_tokens`, `temperature` ...
-    public func request() throws -> JSON { try info()["request"] }
+    public func request() throws -> JSON { try info().request }
 
     /// Whether the work is no longer wanted, or was answered.
     public var isCancelled: Bool { native.isCancelled() }

@@ -35,7 +35,9 @@ public final class MinerClient: @unchecked Sendable {
     }
 
     /// The miner's counts and the state of its connection.
-    public func stats() throws -> Record { try Record(parsing: CortensorRouter.native { try native.stats() }) }
+    public func stats() throws -> MinerClientStats {
+        try MinerClientStats(parsing: CortensorRouter.native { try native.stats() })
+    }
 
     /// Sets how many tasks the miner takes at a time from now on.
     public func setCapacity(_ tasks: UInt32) throws {

@@ -80,22 +80,26 @@ public final class Router: @unchecked Sendable {
     public func config() throws -> Record { try record { try native.config() } }
 
     /// The router's identity and abilities.
-    public func info() throws -> Record { try record { try native.info() } }
+    public func info() throws -> NodeInfo { try record { try native.info() } }
 
     /// The router's state.
-    public func status() throws -> Record { try record { try native.status() } }
+    public func status() throws -> NodeStatus { try record { try native.status() } }
 
     /// All metrics in Prometheus' text format.
     public func metrics() throws -> String { try CortensorRouter.native { try native.metrics() } }
 
     /// The miners, of any kind.
-    public func miners() throws -> Page { try Page(parsing: CortensorRouter.native { try native.miners() }, "miners") }
+    public func miners() throws -> Page<MinerInfo> {
+        try Page(parsing: CortensorRouter.native { try native.miners() }, "miners")
+    }
 
     /// The models that can be asked for.
-    public func models() throws -> Page { try Page(parsing: CortensorRouter.native { try native.models() }, "models") }
+    public func models() throws -> Page<ModelInfo> {
+        try Page(parsing: CortensorRouter.native { try native.models() }, "models")
+    }
 
     /// The usage by `day`, `key`, `model`, `session` or `miner`; this month where no days are given.
-    public func usage(_ query: Options = [:]) async throws -> Page {
+    public func usage(_ query: Options = [:]) async throws -> Page<UsagePart> {
         let query = try query.text("query")
         return try Page(parsing: await Bridge.shared.text { try self.native.usage(token: $0, query: query) }, "usage")
     }
@@ -142,13 +146,13 @@ public final class Router: @unchecked Sendable {
     }
 
     /// Makes an API key for listeners. Its token cannot be read again later.
-    public func createKey(_ name: String, _ options: Options = [:]) async throws -> Record {
+    public func createKey(_ name: String, _ options: Options = [:]) async throws -> NewKey {
         let spec = try options.text("key", with: ["name": .string(name)])
         return try await answered { try self.native.createKey(token: $0, spec: spec) }
     }
 
     /// The API keys, without their tokens.
-    public func keys() async throws -> Page {
+    public func keys() async throws -> Page<ApiKey> {
         try Page(parsing: await Bridge.shared.text { try self.native.keys(token: $0) }, "keys")
     }
 
@@ -169,17 +173,17 @@ public final class Router: @unchecked Sendable {
     }
 
     /// A page of sessions. The options are `state` (`open` or `closed`), `limit` and `offset`.
-    public func sessions(_ query: Options = [:]) throws -> Page {
+    public func sessions(_ query: Options = [:]) throws -> Page<SessionRecord> {
         let query = try query.text("query")
         return try Page(parsing: CortensorRouter.native { try native.sessions(query: query) }, "sessions")
     }
 
-    func updateSession(_ id: UInt64, _ changes: Options) async throws -> Record {
+    func updateSession(_ id: UInt64, _ changes: Options) async throws -> SessionRecord {
         let patch = try changes.text("session")
         return try await answered { try self.native.updateSession(token: $0, session: id, patch: patch) }
     }
 
-    func closeSession(_ id: UInt64) async throws -> Record {
+    func closeSession(_ id: UInt64) async throws -> SessionRecord {
         try await answered { try self.native.closeSession(token: $0, session: id) }
     }
 
@@ -217,24 +221,24 @@ public final class Router: @unchecked Sendable {
         let text = try await Bridge.shared.text(cancels: true) {
             try self.native.embed(token: $0, session: session, request: request)
         }
-        return Embeddings(record: try Record(parsing: text))
+        return try Embeddings(parsing: text)
     }
 
     /// A task's record.
-    public func task(session: UInt64, task: UInt64) async throws -> Record {
+    public func task(session: UInt64, task: UInt64) async throws -> TaskRecord {
         try await answered { try self.native.task(token: $0, session: session, task: task) }
     }
 
     /// A page of a session's tasks, oldest first inside it: the newest page, or from `offset` on. The options are
     /// `state`, `key`, `limit`, `offset` and `order`.
-    public func tasks(session: UInt64 = 0, _ query: Options = [:]) async throws -> Page {
+    public func tasks(session: UInt64 = 0, _ query: Options = [:]) async throws -> Page<TaskRow> {
         let query = try query.text("query")
         let text = try await Bridge.shared.text { try self.native.tasks(token: $0, session: session, query: query) }
         return try Page(parsing: text, "tasks")
     }
 
     /// Cancels a task, waits until that is durable, and gives its record.
-    public func cancel(session: UInt64, task: UInt64) async throws -> Record {
+    public func cancel(session: UInt64, task: UInt64) async throws -> TaskRecord {
         try await answered { try self.native.cancel(token: $0, session: session, task: task) }
     }
 
@@ -273,12 +277,12 @@ public final class Router: @unchecked Sendable {
         return work()
     }
 
-    private func record(_ call: () throws -> String) throws -> Record {
-        try Record(parsing: CortensorRouter.native(call))
+    private func record<R: RouterRecord>(_ call: () throws -> String) throws -> R {
+        try R(parsing: CortensorRouter.native(call))
     }
 
-    private func answered(_ call: (UInt64) throws -> Bool) async throws -> Record {
-        try Record(parsing: await Bridge.shared.text(call))
+    private func answered<R: RouterRecord>(_ call: (UInt64) throws -> Bool) async throws -> R {
+        try R(parsing: await Bridge.shared.text(call))
     }
 }
 

@@ -49,8 +49,8 @@ public final class RouterTask: @unchecked Sendable {
     }
 
     /// The task's present record.
-    public func record() async throws -> Record {
-        try Record(parsing: await Bridge.shared.text(cancels: true) { try self.native.record(token: $0) })
+    public func record() async throws -> TaskRecord {
+        try TaskRecord(parsing: await Bridge.shared.text(cancels: true) { try self.native.record(token: $0) })
     }
 
     /// Waits for the end and gives the answer, any number of times.

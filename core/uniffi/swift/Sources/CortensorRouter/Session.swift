@@ -2,18 +2,18 @@
 public struct Session: Sendable {
     private let router: Router
     /// The record as it was read.
-    public let record: Record
+    public let record: SessionRecord
 
-    init(_ router: Router, _ record: Record) {
+    init(_ router: Router, _ record: SessionRecord) {
         self.router = router
         self.record = record
     }
 
     /// The session's id.
-    public var id: UInt64 { UInt64(clamping: record["id"].integer ?? 0) }
+    public var id: UInt64 { record.id }
 
     /// The session's name.
-    public var name: String { record["name"].string ?? "" }
+    public var name: String { record.name }
 
     /// Submits a task, and returns when it is durable.
     public func submit(_ prompt: String? = nil, _ options: Options = [:]) async throws -> RouterTask {
@@ -39,14 +39,16 @@ public struct Session: Sendable {
     public func close() async throws -> Session { Session(router, try await router.closeSession(id)) }
 
     /// The record of one of the session's tasks.
-    public func task(_ task: UInt64) async throws -> Record { try await router.task(session: id, task: task) }
+    public func task(_ task: UInt64) async throws -> TaskRecord { try await router.task(session: id, task: task) }
 
     /// A page of the session's tasks, oldest first inside it: the newest page, or from `offset` on.
-    public func tasks(_ query: Options = [:]) async throws -> Page { try await router.tasks(session: id, query) }
+    public func tasks(_ query: Options = [:]) async throws -> Page<TaskRow> {
+        try await router.tasks(session: id, query)
+    }
 
     /// Joins one of the session's tasks, running or ended.
     public func attach(_ task: UInt64) async throws -> RouterTask { try await router.attach(session: id, task: task) }
 
     /// Cancels one of the session's tasks.
-    public func cancel(_ task: UInt64) async throws -> Record { try await router.cancel(session: id, task: task) }
+    public func cancel(_ task: UInt64) async throws -> TaskRecord { try await router.cancel(session: id, task: task) }
 }

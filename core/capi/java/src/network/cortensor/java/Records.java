@@ -121,6 +121,26 @@ public final class Records {
             @SerializedName("miners") List<String> miners) {}
 
     /**
+     * The delivery of a task's end as it is shown: without the secret, and without the parts of the URL that may
+     * be one.
+     *
+     * @param url The URL, without its query.
+     * @param state <code>waiting</code> (the task has not ended), <code>pending</code>, <code>delivered</code>
+     * or <code>failed</code>.
+     * @param attempts The tries so far.
+     * @param lastStatus The status of the last answer; null: there was none.
+     * @param lastError Why the last try failed; null: it did not.
+     * @param nextAt Unix seconds of the next try; null: there is none.
+     */
+    public record WebhookRecord(
+            @SerializedName("url") String url,
+            @SerializedName("state") String state,
+            @SerializedName("attempts") long attempts,
+            @SerializedName("last_status") Long lastStatus,
+            @SerializedName("last_error") String lastError,
+            @SerializedName("next_at") Long nextAt) {}
+
+    /**
      * A task on its way out: to REST clients and to the bindings.
      *
      * @param id Its number in its session.
@@ -185,7 +205,7 @@ public final class Records {
             @SerializedName("verdict") Verdict verdict,
             @SerializedName("failure") String failure,
             @SerializedName("queue_position") Long queuePosition,
-            @SerializedName("webhook") Map<String, Object> webhook,
+            @SerializedName("webhook") WebhookRecord webhook,
             @SerializedName("results") Object results,
             @SerializedName("results_hash") List<String> resultsHash) {}
 
@@ -254,7 +274,7 @@ public final class Records {
             @SerializedName("verdict") Verdict verdict,
             @SerializedName("failure") String failure,
             @SerializedName("queue_position") Long queuePosition,
-            @SerializedName("webhook") Map<String, Object> webhook,
+            @SerializedName("webhook") WebhookRecord webhook,
             @SerializedName("results") List<String> results,
             @SerializedName("results_hash") List<String> resultsHash) {}
 

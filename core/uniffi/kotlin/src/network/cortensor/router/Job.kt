@@ -10,14 +10,14 @@ public class Job internal constructor(internal val native: NativeJob) {
     /** The whole text that the model is to read. */
     public val prompt: String by lazy { Bridge.native { native.prompt() } }
 
-    /** The job's record: `gid`, `session_id`, `task_id`, `model`, `stream`, `deadline_ms`, `partial` and others. */
-    public val info: Record by lazy { Record(Json.readObject(Bridge.native { native.info() })) }
+    /** The job's record: its task, its deadline, and the text that another miner gave before it was lost. */
+    public val info: JobInfo by lazy { JobInfo(Json.readObject(Bridge.native { native.info() })) }
 
     /** The caller's request: `messages`, `max_tokens`, `temperature` ... */
-    public val request: Record get() = info.record("request")
+    public val request: Record get() = info.request
 
     /** The model that the caller named. */
-    public val model: String? get() = info["model"] as? String
+    public val model: String? get() = info.model
 
     /** Whether the work is no longer wanted, or was answered. */
     public val isCancelled: Boolean get() = native.isCancelled()
@@ -75,7 +75,7 @@ public class Job internal constructor(internal val native: NativeJob) {
         return isCancelled && !isAnswered
     }
 
-    override fun toString(): String = "Job ${info.number("gid")}"
+    override fun toString(): String = "Job ${info.gid}"
 
     private suspend fun heed(said: NativeEmit) {
         when (said) {

@@ -58,7 +58,7 @@ public class MinerClient private constructor(
     }
 
     /** The miner's counts and the state of its connection. */
-    public fun stats(): Record = Record(Json.readObject(Bridge.native { native.stats() }))
+    public fun stats(): MinerClientStats = MinerClientStats(Json.readObject(Bridge.native { native.stats() }))
 
     /** Sets how many tasks the miner takes at a time from now on. */
     public fun setCapacity(tasks: Int) {

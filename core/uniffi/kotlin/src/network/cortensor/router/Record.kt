@@ -1,9 +1,10 @@
 package network.cortensor.router
 
 /**
- * A record of the router, with the names of the REST API: `record["status"]`, `record.text("status")`.
+ * A record of the router. Its class has a property for each member: `miner.firstTokenMs`. [get] and the functions beside
+ * it read a member by its name in the REST API, also one that is newer than this package: `miner["first_token_ms"]`.
  *
- * Objects are records or maps, lists are lists, whole numbers are [Long], others [Double].
+ * Objects are maps there, lists are lists, whole numbers are [Long], others [Double].
  */
 public open class Record(
     /** The fields by their names. */
@@ -15,23 +16,41 @@ public open class Record(
     /** A text; empty if there is none. */
     public fun text(name: String): String = fields[name] as? String ?: ""
 
-    /** A number; 0 if there is none. */
+    /** A whole number; 0 if there is none. */
     public fun number(name: String): Long = (fields[name] as? Number)?.toLong() ?: 0
+
+    /** A number that need not be whole; 0 if there is none. */
+    public fun decimal(name: String): Double = (fields[name] as? Number)?.toDouble() ?: 0.0
 
     /** A flag; false if there is none. */
     public fun flag(name: String): Boolean = fields[name] as? Boolean ?: false
 
     /** An object; an empty one if there is none. */
-    @Suppress("UNCHECKED_CAST")
-    public fun record(name: String): Record = Record(fields[name] as? Map<String, Any?> ?: emptyMap())
+    public fun record(name: String): Record = record(name, ::Record)
 
     /** A list of objects. */
-    @Suppress("UNCHECKED_CAST")
-    public fun records(name: String): List<Record> =
-        (fields[name] as? List<*>).orEmpty().filterIsInstance<Map<*, *>>().map { Record(it as Map<String, Any?>) }
+    public fun records(name: String): List<Record> = records(name, ::Record)
 
     /** A list of texts. */
     public fun texts(name: String): List<String> = (fields[name] as? List<*>).orEmpty().filterIsInstance<String>()
+
+    internal fun numbers(name: String): List<Long> =
+        (fields[name] as? List<*>).orEmpty().filterIsInstance<Number>().map { it.toLong() }
+
+    internal fun decimals(name: String): List<Double> =
+        (fields[name] as? List<*>).orEmpty().filterIsInstance<Number>().map { it.toDouble() }
+
+    @Suppress("UNCHECKED_CAST")
+    internal fun <R : Record> record(name: String, make: (Map<String, Any?>) -> R): R =
+        make(fields[name] as? Map<String, Any?> ?: emptyMap())
+
+    @Suppress("UNCHECKED_CAST")
+    internal fun <R : Record> records(name: String, make: (Map<String, Any?>) -> R): List<R> =
+        (fields[name] as? List<*>).orEmpty().filterIsInstance<Map<*, *>>().map { make(it as Map<String, Any?>) }
+
+    /** Reads a member that may be absent; null if it is. */
+    internal inline fun <T> given(name: String, read: (String) -> T): T? =
+        if (fields[name] == null) null else read(name)
 
     override fun equals(other: Any?): Boolean = other is Record && other.fields == fields
 
@@ -42,50 +61,70 @@ public open class Record(
 }
 
 /** A page of records. */
-public class Page internal constructor(
-    private val records: List<Record>,
+public open class Page<R : Record> internal constructor(
+    /** The whole page, with all that stands beside its records. */
+    public val record: Record,
+    private val records: List<R>,
+) : List<R> by records {
     /** How many records there are beside this page, too. */
-    public val count: Long,
-) : List<Record> by records {
+    public val count: Long get() = record.number("count")
+
     override fun toString(): String = "$size of $count"
 
     internal companion object {
-        fun of(text: String, name: String): Page =
-            Record(Json.readObject(text)).run { Page(records(name), number("count")) }
+        fun <R : Record> of(text: String, name: String, make: (Map<String, Any?>) -> R): Page<R> =
+            Record(Json.readObject(text)).let { Page(it, it.records(name, make)) }
     }
 }
 
-/** A finished task's answer. */
-public class Completion(fields: Map<String, Any?>) : Record(fields) {
-    private val choice: Record get() = records("choices").firstOrNull() ?: Record(emptyMap())
+/** A finished task's answer, with its parts at hand. */
+public class Completion(fields: Map<String, Any?>) : CompletionRecord(fields) {
+    private val message: Message? get() = choices.firstOrNull()?.message
 
     /** The answer's text. */
-    public val text: String get() = choice.text("text")
+    public val text: String get() = choices.firstOrNull()?.text ?: ""
 
     /** The calls of tools, as in OpenAI's API; empty if there is none. */
-    public val toolCalls: List<Record> get() = choice.record("message").records("tool_calls")
+    public val toolCalls: List<ToolCall> get() = message?.toolCalls.orEmpty()
 
     /** The model's reasoning before its answer, if it is known. */
-    public val reasoning: String get() = choice.record("message").text("reasoning_content")
-
-    /** The token counts. */
-    public val usage: Usage
-        get() = record("usage").run {
-            Usage(number("prompt_tokens"), number("completion_tokens"), number("total_tokens"))
-        }
-
-    /** The model that answered. */
-    public val model: String get() = text("model")
+    public val reasoning: String get() = message?.reasoning ?: ""
 }
 
-/** Token counts. */
-public data class Usage(val promptTokens: Long, val completionTokens: Long, val totalTokens: Long)
+/** An answer as a message. */
+public class Message(fields: Map<String, Any?>) : Record(fields) {
+    /** `assistant` */
+    public val role: String get() = text("role")
+
+    /** The text. */
+    public val content: String get() = text("content")
+
+    /** The model's reasoning before its answer; empty if it is not known. */
+    public val reasoning: String get() = text("reasoning_content")
+
+    /** The calls of tools; empty if there is none. */
+    public val toolCalls: List<ToolCall> get() = records("tool_calls", ::ToolCall)
+}
+
+/** A call of a tool, as in OpenAI's API. */
+public class ToolCall(fields: Map<String, Any?>) : Record(fields) {
+    /** The call's id, by which the tool's answer names it. */
+    public val id: String get() = text("id")
+
+    /** `function` */
+    public val type: String get() = text("type")
+
+    /** The name of the function that is called. */
+    public val name: String get() = record("function").text("name")
+
+    /** The arguments of the function, as JSON text. */
+    public val arguments: String get() = record("function").text("arguments")
+}
 
 /** Vectors of texts, in the order of the texts. */
-public class Embeddings(fields: Map<String, Any?>) : Record(fields) {
+public class Embeddings(fields: Map<String, Any?>) : EmbeddingsRecord(fields) {
     /** The numbers alone. */
-    public val vectors: List<List<Double>>
-        get() = records("data").map { one -> (one["embedding"] as List<*>).map { (it as Number).toDouble() } }
+    public val vectors: List<List<Double>> get() = data.map { it.embedding }
 }
 
 /** An event of a task's stream. */

@@ -80,26 +80,26 @@ public class Router private constructor(
     override fun close(): Unit = runBlocking { shutdown() }
 
     /** The configuration with every default; without secrets. */
-    public fun config(): Record = record(Bridge.native { native.config() })
+    public fun config(): Record = Record(Json.readObject(Bridge.native { native.config() }))
 
     /** The router's identity and abilities. */
-    public fun info(): Record = record(Bridge.native { native.info() })
+    public fun info(): NodeInfo = NodeInfo(Json.readObject(Bridge.native { native.info() }))
 
     /** The router's state. */
-    public fun status(): Record = record(Bridge.native { native.status() })
+    public fun status(): NodeStatus = NodeStatus(Json.readObject(Bridge.native { native.status() }))
 
     /** All metrics in Prometheus' text format. */
     public fun metrics(): String = Bridge.native { native.metrics() }
 
     /** The miners, of any kind. */
-    public fun miners(): Page = Page.of(Bridge.native { native.miners() }, "miners")
+    public fun miners(): Page<MinerInfo> = Page.of(Bridge.native { native.miners() }, "miners", ::MinerInfo)
 
     /** The models that can be asked for. */
-    public fun models(): Page = Page.of(Bridge.native { native.models() }, "models")
+    public fun models(): Page<ModelInfo> = Page.of(Bridge.native { native.models() }, "models", ::ModelInfo)
 
     /** The usage by `day`, `key`, `model`, `session` or `miner`; this month where no days are given. */
-    public suspend fun usage(vararg query: Pair<String, Any?>): Page =
-        Page.of(Bridge.text { native.usage(it, Json.write(query.toMap())) }, "usage")
+    public suspend fun usage(vararg query: Pair<String, Any?>): UsageReport =
+        UsageReport(Record(Json.readObject(Bridge.text { native.usage(it, Json.write(query.toMap())) })))
 
     /**
      * Adds a miner of that name. `work` answers a job, in a coroutine of its own: it gives pieces with [Job.emit], or
@@ -140,11 +140,11 @@ public class Router private constructor(
     }
 
     /** Makes an API key for listeners. Its token cannot be read again later. */
-    public suspend fun createKey(name: String, vararg options: Pair<String, Any?>): Record =
-        record(Bridge.text { native.createKey(it, Json.write(mapOf("name" to name) + options)) })
+    public suspend fun createKey(name: String, vararg options: Pair<String, Any?>): NewKey =
+        NewKey(Json.readObject(Bridge.text { native.createKey(it, Json.write(mapOf("name" to name) + options)) }))
 
     /** The API keys, without their tokens. */
-    public suspend fun keys(): Page = Page.of(Bridge.text(start = native::keys), "keys")
+    public suspend fun keys(): Page<ApiKey> = Page.of(Bridge.text(start = native::keys), "keys", ::ApiKey)
 
     /** Revokes an API key: listeners refuse it from now on and end its open requests. */
     public suspend fun deleteKey(id: String) {
@@ -153,20 +153,22 @@ public class Router private constructor(
 
     /** Opens a session: tasks of one session share its model, limits and weight. */
     public suspend fun createSession(name: String, vararg options: Pair<String, Any?>): Session =
-        Session(this, record(Bridge.text { native.createSession(it, Json.write(mapOf("name" to name) + options)) }))
+        session(Bridge.text { native.createSession(it, Json.write(mapOf("name" to name) + options)) })
 
     /** An existing session. */
-    public fun session(id: Long): Session = Session(this, record(Bridge.native { native.session(unsigned("id", id)) }))
+    public fun session(id: Long): Session = session(Bridge.native { native.session(unsigned("id", id)) })
+
+    private fun session(text: String) = Session(this, SessionRecord(Json.readObject(text)))
 
     /** A page of sessions. The options are `state` (`open` or `closed`), `limit` and `offset`. */
-    public fun sessions(vararg query: Pair<String, Any?>): Page =
-        Page.of(Bridge.native { native.sessions(Json.write(query.toMap())) }, "sessions")
+    public fun sessions(vararg query: Pair<String, Any?>): Page<SessionRecord> =
+        Page.of(Bridge.native { native.sessions(Json.write(query.toMap())) }, "sessions", ::SessionRecord)
 
-    internal suspend fun updateSession(id: Long, changes: Map<String, Any?>): Record =
-        record(Bridge.text { native.updateSession(it, unsigned("id", id), Json.write(changes)) })
+    internal suspend fun updateSession(id: Long, changes: Map<String, Any?>): SessionRecord =
+        SessionRecord(Json.readObject(Bridge.text { native.updateSession(it, unsigned("id", id), Json.write(changes)) }))
 
-    internal suspend fun closeSession(id: Long): Record =
-        record(Bridge.text { native.closeSession(it, unsigned("id", id)) })
+    internal suspend fun closeSession(id: Long): SessionRecord =
+        SessionRecord(Json.readObject(Bridge.text { native.closeSession(it, unsigned("id", id)) }))
 
     /** Submits a task, and returns when it is durable. Session 0 always exists. */
     public suspend fun submit(prompt: String? = null, vararg options: Pair<String, Any?>, sessionId: Long = 0): Task {
@@ -204,19 +206,21 @@ public class Router private constructor(
     }
 
     /** A task's record. */
-    public suspend fun task(sessionId: Long, taskId: Long): Record =
-        record(Bridge.text { native.task(it, unsigned("sessionId", sessionId), unsigned("taskId", taskId)) })
+    public suspend fun task(sessionId: Long, taskId: Long): TaskRecord =
+        taskRecord(Bridge.text { native.task(it, unsigned("sessionId", sessionId), unsigned("taskId", taskId)) })
 
     /**
      * A page of a session's tasks, oldest first inside it: the newest page, or from `offset` on. The options are
      * `state`, `key`, `limit`, `offset` and `order`.
      */
-    public suspend fun tasks(sessionId: Long = 0, vararg query: Pair<String, Any?>): Page =
-        Page.of(Bridge.text { native.tasks(it, unsigned("sessionId", sessionId), Json.write(query.toMap())) }, "tasks")
+    public suspend fun tasks(sessionId: Long = 0, vararg query: Pair<String, Any?>): TaskPage {
+        val text = Bridge.text { native.tasks(it, unsigned("sessionId", sessionId), Json.write(query.toMap())) }
+        return TaskPage(Record(Json.readObject(text)))
+    }
 
     /** Cancels a task, waits until that is durable, and gives its record. */
-    public suspend fun cancel(sessionId: Long, taskId: Long): Record =
-        record(Bridge.text { native.cancel(it, unsigned("sessionId", sessionId), unsigned("taskId", taskId)) })
+    public suspend fun cancel(sessionId: Long, taskId: Long): TaskRecord =
+        taskRecord(Bridge.text { native.cancel(it, unsigned("sessionId", sessionId), unsigned("taskId", taskId)) })
 
     /** Joins a task, running or ended. */
     public suspend fun attach(sessionId: Long, taskId: Long): Task {
@@ -242,10 +246,10 @@ public class Router private constructor(
         return drained.value
     }
 
-    override fun toString(): String = runCatching { "Router ${status().text("status")}" }.getOrDefault("Router closed")
+    override fun toString(): String = runCatching { "Router ${status().status}" }.getOrDefault("Router closed")
 }
 
-private fun record(text: String) = Record(Json.readObject(text))
+private fun taskRecord(text: String) = TaskRecord(Json.readObject(text))
 
 internal fun unsigned(name: String, value: Long): ULong =
     if (value < 0) throw InvalidArgumentException("$name must be 0 or more", param = name) else value.toULong()

@@ -58,7 +58,7 @@ public class Task internal constructor(message: NativeMessage.Task, owned: Boole
     }
 
     /** The task's present record. */
-    public suspend fun record(): Record = Record(Json.readObject(Bridge.text(true, native::record)))
+    public suspend fun record(): TaskRecord = TaskRecord(Json.readObject(Bridge.text(true, native::record)))
 
     /** Waits for the end and gives the answer, any number of times. */
     public suspend fun result(): Completion = Completion(Json.readObject(Bridge.text(true, native::result)))
