@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::c::{self, Build};
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, pages};
+use crate::{Outcome, bench, contents, environment, pages};
 
 /// Programs that the tests need, each with an argument to which it answers and Debian's package that contains it.
 const TOOLS: &[(&str, &str, &str)] = &[
@@ -43,10 +43,15 @@ fn platform() -> Outcome<&'static str> {
 
 /// Lays the module out as its users have it, with the header and the static library of the C library below `prefix`.
 fn lay_out(steps: &mut Steps, prefix: &Path, module: &Path) -> Outcome {
+    let platform = platform()?;
+    let bill = c::bill(prefix);
     steps.check(&format!("lay out {}", module.display()), || {
-        copied(prefix, module, platform()?).map_err(|error| format!("{}: {error}", module.display()))?;
-        Ok(format!("cortensor.internal/router {}, for {}", env!("CARGO_PKG_VERSION"), platform()?))
-    })
+        copied(prefix, module, platform).map_err(|error| format!("{}: {error}", module.display()))?;
+        contents::papers(&source(), bill.as_deref(), module)?;
+        Ok(format!("cortensor.internal/router {}, for {platform}", env!("CARGO_PKG_VERSION")))
+    })?;
+    let files = ["go.mod".into(), "include/cortensor_router.h".into(), format!("lib/{platform}/libcortensor_router.a")];
+    contents::directory(steps, module, bill.is_some(), &files)
 }
 
 fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
@@ -60,7 +65,6 @@ fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
             fs::copy(entry.path(), module.join(entry.file_name()))?;
         }
     }
-    c::papers(prefix, module)?;
     fs::copy(prefix.join("include/cortensor_router.h"), module.join("include/cortensor_router.h"))?;
     environment::link(&prefix.join("lib/libcortensor_router.a"), &library.join("libcortensor_router.a"))
 }
@@ -71,7 +75,7 @@ fn copied(prefix: &Path, module: &Path, platform: &str) -> std::io::Result<()> {
 /// When it does not build, or the example does not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     installed(steps)?;
-    let prefix = c::prefix(steps, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Portable)?;
     lay_out(steps, &prefix, &environment::target().join("dist/go"))?;
     let mut run = Command::new("go");
     run.args(["run", "-mod=mod"]).args(TRIM).arg("./hello").current_dir(environment::root().join("examples/go"));
@@ -203,7 +207,7 @@ fn format() -> Outcome<String> {
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     installed(steps)?;
     let module = environment::target().join("bench/go");
-    let prefix = c::prefix(steps, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Figures)?;
     lay_out(steps, &prefix, &module)?;
     let mut run = Command::new("go");
     run.args(["test", "-count=1", "-timeout=600s", "-run", "TestOverhead", "-v", "."]).current_dir(&module);

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::c::{self, Build};
 use crate::lint::list;
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, pages};
+use crate::{Outcome, bench, contents, environment, maven, pages};
 
 /// Where Debian puts the jars of its packages, and the jars, each with its package. The last two are for the tests.
 pub(crate) const JARS: &str = "/usr/share/java";
@@ -19,6 +19,10 @@ const LIBRARIES: [(&str, &str); 4] = [
 ];
 /// The jars that a program needs beside ours.
 const NEEDED: usize = 2;
+
+/// The name of the jar, and what it needs, for its description: the oldest versions that do.
+const ARTIFACT: &str = "cortensor-router-java";
+const NEEDS: [maven::Need; 2] = [("net.java.dev.jna", "jna", "5.13.0"), ("com.google.code.gson", "gson", "2.10")];
 
 /// The arguments of the compiler: every warning is an error, and every public item has a comment.
 const STRICT: [&str; 4] = ["--release", "17", "-Xlint:all", "-Werror"];
@@ -92,14 +96,15 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<P
     strip.arg("--strip-debug").arg("-o").arg(place.join("libcortensor_router.so"));
     steps.run("Java: strip the library", strip.arg(prefix.join("lib/libcortensor_router.so")))?;
     fs::create_dir_all(natives.join("META-INF")).map_err(failed)?;
-    c::papers(prefix, &natives.join("META-INF")).map_err(failed)?;
+    let bill = c::bill(prefix);
+    contents::papers(&source(), bill.as_deref(), &natives.join("META-INF"))?;
     let manifest = out.join("manifest.txt");
     let text = format!(
         "Implementation-Title: cortensor-router\nImplementation-Version: {version}\nAutomatic-Module-Name: \
          network.cortensor.java\n"
     );
     fs::write(&manifest, text).map_err(failed)?;
-    let jar = out.join(format!("cortensor-router-java-{version}.jar"));
+    let jar = out.join(format!("{ARTIFACT}-{version}.jar"));
     let mut pack = Command::new("jar");
     pack.arg("--create").arg("--file").arg(&jar).arg("--manifest").arg(&manifest);
     if build == Build::Dev {
@@ -108,25 +113,33 @@ fn pack(steps: &mut Steps, prefix: &Path, out: &Path, build: Build) -> Outcome<P
     }
     pack.arg("-C").arg(&classes).arg(".").arg("-C").arg(&natives).arg(".");
     steps.run("Java: pack the jar", &mut pack)?;
+    let files = [format!("{}/libcortensor_router.so", platform()?), "network/cortensor/java/Router.class".to_owned()];
+    contents::jar(steps, &jar, bill.is_some(), &files)?;
     Ok(jar)
 }
 
 /// Builds the jar for users into `target/dist/java`, with the jars that it needs beside it, and runs an example with it.
+/// The directory `maven` has the jar with its sources and its description.
 ///
 /// # Errors
 /// When it does not build, or the example does not work.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     installed(steps, NEEDED)?;
-    let prefix = c::prefix(steps, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Portable)?;
     let out = environment::target().join("dist/java");
-    let jar = pack(steps, &prefix, &environment::target().join("java/dist"), Build::Release)?;
+    let jar = pack(steps, &prefix, &environment::target().join("java/dist"), Build::Portable)?;
     // Programs take all jars of the directory, and one of another version must not be among them.
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
-    for file in [jar, Path::new(JARS).join("jna.jar"), Path::new(JARS).join("gson.jar")] {
+    for file in [jar.clone(), Path::new(JARS).join("jna.jar"), Path::new(JARS).join("gson.jar")] {
         let name = file.file_name().unwrap_or_default();
         fs::copy(&file, out.join(name)).map_err(|error| format!("{}: {error}", file.display()))?;
     }
+    // A compiler would take the sources from a class path that has them.
+    let maven = out.join("maven");
+    fs::create_dir_all(&maven).map_err(|error| format!("{}: {error}", maven.display()))?;
+    environment::install(&jar, &maven.join(jar.file_name().unwrap_or_default()))?;
+    maven::describe(steps, &maven, ARTIFACT, &NEEDS, &source().join("src"))?;
     let mut run = Command::new("java");
     run.arg("-cp").arg(out.join("*")).arg(environment::root().join("examples/java/Hello.java"));
     steps.run("Java: Hello with the jars of target/dist/java", &mut run)
@@ -242,9 +255,9 @@ impl Stage {
 /// When it does not build or run.
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     installed(steps, NEEDED)?;
-    let prefix = c::prefix(steps, Build::Release)?;
+    let prefix = c::prefix(steps, Build::Figures)?;
     let out = environment::target().join("bench/java");
-    let jar = pack(steps, &prefix, &out, Build::Release)?;
+    let jar = pack(steps, &prefix, &out, Build::Figures)?;
     let programs = out.join("programs");
     let path = class_path(&[&jar], NEEDED);
     compile(steps, "Java: compile the benchmark", &path, &programs, &[source().join("bench/Overhead.java")], &[])?;

@@ -1,5 +1,7 @@
 //! The runs that take too long for CI, one after the other.
 
+use std::process::Command;
+
 use crate::step::Steps;
 use crate::{Outcome, fuzz, planted, suites};
 
@@ -18,6 +20,18 @@ const CYCLES: u32 = 600;
 /// The number of sequences that each test of the model of the stores plays.
 const SEQUENCES: u32 = 2_000;
 
+/// How many programs of each language end in mid-stream.
+const ENDS: &str = "60";
+
+/// Runs the suites of the languages that end fewer programs in CI.
+fn languages(steps: &mut Steps) -> Outcome {
+    let this = std::env::current_exe().map_err(|error| format!("the path of this program: {error}"))?;
+    let mut run = Command::new(this);
+    run.args(["test", "go", "java", "ruby", "kotlin"]);
+    run.envs(["GO", "JAVA", "RUBY", "KOTLIN"].map(|language| (format!("CORTENSOR_{language}_EXIT_RUNS"), ENDS)));
+    steps.run(&format!("languages, with {ENDS} ends in mid-stream each"), &mut run)
+}
+
 /// Runs everything with new seeds. A part that fails does not keep the next one from running. The summary has the time
 /// of each part.
 ///
@@ -35,6 +49,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         fuzz::sweep(steps, None),
         fuzz::with_coverage(steps, &plan),
         suites::chaos(steps, CYCLES, Some(seed)),
+        languages(steps),
     ];
     let failures: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }

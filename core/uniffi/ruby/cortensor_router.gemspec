@@ -13,7 +13,9 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.1"
   # The gem carries a library for one platform.
   spec.platform = Gem::Platform.local
-  spec.files = Dir["lib/**/*.rb", "lib/cortensor_router/libcortensor_router_uniffi.*", "README.md"]
+  # The licences and the bill of materials lie here only where `cargo xtask dist ruby` packs it.
+  spec.files = Dir["lib/**/*.rb", "lib/cortensor_router/libcortensor_router_uniffi.*", "README.md", "LICENSE*",
+                   "sbom.cdx.json"]
   spec.add_dependency "ffi", "~> 1.15"
   spec.metadata = { "rubygems_mfa_required" => "true" }
 end

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::contents::{BILL, LICENSES};
 use crate::step::Steps;
-use crate::{Outcome, environment, programs, sbom};
+use crate::{Outcome, environment, portable, programs, sbom};
 
 /// The system libraries that a program with the static library needs, as `rustc --print native-static-libs` lists
 /// them.
@@ -13,18 +14,20 @@ const NATIVE: &[&str] = &["gcc_s", "util", "rt", "pthread", "m", "dl", "c"];
 /// without it.
 const TRIM: &str = "-Wl,--gc-sections";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The place of the pages below the prefix, and those that every package has.
+/// The place of the pages below the prefix.
 const DOC: &str = "share/doc/cortensor_router";
-const LICENSES: [&str; 3] = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
-const BILL: &str = "sbom.cdx.json";
 
 /// The profile of the installed build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Build {
     /// The build of the tests: slow, with assertions, and made already.
     Dev,
-    /// The build for users.
+    /// The build of the figures, in the profile of the Rust that they are compared with.
+    Figures,
+    /// The build for users of this machine.
     Release,
+    /// The build that packages for other machines carry: on Linux it needs no newer glibc than they promise.
+    Portable,
 }
 
 /// Builds the library and installs it under `prefix`.
@@ -37,10 +40,16 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
             steps.run("build the C library", &mut programs::all())?;
             environment::target().join("debug")
         }
+        Build::Figures => {
+            let mut cargo = environment::cargo(&["build", "--profile", "bench", "--package", "cortensor-router-capi"]);
+            steps.run("build the C library (bench)", &mut cargo)?;
+            environment::target().join("release")
+        }
         Build::Release => {
             steps.check("build the C library", release)?;
             environment::target().join("dist")
         }
+        Build::Portable => portable::build(steps, "cortensor-router-capi", "", "libcortensor_router_capi.so")?,
     };
     steps.check(&format!("lay out {}", prefix.display()), || {
         let abi = abi()?;
@@ -48,8 +57,8 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
         Ok(format!("cortensor_router {VERSION}, ABI {abi}, in {}", prefix.display()))
     })?;
     match build {
-        Build::Dev => Ok(()),
-        Build::Release => sbom::write(steps, "core/capi", &prefix.join(DOC).join(BILL)),
+        Build::Dev | Build::Figures => Ok(()),
+        Build::Release | Build::Portable => sbom::write(steps, "core/capi", &prefix.join(DOC).join(BILL)),
     }
 }
 
@@ -61,26 +70,18 @@ pub(crate) fn lay_out(steps: &mut Steps, prefix: &Path, build: Build) -> Outcome
 pub(crate) fn prefix(steps: &mut Steps, build: Build) -> Outcome<PathBuf> {
     let place = match build {
         Build::Dev => "c/prefix",
+        Build::Figures => "bench/c",
         Build::Release => "dist/c",
+        Build::Portable => "dist/c-portable",
     };
     let prefix = environment::target().join(place);
     lay_out(steps, &prefix, build)?;
     Ok(prefix)
 }
 
-/// Copies the licences below `prefix` into a package, and the bill of materials, which a release has.
-///
-/// # Errors
-/// When one cannot be read or written.
-pub(crate) fn papers(prefix: &Path, to: &Path) -> std::io::Result<()> {
-    let doc = prefix.join(DOC);
-    for page in LICENSES {
-        fs::copy(doc.join(page), to.join(page))?;
-    }
-    if doc.join(BILL).exists() {
-        fs::copy(doc.join(BILL), to.join(BILL))?;
-    }
-    Ok(())
+/// The bill of materials below `prefix`, which a build for users has.
+pub(crate) fn bill(prefix: &Path) -> Option<PathBuf> {
+    Some(prefix.join(DOC).join(BILL)).filter(|bill| bill.exists())
 }
 
 /// Builds for release, and compares the needed system libraries with the list in the packages.
@@ -131,9 +132,9 @@ fn write(prefix: &Path, built: &Path, abi: u32, profile: Build) -> std::io::Resu
     {
         let (from, to) = (built.join(name), lib.join(place));
         match profile {
-            Build::Dev => environment::link(&from, &to)?,
+            Build::Dev | Build::Figures => environment::link(&from, &to)?,
             // A build for users stays as it is when the library is built again.
-            Build::Release => {
+            Build::Release | Build::Portable => {
                 let _ = fs::remove_file(&to);
                 fs::copy(from, to)?;
             }

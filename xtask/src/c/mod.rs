@@ -5,7 +5,7 @@ mod programs;
 mod running;
 mod tools;
 
-pub(crate) use dist::{Build, lay_out, papers, prefix};
+pub(crate) use dist::{Build, bill, lay_out, prefix};
 
 use std::fs;
 use std::path::PathBuf;

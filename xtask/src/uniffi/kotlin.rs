@@ -4,18 +4,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::contents::{self, BILL};
 use crate::pages::blocks;
 use crate::step::Steps;
-use crate::{Outcome, bench, environment, java, sbom};
+use crate::{Outcome, bench, environment, java, maven, sbom};
 
 /// The name of the package, which Java's has not.
 const ARTIFACT: &str = "cortensor-router-kotlin";
 
-/// The version of JNA that a program needs at least, for the description of the package.
-const JNA: &str = "5.13.0";
-/// The versions of the packages that the jar needs: those of the compiler's own distribution.
+/// The version of the compiler.
 const KOTLIN: &str = "2.4.20";
-const COROUTINES: &str = "1.8.0";
+/// The jars that a program needs, for the description: those of the compiler's own distribution, and the oldest version of
+/// JNA that does.
+const NEEDS: [maven::Need; 3] = [
+    ("org.jetbrains.kotlin", "kotlin-stdlib", KOTLIN),
+    ("org.jetbrains.kotlinx", "kotlinx-coroutines-core-jvm", "1.8.0"),
+    ("net.java.dev.jna", "jna", "5.13.0"),
+];
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The examples that end by themselves.
@@ -87,8 +92,8 @@ fn compile(
     steps.run(title, &mut compile)
 }
 
-/// Builds the jar of the package with the library in `built`.
-fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
+/// Builds the jar of the package with the library in `built`, and with the bill, if it is for users.
+fn jar(steps: &mut Steps, built: &Path, bill: Option<&Path>) -> Outcome<PathBuf> {
     let code = super::generated(steps, built, "kotlin")?;
     let generated = out().join("generated.jar");
     // The generated code has warnings of its own.
@@ -114,10 +119,19 @@ fn jar(steps: &mut Steps, built: &Path) -> Outcome<PathBuf> {
         let mut unpack = Command::new("jar");
         steps.run("unpack", unpack.arg("--extract").arg("--file").arg(part).current_dir(&tree))?;
     }
-    let whole = out().join(format!("cortensor-router-{VERSION}.jar"));
+    contents::papers(&package(), bill, &tree.join("META-INF"))?;
+    let whole = out().join(format!("{ARTIFACT}-{VERSION}.jar"));
+    let manifest = out().join("manifest.txt");
+    let text = format!(
+        "Implementation-Title: cortensor-router\nImplementation-Version: {VERSION}\nAutomatic-Module-Name: \
+         network.cortensor.router\n"
+    );
+    fs::write(&manifest, text).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let mut pack = Command::new("jar");
-    pack.arg("--create").arg("--file").arg(&whole).arg("-C").arg(&tree).arg(".");
+    pack.arg("--create").arg("--file").arg(&whole).arg("--manifest").arg(&manifest).arg("-C").arg(&tree).arg(".");
     steps.run("Kotlin: pack the jar", &mut pack)?;
+    let library = format!("{}/{}", java::platform()?, super::library());
+    contents::jar(steps, &whole, bill.is_some(), &[library, "network/cortensor/router/Router.class".to_owned()])?;
     Ok(whole)
 }
 
@@ -141,7 +155,7 @@ fn machine(jars: &[PathBuf], native: Option<&Path>) -> Command {
 pub(crate) fn test(steps: &mut Steps) -> Outcome {
     tools(steps)?;
     let built = super::built(steps)?;
-    let jar = jar(steps, &built)?;
+    let jar = jar(steps, &built, None)?;
     let programs = programs(steps, &jar, &[package().join("test")])?;
     let mut tests = machine(&[programs.jar.clone(), jar.clone()], Some(&built));
     let tests = steps.run("Kotlin package", tests.arg("MainKt"));
@@ -197,7 +211,7 @@ impl Programs {
 pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
     tools(steps)?;
     let release = super::released(steps)?;
-    let jar = jar(steps, &release)?;
+    let jar = jar(steps, &release, None)?;
     let program = out().join("bench.jar");
     compile(steps, "Kotlin: compile the benchmark", &[package().join("bench")], &[&jar], &[], &program)?;
     let mut run = machine(&[program, jar], None);
@@ -216,46 +230,16 @@ pub(crate) fn bench(steps: &mut Steps, quick: bool) -> Outcome {
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     tools(steps)?;
     let built = super::ported(steps)?;
-    let jar = jar(steps, &built)?;
     let to = environment::target().join("dist/kotlin");
+    let _ = fs::remove_dir_all(&to);
     fs::create_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
-    let stem = format!("{ARTIFACT}-{VERSION}");
-    environment::install(&jar, &to.join(format!("{stem}.jar")))?;
-    let description = to.join(format!("{stem}.pom"));
-    fs::write(&description, pom()).map_err(|error| format!("{}: {error}", description.display()))?;
-    sbom::write(steps, "core/uniffi", &to.join("sbom.cdx.json"))?;
-    let jar = to.join(format!("{stem}.jar"));
+    let bill = to.join(BILL);
+    sbom::write(steps, "core/uniffi", &bill)?;
+    let packed = jar(steps, &built, Some(&bill))?;
+    let jar = to.join(packed.file_name().unwrap_or_default());
+    environment::install(&packed, &jar)?;
+    maven::describe(steps, &to, ARTIFACT, &NEEDS, &package().join("src"))?;
     programs(steps, &jar, &[])?.run(steps, &jar, &built)?;
     println!("{}", to.display());
     Ok(())
-}
-
-/// The description of the package with its dependencies.
-fn pom() -> String {
-    let dependency = |group: &str, artifact: &str, version: &str| {
-        format!(
-            "    <dependency>\n      <groupId>{group}</groupId>\n      <artifactId>{artifact}</artifactId>\n      \
-             <version>{version}</version>\n    </dependency>\n"
-        )
-    };
-    format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>network.cortensor</groupId>
-  <artifactId>{ARTIFACT}</artifactId>
-  <version>{VERSION}</version>
-  <name>cortensor-router</name>
-  <description>A router for AI inference that lives inside your program</description>
-  <licenses>
-    <license><name>Apache-2.0 OR MIT</name></license>
-  </licenses>
-  <dependencies>
-{}{}{}  </dependencies>
-</project>
-"#,
-        dependency("org.jetbrains.kotlin", "kotlin-stdlib", KOTLIN),
-        dependency("org.jetbrains.kotlinx", "kotlinx-coroutines-core-jvm", COROUTINES),
-        dependency("net.java.dev.jna", "jna", JNA)
-    )
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::contents::{self, BILL};
 use crate::pages::blocks;
 use crate::step::Steps;
 use crate::{Outcome, bench, environment, sbom};
@@ -12,6 +13,9 @@ use crate::{Outcome, bench, environment, sbom};
 const TOOLS: &[(&str, &str)] = &[("ffi", "ruby-ffi"), ("minitest", "ruby-minitest")];
 /// The libraries that a program needs.
 const NEEDED: usize = 1;
+
+/// The file that says what is in the gem.
+const SPECIFICATION: &str = "cortensor_router.gemspec";
 
 /// The examples that end by themselves.
 const EXAMPLES: &[&str] = &["hello", "stream", "own_miner", "rack_app"];
@@ -64,8 +68,9 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     let tests = steps.run("Ruby gem", &mut tests);
     let examples = examples(steps);
     let page = page(steps);
-    let packed = environment::target().join("uniffi/gem");
-    let packed = pack(steps, &packed).and_then(|gem| try_out(steps, &gem));
+    let packed = emptied(environment::target().join("uniffi/gem"))
+        .and_then(|out| pack(steps, &out, None))
+        .and_then(|gem| try_out(steps, &gem, false));
     tests.and(examples).and(page).and(packed)
 }
 
@@ -91,25 +96,44 @@ fn page(steps: &mut Steps) -> Outcome {
     outcome
 }
 
-/// Packs the gem with the native part that lies in the checkout, into an emptied directory.
-fn pack(steps: &mut Steps, out: &Path) -> Outcome<PathBuf> {
-    let _ = fs::remove_dir_all(out);
-    fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
-    let gem = out.join("cortensor_router.gem");
+/// Packs the gem with the native part that lies in the checkout into `out`, and with the bill, if it is for users.
+fn pack(steps: &mut Steps, out: &Path, bill: Option<&Path>) -> Outcome<PathBuf> {
+    let tree = environment::target().join("uniffi/gem-tree");
+    let _ = fs::remove_dir_all(&tree);
+    fs::create_dir_all(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
+    let mut copy = Command::new("cp");
+    copy.arg("-R").arg(package().join("lib")).arg(package().join(SPECIFICATION)).arg(&tree);
+    steps.run("copy the sources of the gem", &mut copy)?;
+    contents::papers(&package(), bill, &tree)?;
     let mut build = Command::new("gem");
-    build.args(["build", "cortensor_router.gemspec", "--output"]).arg(&gem).current_dir(package());
-    steps.run("pack the gem", &mut build)?;
+    steps.run("pack the gem", build.args(["build", SPECIFICATION]).current_dir(&tree))?;
+    let is_gem = |path: &PathBuf| path.extension().is_some_and(|end| end == "gem");
+    let packed = fs::read_dir(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
+    let packed = packed.filter_map(Result::ok).map(|entry| entry.path()).find(is_gem);
+    let packed = packed.ok_or("`gem build` has left no gem")?;
+    // Its name has the version and the platform.
+    let gem = out.join(packed.file_name().unwrap_or_default());
+    environment::install(&packed, &gem)?;
     Ok(gem)
 }
 
-/// Installs the gem into an empty directory and uses it from there.
-fn try_out(steps: &mut Steps, gem: &Path) -> Outcome {
+/// An emptied directory.
+fn emptied(directory: PathBuf) -> Outcome<PathBuf> {
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Installs the gem into an empty directory, looks at what is in it, and uses it from there.
+fn try_out(steps: &mut Steps, gem: &Path, is_for_users: bool) -> Outcome {
     let home = environment::target().join("uniffi/gems");
     let _ = fs::remove_dir_all(&home);
     let mut install = Command::new("gem");
     // Debian's `ffi` is there, and the index of all gems need not be.
     install.args(["install", "--local", "--ignore-dependencies", "--no-document", "--install-dir"]).arg(&home).arg(gem);
     steps.run("install the gem", &mut install)?;
+    let place = home.join("gems").join(gem.file_stem().unwrap_or_default());
+    contents::directory(steps, &place, is_for_users, &[format!("lib/cortensor_router/{}", super::library())])?;
     let mut run = Command::new("ruby");
     run.arg(environment::root().join("examples/ruby/hello.rb")).current_dir(&home);
     run.env("GEM_PATH", home.display().to_string() + ":" + &default_gems()?);
@@ -148,10 +172,11 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
     tools(steps, NEEDED)?;
     let built = super::ported(steps)?;
     place(steps, &built)?;
-    let out = environment::target().join("dist/ruby");
-    let gem = pack(steps, &out)?;
-    sbom::write(steps, "core/uniffi", &out.join("sbom.cdx.json"))?;
-    try_out(steps, &gem)?;
+    let out = emptied(environment::target().join("dist/ruby"))?;
+    let bill = out.join(BILL);
+    sbom::write(steps, "core/uniffi", &bill)?;
+    let gem = pack(steps, &out, Some(&bill))?;
+    try_out(steps, &gem, true)?;
     println!("{}", gem.display());
     Ok(())
 }

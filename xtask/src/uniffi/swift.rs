@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::contents::{self, BILL};
 use crate::step::Steps;
 use crate::{Outcome, environment, sbom};
 
@@ -20,6 +21,9 @@ const SLICES: &[(&str, &str, &str, &str)] = &[
     ("aarch64-apple-ios", "ios-arm64", "ios", ""),
     ("aarch64-apple-ios-sim", "ios-arm64-simulator", "ios", "simulator"),
 ];
+
+/// The parts of the package's directory that users get, beside its page.
+const PARTS: [&str; 3] = ["Package.swift", "Sources", "Examples"];
 
 const FRAMEWORK: &str = "cortensor_router_nativeFFI.xcframework";
 const LIBRARY: &str = "libcortensor_router_uniffi.a";
@@ -47,7 +51,17 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
             .collect();
         if old.is_empty() { Ok("they are".into()) } else { Err(format!("old: {old:?}; run cargo xtask dist swift")) }
     });
-    current.and(steps.check("Swift package: the facade calls what there is", facade))
+    let calls = steps.check("Swift package: the facade calls what there is", facade);
+    current.and(calls).and(grammar(steps))
+}
+
+/// Parses every source by a grammar of Swift: it finds what no compiler would read, and knows no types.
+fn grammar(steps: &mut Steps) -> Outcome {
+    let here = environment::root().join("xtask/src/uniffi");
+    let bin = environment::venv(steps, &environment::target().join("swift"), &here.join("grammar.txt"))?;
+    let mut parse = Command::new(bin.join("python"));
+    parse.arg(here.join("grammar.py")).args(["Sources", "Examples", "README.md"].map(|part| package().join(part)));
+    steps.run("Swift package: every source parses", &mut parse)
 }
 
 /// Compares the calls of the facade with the functions of the generated code, by their names and their labels. It takes
@@ -149,12 +163,15 @@ pub(crate) fn dist(steps: &mut Steps) -> Outcome {
         environment::install(&environment::target().join("dist").join(LIBRARY), &here.join(LIBRARY))?;
     }
     let mut copy = Command::new("cp");
-    copy.arg("-R").arg(package().join("Package.swift")).arg(package().join("Sources"));
-    copy.arg(package().join("README.md")).arg(&out);
+    copy.arg("-R");
+    copy.args(PARTS.map(|part| package().join(part))).arg(&out);
     fs::create_dir_all(&libraries).map_err(|error| format!("{}: {error}", libraries.display()))?;
     steps.run("copy the sources", &mut copy)?;
     steps.check("lay the XCFramework out", || framework(&out, &libraries))?;
-    sbom::write(steps, "core/uniffi", &out.join("sbom.cdx.json"))
+    let bill = out.join(BILL);
+    sbom::write(steps, "core/uniffi", &bill)?;
+    contents::papers(&package(), None, &out)?;
+    contents::directory(steps, &out, true, &["Package.swift".to_owned(), format!("{FRAMEWORK}/Info.plist")])
 }
 
 /// Writes the XCFramework of the libraries that are there.
