@@ -83,8 +83,9 @@ class RequestOptions(TypedDict, total=False):
     timeout: float
     """Seconds until the task is given up; what is over the router's limit is cut to it."""
     precommit_timeout: float
-    """Seconds within which several answers must be in: then those that are in are compared; what is over the router's
-    limit is cut to it.
+    """Seconds within which several answers must be in.
+
+    Then those that are in are compared; what is over the router's limit is cut to it.
     """
     max_miners: int
     """The most miners that answer, each on its own: as many as there are, up to `limits.max_answers`."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ._job import JobError, SyncJob
+from ._transformers import Transformers
 
 if TYPE_CHECKING:
     from ._options import FailCode
 
-__all__ = ["LlamaCpp"]
+__all__ = ["LlamaCpp", "Transformers"]
 
 _ROUTERS_OWN = frozenset({"model", "stream", "stream_options", "prompt", "messages", "input", "prompt_type"})
 """Members of a request that do not go to the model as they are."""
