@@ -294,6 +294,47 @@ export class MinerClient implements AsyncDisposable {
 /** Connects to a router and works for it. Reconnects if the connection breaks, and loses no finished answer. */
 export function runMiner(options: MinerClientOptions, work: MinerFunction): MinerClient;
 
+/** Options of `llama`. */
+export interface LlamaOptions {
+  /** The name under which callers ask for the model. Default: that of the file. */
+  model?: string;
+  /** How many tasks run at a time. Default 1. */
+  capacity?: number;
+  /** The tokens of each task's context. Default 4096. */
+  context?: number;
+  /** The threads that compute. Default: node-llama-cpp's choice. */
+  threads?: number;
+  /** The miner makes embeddings, and answers no prompts. */
+  embeddings?: boolean;
+  /** Further options of node-llama-cpp's `getLlama`: `{ gpu: false, build: 'never' }`. */
+  getLlama?: object;
+  /** Further options of its `loadModel`. */
+  loadModel?: object;
+  /** Further options of its `createContext`, or of `createEmbeddingContext`. */
+  createContext?: object;
+}
+
+/** A miner around a model in this process. */
+export interface LlamaMiner extends MinerFunction {
+  /** The name of the model. */
+  readonly model: string;
+  /** The options for `router.miner`. */
+  readonly options: MinerOptions;
+  /** Frees the model. The miner must be removed, or its router closed, before. */
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a model in a GGUF file, which llama.cpp runs in this process, and makes a miner of it. It streams, stops when the answer is no
+ * longer wanted, applies the model's own chat template, counts tokens, and passes the caller's options on. It needs the package
+ * node-llama-cpp (3.22 or newer), an optional peer of this one.
+ *
+ * @example
+ * const qwen = await llama('qwen3-4b.gguf', { capacity: 4 });
+ * router.miner('qwen', qwen.options, qwen);
+ */
+export function llama(path: string, options?: LlamaOptions): Promise<LlamaMiner>;
+
 /** An HTTP listener. It keeps the process alive until it has ended, unless `unref()` is called. Disposing of it stops it. */
 export class Listener implements AsyncDisposable {
   private constructor();

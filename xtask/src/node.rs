@@ -51,7 +51,31 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
         }
         None => steps.skip("Node package: a real model", "it was not fetched: cargo xtask model"),
     }
+    llama(steps)?;
     loader.and(types).and(console).and(lints).and(steps.run("Node package", &mut test))
+}
+
+/// Installs the peer `node-llama-cpp` beside the other packages, with llama.cpp for this processor alone: those for
+/// graphics cards, which npm would fetch as well, are hundreds of megabytes.
+fn llama(steps: &mut Steps) -> Outcome {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        steps.skip("Node package: node-llama-cpp", "the lock file has it for Linux on x86_64 alone");
+        return Ok(());
+    }
+    let home = package().join("test/llama");
+    let lock = environment::read(&home.join("package-lock.json"))?;
+    let stamp = home.join("node_modules/.installed");
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&lock) {
+        let mut install = Command::new("npm");
+        // `npm ci` would refuse a lock file without those packages.
+        install.args(["install", "--omit=optional", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        steps.run("install node-llama-cpp", install.args(["--loglevel", "error"]).current_dir(&home))?;
+        fs::write(&stamp, lock).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    }
+    let link = package().join("node_modules").join("node-llama-cpp");
+    let _ = fs::remove_file(&link);
+    let real = home.join("node_modules/node-llama-cpp");
+    std::os::unix::fs::symlink(real, &link).map_err(|error| format!("{}: {error}", link.display()))
 }
 
 /// Compares the checked-in loader with the one that `@napi-rs/cli` makes of the addon.

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Completion, ErrorKind, Job, LogRecord, Middleware, TaskEvent } from 'cortensor-router';
-import api, { Router, RouterError, runMiner, version } from 'cortensor-router';
+import api, { Router, RouterError, llama, runMiner, version } from 'cortensor-router';
 import express from 'express';
 
 const same: typeof Router = api.Router;
@@ -144,5 +144,10 @@ if (new RouterError({ kind: 'closed', code: 'closed', message: '' }).kind === 'n
 router.miner('j', (job) => String(job.request.max_token));
 // @ts-expect-error a mistyped field of what a miner has done
 miner.stats().comitted;
+
+const local = await llama('model.gguf', { capacity: 2, getLlama: { gpu: false } });
+router.miner('local', local.options, local);
+// @ts-expect-error a mistyped option of a model
+await llama('model.gguf', { capcity: 2 });
 
 export { queue, texts, connected, count, vectors, plain, response, same, text };
