@@ -33,6 +33,8 @@ struct UpstreamPage {
     count: usize,
     /// The upstreams, by name.
     upstreams: Vec<UpstreamInfo>,
+    /// Why the caller may change none of them; null: it may add some, and change the managed ones.
+    read_only: Option<String>,
 }
 
 /// A managed upstream that was just removed.
@@ -86,7 +88,8 @@ fn manages(state: &AppState, caller: &Caller) -> Result<()> {
 
 /// Lists the upstreams
 ///
-/// Shows those of the configuration and the managed ones, with their state, models and tasks. It never shows a key.
+/// Shows those of the configuration and the managed ones, with their state, models, tasks and last probe. A model server
+/// that the router starts itself also has its group, its starts and failures, and its last lines. No key is shown.
 #[utoipa::path(
     get,
     path = "/api/v1/upstreams",
@@ -99,7 +102,8 @@ async fn list(
 ) -> Result<Json<UpstreamPage>, Failed> {
     caller.administers()?;
     let upstreams = state.router.upstreams();
-    Ok(Json(UpstreamPage { count: upstreams.len(), upstreams }))
+    let read_only = manages(&state, &caller).err().map(|error| error.message().to_owned());
+    Ok(Json(UpstreamPage { count: upstreams.len(), upstreams, read_only }))
 }
 
 /// Adds a managed upstream

@@ -8,12 +8,13 @@ use http::Uri;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::servers::ServerRecord;
 use super::shared::{Router, Shared};
 use super::slot::MinerSlot;
 use super::upstreams::{Origin, Prepared};
 use crate::config::{UpstreamApi, UpstreamConfig};
 use crate::engine::{Event, MinerView};
-use crate::model::{ActKind, MinerStatus, from_json};
+use crate::model::{ActKind, MinerStatus, Timestamp, from_json};
 use crate::reach::port_of;
 use crate::secrecy::shown_url;
 use crate::store::{Act, UpstreamRecord};
@@ -76,6 +77,16 @@ pub(crate) enum UpstreamState {
     Failed,
 }
 
+/// The last probe of an upstream.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = UpstreamProbe)]
+pub(crate) struct ProbeInfo {
+    /// Unix seconds of its end.
+    at: u64,
+    /// Why the upstream did not answer it well; null: it did. The state changes after `probe_threshold` such probes.
+    error: Option<String>,
+}
+
 /// An upstream as it is shown.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = Upstream)]
@@ -108,6 +119,10 @@ pub(crate) struct UpstreamInfo {
     has_api_key: bool,
     /// Unix seconds at which it was added; null: it is not managed.
     created_at: Option<u64>,
+    /// Its last probe; null: none has ended yet.
+    last_probe: Option<ProbeInfo>,
+    /// The server, if the router starts it itself; null: it does not.
+    server: Option<ServerRecord>,
 }
 
 impl UpstreamInfo {
@@ -127,10 +142,12 @@ impl UpstreamInfo {
             owner: config.owner.clone(),
             has_api_key: config.key().is_some(),
             created_at: None,
+            last_probe: None,
+            server: None,
         }
     }
 
-    fn of(slot: &MinerSlot, view: MinerView) -> Option<Self> {
+    fn of(slot: &MinerSlot, view: MinerView, now: Timestamp) -> Option<Self> {
         let upstream = slot.upstream.as_ref()?;
         let source = match upstream.origin {
             Origin::Config => UpstreamSource::Config,
@@ -157,6 +174,9 @@ impl UpstreamInfo {
         }
         info.reason = why_out.or_else(|| slot.reason.clone());
         info.models.clone_from(&slot.spec.models);
+        info.last_probe =
+            upstream.miner.last_probe().map(|probe| ProbeInfo { at: probe.at.as_secs(), error: probe.error });
+        info.server = slot.server().map(|server| server.record(view.in_flight, now));
         (info.in_flight, info.credits) = (view.in_flight, view.credits);
         Some(info)
     }
@@ -308,10 +328,10 @@ impl Shared {
 impl Router {
     /// All upstreams, by name.
     pub(crate) fn upstreams(&self) -> Vec<UpstreamInfo> {
-        let mut managed = self.shared.managed.lock().clone();
+        let (mut managed, now) = (self.shared.managed.lock().clone(), self.shared.clock.now());
         let mut out: Vec<UpstreamInfo> = {
             let core = self.shared.core.lock();
-            core.miners.iter().filter_map(|(key, slot)| UpstreamInfo::of(slot, core.engine.miner(*key)?)).collect()
+            core.miners.iter().filter_map(|(key, slot)| UpstreamInfo::of(slot, core.engine.miner(*key)?, now)).collect()
         };
         for info in out.iter_mut().filter(|info| info.source == UpstreamSource::Managed) {
             let record = match info.state {

@@ -137,7 +137,7 @@ impl MinerSlot {
     }
 
     /// The server, if the router starts it itself.
-    fn server(&self) -> Option<&Server> {
+    pub(super) fn server(&self) -> Option<&Server> {
         self.upstream.as_ref()?.server.as_deref()
     }
 

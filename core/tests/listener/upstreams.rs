@@ -64,6 +64,8 @@ async fn an_upstream_is_added_drained_resumed_changed_and_removed() {
     );
     let up = state(&server, "gpu", "up").await;
     assert_eq!(up["models"], json!(["up-model"]));
+    assert!(up["last_probe"]["at"].as_u64() > Some(0), "{up}");
+    assert_eq!((&up["last_probe"]["error"], &up["server"]), (&Value::Null, &Value::Null));
     assert_eq!(ask(&server, "up-model").await.status, 200);
     assert!(there.heads().iter().all(|head| head.contains("Bearer a key that is secret")), "{:?}", there.heads());
 
@@ -140,13 +142,19 @@ async fn who_may_not_change_upstreams_is_told_why() {
         assert_eq!(refused(&reply), (403, "secret_key_needed".into()), "{method}");
         assert_eq!(server.send(method, path, "", &body).await.status, 401);
     }
-    assert_eq!(server.get("/api/v1/upstreams").await.status, 200, "the development token may look");
+    let seen = server.get("/api/v1/upstreams").await;
+    assert_eq!(seen.status, 200, "the development token may look");
+    let words = |list: &Value| list["read_only"].as_str().unwrap().to_owned();
+    assert!(words(&seen.json()).contains("use a key with the scope admin"), "{}", seen.body);
+    assert_eq!(send(&server, "GET", "", &Value::Null).await.json()["read_only"], Value::Null);
     server.stop().await;
     let mut config = config();
     config.listen.manage_upstreams = false;
     let server = Server::open(config).await;
     let reply = server.send("POST", "/api/v1/upstreams", OPS, &body).await;
     assert_eq!(refused(&reply), (403, "upstreams_not_managed".into()));
+    let seen = send(&server, "GET", "", &Value::Null).await.json();
+    assert!(words(&seen).contains("listen.manage_upstreams = true"), "{seen}");
     server.stop().await;
 }
 
@@ -220,6 +228,8 @@ async fn an_address_that_is_not_allowed_any_more_is_not_reached() {
     new.listen.upstream_networks.clear();
     Router::reload(&server.router, new).await.unwrap();
     let down = state(&server, "gpu", "down").await;
-    assert!(down["reason"].as_str().unwrap().contains("listen.upstream_networks"), "{down}");
+    for words in [&down["reason"], &down["last_probe"]["error"]] {
+        assert!(words.as_str().unwrap().contains("listen.upstream_networks"), "{down}");
+    }
     server.stop().await;
 }

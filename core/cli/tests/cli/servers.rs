@@ -23,6 +23,15 @@ fn file(home: &Home, text: &str) -> String {
     home.write("router.toml", text)
 }
 
+/// The server of an upstream, as `upstreams list` tells of it.
+fn record(router: Router<'_>, name: &str) -> serde_json::Value {
+    let shown = router.client(&["upstreams", "list", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
+    let all = list["upstreams"].as_array().cloned().unwrap_or_default();
+    let found = all.into_iter().find(|one| one["name"] == name);
+    found.unwrap_or_else(|| panic!("{}{}", shown.stdout, shown.stderr))["server"].take()
+}
+
 /// The status of a miner, as `miners` shows it.
 fn status(router: Router<'_>, name: &str) -> String {
     let shown = router.client(&["miners", "--json"]);
@@ -80,6 +89,11 @@ fn a_server_starts_for_a_task_and_is_stopped_when_it_has_none() {
     let router = Router { home: &home, url: &server.url.clone() };
     assert!(status(router, "sleepy").starts_with("stopped "), "{}", status(router, "sleepy"));
     assert!(desk.processes("sleepy").is_empty());
+    let new = record(router, "sleepy");
+    assert_eq!(
+        (&new["starts"], &new["since"], &new["output"]),
+        (&0.into(), &serde_json::Value::Null, &serde_json::json!([]))
+    );
     // It holds its health back, so that the task waits longer than for a miner that is down.
     desk.make("sleepy.holds");
     for turn in 1..=2 {
@@ -94,6 +108,15 @@ fn a_server_starts_for_a_task_and_is_stopped_when_it_has_none() {
         assert!(processes.len() == turn && !processes.iter().any(|process| lives(*process)), "{processes:?}");
         desk.make("sleepy.holds");
     }
+    let old = record(router, "sleepy");
+    assert_eq!(
+        (&old["starts"], &old["failures"], &old["idle_since"]),
+        (&2.into(), &0.into(), &serde_json::Value::Null)
+    );
+    assert!(
+        old["start_took_ms"].as_u64() > Some(0) && old["output"].to_string().contains("sleepy says hello"),
+        "{old}"
+    );
     let shown = router.client(&["miners", "--json"]).stdout;
     assert!(shown.contains("\"failed\":0") || shown.contains("\"failed\": 0"), "a stop is no fault: {shown}");
 }
@@ -155,6 +178,11 @@ fn a_server_that_cannot_work_is_a_clear_answer() {
         assert!(said.status != 0 && said.stderr.contains(words), "{name}: {}", said.stderr);
     }
     assert!(status(router, "dead").contains("dead has no weights"), "{}", status(router, "dead"));
+    let dead = record(router, "dead");
+    assert!(
+        dead["failures"].as_u64() > Some(0) && dead["output"].to_string().contains("dead has no weights"),
+        "{dead}"
+    );
     server.signal("TERM");
     let log = server.rest();
     assert_eq!(log.matches("a model server failed").count().min(3), 3, "{log}");

@@ -34,6 +34,8 @@ pub(crate) struct Launch {
     env: BTreeMap<String, String>,
     patience: Duration,
     most_of_a_line: usize,
+    /// The last lines of its present run, or of its last one.
+    last: LastLines,
 }
 
 /// A model server that runs. Dropping it asks for its end and does not wait.
@@ -60,7 +62,14 @@ impl Launch {
             env: config.env.clone(),
             patience: Duration::from_millis(config.stop_timeout_ms),
             most_of_a_line: config.max_output_line_bytes as usize,
+            last: LastLines::default(),
         }
+    }
+
+    /// The last lines of its present run, or of its last one, oldest first.
+    #[cfg(feature = "listener")]
+    pub(crate) fn output(&self) -> Vec<String> {
+        self.last.all()
     }
 
     /// Starts the server on a free port. It is not ready yet.
@@ -76,7 +85,8 @@ impl Launch {
         })?;
         let (lifeline, told, output) = (supervisor.stdin.take(), supervisor.stdout.take(), supervisor.stderr.take());
         let (Some(told), Some(output)) = (told, output) else { return Err("its supervisor has no pipes".to_owned()) };
-        let (last, name, most) = (LastLines::default(), self.name.clone(), self.most_of_a_line);
+        let (last, name, most) = (self.last.clone(), self.name.clone(), self.most_of_a_line);
+        last.begin();
         let lines = last.clone();
         let output = tokio::spawn(async move { pass_on(BufReader::new(output), &name, most, &lines).await });
         let mut running = Running {

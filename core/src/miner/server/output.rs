@@ -6,11 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
-/// The lines that are kept for the words about a failure, and the most bytes that are kept of each.
-const KEPT_LINES: usize = 3;
+/// The lines that are kept, and the most bytes that are kept of each.
+const KEPT_LINES: usize = 20;
 const KEPT_BYTES: usize = 240;
 
-/// The last lines that a server wrote.
+/// The lines that the words about a failure have.
+const SAID_LINES: usize = 3;
+
+/// The last lines that a server wrote in its present run, or in its last one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastLines(Arc<Mutex<VecDeque<String>>>);
 
@@ -23,13 +26,24 @@ impl LastLines {
         lines.push_back(line[..line.floor_char_boundary(KEPT_BYTES)].to_owned());
     }
 
+    /// Forgets the lines of an earlier run.
+    pub(super) fn begin(&self) {
+        self.0.lock().clear();
+    }
+
+    /// The lines, oldest first.
+    #[cfg(feature = "listener")]
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().iter().cloned().collect()
+    }
+
     /// The words with the last lines behind them.
     pub(super) fn behind(&self, words: &str) -> String {
         let lines = self.0.lock();
         if lines.is_empty() {
             return words.to_owned();
         }
-        let said: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        let said: Vec<&str> = lines.range(lines.len().saturating_sub(SAID_LINES)..).map(|line| line.trim()).collect();
         format!("{words}; it said: {}", said.join(" / "))
     }
 }
@@ -98,6 +112,12 @@ mod tests {
         let wild = [&b"a\xff\xfeb\n"[..], "\u{e4}".repeat(200).as_bytes()].concat();
         pass_on(&wild[..], "s", 4_096, &last).await;
         let words = last.behind("");
-        assert!(words.contains("a\u{fffd}\u{fffd}b") && words.len() < KEPT_LINES * (KEPT_BYTES + 20), "{words}");
+        assert!(words.contains("a\u{fffd}\u{fffd}b") && words.len() < SAID_LINES * (KEPT_BYTES + 20), "{words}");
+        let many: String = (0..100).map(|number| format!("line {number}\n")).collect();
+        pass_on(many.as_bytes(), "s", 100, &last).await;
+        assert_eq!(last.behind("it ended"), "it ended; it said: line 97 / line 98 / line 99");
+        assert_eq!(last.0.lock().len(), KEPT_LINES);
+        last.begin();
+        assert_eq!(last.behind("it ended"), "it ended");
     }
 }

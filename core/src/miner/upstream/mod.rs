@@ -55,6 +55,8 @@ pub use chain::chain;
 pub use credit::CreditWindow;
 #[cfg(feature = "listener")]
 pub(crate) use passed::ROUTE_NOT_SERVED;
+#[cfg(feature = "listener")]
+use probe::LastProbe;
 pub use probe::{ProbeReport, UpstreamProbe};
 pub use received::{Received, received};
 pub use recorded::{Recorded, recorded};
@@ -110,6 +112,9 @@ pub(super) struct Shared {
     /// The number of successful answers: a sign of life for the probe of a busy server.
     answered: AtomicU64,
     on_credits: OnceLock<Box<dyn Fn(u32) + Send + Sync>>,
+    /// The outcome of the last probe; `None`: none has ended.
+    #[cfg(feature = "listener")]
+    last_probe: Mutex<Option<LastProbe>>,
     /// The key, if it is no placeholder.
     secret: Option<String>,
 }
@@ -177,6 +182,8 @@ impl UpstreamMiner {
                 counts_again: Mutex::default(),
                 answered: AtomicU64::new(0),
                 on_credits: OnceLock::new(),
+                #[cfg(feature = "listener")]
+                last_probe: Mutex::default(),
                 secret: config.key().map(|key| key.trim().to_owned()).filter(|key| key.len() >= SECRET_BYTES),
                 config,
             }),
@@ -203,6 +210,12 @@ impl UpstreamMiner {
     pub fn on_credits(&self, hook: Box<dyn Fn(u32) + Send + Sync>) {
         // The cell refuses a second hook, as documented.
         let _ = self.shared.on_credits.set(hook);
+    }
+
+    /// The outcome of the last probe; `None`: none has ended yet.
+    #[cfg(feature = "listener")]
+    pub(crate) fn last_probe(&self) -> Option<LastProbe> {
+        self.shared.last_probe.lock().clone()
     }
 
     /// The probe that finds out whether the upstream is up and which models it has. Exactly one probe must run.

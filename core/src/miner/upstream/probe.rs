@@ -13,6 +13,8 @@ use super::link::{Link, Part};
 use super::listing::{Listing, positive};
 use super::pool::SendError;
 use super::{Shared, upstream_name};
+#[cfg(feature = "listener")]
+use crate::model::Timestamp;
 
 /// The first pause before a server that is down is probed again. Each further pause is twice as long, up to
 /// `probe_interval_ms`.
@@ -35,6 +37,16 @@ pub struct ProbeReport {
     pub reason: Option<String>,
     /// The reason why the models are unknown although the upstream is up.
     pub warning: Option<String>,
+}
+
+/// The outcome of the last probe of an upstream. One bad answer does not change the upstream's state yet.
+#[cfg(feature = "listener")]
+#[derive(Debug, Clone)]
+pub(crate) struct LastProbe {
+    /// Its end.
+    pub(crate) at: Timestamp,
+    /// The reason in words why the upstream did not answer it well; `None`: it did.
+    pub(crate) error: Option<String>,
 }
 
 /// Requests `/models` again and again. The first answer decides whether the upstream is up, and so does the first good
@@ -119,6 +131,8 @@ impl UpstreamProbe {
             Err(Down::Broken(why)) => Err(why),
             Ok(found) => Ok(found),
         };
+        #[cfg(feature = "listener")]
+        self.note(found.as_ref().err());
         let news = self.judge(found)?;
         if self.report.as_ref() == Some(&news) {
             return None;
@@ -133,6 +147,12 @@ impl UpstreamProbe {
         }
         self.report = Some(news.clone());
         Some(news)
+    }
+
+    /// Keeps the outcome of a probe.
+    #[cfg(feature = "listener")]
+    fn note(&self, error: Option<&String>) {
+        *self.shared.last_probe.lock() = Some(LastProbe { at: Timestamp::wall_clock(), error: error.cloned() });
     }
 
     /// The new report after a probe; `None`: the result contradicts the present state, but not often enough yet.
@@ -202,6 +222,13 @@ impl UpstreamProbe {
     /// # Errors
     /// The reason in words why it is not.
     pub(crate) async fn ready(&self) -> Result<ProbeReport, String> {
+        let report = self.health().await;
+        #[cfg(feature = "listener")]
+        self.note(report.as_ref().err());
+        report
+    }
+
+    async fn health(&self) -> Result<ProbeReport, String> {
         let config = &self.shared.config;
         let by = Instant::now() + Duration::from_millis(config.connect_timeout_ms);
         let path = &config.health_path;

@@ -7,8 +7,12 @@
 mod keeper;
 mod look;
 mod plan;
+#[cfg(feature = "listener")]
+mod record;
 mod state;
 
 pub(super) use keeper::Keeper;
 pub(super) use look::Servers;
+#[cfg(feature = "listener")]
+pub(super) use record::ServerRecord;
 pub(super) use state::Server;

@@ -53,10 +53,21 @@ pub(super) struct Standing {
     pub(super) was_busy: bool,
     /// The milliseconds that its last start took.
     pub(super) took_ms: u64,
+    /// The number of its starts.
+    #[cfg(feature = "listener")]
+    pub(super) starts: u64,
     /// The failures in a row.
     pub(super) failures: u32,
     /// The time from which on it may be started again.
     pub(super) retry_at: Timestamp,
+}
+
+impl Standing {
+    /// The failures in a row. They are forgotten once the server has been ready for long enough.
+    pub(super) fn failures_by(&self, now: Timestamp) -> u32 {
+        let is_steady = self.phase == Phase::Ready && now.since(self.since) >= STEADY_MS;
+        if is_steady { 0 } else { self.failures }
+    }
 }
 
 impl Server {
@@ -80,6 +91,8 @@ impl Server {
                 attempts: 0,
                 was_busy: false,
                 took_ms: 0,
+                #[cfg(feature = "listener")]
+                starts: 0,
                 failures: 0,
                 retry_at: Timestamp(0),
             }),
@@ -120,6 +133,10 @@ impl Server {
     pub(super) fn enter(&self, phase: Phase, cause: impl Into<String>, now: Timestamp) {
         let mut standing = self.standing.lock();
         (standing.phase, standing.cause, standing.since) = (phase, cause.into(), now);
+        #[cfg(feature = "listener")]
+        if phase == Phase::Starting {
+            standing.starts += 1;
+        }
         if phase == Phase::Ready {
             standing.busy_at = now;
         }
@@ -128,8 +145,7 @@ impl Server {
     /// Notes a failure. Gives the number of failures in a row, and the milliseconds until it may be started again.
     pub(super) fn failed(&self, cause: &str, now: Timestamp) -> (u32, u64) {
         let mut standing = self.standing.lock();
-        let was_steady = standing.phase == Phase::Ready && now.since(standing.since) >= STEADY_MS;
-        standing.failures = if was_steady { 1 } else { standing.failures.saturating_add(1) };
+        standing.failures = standing.failures_by(now).saturating_add(1);
         let doubled = self.backoff.saturating_mul(1 << (standing.failures - 1).min(16));
         let wait = doubled.min(MOST_BACKOFF.max(self.backoff)).as_millis() as u64;
         (standing.phase, standing.since, standing.retry_at) = (Phase::Failed, now, now.plus(wait));
