@@ -308,6 +308,11 @@ impl UpstreamConfig {
     }
 
     fn validate_url(&self, at: &dyn Fn(&str) -> String) -> Result<()> {
+        if self.url.is_empty() {
+            let words = "url is missing: write it like http://127.0.0.1:8080/v1; in the configuration, command may start a \
+                         server instead";
+            return Err(Error::invalid(at("url"), words));
+        }
         let uri: http::Uri = self.url.parse().map_err(|e| {
             let url = shown_url(&self.url);
             Error::invalid(at("url"), format!("{url:?} is no URL ({e}): write it like http://127.0.0.1:8080/v1"))

@@ -38,6 +38,7 @@ fn the_command_and_sighup_read_the_file_again() {
         ),
         ("[limits]\nmax_queued_tasks='many'", "router.toml:5: limits.max_queued_tasks: "),
         ("[[upstream]]\nurl='nonsense'", "router.toml:5: "),
+        ("[[upstream]]\ncommand=[]", "router.toml:4: url is missing"),
         ("[log]\nfilter='a=b=c'", "log.filter"),
         ("quota", "router.toml:4: this is no TOML"),
         ("quota={tokens_per_day=0}", "router.toml:4: listen.token[0].quota.tokens_per_day"),
