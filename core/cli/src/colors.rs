@@ -75,11 +75,11 @@ pub(crate) fn styled(text: &str, style: Style, colored: bool) -> String {
 pub(crate) fn of_state(state: &str) -> Style {
     let word = state.strip_prefix("ended (").map_or(state, |outcome| outcome.trim_end_matches(')'));
     let color = match word {
-        "ok" | "open" | "idle" | "busy" => AnsiColor::Green,
+        "ok" | "open" | "idle" | "busy" | "up" => AnsiColor::Green,
         "failed" | "expired" | "disputed" | "down" | "set_aside" | "store_unavailable" => AnsiColor::Red,
         "queued" | "assigned" | "acked" | "precommitted" | "committed" | "draining" | "cooling" | "starting"
         | "stopping" => AnsiColor::Yellow,
-        "cancelled" | "closed" => return QUIET,
+        "cancelled" | "closed" | "drained" | "leaving" => return QUIET,
         _ => return Style::new(),
     };
     color.on_default()

@@ -54,6 +54,9 @@ pub(crate) struct Exit {
 pub(crate) type Done<T = ()> = Result<T, Exit>;
 
 impl Exit {
+    /// The status when the token is refused, or lacks a scope.
+    #[cfg(feature = "terminal")]
+    pub(crate) const REFUSED: u8 = 3;
     /// The status when no router answers.
     pub(crate) const UNREACHABLE: u8 = 10;
     /// The status after Ctrl-C, which shells use too.

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::exit::Done;
+#[cfg(feature = "terminal")]
+use crate::exit::Exit;
 
 /// The pages of sessions that are read to find those with tasks.
 const PAGES: u64 = 5;
@@ -43,6 +45,32 @@ pub(crate) async fn sessions(client: &Client, at_work: u64) -> Done<Vec<Value>> 
     }
     found.sort_by_key(|session| std::cmp::Reverse((number(session, "active_tasks"), number(session, "total_tasks"))));
     Ok(found)
+}
+
+/// The upstreams of a router, as far as the caller may see them.
+#[cfg(feature = "terminal")]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Upstreams {
+    pub(crate) all: Vec<Value>,
+    /// Why the caller may not see them.
+    pub(crate) unseen: Option<String>,
+    /// Why the caller may change none of them.
+    pub(crate) read_only: Option<String>,
+}
+
+/// The upstreams. A token without the scope is no error, because the rest of the router can still be seen.
+#[cfg(feature = "terminal")]
+pub(crate) async fn upstreams(client: &Client) -> Done<Upstreams> {
+    match client.get("/api/v1/upstreams").await {
+        Ok(answer) => {
+            let read_only = answer.get("read_only").and_then(Value::as_str).map(str::to_owned);
+            Ok(Upstreams { all: list(answer, "upstreams"), unseen: None, read_only })
+        }
+        Err(exit) if exit.status() == Exit::REFUSED => {
+            Ok(Upstreams { unseen: Some(exit.message().to_owned()), ..Upstreams::default() })
+        }
+        Err(exit) => Err(exit),
+    }
 }
 
 /// The newest tasks of the sessions with the most work, at most `each` of a session. Without `ended` only those that

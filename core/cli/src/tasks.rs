@@ -144,15 +144,22 @@ pub(crate) fn state_of(task: &Value) -> String {
     }
 }
 
-/// The fate of a task's message, for example `delivered, https://host/path, tries: 2`.
-fn webhook(delivery: &Value) -> String {
+/// The fate of a task's message, for example `delivered, https://host/path, tries: 2`; empty: it has none.
+pub(crate) fn webhook_of(task: &Value) -> String {
+    let Some(delivery) = task.get("webhook").filter(|webhook| webhook.is_object()) else { return String::new() };
     let (state, url, tries) = (text(delivery, "state"), text(delivery, "url"), text(delivery, "attempts"));
     let why = Some(text(delivery, "last_error")).filter(|why| !why.is_empty());
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     match state.as_str() {
         "waiting" => format!("{url} hears of the end"),
-        state => format!("{state}, {url}, tries: {tries}{why}"),
+        state => format!("{state}, {url}, tries: {tries}{why}{}", next_try(delivery)),
     }
+}
+
+fn next_try(delivery: &Value) -> String {
+    let wait = delivery.get("next_at").and_then(Value::as_u64).filter(|_| text(delivery, "attempts") != "0");
+    let left = |at: u64| at.saturating_sub(cortensor_router::model::Timestamp::wall_clock().as_secs());
+    wait.map(|at| format!("; next try in {}", output::span(left(at)))).unwrap_or_default()
 }
 
 fn show(task: &Value) -> Done {
@@ -171,7 +178,7 @@ fn show(task: &Value) -> Done {
         ("finished", ago(task, "finished_at")),
         ("finish reason", text(task, "finish_reason")),
         ("usage", usage.unwrap_or_default()),
-        ("webhook", task.get("webhook").filter(|webhook| webhook.is_object()).map(webhook).unwrap_or_default()),
+        ("webhook", webhook_of(task)),
         ("prompt", text(task, "prompt")),
         ("answer", text(task, "text")),
     ])

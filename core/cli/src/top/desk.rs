@@ -10,8 +10,6 @@ use super::board::Board;
 use super::feed::Update;
 use super::opened::Opened;
 use super::panes::{PANES, Pane, Row, RowId, Sort};
-use crate::output::text;
-use crate::overview::number;
 
 /// The longest filter.
 const FILTER: usize = 200;
@@ -24,10 +22,12 @@ pub(super) struct Desk {
     /// Since when the router does not answer, and why.
     pub(super) away: Option<(Instant, String)>,
     pub(super) focus: Pane,
-    pub(super) lists: [List; 3],
+    pub(super) lists: [List; 4],
     pub(super) filter: String,
     pub(super) mode: Mode,
     pub(super) opened: Option<Opened>,
+    /// The name of the upstream that is shown alone.
+    pub(super) upstream: Option<String>,
     pub(super) ended: bool,
     /// Whether the lists stand still.
     pub(super) paused: bool,
@@ -41,7 +41,7 @@ pub(super) struct List {
     pub(super) rows: Vec<Row>,
     pub(super) sort: Sort,
     pub(super) table: TableState,
-    selected: Option<RowId>,
+    pub(super) selected: Option<RowId>,
 }
 
 /// The meaning of keys now.
@@ -50,6 +50,8 @@ pub(super) enum Mode {
     Lists,
     Filter,
     Help,
+    /// The name and the address of a new upstream, as far as they are typed.
+    New(String),
     /// The question whether that shall be done.
     Ask(Act),
 }
@@ -79,6 +81,7 @@ impl Desk {
             filter: String::new(),
             mode: Mode::Lists,
             opened: None,
+            upstream: None,
             ended: false,
             paused: false,
             said: None,
@@ -91,12 +94,12 @@ impl Desk {
         &self.lists[pane as usize]
     }
 
-    fn focused(&mut self) -> &mut List {
+    pub(super) fn focused(&mut self) -> &mut List {
         &mut self.lists[self.focus as usize]
     }
 
     /// Makes the rows anew. The selection stays with the thing that was selected, wherever it is now.
-    fn arrange(&mut self) {
+    pub(super) fn arrange(&mut self) {
         for pane in PANES {
             let list = &mut self.lists[pane as usize];
             list.rows = pane.rows(&self.board, &self.filter, list.sort);
@@ -147,12 +150,20 @@ impl Desk {
                 self.type_filter(key.code);
                 None
             }
+            Mode::New(typed) => {
+                self.type_upstream(typed, key.code);
+                None
+            }
             Mode::Ask(act) => {
                 self.mode = Mode::Lists;
                 let yes = matches!(key.code, KeyCode::Char('y' | 'Y'));
                 yes.then_some(Wish::Act(act))
             }
             Mode::Lists if self.opened.is_some() => self.press_opened(key.code),
+            Mode::Lists if self.upstream.is_some() => {
+                self.press_upstream(key.code);
+                None
+            }
             Mode::Lists => self.press_lists(key.code),
         }
     }
@@ -204,6 +215,7 @@ impl Desk {
             KeyCode::Char('1') => self.focus = Pane::Tasks,
             KeyCode::Char('2') => self.focus = Pane::Miners,
             KeyCode::Char('3') => self.focus = Pane::Sessions,
+            KeyCode::Char('4') => self.focus = Pane::Upstreams,
             KeyCode::Tab => self.focus = PANES[(self.focus as usize + 1) % PANES.len()],
             KeyCode::BackTab => self.focus = PANES[(self.focus as usize + PANES.len() - 1) % PANES.len()],
             KeyCode::Down | KeyCode::Char('j') => self.focused().go(1),
@@ -225,8 +237,10 @@ impl Desk {
                 self.paused = !self.paused;
                 return (!self.paused).then_some(Wish::Refresh);
             }
-            KeyCode::Char('c' | 'x') => self.ask_to_cancel(),
+            KeyCode::Char('c' | 'x') => self.ask_to_end(),
             KeyCode::Char('d') => self.ask_to_drain(),
+            KeyCode::Char('a') => self.ask_for_upstream(),
+            KeyCode::Char('R') => self.mode = Mode::Ask(Act::Reload),
             KeyCode::Enter => return self.open(),
             _ => {}
         }
@@ -248,6 +262,7 @@ impl Desk {
                 self.focus = Pane::Tasks;
                 self.arrange();
             }
+            RowId::Upstream(name) => self.upstream = Some(name),
             RowId::Session(id) => {
                 let column = Sort { column: Some(0), reversed: false };
                 self.lists[Pane::Tasks as usize].sort = column;
@@ -262,30 +277,6 @@ impl Desk {
             }
         }
         None
-    }
-
-    fn ask_to_cancel(&mut self) {
-        let Some(RowId::Task { session, id }) = self.focused().selected.clone() else {
-            self.said = Some("select a task to cancel it (1: tasks)".to_owned());
-            return;
-        };
-        let is_it = |task: &&serde_json::Value| number(task, "session_id") == session && number(task, "id") == id;
-        let ended = self.board.tasks.iter().find(is_it).and_then(|task| task.get("ended")?.as_bool());
-        if ended == Some(true) {
-            self.said = Some(format!("task {id} of session {session} has ended already"));
-        } else {
-            self.mode = Mode::Ask(Act::Cancel { session, task: id });
-        }
-    }
-
-    fn ask_to_drain(&mut self) {
-        let Some(RowId::Miner(miner)) = self.focused().selected.clone() else {
-            self.said = Some("select a managed upstream to drain or resume it (2: miners)".to_owned());
-            return;
-        };
-        let is_it = |found: &&serde_json::Value| text(found, "id") == miner;
-        let drained = self.board.miners.iter().find(is_it).is_none_or(|found| text(found, "status") != "draining");
-        self.mode = Mode::Ask(Act::Drain { miner, drained });
     }
 }
 

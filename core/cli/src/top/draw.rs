@@ -9,12 +9,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::desk::{Desk, Mode};
 use super::panes::{self, PANES, Pane};
+use super::{foot, head, task, upstream};
 use crate::colors;
-use crate::output::{self, text};
-use crate::overview::{miners_of, number};
-use crate::printable::printable;
 use crate::table::{is_of_states, one_line};
-use crate::tasks::state_of;
 
 /// A body that is at least so high shows all lists, a lower one the focused list alone.
 const ALL_LISTS: u16 = 16;
@@ -22,15 +19,14 @@ const ALL_LISTS: u16 = 16;
 /// The widest column but the last.
 const COLUMN: usize = 24;
 
-/// Fewer lines of a prompt than this are shown above an answer.
-const PROMPT_LINES: usize = 5;
-
 const KEYS: &[(&str, &str)] = &[
     ("Up Down PgUp PgDn", "move"),
-    ("Tab, 1 2 3", "tasks, miners, sessions"),
-    ("Enter", "open the task; of a miner or session: its tasks"),
-    ("c", "cancel the task (asks first)"),
+    ("Tab, 1 2 3 4", "tasks, miners, sessions, upstreams"),
+    ("Enter", "open the task or the upstream; of a miner or session: its tasks"),
+    ("c, x", "cancel the task (asks first), remove the upstream (asks first)"),
     ("d", "drain a managed upstream, or resume it (asks first)"),
+    ("a", "add an upstream"),
+    ("R", "read the configuration again (asks first)"),
     ("/", "filter; Esc takes it back"),
     ("s, r", "sort by the next column, reverse"),
     ("e", "with tasks that have ended, or without"),
@@ -44,31 +40,33 @@ pub(super) fn screen(frame: &mut Frame<'_>, desk: &mut Desk, colored: bool) {
     let [head, body, foot] = Layout::vertical([
         Constraint::Length(if area.height >= 14 { 3 } else { 1 }),
         Constraint::Min(0),
-        Constraint::Length(u16::from(area.height >= 3)),
+        Constraint::Length(foot::height(desk, area)),
     ])
     .areas(area);
-    header(frame, head, desk, colored);
+    head::draw(frame, head, desk, colored);
     if desk.opened.is_some() {
-        opened(frame, body, desk, colored);
+        task::draw(frame, body, desk, colored);
+    } else if let Some(name) = &desk.upstream {
+        upstream::draw(frame, body, name, desk.record(name), colored);
     } else {
         lists(frame, body, desk, colored);
     }
-    footer(frame, foot, desk, colored);
+    foot::draw(frame, foot, desk, colored);
     if desk.mode == Mode::Help {
         help(frame, body);
     }
 }
 
-fn color(style: Style, color: Color, colored: bool) -> Style {
+pub(super) fn color(style: Style, color: Color, colored: bool) -> Style {
     if colored { style.fg(color) } else { style }
 }
 
-fn bold() -> Style {
+pub(super) fn bold() -> Style {
     Style::new().add_modifier(Modifier::BOLD)
 }
 
 /// The style of a state's word, as in the tables of the other commands.
-fn of_state(state: &str, colored: bool) -> Style {
+pub(super) fn of_state(state: &str, colored: bool) -> Style {
     let style = colors::of_state(state);
     let plain = if style.get_effects().contains(anstyle::Effects::DIMMED) {
         Style::new().add_modifier(Modifier::DIM)
@@ -83,72 +81,6 @@ fn of_state(state: &str, colored: bool) -> Style {
     }
 }
 
-fn header(frame: &mut Frame<'_>, area: Rect, desk: &Desk, colored: bool) {
-    let status = &desk.board.status;
-    let state = match &desk.away {
-        Some((since, _)) => {
-            let seconds = since.elapsed().as_secs();
-            Span::styled(format!("no answer for {}", output::span(seconds)), of_state("down", colored).patch(bold()))
-        }
-        None if desk.paused => Span::styled("paused", bold()),
-        None => {
-            let word = one_line(&text(status, "status"));
-            let style = of_state(&word, colored);
-            Span::styled(word, style)
-        }
-    };
-    let counts = vec![
-        Span::raw("queued "),
-        Span::styled(text(status, "queued_tasks"), bold()),
-        Span::raw("  running "),
-        Span::styled(text(status, "running_tasks"), bold()),
-        Span::raw(format!(
-            "  miners {}/{}  sessions {}",
-            text(status, "active_miners"),
-            text(status, "miner_count"),
-            text(status, "active_sessions")
-        )),
-    ];
-    if area.height < 3 {
-        let line: Vec<_> = [state, Span::raw("  ")].into_iter().chain(counts).collect();
-        frame.render_widget(Line::from(line), area);
-        return;
-    }
-    let title = Line::from(vec![
-        Span::styled("cortensor-router ", bold()),
-        Span::raw(one_line(&format!(
-            "{} {}  up {}  {:.0} MiB",
-            text(status, "version"),
-            desk.url,
-            output::span(number(status, "uptime")),
-            status.get("memory_usage").and_then(serde_json::Value::as_f64).unwrap_or_default()
-        ))),
-        Span::raw("  "),
-        state,
-    ]);
-    let rates = &desk.board.rates;
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
-    let line = format!(
-        "tokens/s {}  tasks/s {}  failed/s {}  first token {} (p95 {})  waited p95 {}",
-        rate(rates.tokens),
-        rate(rates.ended),
-        rate(rates.failed),
-        time(rates.first_token),
-        time(rates.first_token_p95),
-        time(rates.waited_p95)
-    );
-    frame.render_widget(Paragraph::new(vec![title, Line::from(counts), Line::from(line)]), area);
-}
-
-/// A time in the unit that suits it.
-pub(super) fn time(seconds: Option<f64>) -> String {
-    match seconds {
-        None => "-".to_owned(),
-        Some(seconds) if seconds < 1.0 => format!("{:.0} ms", seconds * 1_000.0),
-        Some(seconds) => format!("{seconds:.1} s"),
-    }
-}
-
 fn lists(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, colored: bool) {
     if area.height < ALL_LISTS {
         list(frame, area, desk, desk.focus, colored);
@@ -158,7 +90,11 @@ fn lists(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, colored: bool) {
         let rows = u16::try_from(desk.list(pane).rows.len()).unwrap_or(u16::MAX);
         Constraint::Length(rows.saturating_add(2).clamp(3, area.height / 4))
     };
-    let parts = Layout::vertical([Constraint::Min(0), wanted(Pane::Miners), wanted(Pane::Sessions)]).split(area);
+    // A router without upstreams, or a token that may not see them, leaves the room to the other lists.
+    let none = desk.list(Pane::Upstreams).rows.is_empty() && desk.focus != Pane::Upstreams;
+    let upstreams = if none { Constraint::Length(0) } else { wanted(Pane::Upstreams) };
+    let parts =
+        Layout::vertical([Constraint::Min(0), wanted(Pane::Miners), wanted(Pane::Sessions), upstreams]).split(area);
     for (pane, part) in PANES.into_iter().zip(parts.iter()) {
         list(frame, *part, desk, pane, colored);
     }
@@ -166,6 +102,7 @@ fn lists(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, colored: bool) {
 
 fn list(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, pane: Pane, colored: bool) {
     let (focused, ended, filter) = (desk.focus == pane, desk.ended, desk.filter.clone());
+    let unseen = desk.board.upstreams.unseen.clone().filter(|_| pane == Pane::Upstreams);
     let list = &mut desk.lists[pane as usize];
     let mut heads: Vec<String> = pane.columns().iter().map(|&name| name.to_owned()).collect();
     if let Some(head) = list.sort.column.and_then(|column| heads.get_mut(column)) {
@@ -187,95 +124,21 @@ fn list(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, pane: Pane, colored:
     let what = match pane {
         Pane::Tasks if ended => " with ended ones",
         Pane::Tasks => " at work",
-        Pane::Miners | Pane::Sessions => "",
+        Pane::Miners | Pane::Sessions | Pane::Upstreams => "",
     };
     let filtered = if filter.is_empty() { String::new() } else { format!(" with {filter:?}") };
     let title = format!(" {} {}{what}: {}{filtered} ", pane as usize + 1, pane.name(), list.rows.len());
     let title = Span::styled(title, if focused { bold().add_modifier(Modifier::REVERSED) } else { bold() });
+    if let Some(why) = unseen {
+        let block = Block::new().borders(Borders::TOP).title(title);
+        frame.render_widget(Paragraph::new(one_line(&why)).wrap(Wrap { trim: false }).block(block), area);
+        return;
+    }
     let table = Table::new(rows, widths.collect::<Vec<_>>())
         .header(Row::new(heads).style(color(bold(), Color::Cyan, colored)))
         .row_highlight_style(if focused { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() })
         .block(Block::new().borders(Borders::TOP).title(title));
     frame.render_stateful_widget(table, area, &mut list.table);
-}
-
-fn opened(frame: &mut Frame<'_>, area: Rect, desk: &mut Desk, colored: bool) {
-    let Some(opened) = &mut desk.opened else { return };
-    let record = &opened.record;
-    let title = format!(" task {} of session {} ", opened.task, opened.session);
-    let block = Block::new().borders(Borders::TOP).title(Span::styled(title, bold().add_modifier(Modifier::REVERSED)));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    if record.is_null() {
-        lines.push(Line::from("reading ..."));
-    }
-    let state = one_line(&state_of(record));
-    let mut facts = vec![Span::styled(state.clone(), of_state(&state, colored))];
-    for (name, value) in [
-        ("queue position", text(record, "queue_position")),
-        ("model", text(record, "model")),
-        ("attempts", text(record, "attempts")),
-        ("miners", miners_of(record, &desk.board.miners).join(", ")),
-        ("created", output::ago(record, "created_at")),
-        ("key", text(record, "key_id")),
-        ("finish", text(record, "finish_reason")),
-        ("usage", usage(record)),
-    ] {
-        if !value.is_empty() {
-            facts.push(Span::raw(format!("  {name} ")));
-            facts.push(Span::styled(one_line(&value), bold()));
-        }
-    }
-    lines.push(Line::from(facts));
-    let failure = text(record, "failure");
-    if !failure.is_empty() {
-        lines.push(Line::from(Span::styled(one_line(&failure), of_state("failed", colored))));
-    }
-    let prompt = printable(&text(record, "prompt"));
-    let all = prompt.lines().count();
-    for (number, line) in prompt.lines().take(PROMPT_LINES).enumerate() {
-        let head = if number == 0 { "prompt  " } else { "        " };
-        let line: String = line.chars().take(usize::from(inner.width) * 2).collect();
-        lines.push(Line::from(vec![Span::styled(head, bold()), Span::raw(line)]));
-    }
-    if all > PROMPT_LINES {
-        lines.push(Line::from(format!("        ... {} more lines", all - PROMPT_LINES)));
-    }
-    lines.push(Line::from(Span::styled("answer", bold())));
-    let answer = opened.answer();
-    lines.extend(answer.lines().map(|line| Line::from(line.replace('\t', "    "))));
-    let height = lines.iter().map(|line| line.width().max(1).div_ceil(usize::from(inner.width.max(1)))).sum();
-    let top = opened.first_line(height, inner.height);
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).scroll((top, 0)), inner);
-}
-
-fn usage(record: &serde_json::Value) -> String {
-    match record.get("usage").filter(|usage| usage.is_object()) {
-        Some(usage) => format!("{} + {} tokens", text(usage, "prompt_tokens"), text(usage, "completion_tokens")),
-        None => String::new(),
-    }
-}
-
-fn footer(frame: &mut Frame<'_>, area: Rect, desk: &Desk, colored: bool) {
-    let line = match &desk.mode {
-        Mode::Filter => Line::from(vec![Span::styled("filter: ", bold()), Span::raw(format!("{}_", desk.filter))]),
-        Mode::Ask(act) => Line::from(Span::styled(
-            one_line(&format!("{} y: yes, any other key: no", act.question())),
-            bold().add_modifier(Modifier::REVERSED),
-        )),
-        Mode::Lists | Mode::Help => match (&desk.away, &desk.said) {
-            (Some((_, why)), _) => {
-                Line::from(Span::styled(one_line(&format!("trying again: {why}")), of_state("down", colored)))
-            }
-            (None, Some(said)) => Line::from(Span::styled(one_line(said), bold())),
-            (None, None) if desk.opened.is_some() => Line::from("Esc back  c cancel  arrows scroll  ? help"),
-            (None, None) => {
-                Line::from("q quit  ? help  Enter open  c cancel  / filter  s sort  e ended  Tab next list")
-            }
-        },
-    };
-    frame.render_widget(line, area);
 }
 
 fn help(frame: &mut Frame<'_>, area: Rect) {
@@ -298,6 +161,15 @@ mod tests {
     use super::super::board::Board;
     use super::super::opened::Opened;
     use super::*;
+    use crate::overview::Upstreams;
+
+    fn far() -> serde_json::Value {
+        let output: Vec<String> = (0..20).map(|line| format!("line {line}\u{1b}[2J")).collect();
+        json!({"name": "far", "state": "failed", "source": "config", "url": "http://h/v1", "in_flight": 0, "credits": 4,
+            "reason": "it failed: it ended by itself", "models": ["tiny", "large"], "last_probe": {"at": 1, "error": "refused"},
+            "server": {"group": "gpu", "since": 1, "starts": 3, "failures": 2, "retry_at": 9_999_999_999_u64,
+                "idle_since": null, "idle_stop_ms": 60_000, "start_took_ms": null, "output": output}})
+    }
 
     fn desk() -> Desk {
         let board = Board {
@@ -305,6 +177,7 @@ mod tests {
             miners: vec![json!({"id": "rack", "address": "0x1", "status": "idle"})],
             tasks: vec![json!({"id": 5, "session_id": 0, "state": "queued", "prompt": "日本\u{1b}[2J why"})],
             sessions: vec![json!({"id": 0, "name": "default", "state": "open"})],
+            upstreams: Upstreams { all: vec![far()], ..Upstreams::default() },
             ..Board::default()
         };
         Desk::new("http://127.0.0.1:1".to_owned(), board)
@@ -327,10 +200,13 @@ mod tests {
             opened.add(&"words of an answer ".repeat(50));
             opened
         };
-        for mode in [Mode::Lists, Mode::Help, Mode::Filter, Mode::Ask(Act::Cancel { session: 0, task: 5 })] {
+        desk.said = Some("long words about what has happened ".repeat(9));
+        let ask = Mode::Ask(Act::Cancel { session: 0, task: 5 });
+        for mode in [Mode::Lists, Mode::Help, Mode::Filter, Mode::New("x".repeat(90)), ask] {
             desk.mode = mode;
-            for open in [false, true] {
+            for (open, upstream) in [(false, None), (true, None), (false, Some("far")), (false, Some("gone"))] {
                 desk.opened = open.then(opened);
+                desk.upstream = upstream.map(str::to_owned);
                 for (width, height) in [(1, 1), (5, 2), (10, 3), (40, 10), (80, 24), (300, 90)] {
                     drawn(&mut desk, width, height, true);
                 }
@@ -342,7 +218,16 @@ mod tests {
     fn a_high_screen_has_all_lists_and_a_low_one_the_focused_list() {
         let mut desk = desk();
         let (high, _) = drawn(&mut desk, 100, 30, true);
-        for words in ["queued 3", "1 tasks at work: 1", "2 miners: 1", "3 sessions: 1", "rack", "why"] {
+        for words in [
+            "queued 3",
+            "1 tasks at work: 1",
+            "2 miners: 1",
+            "3 sessions: 1",
+            "4 upstreams: 1",
+            "rack",
+            "why",
+            "it failed",
+        ] {
             assert!(high.contains(words), "{words}: {high}");
         }
         let (low, _) = drawn(&mut desk, 40, 10, true);
@@ -373,7 +258,35 @@ mod tests {
     }
 
     #[test]
-    fn times_have_their_unit() {
-        assert_eq!([time(None), time(Some(0.0123)), time(Some(2.34))], ["-", "12 ms", "2.3 s"]);
+    fn an_upstream_alone_shows_its_server_and_the_end_of_its_output() {
+        let mut desk = desk();
+        desk.upstream = Some("far".to_owned());
+        let (shown, _) = drawn(&mut desk, 100, 24, false);
+        for words in ["failed", "it ended by itself", "group gpu", "starts 3", "tiny, large", "refused", "line 19[2J"] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+        let (low, _) = drawn(&mut desk, 100, 12, false);
+        assert!(low.contains("line 19") && !low.contains("line 5["), "{low}");
+    }
+
+    #[test]
+    fn a_token_that_may_not_see_upstreams_is_told_why() {
+        let mut desk = desk();
+        let unseen = Some("this token does not carry the scope \"admin\"".to_owned());
+        desk.board.upstreams = Upstreams { unseen, ..Upstreams::default() };
+        let board = desk.board.clone();
+        desk.take(super::super::feed::Update::Board(Box::new(board)));
+        assert!(!drawn(&mut desk, 100, 30, false).0.contains("upstreams"));
+        desk.focus = Pane::Upstreams;
+        let (shown, _) = drawn(&mut desk, 100, 30, false);
+        assert!(shown.contains("4 upstreams") && shown.contains("the scope"), "{shown}");
+    }
+
+    #[test]
+    fn a_long_outcome_is_shown_whole() {
+        let mut desk = desk();
+        desk.said = Some(format!("nothing has changed: {} the end", "words ".repeat(20)));
+        let (shown, _) = drawn(&mut desk, 60, 20, false);
+        assert!(shown.contains("the end"), "{shown}");
     }
 }

@@ -5,11 +5,16 @@ mod board;
 mod desk;
 mod draw;
 mod feed;
+mod foot;
+mod head;
 mod opened;
 mod panes;
 mod plain;
+mod question;
 mod rates;
 mod screen;
+mod task;
+mod upstream;
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;

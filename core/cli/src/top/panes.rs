@@ -1,4 +1,4 @@
-//! The three lists of `top`: tasks, miners and sessions, each with its columns and rows.
+//! The lists of `top`: tasks, miners, sessions and upstreams, each with its columns and rows.
 
 use std::cmp::Ordering;
 
@@ -20,9 +20,10 @@ pub(super) enum Pane {
     Tasks,
     Miners,
     Sessions,
+    Upstreams,
 }
 
-pub(super) const PANES: [Pane; 3] = [Pane::Tasks, Pane::Miners, Pane::Sessions];
+pub(super) const PANES: [Pane; 4] = [Pane::Tasks, Pane::Miners, Pane::Sessions, Pane::Upstreams];
 
 /// A row: what it stands for, and its cells.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,7 @@ pub(super) enum RowId {
     Task { session: u64, id: u64 },
     Miner(String),
     Session(u64),
+    Upstream(String),
 }
 
 /// A cell: its words, and the number by which it is sorted, if it has one.
@@ -53,6 +55,7 @@ impl Pane {
             Self::Tasks => "tasks",
             Self::Miners => "miners",
             Self::Sessions => "sessions",
+            Self::Upstreams => "upstreams",
         }
     }
 
@@ -62,6 +65,9 @@ impl Pane {
             Self::Tasks => &["SESSION", "TASK", "STATE", "QUEUE", "AGE", "TRIES", "MODEL", "MINER", "PROMPT"],
             Self::Miners => &["MINER", "STATUS", "BUSY", "FIRST TOKEN", "TOKENS/S", "DONE", "FAILED", "KIND", "MODELS"],
             Self::Sessions => &["SESSION", "STATE", "ACTIVE", "TASKS", "PRIORITY", "MINERS", "MODEL", "NAME"],
+            Self::Upstreams => {
+                &["UPSTREAM", "STATE", "SOURCE", "BUSY", "PROBED", "GROUP", "STARTS", "IDLE", "REMARK OR URL"]
+            }
         }
     }
 
@@ -72,6 +78,7 @@ impl Pane {
             Self::Tasks => board.tasks.iter().map(|task| task_row(task, &board.miners, now)).collect(),
             Self::Miners => board.miners.iter().map(miner_row).collect(),
             Self::Sessions => board.sessions.iter().map(session_row).collect(),
+            Self::Upstreams => board.upstreams.all.iter().map(|upstream| upstream_row(upstream, now)).collect(),
         };
         let filter = filter.to_lowercase();
         let has = |cell: &Cell| cell.words.to_lowercase().contains(&filter);
@@ -176,6 +183,34 @@ fn session_row(session: &Value) -> Row {
     Row { id: RowId::Session(number(session, "id")), cells }
 }
 
+/// The time since a moment in Unix seconds, if there is one.
+fn since(value: &Value, name: &str, now: u64) -> Cell {
+    let age = value.get(name).and_then(Value::as_u64).map(|at| now.saturating_sub(at));
+    Cell { words: age.map(output::span).unwrap_or_default(), number: age.map(|age| age as f64) }
+}
+
+fn upstream_row(upstream: &Value, now: u64) -> Row {
+    let (probe, server) = (&upstream["last_probe"], &upstream["server"]);
+    let busy = format!("{}/{}", text(upstream, "in_flight"), text(upstream, "credits"));
+    let starts = server.is_object().then(|| count(server, "starts"));
+    // One bad probe does not change the state yet, and is a remark already.
+    let remarks = [text(upstream, "reason"), text(probe, "error")];
+    let place = || format!("{}  {}", text(upstream, "url"), text(upstream, "models"));
+    let remark = remarks.into_iter().find(|remark| !remark.is_empty()).unwrap_or_else(place);
+    let cells = vec![
+        words(&text(upstream, "name")),
+        words(&text(upstream, "state")),
+        words(&text(upstream, "source")),
+        Cell { words: busy, number: Some(number(upstream, "in_flight") as f64) },
+        since(probe, "at", now),
+        words(&text(server, "group")),
+        starts.unwrap_or_else(|| words("")),
+        since(server, "idle_since", now),
+        words(&remark),
+    ];
+    Row { id: RowId::Upstream(text(upstream, "name")), cells }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -195,6 +230,15 @@ mod tests {
             miners,
             tasks,
             sessions: vec![json!({"id": 3, "name": "research", "state": "open"})],
+            upstreams: crate::overview::Upstreams {
+                all: vec![
+                    json!({"name": "gpu\u{1b}[2J", "state": "failed", "reason": "it failed: why", "last_probe": null,
+                           "server": {"group": "g", "starts": 3, "idle_since": null}}),
+                    json!({"name": "far", "state": "up", "reason": null, "last_probe": {"at": 1, "error": "refused"},
+                           "server": null}),
+                ],
+                ..crate::overview::Upstreams::default()
+            },
             ..Board::default()
         }
     }
@@ -227,6 +271,13 @@ mod tests {
     fn a_filter_looks_into_all_cells() {
         assert_eq!(Pane::Tasks.rows(&board(), "SLOW", Sort::default()).len(), 1, "by its miner's name");
         assert!(Pane::Sessions.rows(&board(), "nothing", Sort::default()).is_empty());
+    }
+
+    #[test]
+    fn an_upstream_shows_its_server_and_a_bad_probe_before_it_counts() {
+        let rows = Pane::Upstreams.rows(&board(), "", Sort::default());
+        assert_eq!(first_cells(&rows, 6), ["3", ""]);
+        assert_eq!(first_cells(&rows, 8), ["it failed: why", "refused"]);
     }
 
     #[test]

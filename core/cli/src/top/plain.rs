@@ -1,8 +1,8 @@
 //! The state of a router as plain text or JSON, once.
 
 use super::board::Board;
-use super::draw::time;
-use super::panes::{PANES, Sort};
+use super::head::time;
+use super::panes::{PANES, Pane, Sort};
 use super::rates::Readings;
 use crate::client::Client;
 use crate::exit::Done;
@@ -31,7 +31,9 @@ pub(super) async fn show(client: &Client, json: bool) -> Done {
             .map(|row| row.cells.into_iter().map(|cell| cell.words).collect())
             .collect();
         output::line("")?;
-        if rows.is_empty() {
+        if let Some(why) = board.upstreams.unseen.as_ref().filter(|_| pane == Pane::Upstreams) {
+            output::line(&format!("upstreams cannot be seen: {why}"))?;
+        } else if rows.is_empty() {
             output::line(&format!("no {}", pane.name()))?;
         } else {
             output::table(pane.columns(), &rows)?;

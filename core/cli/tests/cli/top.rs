@@ -59,6 +59,63 @@ fn top_shows_opens_and_cancels_tasks_and_survives_a_small_window_and_a_restart()
 }
 
 #[test]
+fn top_changes_upstreams_and_reads_the_configuration_again() {
+    let home = Home::new();
+    let model = Model::start();
+    let broken = "[[upstream]]\nname = 'broken'\nmodels = ['broken']\ncommand = ['/no/such/program', '{port}']\n";
+    let config = home.write("r.toml", broken);
+    let networks = ["--set", "listen.upstream_networks=127.0.0.1", "--set", "listen.manage_upstreams=true"];
+    let server = home.serve(&[&["--config", &config][..], &networks].concat());
+    let admin = home.run(&["key", "create", "--name", "ops", "--scope", "admin"]).stdout.trim().to_owned();
+    let reader = home.run(&["key", "create", "--name", "board", "--scope", "read"]).stdout.trim().to_owned();
+    let url = ("CORTENSOR_URL", server.url.as_str());
+    let with = |token| Screen::start(&home, (110, 30), &[url, ("CORTENSOR_TOKEN", token)], &["top"]);
+    let Some(screen) = with(&admin) else { return };
+    screen.shows(&["4 upstreams: 1", "broken", "it cannot be started: /no/such/program"]);
+    screen.press(&["4", "d"]);
+    screen.shows(&["broken comes from the configuration: change it there, and press R"]);
+    screen.press(&["Enter"]);
+    screen.shows(&["upstream broken", "model server", "failures in a row"]);
+    // An escape and a key that follow each other at once would be another key.
+    screen.press(&["Escape"]);
+    screen.shows(&["4 upstreams: 1"]);
+    screen.press(&["a"]);
+    screen.types("far http://10.0.0.1/v1");
+    screen.press(&["Enter", "y"]);
+    screen.shows(&["listen.upstream_networks"]);
+    screen.press(&["a"]);
+    screen.types(&format!("far {}", model.url()));
+    screen.press(&["Enter"]);
+    screen.shows(&["add the upstream far at", "y: yes"]);
+    screen.press(&["y"]);
+    screen.shows(&["far is added", "4 upstreams: 2", "managed", " up "]);
+    screen.press(&["End", "d", "y"]);
+    screen.shows(&["far finishes its tasks", "drained"]);
+    screen.press(&["d", "y"]);
+    screen.shows(&["far gets tasks again", " up "]);
+    screen.press(&["x", "y"]);
+    screen.shows(&["far is removed", "4 upstreams: 1"]);
+
+    home.write("r.toml", &format!("{broken}[limits]\nmax_sessions = 5\n[storage]\nreader_threads = 3\n"));
+    screen.press(&["R", "y"]);
+    screen.shows(&["in force now: limits.max_sessions", "needs a restart: storage.reader_threads"]);
+    home.write("r.toml", &format!("{broken}[limits]\nmax_sesions = 5\n"));
+    screen.press(&["R", "y"]);
+    screen.shows(&["nothing has changed: ", "r.toml:6: unknown key", "limits.max_sessions"]);
+    screen.press(&["q"]);
+    assert_eq!(screen.ended(), 0);
+
+    let screen = with(&reader).unwrap();
+    screen.shows(&["queued 0", "broken"]);
+    screen.press(&["4"]);
+    screen.shows(&["4 upstreams", "scope \"admin\""]);
+    screen.press(&["a"]);
+    screen.until(|text| text.matches("scope \"admin\"").count() == 2, "second word about the scope");
+    screen.press(&["q"]);
+    assert_eq!(screen.ended(), 0);
+}
+
+#[test]
 fn top_gives_the_terminal_back_at_a_signal_and_has_no_color_where_none_is_wanted() {
     let home = Home::new();
     let server = home.serve(&[]);
