@@ -407,9 +407,11 @@ rule('every view is accessible in both themes and fits a phone', async () => {
       ['tasks', 'tbody tr'],
       ['tasks/0/1', '.facts dd'],
       ['miners', 'article'],
+      ['upstreams', 'article'],
       ['sessions', 'tbody tr'],
       ['usage', 'tbody tr'],
       ['keys', 'tbody tr'],
+      ['configuration', '.card'],
       ['logs', '.log li'],
     ]) {
       await page.setViewportSize(DESK);

@@ -48,6 +48,7 @@ pub(super) const FILES: &[File] = files! {
     "chart.js" SCRIPT,
     "chat.css" STYLE,
     "chat.js" SCRIPT,
+    "configuration.js" SCRIPT,
     "controls.css" STYLE,
     "dialog.js" SCRIPT,
     "dom.js" SCRIPT,
@@ -72,7 +73,11 @@ pub(super) const FILES: &[File] = files! {
     "text.js" SCRIPT,
     "theme.js" SCRIPT,
     "tokens.css" STYLE,
+    "upstream_card.js" SCRIPT,
+    "upstream_form.js" SCRIPT,
+    "upstreams.js" SCRIPT,
     "usage.js" SCRIPT,
+    "webhook.js" SCRIPT,
 };
 
 /// A name for the content of all files. It stands in their addresses, so that a browser never mixes two versions.

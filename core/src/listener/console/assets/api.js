@@ -14,12 +14,14 @@ export class ApiError extends Error {
    * @param {number} status The status of the answer; 0: there was none.
    * @param {string} code
    * @param {string} message
+   * @param {string} [param] The field at fault.
    */
-  constructor(status, code, message) {
+  constructor(status, code, message, param = '') {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
+    this.param = param;
   }
 }
 
@@ -101,8 +103,10 @@ async function failure(response) {
  * @param {number} status
  */
 function failureOf(said, status) {
-  const error = typeof said.error === 'object' ? said.error : { message: said.error, code: said.code };
-  return new ApiError(status, String(error.code ?? status), String(error.message ?? `HTTP status ${status}`));
+  const error =
+    typeof said.error === 'object' ? said.error : { message: said.error, code: said.code, param: said.param };
+  const words = String(error.message ?? `HTTP status ${status}`);
+  return new ApiError(status, String(error.code ?? status), words, String(error.param ?? ''));
 }
 
 /**

@@ -129,6 +129,25 @@ export function field(label, input, hint) {
 }
 
 /**
+ * Shows at a field why its value is refused, and leads there; without words it takes that back.
+ * @param {HTMLElement} input
+ * @param {string} words
+ */
+export function refuse(input, words) {
+  const place = input.closest('div.field') ?? input.closest('.field');
+  place?.querySelector('.wrong')?.remove();
+  input.removeAttribute('aria-invalid');
+  input.removeAttribute('aria-errormessage');
+  if (words === '') return;
+  fields += 1;
+  const id = `wrong-${fields}`;
+  place?.append(h('span', { class: 'wrong small', id, role: 'alert', dir: 'auto' }, visible(words)));
+  input.setAttribute('aria-invalid', 'true');
+  input.setAttribute('aria-errormessage', id);
+  input.focus();
+}
+
+/**
  * A select of these values.
  * @param {[string, string][]} options Values and their words.
  * @param {string} chosen

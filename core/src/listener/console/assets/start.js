@@ -2,6 +2,7 @@
 
 import { useToken } from './api.js';
 import { chat, forgetChat } from './chat.js';
+import { configuration } from './configuration.js';
 import { command, empty } from './dialog.js';
 import { fill, h, say } from './dom.js';
 import { keys } from './keys.js';
@@ -13,6 +14,7 @@ import { sessions } from './sessions.js';
 import { tasks } from './tasks.js';
 import { foreign } from './text.js';
 import { themeButton } from './theme.js';
+import { upstreams } from './upstreams.js';
 import { usage } from './usage.js';
 
 /**
@@ -34,7 +36,7 @@ import { usage } from './usage.js';
  * @property {(root: HTMLElement, context: Context) => (() => void) | void} open
  */
 
-const VIEWS = [overview, chat, tasks, miners, sessions, usage, keys, logs];
+const VIEWS = [overview, chat, tasks, miners, upstreams, sessions, usage, keys, configuration, logs];
 
 /**
  * Shows the frame until the user signs out.

@@ -3,10 +3,15 @@
 import { call, events } from './api.js';
 import { ask, failed } from './dialog.js';
 import { fill, h, say } from './dom.js';
+import { watch } from './live.js';
 import { taskState } from './tasks.js';
 import { duration, exact, foreign, moment, plural, state, visible } from './text.js';
+import { webhook } from './webhook.js';
 
 /** @typedef {import('records').TaskRecord} Task */
+
+/** The events between two looks at a message that is on its way. */
+const LOOK = 3;
 
 /**
  * A place for a long text of a stranger, which can be scrolled by keys too.
@@ -33,6 +38,9 @@ export function openTask(root, { caller, signal, title }, session, id) {
     h('div', { class: 'maybe' }),
   ];
   const prompt = passage('Request');
+  const delivery = webhook();
+  let underway = false;
+  let beats = 0;
   title(`Task ${session} / ${id}`);
   root.append(
     h(
@@ -62,6 +70,7 @@ export function openTask(root, { caller, signal, title }, session, id) {
         h('h2', { id: 'task-answer' }, 'Answer'),
         answers,
       ),
+      delivery.element,
     ),
   );
   /** @type {Map<string, string>} */
@@ -89,6 +98,7 @@ export function openTask(root, { caller, signal, title }, session, id) {
     );
     say(prompt, visible(task.prompt));
     course(task);
+    hook(task);
     if (task.ended) end(task);
     return task;
   }
@@ -137,6 +147,22 @@ export function openTask(root, { caller, signal, title }, session, id) {
       },
     );
     if (!signal.aborted) await look().catch(() => {});
+  }
+
+  /** @param {Task} task */
+  function hook(task) {
+    const told = /** @type {import('./webhook.js').Delivery | null | undefined} */ (task.webhook);
+    delivery.show(told);
+    underway = task.ended && told?.state === 'pending';
+  }
+
+  /** Looks after a message that is on its way: the task itself changes no more. */
+  async function lookAfter() {
+    beats += 1;
+    if (!underway || beats % LOOK !== 0) return;
+    await call(path, { signal })
+      .then(hook)
+      .catch(() => {});
   }
 
   /** @param {Task} task */
@@ -206,4 +232,5 @@ export function openTask(root, { caller, signal, title }, session, id) {
   }
 
   begin();
+  return watch(lookAfter);
 }

@@ -72,10 +72,21 @@ export function duration(ms) {
   const secs = ms / 1_000;
   if (secs < 60) return `${FINE.format(secs)} s`;
   const minutes = Math.floor(secs / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(secs % 60)} s`;
+  if (minutes < 60) return both(minutes, 'min', Math.floor(secs % 60), 's');
   const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return both(hours, 'h', minutes % 60, 'min');
+  return both(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+/**
+ * A number of a unit, and what is left in a smaller one.
+ * @param {number} many
+ * @param {string} unit
+ * @param {number} rest
+ * @param {string} smaller
+ */
+function both(many, unit, rest, smaller) {
+  return rest === 0 ? `${many} ${unit}` : `${many} ${unit} ${rest} ${smaller}`;
 }
 
 /**
