@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cortensor_router_model::{Fence, Gid, SessionId, Standing, TaskId};
 
 use super::demand::{Demand, Lack};
-use super::lend::Deputy;
+use super::lend::{Deputy, Heir};
 use super::rules::{MinerKey, MinerRules, SessionRules};
 
 /// The party that is to blame for a failed attempt, and whether another try makes sense.
@@ -64,6 +64,9 @@ pub enum Event {
     Submit(Box<Demand>),
     /// A task is back that the last process left unfinished. The engine never refuses it.
     Restore(Gid, TaskId, Box<Demand>),
+    /// The router of a task that a miner here works on is gone, and the task goes on here. It is taken in under its old
+    /// number, its attempt goes on, and the loan of the miner's slot ends. If the miner is gone, the task waits for another.
+    Inherit(Box<Heir>),
     /// A held task may go to a miner.
     Release(Gid),
     /// A held task is withdrawn. Nobody has seen it, and nobody will.

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use cortensor_router_model::{Gid, SessionId, SessionMode};
+use cortensor_router_model::{Fence, Gid, SessionId, SessionMode, TaskId};
 
+use super::demand::Demand;
 use super::rules::MinerKey;
 use super::skills::Skills;
 
@@ -67,4 +68,23 @@ pub struct Deputy {
     pub need: Need,
     /// The task.
     pub want: Want,
+}
+
+/// A task of a router that is gone, whose only attempt a miner here has on a lent slot.
+#[derive(Debug, Clone)]
+pub struct Heir {
+    /// The task.
+    pub gid: Gid,
+    /// Its number in its session.
+    pub id: TaskId,
+    /// Its needs. It wants one answer.
+    pub demand: Box<Demand>,
+    /// The attempt, by the fence that its router gave it.
+    pub fence: Fence,
+    /// The fence under which the slot was taken here. The loan may have ended.
+    pub slot: Fence,
+    /// The miner.
+    pub miner: MinerKey,
+    /// Whether the first token has come.
+    pub begun: bool,
 }

@@ -55,7 +55,7 @@ pub use breaker::BreakerState;
 pub use demand::{Demand, Lack, Target};
 pub use effect::{Effect, EndCause, Refusal, Role, StopReason};
 pub use event::{Blame, Event};
-pub use lend::{Deputy, Need, Want, Wanted};
+pub use lend::{Deputy, Heir, Need, Want, Wanted};
 pub use machine::{Engine, MinerView, TaskView};
 pub use prefix::prefix_blocks;
 pub use rules::{MinerKey, MinerRules, SessionRules};

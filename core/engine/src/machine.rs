@@ -115,6 +115,7 @@ impl Engine {
             Event::Session(id, rules) => self.session(id, rules, &mut step),
             Event::Submit(task) => self.submit(task, &mut step),
             Event::Restore(gid, id, task) => self.restore(gid, id, task, &mut step),
+            Event::Inherit(heir) => self.inherit(*heir, &mut step),
             Event::Release(gid) => self.stored(gid, &mut step),
             Event::Ids { session, first, end } => self.sessions.add_ids(session, first, end),
             Event::IdsLost => self.sessions.lose_ids(),

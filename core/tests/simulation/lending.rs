@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::engine::{
-    Blame, Demand, Deputy, Effect, Engine, EngineSettings, Event, MinerKey, MinerRules, Need, SessionRules, Want,
+    Blame, Demand, Deputy, Effect, Engine, EngineSettings, Event, Heir, MinerKey, MinerRules, Need, SessionRules, Want,
 };
-use cortensor_router::model::{Fence, Gid, SessionId, Timestamp};
+use cortensor_router::model::{Fence, Gid, SessionId, TaskId, Timestamp};
 
 use crate::random::Random;
 use crate::setting;
@@ -507,4 +507,73 @@ fn sessions_get_the_shares_that_one_queue_gives_them() {
     assert!(share(lent, all_lent) < share(central, all) + 0.03, "{lent} of {all_lent}, not {central} of {all}");
     assert!(share(lent, all_lent) > share(central, all) - 0.01, "{lent} of {all_lent}, not {central} of {all}");
     assert!(all_lent as f64 > 0.95 * all as f64, "{all_lent} were served, not {all}");
+}
+
+/// A task is inherited on the slot that was lent: the slot stays taken, the deputy goes, and the attempt counts under its old
+/// fence. It is the same if the work was done meanwhile, or if the miner is gone.
+#[test]
+fn a_task_is_inherited_on_the_slot_that_was_lent() {
+    for (is_done, is_gone) in [(false, false), (true, false), (true, true)] {
+        let mut engine = Engine::new(EngineSettings {
+            epoch: 9,
+            first_gid: Gid(9 << 33),
+            lend_ms: LEND,
+            ..EngineSettings::default()
+        });
+        let (miner, owners, gid) = (MinerKey(1), Fence((3 << 33) | 5), Gid((3 << 33) | 7));
+        let mut at = 1_000;
+        let mut step = |engine: &mut Engine, event: Event| {
+            at += 1;
+            let effects = engine.step(event, Timestamp(at));
+            assert_eq!(engine.check(), Ok(()));
+            effects
+        };
+        step(
+            &mut engine,
+            Event::Session(SessionId(1), SessionRules { weight: 1, open: true, ..SessionRules::default() }),
+        );
+        let rules =
+            MinerRules { identity: "m".into(), capacity: 1, weight: 1, auto_accept: true, ..MinerRules::default() };
+        step(&mut engine, Event::MinerUp(miner, rules));
+        let want = Want {
+            gid,
+            band: 0,
+            tag: 1,
+            session: SessionId(1),
+            prompt_tokens: 1,
+            max_tokens: 1,
+            prefix: Box::default(),
+            continues: false,
+            apart: Vec::new(),
+            miners: Vec::new(),
+        };
+        let lent = step(&mut engine, Event::Deputy(Box::new(Deputy { need: Need::default(), want })));
+        let slot = lent.iter().find_map(|effect| match effect {
+            Effect::Lend { fence, .. } => Some(*fence),
+            _ => None,
+        });
+        let slot = slot.unwrap();
+        step(&mut engine, Event::Accept(slot));
+        assert_eq!((engine.free_slots(), engine.deputies(), engine.unfinished()), (0, 1, 0));
+        if is_done {
+            step(&mut engine, Event::Done { fence: slot, tokens: 3 });
+            assert_eq!((engine.free_slots(), engine.deputies()), (1, 0));
+        }
+        if is_gone {
+            step(&mut engine, Event::MinerGone(miner));
+        }
+        let demand = Demand { session: SessionId(1), deadline: Timestamp(1 << 40), required: 1, ..Demand::default() };
+        let heir = Heir { gid, id: TaskId(4), demand: Box::new(demand), fence: owners, slot, miner, begun: true };
+        step(&mut engine, Event::Inherit(Box::new(heir)));
+        assert_eq!((engine.deputies(), engine.unfinished(), engine.queued()), (0, 1, u64::from(is_gone)));
+        assert_eq!(engine.is_sole(owners), !is_gone);
+        if is_gone {
+            continue;
+        }
+        assert_eq!(engine.free_slots(), 0);
+        let ended = step(&mut engine, Event::Done { fence: owners, tokens: 3 });
+        assert!(ended.iter().any(|effect| matches!(effect, Effect::Finish { gid: of, .. } if *of == gid)), "{ended:?}");
+        step(&mut engine, Event::Committed(gid));
+        assert_eq!((engine.free_slots(), engine.unfinished()), (1, 0));
+    }
 }

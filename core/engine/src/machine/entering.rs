@@ -90,10 +90,18 @@ impl Engine {
         }
     }
 
-    fn enter(&mut self, gid: Gid, mut demand: Box<Demand>, lane: &LaneKey, step: &mut Step) {
+    fn enter(&mut self, gid: Gid, demand: Box<Demand>, lane: &LaneKey, step: &mut Step) {
+        let held = demand.held;
+        if self.register(gid, demand, lane, step) && !held {
+            self.wait(gid, lane, step);
+        }
+    }
+
+    /// Makes the record of a task and sets its deadlines. `false`: there is no such session.
+    pub(super) fn register(&mut self, gid: Gid, mut demand: Box<Demand>, lane: &LaneKey, step: &mut Step) -> bool {
         demand.required = demand.required.max(1);
         let shares = self.shares();
-        let Some(session) = self.sessions.known_mut(demand.session) else { return };
+        let Some(session) = self.sessions.known_mut(demand.session) else { return false };
         let band = demand.band.unwrap_or(session.rules().band);
         let virtual_time = Self::begins_at(&self.line, shares, lane, band);
         let expected = session.expected_tokens(demand.max_tokens);
@@ -105,15 +113,12 @@ impl Engine {
         if demand.judged && demand.precommit_by < demand.deadline {
             self.timers.set(demand.precommit_by, Timer::Precommit(gid));
         }
-        let (held, session) = (demand.held, demand.session);
+        let session = demand.session;
         let place = Place::new(band, tag, step.now());
         self.tasks.insert(gid, TaskEntry::new(demand, lane.clone(), place, cost));
         if lane.own().is_some() {
             self.renew_reservation(session, step);
         }
-        if held {
-            return;
-        }
-        self.wait(gid, lane, step);
+        true
     }
 }

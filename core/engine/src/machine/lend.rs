@@ -7,16 +7,18 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::limits::Limits;
+use crate::attempt::Attempt;
 use crate::demand::Demand;
-use crate::effect::Effect;
+use crate::effect::{Effect, Role};
 use crate::lane::{BACKGROUND, LaneKey, Place, Tag};
-use crate::lend::{Deputy, Need, Want, Wanted};
+use crate::lend::{Deputy, Heir, Need, Want, Wanted};
 use crate::line::Line;
 use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::task::TaskEntry;
-use cortensor_router_model::{Fence, Gid};
+use crate::timer::Timer;
+use cortensor_router_model::{Fence, Gid, TaskState};
 
 /// The greatest number of waiting tasks at which a look for own tasks ends, behind those that others' deputies take.
 const LOOK: usize = 256;
@@ -216,6 +218,66 @@ impl Engine {
         self.end_loan(fence, step)
     }
 
+    /// Takes a task in whose only attempt a miner here works on, or has just finished. Its slot was lent so far.
+    pub(super) fn inherit(&mut self, heir: Heir, step: &mut Step) {
+        let Heir { gid, id, mut demand, fence, slot, miner: key, begun } = heir;
+        self.end_loan_quietly(slot);
+        if self.fleet.get(key).is_none() {
+            return self.restore(gid, id, demand, step);
+        }
+        self.tasks.skip(gid);
+        self.sessions.entry(demand.session).skip(id);
+        let session = demand.session;
+        demand.held = false;
+        let lane = self.lane_of(&demand);
+        if !self.register(gid, demand, &lane, step) {
+            return;
+        }
+        let (Some(task), Some(miner)) = (self.tasks.get_mut(gid), self.fleet.get_mut(key)) else { return };
+        miner.started(fence);
+        let due = task.silent_until(step.now(), self.settings.progress_timeout_ms);
+        let mut attempt = Attempt::offered(fence, key, true, due, step.now());
+        if begun {
+            attempt.begin(step.now());
+            if let Some(deadline) = task.lift_deadline() {
+                self.timers.clear(deadline, Timer::Deadline(gid));
+            }
+        }
+        let (due, timer) = attempt.timer();
+        self.timers.set(due, timer);
+        self.tasks.begin(gid, attempt, Role::Primary, miner.rules());
+        self.fleet.reindex(key);
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.served_by(key);
+        }
+        if lane.own().is_some() {
+            self.sessions.started_working(session, key);
+        }
+        step.push(Effect::State { gid, state: TaskState::Acked });
+    }
+
+    /// Ends a loan without giving the slot to another task.
+    fn end_loan_quietly(&mut self, slot: Fence) {
+        let Some((deputy, _)) = self.tasks.of_attempt(slot).filter(|(_, task)| task.is_deputy()) else { return };
+        let Some(attempt) = self.tasks.lose(deputy, slot) else { return };
+        let (due, timer) = attempt.timer();
+        self.timers.clear(due, timer);
+        self.forget_deputy(deputy);
+        if let Some(miner) = self.fleet.get_mut(attempt.miner()) {
+            miner.stopped(slot);
+        }
+        self.fleet.reindex(attempt.miner());
+    }
+
+    /// Whether the attempt with that fence is all that works on its task: one answer is wanted, and no other attempt had
+    /// a part in it.
+    pub fn is_sole(&self, fence: Fence) -> bool {
+        self.tasks.attempt(fence).is_some_and(|(_, task, _)| {
+            let is_plain = !task.redundant() && !task.is_recheck() && !task.is_deputy() && !task.demand().shadow;
+            is_plain && task.demand().required == 1 && task.attempts().len() == 1 && task.streams(fence)
+        })
+    }
+
     fn forget_deputy(&mut self, gid: Gid) {
         self.dequeue(gid);
         if let Some(task) = self.tasks.get_mut(gid).filter(|task| !task.is_ending()) {
@@ -232,7 +294,7 @@ impl Engine {
     /// The slots that are lent to other routers at present.
     pub fn lent(&self) -> SmallVec<[Fence; 8]> {
         let lent = self.tasks.iter().filter(|(_, task)| task.is_deputy());
-        lent.flat_map(|(_, task)| task.attempts().iter().map(crate::attempt::Attempt::fence)).collect()
+        lent.flat_map(|(_, task)| task.attempts().iter().map(Attempt::fence)).collect()
     }
 }
 

@@ -105,12 +105,18 @@ impl Engine {
         self.fleet.values().map(of).sum()
     }
 
-    /// The tasks that wait for their first miner, in the order of their lanes. `unattended`: only those that no miner
-    /// could serve at present.
+    /// The tasks that wait for their first miner, in the order of their lanes. `unattended`: those that no miner could serve
+    /// at present, unless a miner works on them or they go on from a text.
     pub fn waiting(&self, unattended: bool) -> Vec<Gid> {
         let lanes = self.line.lanes().filter(|lane| !unattended || !self.fleet.attends(lane));
-        let begun = |gid: &Gid| self.tasks.get(*gid).is_none_or(|task| task.tries() > 0 || task.demand().shadow);
-        lanes.flat_map(|lane| self.line.waiting_in(lane)).filter(|gid| !begun(gid)).collect()
+        let stays = |gid: &Gid| {
+            self.tasks.get(*gid).is_none_or(|task| {
+                let begun =
+                    if unattended { !task.attempts().is_empty() || task.is_continuing() } else { task.tries() > 0 };
+                begun || task.demand().shadow
+            })
+        };
+        lanes.flat_map(|lane| self.line.waiting_in(lane)).filter(|gid| !stays(gid)).collect()
     }
 
     /// Tasks of a session that have not ended.
