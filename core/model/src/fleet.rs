@@ -77,6 +77,8 @@ pub struct FleetMember {
     pub link_secs: u64,
     /// Milliseconds that a frame takes to it and back.
     pub round_trip_ms: f64,
+    /// Milliseconds that a frame of it takes to the router that was asked and back, as it says itself.
+    pub round_trip_there_ms: f64,
     /// Tasks that one of the two reads at the other over the link.
     pub readings: u64,
     /// Slots of miners of the router that was asked, which this one uses.

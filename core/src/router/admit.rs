@@ -30,6 +30,9 @@ pub(super) enum Origin {
     Caller { idempotency: Option<Idempotency>, detach: bool, with_end: bool },
     /// The store: the last process left the task unfinished under these ids, or its end was lost.
     Store { gid: Gid, id: TaskId },
+    /// Another router, which is gone: the attempt that it began goes on under these ids.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "without links nobody has attempts of others"))]
+    Heir(Box<engine::Heir>),
     /// The router itself, on behalf of another task: it is never written down.
     Router,
 }
@@ -112,24 +115,32 @@ impl Shared {
         let runs_again = matches!(origin, Origin::Store { .. });
         let event = match origin {
             Origin::Store { gid, id } => Event::Restore(gid, id, Box::new(demand)),
+            Origin::Heir(ref heir) => {
+                Event::Inherit(Box::new(engine::Heir { demand: Box::new(demand), ..engine::Heir::clone(heir) }))
+            }
             Origin::Caller { .. } | Origin::Router => Event::Submit(Box::new(demand)),
         };
         let effects = core.engine.step(event, now);
         match (&origin, effects.first()) {
             (Origin::Store { gid, id }, _) => (spec.gid, spec.id) = (*gid, *id),
+            (Origin::Heir(heir), _) => (spec.gid, spec.id) = (heir.gid, heir.id),
             (_, Some(Effect::Admitted { gid, id, band })) => (spec.gid, spec.id, spec.band) = (*gid, *id, *band),
             (_, Some(Effect::Refused { reason, retry_after_ms })) => {
                 return Err(refusal(*reason, *retry_after_ms, spec.session_id, spec.model.as_deref()));
             }
             _ => return Err(Error::internal("the engine neither admitted nor refused the task")),
         }
-        let base = base.max(core.engine.first_base()).max(if runs_again { core.rerun_base } else { 0 });
+        let base = match origin {
+            // Its text goes on with the numbers that it has.
+            Origin::Heir(_) => base,
+            _ => base.max(core.engine.first_base()).max(if runs_again { core.rerun_base } else { 0 }),
+        };
         let (row, detached) = match origin {
             Origin::Caller { idempotency, detach, with_end } => {
                 spec.idempotency = idempotency;
                 (if with_end { Row::WithEnd } else { Row::Now }, detach)
             }
-            Origin::Store { .. } | Origin::Router => (Row::None, true),
+            Origin::Store { .. } | Origin::Heir(_) | Origin::Router => (Row::None, true),
         };
         let live = self.hold(core, spec, base, detached);
         // Under the lock, so that no miner's answer can reach the store before the task itself.
@@ -307,7 +318,7 @@ impl Shared {
     ///
     /// # Errors
     /// `InvalidArgument` names the field.
-    fn demand(
+    pub(super) fn demand(
         settings: &Settings,
         session: &SessionSpec,
         (request, text): (&TaskRequest, &str),

@@ -496,6 +496,15 @@ impl JobSink for Attempt {
         if !matches!(event, MinerEvent::Accept) && self.answered.swap(true, Ordering::AcqRel) {
             return;
         }
+        let is_told = match &event {
+            MinerEvent::Reject { .. } => true,
+            MinerEvent::Fail(failure) => failure.class != FailClass::Unreachable,
+            _ => false,
+        };
+        if is_told {
+            // The miner's router has given the attempt up itself.
+            self.live.state.lock().is_bequeathed = false;
+        }
         match event {
             MinerEvent::Accept => shared.step(Event::Accept(self.fence)),
             MinerEvent::Reject { .. } => {

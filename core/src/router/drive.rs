@@ -268,7 +268,9 @@ impl Shared {
                 }
                 Effect::Ended { gid } => {
                     if let Some(live) = core.live.get(&gid) {
-                        let stays = live.spec.shadow || live.outlives(core.engine.first_base());
+                        // Where others share the store, a failover may lose an end that only this router still has.
+                        let stays =
+                            live.spec.shadow || self.membership.is_some() || live.outlives(core.engine.first_base());
                         if !stays {
                             gone.push(gid);
                         }
@@ -290,6 +292,10 @@ impl Shared {
                 let (name, state, words) = (slot.name.clone(), *state, slot.last_failure.clone());
                 deeds.push(Deed::Log(Box::new(move || switched(&name, state, now, words.as_deref()))));
             }
+        }
+        #[cfg(feature = "postgres")]
+        if !core.engine.switched_breakers().is_empty() {
+            self.miners_shift();
         }
         core.engine.reuse(effects);
         self.servers.stir();
@@ -324,6 +330,8 @@ impl Shared {
         let mut state = live.state.lock();
         let mut partial = None;
         match role {
+            // The attempt before may go on elsewhere, and readers must not take pieces of two attempts for one text.
+            Role::Primary if std::mem::take(&mut state.is_bequeathed) => state.transcript.begin_apart(fence),
             Role::Primary => state.transcript.begin(fence),
             Role::Continue => {
                 self.metrics.continued();

@@ -79,10 +79,14 @@ pub(super) struct LiveState {
     pub(super) rejoined: bool,
     /// Whether another router has the task, so that its end comes from its row.
     pub(super) followed: bool,
+    /// Whether the router of a borrowed miner may go on with the last attempt, as far as this one knows.
+    pub(super) is_bequeathed: bool,
     /// Whether the text of another router's task may still come with the numbers that it has there, so that readers wait.
     pub(super) text_is_due: bool,
     /// Whether the text of another router's task has come whole, so that its row need not be compared.
     pub(super) text_is_whole: bool,
+    /// The bytes of the first part of the text that came piece by piece, if the whole text replaces it.
+    pub(super) read_before: Option<usize>,
     /// How the task's tokens count against the limits of its key; `None`: they do not.
     pub(super) charge: Option<Charge>,
     /// The task's share of the router's memory.
@@ -146,8 +150,10 @@ impl Live {
                 unwritten: None,
                 rejoined: false,
                 followed: false,
+                is_bequeathed: false,
                 text_is_due: false,
                 text_is_whole: false,
+                read_before: None,
                 charge: None,
                 held,
                 readers: SmallVec::new(),
@@ -174,6 +180,12 @@ impl Live {
     pub(super) fn text_comes_whole(&self) -> Option<Wakers> {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.text_is_due) { state.take_wakers() } else { None }
+    }
+
+    /// Whether the store has the task, so that another router may go on with it.
+    pub(super) fn is_stored(&self) -> bool {
+        let state = self.state.lock();
+        state.accepted == Some(Ok(())) && !state.row_waits && !self.spec.shadow
     }
 
     /// Adds the ids of the session and the task to an error.

@@ -72,6 +72,7 @@ impl MinerHandle {
     /// Sets whether the miner can be reached. A miner that is down gets no tasks.
     pub fn set_up(&self, up: bool) {
         self.change(|slot| slot.up = up);
+        self.shared.serves_more();
     }
 
     /// Sets whether the miner can be reached, by a question that is asked under the lock of the core.
@@ -125,6 +126,7 @@ impl MinerHandle {
             slot.set_models(models);
             Some(Event::Models(self.key, rules))
         });
+        self.shared.serves_more();
         self.shared.roster_changed();
     }
 
@@ -312,6 +314,7 @@ impl Shared {
             self.relieve_stand_in(&identity, kind, foreign);
         }
         if !foreign {
+            self.serves_more();
             self.roster_changed();
         }
         MinerHandle { shared: self.clone(), key }
@@ -410,6 +413,13 @@ impl Shared {
     fn roster_changed(&self) {
         #[cfg(feature = "postgres")]
         self.miners_changed();
+    }
+
+    /// Looks at the tasks again that no router has: a miner is there that may serve them.
+    fn serves_more(&self) {
+        if let Some(membership) = &self.membership {
+            membership.reconsider();
+        }
     }
 }
 

@@ -428,6 +428,12 @@ impl Shared {
         Error::new(ErrorKind::Closed, "the router is closed or draining; it takes no new work")
     }
 
+    /// The error of a task that the store has, while the router closes.
+    pub(super) fn leaving_error(&self) -> Error {
+        let goes_on = self.membership.as_ref().is_some_and(Membership::has_heirs);
+        if goes_on { Self::moved_error() } else { Self::closed_error() }
+    }
+
     /// The error of a task that another router goes on with.
     fn moved_error() -> Error {
         let words = "this router closes, and another one goes on with the task: ask there for the task with these ids, and \
@@ -443,12 +449,20 @@ impl Shared {
             // One lock, so that no task comes in between the look and the close, and no miner gets one.
             let mut core = self.core.lock();
             let live = core.live.values().filter(|live| live.state.lock().outcome.is_none()).cloned();
-            let (kept, others): (Vec<Arc<Live>>, Vec<_>) =
-                live.partition(|live| durable && live.detached.load(Ordering::Acquire));
+            // Callers of a task that another router goes on with find it there.
+            let goes_on = drained && self.membership.as_ref().is_some_and(Membership::has_heirs);
+            let (kept, others): (Vec<Arc<Live>>, Vec<_>) = live
+                .partition(|live| durable && (live.detached.load(Ordering::Acquire) || goes_on && live.is_stored()));
             let told = if drained { others.as_slice() } else { &[] };
-            let goes_on = self.membership.as_ref().is_some_and(Membership::has_heirs);
-            let reason: fn() -> Error = if goes_on { Self::moved_error } else { Self::closed_error };
-            let wakers: Vec<_> = kept.iter().chain(told).map(|live| live.turn_away(reason())).collect();
+            let wakers: Vec<_> = kept
+                .iter()
+                .map(|live| (live, self.leaving_error()))
+                .chain(told.iter().map(|live| (live, Self::closed_error())))
+                .map(|(live, why)| live.turn_away(why))
+                .collect();
+            for live in &kept {
+                live.detached.store(true, Ordering::Release);
+            }
             let now = self.clock.now();
             let effects = core.engine.step(Event::Close(kept.iter().map(|live| live.spec.gid).collect()), now);
             (others, wakers, self.apply(&mut core, effects, now))

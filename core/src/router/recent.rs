@@ -38,6 +38,11 @@ impl Recent {
         self.order.front().map(|(gid, _)| *gid)
     }
 
+    /// The tasks, the newest first.
+    pub(super) fn newest(&self) -> impl Iterator<Item = Gid> + '_ {
+        self.order.iter().rev().map(|(gid, _)| *gid)
+    }
+
     /// The tasks, the oldest first.
     pub(super) fn tasks(&self) -> impl Iterator<Item = Gid> + '_ {
         self.order.iter().map(|(gid, _)| *gid)

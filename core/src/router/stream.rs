@@ -86,6 +86,8 @@ pub struct TokenStream {
     taken: std::vec::IntoIter<StreamEvent>,
     /// The number of the last piece or mark that was given. Valid while there are events in `taken`.
     given: u64,
+    /// The bytes of text that were taken since the text began.
+    bytes: usize,
     /// Whether the stream resumes an earlier one and has given no event yet.
     resumed: bool,
     /// Whether the stream may contain restart marks.
@@ -111,6 +113,7 @@ impl TokenStream {
             seq: after,
             taken: Vec::new().into_iter(),
             given: after,
+            bytes: 0,
             resumed: after > 0,
             resets,
             ended: false,
@@ -127,6 +130,11 @@ impl TokenStream {
     /// The number of the last piece or mark that the stream gave; 0 before the first.
     pub fn last_seq(&self) -> u64 {
         if self.taken.len() > 0 { self.given } else { self.seq }
+    }
+
+    /// Whether this reader has read the first part of the text that the store gave in one piece, and nothing else.
+    fn has_read_a_part(&self, state: &super::live::LiveState) -> bool {
+        self.bytes > 0 && state.read_before.is_some_and(|before| self.bytes <= before)
     }
 
     /// Waits for the next event and gives all events that are ready, at least one. `None`: the stream is over. A reader
@@ -148,7 +156,7 @@ impl TokenStream {
             state.wait(self.waiter, cx.waker());
             return Poll::Pending;
         }
-        let mut restart = None;
+        let (mut restart, mut skips) = (None, 0);
         let rejoined = std::mem::take(&mut self.resumed) && state.rejoined;
         let from = match state.transcript.place(self.seq, matches!(state.end, Some(Ok(_)))) {
             Place::Behind(seq) if !rejoined => {
@@ -156,12 +164,19 @@ impl TokenStream {
                 self.seq = self.seq.min(seq);
                 seq
             }
+            Place::Anew(_) if !self.resets && self.has_read_a_part(&state) => {
+                // The rest comes as one piece, with the number of the whole text.
+                self.seq = state.transcript.base();
+                skips = self.bytes;
+                self.seq
+            }
             Place::Behind(_) | Place::Anew(_) if !self.resets => {
                 self.ended = true;
                 return Poll::Ready(Some(vec![StreamEvent::End(Err(self.live.sign(lost())))]));
             }
             Place::Behind(_) | Place::Anew(_) => {
                 self.seq = state.transcript.base();
+                self.bytes = 0;
                 restart = Some(StreamEvent::Restart { seq: self.seq });
                 self.seq
             }
@@ -175,8 +190,14 @@ impl TokenStream {
         let others = usize::from(restart.is_some()) + usize::from(state.end.is_some());
         let mut events = Vec::with_capacity(pieces.min(READY) + others);
         events.extend(restart);
-        for piece in state.transcript.after(from) {
+        for mut piece in state.transcript.after(from) {
             self.seq = piece.seq;
+            if skips > 0 {
+                // The part ends where a piece did, so this is a boundary of the text.
+                piece.text.drain(..std::mem::take(&mut skips).min(piece.text.len()));
+            } else {
+                self.bytes += piece.text.len();
+            }
             let bytes = piece.text.len() + piece.raw.as_ref().map_or(0, Bytes::len);
             events.push(StreamEvent::Token { seq: piece.seq, text: piece.text, raw: piece.raw });
             if turn.is_over(bytes) {

@@ -18,6 +18,10 @@ use crate::model::{Fence, SharedText};
 /// would be moved five times before they have as many.
 const FIRST_ROOM: (usize, usize) = (128, 16);
 
+/// The distance of the numbers of two attempts of which the first may go on where this router does not see it. No answer
+/// has as many pieces, and the numbers of one run of a task have room for more attempts than it may have.
+const APART: u64 = 1 << 24;
+
 /// A numbered piece of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
@@ -92,6 +96,14 @@ impl Transcript {
     pub fn begin(&mut self, fence: Fence) {
         self.void();
         self.fence = Some(fence);
+    }
+
+    /// Begins the text with this attempt, far behind the numbers that the attempt before may have used elsewhere since this
+    /// router heard of it last.
+    pub fn begin_apart(&mut self, fence: Fence) {
+        let last = self.last_seq();
+        self.void();
+        (self.base, self.fence) = (last + APART, Some(fence));
     }
 
     /// Begins another router's text with this attempt, after the piece or mark with that number, by which the readers here
@@ -343,6 +355,23 @@ fn says_more(chunk: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attempt_that_may_go_on_unseen_shares_no_number_with_the_next() {
+        let mut transcript = Transcript::new(100, 0).numbered_from(7);
+        transcript.begin(Fence(1));
+        for text in ["a", "b"] {
+            transcript.push(Fence(1), text, None);
+        }
+        transcript.begin_apart(Fence(2));
+        assert_eq!(transcript.push(Fence(1), "c", None), Push::Stale);
+        assert_eq!(transcript.push(Fence(2), "x", None), Push::At(9 + APART + 1));
+        // Whoever has read a piece of the first one begins anew, however many it may have given elsewhere.
+        for seq in [8, 9, 9 + APART - 1] {
+            assert_eq!(transcript.place(seq, false), Place::Anew(9 + APART));
+        }
+        assert_eq!(transcript.place(0, false), Place::Behind(9 + APART));
+    }
 
     #[test]
     fn only_the_fence_in_force_adds_and_a_new_one_starts_over() {

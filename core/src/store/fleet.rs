@@ -87,6 +87,8 @@ pub struct Changes {
     pub gone_keys: Vec<String>,
     /// Miners whose records were deleted.
     pub gone_miners: Vec<String>,
+    /// Tasks that somebody deleted. The list is never whole.
+    pub gone_tasks: Vec<Gid>,
     /// Whether managed upstreams came, changed or went. They are few, and are read as a whole.
     pub upstreams: bool,
 }
@@ -130,6 +132,11 @@ pub struct ClaimWish {
     pub only_expired: bool,
     /// Tasks that are not wanted.
     pub except: Vec<Gid>,
+    /// If it is not empty: these tasks alone.
+    pub among: Vec<Gid>,
+    /// Whether the tasks of a member that is gone may be claimed at once, and not after two seconds only, because this
+    /// member has the work on them so far.
+    pub at_once: bool,
 }
 
 /// Tasks that a member has taken over.
@@ -177,6 +184,16 @@ pub trait Fleet: Send + Sync + fmt::Debug {
 
     /// Gives the number of a new session.
     fn session_id(&self) -> Pending<SessionId>;
+
+    /// Reads tasks that [`claim`](Self::claim) would take over, the oldest first.
+    fn orphans(&self, wish: ClaimWish) -> Pending<Vec<Task>>;
+
+    /// Tells which of these tasks the store has.
+    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>>;
+
+    /// Notes that a member with that number is there. A member that joins again gets a greater one, even if the store has
+    /// lost the row of the other.
+    fn heard(&self, epoch: u64);
 
     /// Takes over open tasks that nobody owns, the oldest first.
     fn claim(&self, wish: ClaimWish) -> Pending<Claimed>;

@@ -5,7 +5,7 @@ use super::{
     UpstreamRecord, UsagePage, UsageQuery,
 };
 #[cfg(feature = "postgres")]
-use super::{Placed, SessionName};
+use super::{ClaimWish, Placed, SessionName};
 #[cfg(feature = "postgres")]
 use crate::model::Session;
 use crate::model::{Gid, SessionId, Task, TaskId, WebhookDelivery};
@@ -26,6 +26,10 @@ pub(super) enum Want {
     Audit(AuditQuery, Resolver<AuditPage>),
     #[cfg(feature = "postgres")]
     Placed(Gid, Resolver<Option<Placed>>),
+    #[cfg(feature = "postgres")]
+    Orphans(Box<ClaimWish>, Resolver<Vec<Task>>),
+    #[cfg(feature = "postgres")]
+    Known(Vec<Gid>, Resolver<Vec<Gid>>),
     #[cfg(feature = "postgres")]
     Session(SessionName, Resolver<Option<(Session, u64)>>),
     #[cfg(feature = "postgres")]

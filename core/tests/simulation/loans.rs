@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cortensor_router::internals::store::SharedMemory;
+use cortensor_router::internals::store::{MemberStore, SharedMemory, StoreFault};
 use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, MinerSpec, OnFailure, SessionId, TaskRequest};
 use cortensor_router::{Config, Router, StreamEvent, SubmitOptions};
@@ -13,26 +13,27 @@ use tokio::time::sleep;
 
 use crate::mesh::Mesh;
 
-const LEASE: Duration = Duration::from_secs(2);
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// A fleet on one simulated database and network.
-struct Fleet {
-    database: SharedMemory,
-    mesh: Mesh,
+pub(crate) struct Fleet {
+    pub(crate) database: SharedMemory,
+    pub(crate) mesh: Mesh,
 }
 
 /// A router of a fleet, and its number in the network.
-struct Place {
-    router: Router,
-    number: u64,
+pub(crate) struct Place {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<MemberStore>,
+    pub(crate) number: u64,
 }
 
 impl Fleet {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { database: SharedMemory::new(LEASE), mesh: Mesh::default() }
     }
 
-    async fn start(&self, name: &str, change: impl FnOnce(&mut Config)) -> Place {
+    pub(crate) async fn start(&self, name: &str, change: impl FnOnce(&mut Config)) -> Place {
         let mut config = Config::default();
         config.name = name.to_owned();
         config.storage.lease_ms = LEASE.as_millis() as u64;
@@ -41,8 +42,16 @@ impl Fleet {
         change(&mut config);
         let store = Arc::new(self.database.join(name).unwrap());
         let (number, place) = self.mesh.place();
-        let router = Router::builder().config(config).store(store).network(place).open().await.unwrap();
-        Place { router, number }
+        let router = Router::builder().config(config).store(store.clone()).network(place).open().await.unwrap();
+        Place { router, store, number }
+    }
+
+    /// Ends the process of a router: it says nothing more.
+    pub(crate) fn kill(&self, place: Place) {
+        place.store.set_fault(StoreFault::Dead);
+        self.mesh.kill(place.number);
+        // Its work goes on in vain, as it cannot tell anybody.
+        std::mem::forget(place.router);
     }
 }
 
@@ -119,7 +128,7 @@ async fn a_prompt_is_served_by_a_miner_of_another_router() {
 }
 
 /// Waits until a router sees so many miners.
-async fn linked(place: &Place, miners: usize) {
+pub(crate) async fn linked(place: &Place, miners: usize) {
     let wait = async {
         while place.router.miners().len() != miners {
             sleep(Duration::from_millis(20)).await;
@@ -137,7 +146,7 @@ async fn ask_and_cut(fleet: &Fleet, place: &Place, cut: u64) -> (String, usize) 
     asked.await.unwrap()
 }
 
-fn long() -> String {
+pub(crate) fn long() -> String {
     (0..400).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ")
 }
 

@@ -18,6 +18,7 @@ mod fairness;
 mod faults;
 mod fleet;
 mod happening;
+mod heirs;
 mod hellos;
 mod invariants;
 mod lending;

@@ -52,6 +52,12 @@ impl Layout for CortensorStream {
                     self.event(self.last_seq + 1, "", Some(&completion), out);
                     out.extend_from_slice(b"data: [DONE]\n\n");
                 }
+                // Another router goes on with the task: the client resumes there behind the last piece.
+                StreamEvent::End(Err(error)) if error.code() == "task_moved" => {
+                    let _ = write!(out, "event: moved\nid: {}\ndata: ", self.last_seq);
+                    out.extend_from_slice(&cortensor_error(&error));
+                    out.extend_from_slice(b"\n\n");
+                }
                 StreamEvent::End(Err(error)) => {
                     out.extend_from_slice(b"data: ");
                     out.extend_from_slice(&cortensor_error(&error));

@@ -76,10 +76,24 @@ struct State {
     done_sent: bool,
     /// Whether the backend has ended the attempt.
     closed: bool,
+    /// All pieces so far and the answer, for an heir of the attempt; `None`: they are not kept.
+    #[cfg(feature = "postgres")]
+    kept: Option<Kept>,
+}
+
+/// The work on an attempt so far, as the router that offered it has taken it piece by piece, or would have.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) pieces: Vec<Chunk>,
+    /// The answer, if the work is done.
+    pub(crate) answer: Option<Answer>,
 }
 
 impl Assignment {
-    pub(super) fn new(attempt: u64, fence: u64, desk: Weak<Desk>, pace: Pace) -> Self {
+    pub(super) fn new(attempt: u64, fence: u64, desk: Weak<Desk>, pace: Pace, keeps: bool) -> Self {
+        #[cfg(not(feature = "postgres"))]
+        let _ = keeps;
         Self {
             attempt,
             fence,
@@ -104,8 +118,31 @@ impl Assignment {
                 done: None,
                 done_sent: false,
                 closed: false,
+                #[cfg(feature = "postgres")]
+                kept: keeps.then(Kept::default),
             }),
         }
+    }
+
+    /// Keeps the work no longer for an heir.
+    #[cfg(feature = "postgres")]
+    pub(super) fn disinherit(&self) {
+        let kept = self.state.lock().kept.take();
+        drop(kept);
+    }
+
+    /// Gives the work so far up, to somebody who goes on with it. `None`: it was not kept, or has failed.
+    #[cfg(feature = "postgres")]
+    pub(super) fn give_up(&self) -> Option<Kept> {
+        let mut state = self.state.lock();
+        let kept = if self.cancel.is_cancelled() { None } else { state.kept.take() };
+        let pending = std::mem::take(&mut state.pending);
+        let mut kept = kept.filter(|kept| kept.answer.is_some() || !state.closed)?;
+        if !pending.is_empty() {
+            kept.pieces.push(pending.into());
+        }
+        state.closed = true;
+        Some(kept)
     }
 
     /// The attempt as `ping` and `resume` list it.
@@ -239,6 +276,10 @@ impl Assignment {
         if ch == Channel::Content {
             state.hash.update(data.as_bytes());
         }
+        #[cfg(feature = "postgres")]
+        if let Some(kept) = &mut state.kept {
+            kept.pieces.extend(piece_of(ch, &data, raw.as_deref()));
+        }
         state.seq += 1;
         let (seq, off) = (state.seq, state.off);
         state.off += data.len() as u64;
@@ -286,9 +327,22 @@ impl Assignment {
         {
             self.frame(&mut state, Channel::Answer, text, None, now);
         }
+        #[cfg(feature = "postgres")]
+        if let Some(kept) = &mut state.kept {
+            kept.answer = Some(answer.clone());
+        }
         state.end = Some(Box::new(answer));
         true
     }
+}
+
+/// The piece as which the router that offered the attempt takes a frame with this data; `None`: it is none.
+#[cfg(feature = "postgres")]
+fn piece_of(ch: Channel, data: &str, raw: Option<&RawValue>) -> Option<Chunk> {
+    let delta = raw::delta(ch, data.to_owned()).map(Box::new);
+    let text = if ch == Channel::Content { data.to_owned() } else { String::new() };
+    let raw = raw.map(|raw| bytes::Bytes::copy_from_slice(raw.get().as_bytes()));
+    (delta.is_some() || raw.is_some() || !text.is_empty()).then_some(Chunk { text, delta, raw })
 }
 
 impl JobSink for Assignment {

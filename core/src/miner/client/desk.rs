@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+#[cfg(feature = "postgres")]
+pub(crate) use super::assignment::Kept;
 use super::assignment::{Assignment, Pace};
 use super::stats::Counters;
 use crate::miner::link::{Link, Peer};
@@ -35,6 +37,8 @@ pub(crate) struct Desk {
     /// Notified when the miner holds fewer attempts than before.
     eased: Notify,
     takes: Takes,
+    /// Whether the work on attempts is kept for an heir.
+    keeps: bool,
 }
 
 /// Whether the miner takes the task under that fence. The desk also says whether it can read the task.
@@ -55,8 +59,16 @@ struct State {
 }
 
 impl Desk {
-    pub(crate) fn new(miner: Arc<dyn Miner>, capacity: u32, models: Vec<String>, takes: Takes) -> Arc<Self> {
+    /// The desk of a miner. `keeps`: the work on attempts is kept for an heir, which [`inherit`](Self::inherit) makes.
+    pub(crate) fn new(
+        miner: Arc<dyn Miner>,
+        capacity: u32,
+        models: Vec<String>,
+        takes: Takes,
+        keeps: bool,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
+            keeps,
             me: Weak::clone(me),
             miner,
             counters: Counters::default(),
@@ -309,7 +321,7 @@ impl Desk {
             match (state.pace, state.attempts.contains_key(&attempt)) {
                 (_, true) | (None, _) => return,
                 (Some(pace), false) if room => {
-                    let assignment = Arc::new(Assignment::new(attempt, fence, Weak::clone(&self.me), pace));
+                    let assignment = Arc::new(Assignment::new(attempt, fence, Weak::clone(&self.me), pace, self.keeps));
                     state.attempts.insert(attempt, Arc::clone(&assignment));
                     Some(assignment)
                 }
@@ -329,6 +341,34 @@ impl Desk {
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| miner.offer(job))).is_err() {
             tracing::error!("a miner panicked in offer; its job counts as dropped");
         }
+    }
+
+    /// Whether the miner holds the attempt with that fence.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn holds(&self, fence: Fence) -> bool {
+        self.state.lock().attempts.values().any(|assignment| assignment.fence == fence.0)
+    }
+
+    /// Keeps the work on that attempt no longer for an heir.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn disinherit(&self, fence: Fence) {
+        let found = self.state.lock().attempts.values().find(|assignment| assignment.fence == fence.0).cloned();
+        if let Some(assignment) = found {
+            assignment.disinherit();
+        }
+    }
+
+    /// Takes the attempt with that fence out, with the work on it so far. The miner is not told to stop, and the router
+    /// that offered the attempt is told nothing.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn inherit(&self, fence: Fence) -> Option<Kept> {
+        let assignment = {
+            let mut state = self.state.lock();
+            let attempt = state.attempts.values().find(|assignment| assignment.fence == fence.0)?.attempt;
+            state.attempts.remove(&attempt)?
+        };
+        self.eased.notify_waiters();
+        assignment.give_up()
     }
 
     /// Cancels and forgets an attempt that the router does not know.

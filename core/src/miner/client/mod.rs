@@ -96,7 +96,7 @@ impl MinerClient {
         let targets = config.routers.iter().map(|router| Target::parse(router)).collect::<Result<Vec<_>>>()?;
         let dialler = Dialler::new(&config, surroundings)?;
         let miner_id = dialler.miner_id(&config);
-        let desk = Desk::new(Arc::new(miner), config.capacity, config.models.clone(), Box::new(|_, _| true));
+        let desk = Desk::new(Arc::new(miner), config.capacity, config.models.clone(), Box::new(|_, _| true), false);
         let stop = CancellationToken::new();
         let work = run(config, targets, dialler, Arc::clone(&desk), stop.clone());
         let ended = CancellationToken::new();

@@ -13,7 +13,7 @@ use crate::model::Gid;
 use crate::store::{Beat, MemberState};
 
 /// The time between two comparisons of the memory with the store.
-const RECONCILE: Duration = Duration::from_mins(1);
+pub(super) const RECONCILE: Duration = Duration::from_mins(1);
 
 /// The time from one beat to the next at least, however much there is to hear.
 const PAUSE: Duration = Duration::from_millis(50);

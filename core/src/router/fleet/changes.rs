@@ -13,8 +13,11 @@ use crate::store::{ApiKey, Changes, MinerRecord};
 impl Shared {
     /// Takes the changes that a beat read at that time.
     pub(super) async fn take_changes(self: &Arc<Self>, changes: Changes, read: Timestamp) -> Result<()> {
-        let Changes { whole, sessions, keys, miners, mut gone_sessions, mut gone_keys, mut gone_miners, upstreams } =
-            changes;
+        let Changes { whole, sessions, keys, miners, upstreams, gone_tasks, .. } = changes;
+        let Changes { mut gone_sessions, mut gone_keys, mut gone_miners, .. } = changes;
+        if !gone_tasks.is_empty() {
+            self.forget_deleted(&gone_tasks);
+        }
         if whole {
             let ids = sessions.iter().map(|session| session.id).collect();
             let core = self.core.lock();

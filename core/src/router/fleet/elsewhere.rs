@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::super::live::{Live, LiveState, wake};
 use super::super::shared::Shared;
 use super::super::transcript::Transcript;
@@ -23,6 +25,13 @@ const WHOLE: u64 = 1 << 31;
 
 /// The times of [`LOOK`] that pass between two looks at a row whose task's text comes over a link.
 const SELDOM: u32 = 20;
+
+/// The time, beside a lease and a fifth of it, for which no way to the text is found before readers hear that it comes from
+/// the row. Until then the owner may be dead, or may have claimed the task a moment ago.
+const WAYLESS: Duration = Duration::from_secs(4);
+
+/// The time for which the text of a task that has ended is read from its owner before it is taken from the row.
+const REST: Duration = Duration::from_secs(2);
 
 /// The number of looks that do not find a row before the task counts as deleted: longer than its owner takes to notice
 /// that it is gone.
@@ -72,13 +81,15 @@ impl Shared {
         let (shared, gid, live) = (self.clone(), live.spec.gid, Arc::downgrade(live));
         self.background.spawn_on(
             async move {
-                let (mut missed, mut view) = (0, View::default());
+                let (mut missed, mut wayless, mut view) = (0, None, View::default());
                 loop {
-                    let Some((fleet, _)) = shared.fleet() else { return };
+                    let Some((fleet, membership)) = shared.fleet() else { return };
+                    let patience = membership.lease + membership.lease / 5 + WAYLESS;
                     let found = fleet.place(gid).await;
                     let Some(live) = live.upgrade() else { return };
                     match found {
                         Ok(Some(placed)) if placed.task.state == TaskState::Ended => {
+                            view.finish(&shared, placed.owner, &live).await;
                             return shared.show_stored_end(&live, placed.task);
                         }
                         Ok(None) if missed >= MISSED => {
@@ -90,16 +101,21 @@ impl Shared {
                         Ok(Some(placed)) => {
                             missed = 0;
                             view.turn_to(&shared, placed.owner, &live);
+                            // The next owner may go on with the text: whoever resumes waits for it.
+                            if !shared.is_member(placed.owner) {
+                                wayless = None;
+                            }
                         }
                         Err(_) => view.turn_back(&shared, &live),
                     }
-                    if view.is_over() {
+                    wayless = if view.is_over() { wayless.or_else(|| Some(Instant::now())) } else { None };
+                    if wayless.is_some_and(|since| since.elapsed() >= patience) {
                         wake(live.text_comes_whole());
                     }
                     let reader = Arc::downgrade(&live);
                     drop(live);
                     tokio::select! {
-                        () = shared.stop.cancelled() => return turn_away(&reader),
+                        () = shared.stop.cancelled() => return turn_away(&reader, shared.leaving_error()),
                         () = view.rest(&reader) => {}
                     }
                 }
@@ -155,7 +171,7 @@ struct View {
     mirrored: Option<super::link::Mirrored>,
     /// The owner that was asked last, and when.
     #[cfg(feature = "postgres")]
-    asked: Option<(u64, tokio::time::Instant)>,
+    asked: Option<(u64, Instant)>,
 }
 
 impl View {
@@ -171,7 +187,7 @@ impl View {
             let is_other = self.asked.is_none_or(|(asked, _)| asked != owner);
             let is_due = self.asked.is_none_or(|(_, at)| at.elapsed() >= LOOK);
             if !is_refused && (is_other || self.is_over() && is_due) {
-                self.asked = Some((owner, tokio::time::Instant::now()));
+                self.asked = Some((owner, Instant::now()));
                 // The reading before ends first.
                 self.mirrored = None;
                 self.mirrored = shared.mirror(owner, live);
@@ -205,6 +221,24 @@ impl View {
         return self.mirrored.as_ref().is_none_or(super::link::Mirrored::is_over);
         #[cfg(not(feature = "postgres"))]
         true
+    }
+
+    /// Reads the rest of a text that has ended from that owner, who may still have its pieces.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_async, reason = "without links there is nothing to read")
+    )]
+    async fn finish(&mut self, shared: &Arc<Shared>, owner: u64, live: &Arc<Live>) {
+        #[cfg(feature = "postgres")]
+        if !live.state.lock().text_is_whole && shared.has_links() {
+            self.mirrored = None;
+            self.mirrored = shared.mirror(owner, live);
+            // Whatever is missing then comes from the row.
+            let _ = tokio::time::timeout(REST, self.over()).await;
+            self.mirrored = None;
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = (shared, owner, live, REST);
     }
 
     /// Waits until the row should be looked at: for a moment, or as long as text comes and somebody reads it.
@@ -253,6 +287,9 @@ fn adopt(state: &mut LiveState, mut task: Task, base: Option<u64>) {
     state.ended_at = task.ended_at;
     state.answers.clear();
     if !state.text_is_whole && state.transcript.text() != task.text.as_str() {
+        // Readers of the first part of this very text need not start over.
+        let so_far = state.transcript.text();
+        state.read_before = (!so_far.is_empty() && task.text.starts_with(so_far)).then_some(so_far.len());
         match base {
             Some(base) => state.transcript.begin_at(task.fence, base),
             None => state.transcript.begin(task.fence),
@@ -283,9 +320,9 @@ fn show(live: &Live, end: impl FnOnce(&mut LiveState)) {
     wake(wakers);
 }
 
-fn turn_away(live: &Weak<Live>) {
+fn turn_away(live: &Weak<Live>, why: Error) {
     if let Some(live) = live.upgrade() {
-        wake(live.turn_away(Shared::closed_error()));
+        wake(live.turn_away(why));
     }
 }
 

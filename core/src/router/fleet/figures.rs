@@ -26,12 +26,19 @@ pub(super) struct FleetFigures {
     /// Routers that this one declared gone.
     pub(super) swept: Counter,
     pub(super) claimed: Counter,
+    /// Tasks of routers that are gone whose attempts went on.
+    pub(super) inherited: Counter,
     pub(super) handed_over: Counter,
-    pub(super) written_again: Counter,
+    reconciled: Family<WhatLabel, Counter>,
     pub(super) rejoined: Counter,
     loans: Family<LoanLabels, Counter>,
     /// From the wish for a slot of another router to a slot that is used.
     pub(super) loan_wait: Histogram,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhatLabel {
+    what: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,8 +82,9 @@ impl Default for FleetFigures {
             round_trip: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
             swept: Counter::default(),
             claimed: Counter::default(),
+            inherited: Counter::default(),
             handed_over: Counter::default(),
-            written_again: Counter::default(),
+            reconciled: Family::default(),
             rejoined: Counter::default(),
             loans: Family::default(),
             loan_wait: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
@@ -85,6 +93,11 @@ impl Default for FleetFigures {
 }
 
 impl FleetFigures {
+    /// Counts a task on which the database and this router did not agree.
+    pub(super) fn reconcile(&self, what: &'static str) {
+        self.reconciled.get_or_create(&WhatLabel { what }).inc();
+    }
+
     /// Adds the figures to those of the router.
     pub(super) fn register(&self, root: &mut Registry) {
         let r = root.sub_registry_with_prefix("cortensor_fleet");
@@ -95,11 +108,16 @@ impl FleetFigures {
         r.register("link_rtt_seconds", "From a frame to its answer over a link", self.round_trip.clone());
         r.register("takeovers", "Routers that this one declared gone", self.swept.clone());
         r.register("tasks_claimed", "Tasks of other routers that this one took over", self.claimed.clone());
+        r.register(
+            "tasks_inherited",
+            "Tasks of routers that were gone whose attempts at miners here went on",
+            self.inherited.clone(),
+        );
         r.register("moved", "Tasks that this router gave to others", self.handed_over.clone());
         r.register(
             "reconciled",
-            "Tasks that the database had lost and that were written again",
-            self.written_again.clone(),
+            "Tasks on which the database and this router did not agree, by what became of them",
+            self.reconciled.clone(),
         );
         r.register("loans", "Slots that routers lent each other, by side and end", self.loans.clone());
         r.register("loan_seconds", "From the wish for a slot of another router to its use", self.loan_wait.clone());

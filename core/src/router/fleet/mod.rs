@@ -20,7 +20,7 @@ mod takeover;
 #[cfg(feature = "listener")]
 mod upstreams;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) struct Membership {
     restoring: tokio::sync::Mutex<()>,
     /// Whether work on other routers' tasks is under way.
     busy: AtomicBool,
-    /// Tasks that this router gave up because no miner of it serves them, and when.
+    /// Tasks of others that no miner of this router serves, and when that was found out.
     declined: Mutex<HashMap<Gid, Instant>>,
     #[cfg(feature = "listener")]
     upstreams: upstreams::UpstreamLook,
@@ -68,8 +68,8 @@ struct Seen {
     missed: bool,
     reconciled: Instant,
     beats: u64,
-    /// Tasks that no miner could serve at the beat before.
-    unattended: HashSet<Gid>,
+    /// Tasks that no miner could serve at the last beats, and since when.
+    unattended: HashMap<Gid, Instant>,
 }
 
 impl Membership {
@@ -84,7 +84,7 @@ impl Membership {
                 missed: false,
                 reconciled: Instant::now(),
                 beats: 0,
-                unattended: HashSet::new(),
+                unattended: HashMap::new(),
             }),
             due: Notify::new(),
             pace: IdPace::default(),
@@ -109,6 +109,12 @@ impl Membership {
     /// Adds the figures of the fleet to those of the router.
     pub(super) fn register(&self, metrics: &Metrics) {
         metrics.extend(|registry| self.figures.register(registry));
+    }
+
+    /// The present epoch of this router.
+    #[cfg(feature = "postgres")]
+    fn epoch(&self) -> u64 {
+        self.seen.lock().epochs.last().copied().unwrap_or_default()
     }
 
     /// Whether other routers are there.
@@ -170,6 +176,14 @@ impl Shared {
         }
     }
 
+    /// Whether that epoch is another router's that is there.
+    fn is_member(&self, epoch: u64) -> bool {
+        self.membership.as_ref().is_some_and(|known| {
+            let seen = known.seen.lock();
+            !seen.epochs.contains(&epoch) && seen.members.iter().any(|member| member.epoch == epoch)
+        })
+    }
+
     /// Whether this router reads the tasks of others over links.
     #[cfg_attr(
         not(feature = "postgres"),
@@ -203,6 +217,8 @@ impl Shared {
             tracing::warn!(%error, "the other routers were not told that this one drains");
         }
         self.tell_others();
+        #[cfg(feature = "postgres")]
+        self.miners_changed();
         if membership.has_heirs() {
             let waiting = self.core.lock().engine.waiting(false);
             self.hand_over(waiting).await;

@@ -2,12 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::live::Live;
 use super::super::shared::Shared;
 use super::takeover::is_held;
 use crate::Result;
-use crate::model::{Gid, TaskState};
+use crate::model::{Gid, Task, TaskState, Timestamp};
+
+/// The time for which an end may be lost with a database. A failover loses less.
+const LATELY: Duration = Duration::from_mins(2);
+
+/// The greatest number of ended tasks that are looked at.
+const MOST: usize = 4_096;
 
 impl Shared {
     /// Runs the tasks again that the store has as this router's and the memory has not, and gives up those that have
@@ -19,6 +26,7 @@ impl Shared {
             let core = self.core.lock();
             core.live.values().filter(|live| is_held(live)).cloned().collect()
         };
+        let ended = self.ended_lately();
         let own: HashSet<Gid> = self.store.unfinished().await?.into_iter().collect();
         for live in held.into_iter().filter(|live| !own.contains(&live.spec.gid)) {
             if !is_held(&live) {
@@ -29,6 +37,7 @@ impl Shared {
                 Some(placed) if placed.is_own && placed.task.state != TaskState::Ended => {}
                 Some(placed) if self.let_go(&live) => {
                     tracing::warn!(%gid, owner = placed.owner, "a task of this router has become another's");
+                    membership.figures.reconcile("let_go");
                     self.depart(&live);
                     if placed.task.state == TaskState::Ended {
                         self.show_stored_end(&live, placed.task);
@@ -38,10 +47,129 @@ impl Shared {
                 None => {
                     tracing::warn!(%gid, "the store has lost a task that it had: it is written again");
                     self.store.accept(live.spec.clone()).await?;
-                    membership.figures.written_again.inc();
+                    membership.figures.reconcile("written_again");
                 }
             }
         }
+        self.end_again(ended, &own).await?;
         self.run_strays().await
+    }
+
+    /// The tasks that have ended here a short while ago, with their rows as the store had them.
+    fn ended_lately(&self) -> Vec<(Arc<Live>, Arc<Task>)> {
+        let since = Timestamp(self.clock.now().0.saturating_sub(LATELY.as_millis() as u64));
+        let core = self.core.lock();
+        let ended = core.recent.newest().map_while(|gid| {
+            let Some(live) = core.live.get(&gid) else { return Some(None) };
+            let state = live.state.lock();
+            if state.ended_at.is_some_and(|at| at < since) {
+                return None;
+            }
+            let is_written = state.unwritten.is_none() && !state.followed && state.end.is_some();
+            let end = state.closed.as_ref().filter(|_| is_written);
+            Some(end.map(|end| (live.clone(), end.row.clone())))
+        });
+        ended.flatten().take(MOST).collect()
+    }
+
+    /// Writes the ends again that the store has lost, and the tasks of which it has no row any more. A task that was deleted
+    /// is not here any more.
+    async fn end_again(self: &Arc<Self>, ended: Vec<(Arc<Live>, Arc<Task>)>, own: &HashSet<Gid>) -> Result<()> {
+        let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
+        let gids: Vec<Gid> = ended.iter().map(|(live, _)| live.spec.gid).collect();
+        let known: HashSet<Gid> =
+            if gids.is_empty() { HashSet::new() } else { fleet.known(gids).await?.into_iter().collect() };
+        for (live, row) in ended {
+            let gid = live.spec.gid;
+            if !self.core.lock().live.contains_key(&gid) {
+                continue;
+            }
+            if !known.contains(&gid) {
+                tracing::warn!(%gid, "the store has lost a task that has ended: it is written again");
+                self.store.record(live.spec.clone(), row).await?;
+                membership.figures.reconcile("written_again");
+            } else if own.contains(&gid) && self.store.finish(row).await? {
+                tracing::warn!(%gid, "the store has lost the end of a task: it is written again");
+                membership.figures.reconcile("ended_again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets ended tasks that somebody has deleted at another router.
+    pub(super) fn forget_deleted(&self, gone: &[Gid]) {
+        let mut core = self.core.lock();
+        let is_ended = |live: &Arc<Live>| live.state.lock().end.is_some();
+        let forgotten: Vec<Arc<Live>> = gone
+            .iter()
+            .filter_map(|gid| core.live.get(gid).is_some_and(is_ended).then_some(*gid))
+            .collect::<Vec<Gid>>()
+            .into_iter()
+            .filter_map(|gid| core.forget_ended(gid))
+            .collect();
+        drop(core);
+        drop(forgotten);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use crate::model::{Outcome, SessionId, TaskRequest, TaskState};
+    use crate::store::{Fleet as _, SharedMemory, Store as _};
+    use crate::task::TaskSpec;
+    use crate::{Config, Router, SubmitOptions};
+
+    const LEASE: Duration = Duration::from_secs(2);
+
+    async fn open(database: &SharedMemory, name: &str) -> (Router, Arc<crate::store::MemberStore>) {
+        let mut config = Config::default().echo(true);
+        config.storage.lease_ms = LEASE.as_millis() as u64;
+        config.fleet.links = false;
+        let store = Arc::new(database.join(name).unwrap());
+        (Router::builder().config(config).store(store.clone()).open().await.unwrap(), store)
+    }
+
+    /// Ends that a failover has lost are written again, with their tasks or without, but not those of tasks that somebody has
+    /// deleted.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_failover_has_lost_is_written_again() {
+        let database = SharedMemory::new(LEASE);
+        let (router, store) = open(&database, "one").await;
+        let (other, elsewhere) = open(&database, "two").await;
+        let mut specs = Vec::new();
+        for n in 0..4 {
+            let request = TaskRequest::completion(format!("task {n}"));
+            let task = router.submit(SessionId(0), request, SubmitOptions::default().detach(true)).await.unwrap();
+            task.result().await.unwrap();
+            specs.push(TaskSpec::of_stored(&database.task(task.session_id(), task.task_id()).unwrap()));
+        }
+        // The first is lost whole, the second has lost its end alone, the third was deleted by somebody.
+        assert!(database.lose(specs[0].gid) && database.lose(specs[1].gid));
+        store.accept(Arc::new(specs[1].clone())).await.unwrap();
+        assert!(elsewhere.delete_task(specs[2].gid).await.unwrap());
+        assert_eq!(database.open().len(), 1);
+        sleep(super::super::beat::RECONCILE + LEASE).await;
+        for (n, spec) in specs.iter().enumerate() {
+            let found = database.task(spec.session_id, spec.id);
+            if n == 2 {
+                assert!(found.is_none(), "{found:?}");
+                continue;
+            }
+            let task = found.unwrap();
+            assert_eq!((task.state, task.outcome), (TaskState::Ended, Some(Outcome::Ok)), "task {n}");
+            assert!(task.text.contains(&format!("task {n}")), "{:?}", task.text);
+        }
+        let figures = router.metrics_text();
+        for line in [r#"what="written_again"} 1"#, r#"what="ended_again"} 1"#] {
+            assert!(figures.contains(&format!("cortensor_fleet_reconciled_total{{{line}")), "{figures}");
+        }
+        assert_eq!(store.known(vec![specs[0].gid, specs[2].gid]).await.unwrap(), [specs[0].gid]);
+        router.close().await;
+        other.close().await;
     }
 }

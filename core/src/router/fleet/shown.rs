@@ -57,6 +57,7 @@ impl Shared {
                 .link(LinkState::Up)
                 .link_secs(seen.up_for.as_secs())
                 .round_trip_ms(seen.round_trip.map_or(0.0, |time| time.as_secs_f64() * 1_000.0))
+                .round_trip_there_ms(seen.pulse.round_trip.map_or(0.0, |micros| micros as f64 / 1_000.0))
                 .readings(seen.readings)
                 .miners(seen.pulse.miners)
                 .queued_tasks(seen.pulse.queued)

@@ -18,14 +18,22 @@ use crate::{Error, ErrorKind, Result};
 /// The greatest number of tasks of one claim.
 const PORTION: u64 = 256;
 
-/// The time for which a task that this router gave up is left to the others.
+/// The time for which a task that this router cannot run is left to the others. It ends when a miner comes.
 const DECLINED: Duration = Duration::from_secs(10);
 
+/// The time after which a task that no miner serves is given to the others.
+const HANDOVER: Duration = Duration::from_secs(2);
+
+/// The number of claims that others were faster at before the rest is left to them until the next beat.
+const MISSES: u32 = 3;
+
 impl Shared {
-    /// Claims tasks that nobody owns, as many as there are free slots for; all of them if no other router is there.
+    /// Claims tasks that nobody owns and that miners of this router serve, as many as there are free slots for. All of them
+    /// if no other router is there.
     pub(super) async fn take_over(self: &Arc<Self>) -> Result<()> {
         let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
         let _one_at_a_time = membership.restoring.lock().await;
+        let mut missed = 0;
         loop {
             if !self.takes_tasks() {
                 return Ok(());
@@ -36,46 +44,53 @@ impl Shared {
                 core.engine.free_slots().saturating_sub(core.engine.queued())
             };
             let limit = if alone { PORTION } else { free.min(PORTION) };
-            let except = membership.declined(alone);
             // Whoever has time ends the tasks whose deadlines are over.
-            let wish = ClaimWish { limit: if limit == 0 { PORTION } else { limit }, only_expired: limit == 0, except };
+            let only_expired = limit == 0;
+            let limit = if limit == 0 { PORTION } else { limit };
+            let mut wish = ClaimWish { limit, only_expired, ..ClaimWish::default() };
+            if !alone {
+                wish.except = membership.declined();
+                // A claim takes one of the numbers of starts, which are not endless. Tasks that this router cannot run are
+                // therefore looked at first.
+                let found = fleet.orphans(wish.clone()).await?;
+                if found.is_empty() {
+                    return Ok(());
+                }
+                let now = self.clock.now();
+                let (own, others): (Vec<Task>, Vec<Task>) =
+                    found.into_iter().partition(|task| task.deadline <= now || self.serves(task));
+                membership.decline(others.iter().map(|task| task.gid));
+                wish.among = own.into_iter().map(|task| task.gid).collect();
+                if wish.among.is_empty() {
+                    continue;
+                }
+            }
             let claimed = fleet.claim(wish).await?;
             let count = claimed.tasks.len() + claimed.quarantined.len();
-            self.take_claimed(claimed, alone).await?;
-            if count == 0 || limit == 0 {
+            self.take_claimed(claimed).await;
+            // Where several routers claim the same tasks, one of them gets all.
+            missed = if count == 0 { missed + 1 } else { 0 };
+            if only_expired || missed > if alone { 0 } else { MISSES } {
                 return Ok(());
             }
         }
     }
 
-    /// Runs tasks that this router has claimed. Those that no miner here serves go back, unless nobody else is there.
-    async fn take_claimed(self: &Arc<Self>, claimed: Claimed, alone: bool) -> Result<()> {
+    /// Runs tasks that this router has claimed.
+    async fn take_claimed(self: &Arc<Self>, claimed: Claimed) {
         let Claimed { tasks, quarantined, run } = claimed;
         for task in quarantined {
             self.quarantine(task).await;
         }
-        let (mut taken, mut back) = (0_usize, Vec::new());
-        let now = self.clock.now();
-        for (task, band) in tasks {
-            if alone || task.deadline <= now || self.serves(&task) {
-                self.restore(&task, Some(band), Self::base_of(run));
-                taken += 1;
-            } else {
-                back.push(task.gid);
-            }
+        for (task, band) in &tasks {
+            self.restore(task, Some(*band), Self::base_of(run));
         }
-        if taken > 0 {
+        if !tasks.is_empty() {
             if let Some(membership) = &self.membership {
-                membership.figures.claimed.inc_by(taken as u64);
+                membership.figures.claimed.inc_by(tasks.len() as u64);
             }
-            tracing::info!(tasks = taken, "tasks of a router that is gone run here");
+            tracing::info!(tasks = tasks.len(), "tasks that no router had run here");
         }
-        if back.is_empty() {
-            return Ok(());
-        }
-        let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
-        membership.decline(&back);
-        fleet.release(back).await.map(drop)
     }
 
     /// Ends a task that was taken over too often: it may be what its routers died of.
@@ -105,23 +120,28 @@ impl Shared {
         }
     }
 
-    /// The tasks that no miner here could serve at this beat and the one before, and that others may take.
+    /// The tasks that no miner has served for a while, not one of another router either, and that others may take.
     pub(super) fn unattended(&self) -> Vec<Gid> {
         let Some(membership) = self.membership.as_ref().filter(|membership| membership.has_heirs()) else {
             return Vec::new();
         };
-        let now: HashSet<Gid> = self.core.lock().engine.waiting(true).into_iter().collect();
-        let before = std::mem::replace(&mut membership.seen.lock().unattended, now);
-        let seen = membership.seen.lock();
-        let mut again: Vec<Gid> = before.intersection(&seen.unattended).copied().collect();
-        drop(seen);
+        let waiting: HashSet<Gid> = self.core.lock().engine.waiting(true).into_iter().collect();
+        let now = Instant::now();
+        let mut due: Vec<Gid> = {
+            let mut seen = membership.seen.lock();
+            seen.unattended.retain(|gid, _| waiting.contains(gid));
+            for gid in waiting {
+                seen.unattended.entry(gid).or_insert(now);
+            }
+            seen.unattended.iter().filter(|(_, since)| now - **since >= HANDOVER).map(|(gid, _)| *gid).collect()
+        };
         // A caller that waits gets an answer of this router.
-        again.retain(|gid| {
+        due.retain(|gid| {
             let live = self.core.lock().live.get(gid).cloned();
             live.is_some_and(|live| live.detached.load(Ordering::Acquire))
         });
-        again.sort_unstable();
-        again
+        due.sort_unstable();
+        due
     }
 
     /// Takes a task out of the engine, unless it has an end. Its miners are told to stop.
@@ -153,7 +173,7 @@ impl Shared {
             return;
         }
         membership.figures.handed_over.inc_by(moved.len() as u64);
-        membership.decline(&moved);
+        membership.decline(moved.iter().copied());
         let released = fleet.release(moved).await;
         self.tell_others();
         if let Err(error) = released {
@@ -177,14 +197,19 @@ pub(super) fn is_held(live: &Live) -> bool {
 
 impl super::Membership {
     /// The tasks that this router leaves to others at present.
-    fn declined(&self, alone: bool) -> Vec<Gid> {
+    fn declined(&self) -> Vec<Gid> {
         let mut declined = self.declined.lock();
-        declined.retain(|_, at| !alone && at.elapsed() < DECLINED);
+        declined.retain(|_, at| at.elapsed() < DECLINED);
         declined.keys().copied().collect()
     }
 
-    fn decline(&self, gids: &[Gid]) {
+    fn decline(&self, gids: impl Iterator<Item = Gid>) {
         let now = Instant::now();
-        self.declined.lock().extend(gids.iter().map(|gid| (*gid, now)));
+        self.declined.lock().extend(gids.map(|gid| (gid, now)));
+    }
+
+    /// Looks at all tasks of others again, because a miner has come that may serve some.
+    pub(in crate::router) fn reconsider(&self) {
+        self.declined.lock().clear();
     }
 }

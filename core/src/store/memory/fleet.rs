@@ -42,6 +42,8 @@ struct Model {
     blocks: HashMap<(u64, SessionId), Block>,
     versions: HashMap<SessionId, u64>,
     cancels: Vec<Gid>,
+    /// Tasks that somebody deleted.
+    deleted: Vec<Gid>,
     last_epoch: u64,
     next_session: u64,
     away: bool,
@@ -109,6 +111,8 @@ struct Seat {
     lost_ids: bool,
     deposed: bool,
     reach: Option<Reach>,
+    /// The greatest epoch of which the router heard by other ways than the database.
+    heard: u64,
 }
 
 impl SharedMemory {
@@ -125,6 +129,7 @@ impl SharedMemory {
             blocks: HashMap::new(),
             versions: HashMap::new(),
             cancels: Vec::new(),
+            deleted: Vec::new(),
             last_epoch: 0,
             next_session: 2,
             away: false,
@@ -145,7 +150,7 @@ impl SharedMemory {
             (start.state, start.gone_at) = (None, now);
         }
         let epoch = model.start(name);
-        let seat = Seat { name: name.to_owned(), epoch, lost_ids: false, deposed: false, reach: None };
+        let seat = Seat { name: name.to_owned(), epoch, lost_ids: false, deposed: false, reach: None, heard: 0 };
         Ok(MemberStore { shared: self.clone(), seat: Mutex::new(seat), fault: Mutex::default() })
     }
 
@@ -174,6 +179,20 @@ impl SharedMemory {
     /// A task, ended or not.
     pub fn task(&self, session: SessionId, id: TaskId) -> Option<Task> {
         now(self.0.lock().rows.task(session, id)).ok().flatten()
+    }
+
+    /// Loses the row of a router and the numbers that were given out since, as a failover to a replica does that had not got
+    /// them.
+    pub fn forget_router(&self, name: &str) -> bool {
+        let mut model = self.0.lock();
+        let Some(epoch) =
+            model.starts.iter().find(|(_, start)| start.state.is_some() && start.name == name).map(|(epoch, _)| *epoch)
+        else {
+            return false;
+        };
+        model.starts.remove(&epoch);
+        model.last_epoch = model.starts.keys().next_back().copied().unwrap_or_default();
+        true
     }
 
     /// Loses a task, as a failover to a replica does that had not got it.
@@ -287,6 +306,23 @@ impl Model {
             || self.starts.get(&owner).is_none_or(|start| start.state.is_none() && start.gone_at.elapsed() > LEFT)
     }
 
+    /// The tasks that a claim would take, the oldest first.
+    fn claimable(&self, wish: &ClaimWish) -> Result<Vec<(Task, u8)>> {
+        let at = self.now();
+        let mut open = now(self.rows.recover())?.unfinished;
+        open.retain(|(task, _)| {
+            let owner = self.owner(task.gid);
+            let is_orphan = self.orphaned(owner) || wish.at_once && !self.is_up(owner);
+            is_orphan
+                && (wish.among.is_empty() || wish.among.contains(&task.gid))
+                && !wish.except.contains(&task.gid)
+                && (!wish.only_expired || task.deadline < at)
+        });
+        open.sort_by_key(|(task, _)| (task.created_at, task.gid));
+        open.truncate(wish.limit as usize);
+        Ok(open)
+    }
+
     fn open(&self) -> Vec<Gid> {
         now(self.rows.unfinished()).unwrap_or_default()
     }
@@ -349,6 +385,8 @@ impl MemberStore {
             return Err(Error::store("another start has taken its place").with_code("store_taken_over"));
         }
         let (old, name) = (seat.epoch, seat.name.clone());
+        // A failover may have lost the rows of members that live.
+        model.last_epoch = model.last_epoch.max(old).max(seat.heard);
         let epoch = model.start(&name);
         if let Some(start) = model.starts.get_mut(&epoch) {
             start.reach.clone_from(&seat.reach);
@@ -480,7 +518,13 @@ impl Store for MemberStore {
     }
 
     fn delete_task(&self, gid: Gid) -> Pending<bool> {
-        self.read(|model| model.rows.delete_task(gid))
+        self.call(|model, _| {
+            let is_deleted = now(model.rows.delete_task(gid))?;
+            if is_deleted {
+                model.deleted.push(gid);
+            }
+            Ok(is_deleted)
+        })
     }
 
     fn usage(&self, query: UsageQuery) -> Pending<UsagePage> {
@@ -629,6 +673,7 @@ impl Fleet for MemberStore {
                     keys: now(model.rows.keys())?,
                     miners: now(model.rows.miners())?,
                     upstreams: true,
+                    gone_tasks: model.deleted.clone(),
                     ..Changes::default()
                 },
                 // Those that have not ended are not counted here.
@@ -660,16 +705,22 @@ impl Fleet for MemberStore {
         })
     }
 
+    fn orphans(&self, wish: ClaimWish) -> Pending<Vec<Task>> {
+        self.call(|model, _| Ok(model.claimable(&wish)?.into_iter().map(|(task, _)| task).collect()))
+    }
+
+    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>> {
+        self.call(|model, _| Ok(gids.into_iter().filter(|gid| model.read(*gid).is_some()).collect()))
+    }
+
+    fn heard(&self, epoch: u64) {
+        let mut seat = self.seat.lock();
+        seat.heard = seat.heard.max(epoch);
+    }
+
     fn claim(&self, wish: ClaimWish) -> Pending<Claimed> {
         self.call(|model, epoch| {
-            let at = model.now();
-            let mut open = now(model.rows.recover())?.unfinished;
-            open.retain(|(task, _)| {
-                let is_orphan = model.orphaned(model.owner(task.gid));
-                is_orphan && !wish.except.contains(&task.gid) && (!wish.only_expired || task.deadline < at)
-            });
-            open.sort_by_key(|(task, _)| (task.created_at, task.gid));
-            open.truncate(wish.limit as usize);
+            let open = model.claimable(&wish)?;
             model.last_epoch += u64::from(!open.is_empty());
             let mut claimed = Claimed { run: model.last_epoch, ..Claimed::default() };
             for (task, band) in open {

@@ -53,6 +53,8 @@ pub(super) struct Ground {
     pub(super) patience: Duration,
     /// The epoch of the writer, whose open tasks the reader reads.
     pub(super) epoch: AtomicI64,
+    /// The greatest epoch of which this router heard by other ways than the database.
+    pub(super) heard: AtomicI64,
     /// Whether the writer stands still, as a process that was stopped, and whether it ends as one that was killed.
     #[cfg(test)]
     pub(super) asleep: std::sync::atomic::AtomicBool,

@@ -167,6 +167,7 @@ async fn changes(batch: &Batch<'_>, xmin: &str) -> Result<Changes, Failed> {
             "session" => changes.gone_sessions.extend(id.parse().ok().map(SessionId)),
             "api_token" => changes.gone_keys.push(id),
             "upstream" => changes.upstreams = true,
+            "task" => changes.gone_tasks.extend(id.parse().ok().map(Gid)),
             _ => changes.gone_miners.push(id),
         }
     }

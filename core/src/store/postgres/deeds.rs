@@ -4,13 +4,14 @@ use tokio_postgres::types::Type;
 
 use super::batch::{Batch, Failed};
 use super::deed::{Deed, Told};
-use super::link::Params;
+use super::link::{Link, Params};
 use super::row;
 use super::rows::Utf8;
+use super::schema::named;
 use super::sql::TASK;
 use super::{beat, records};
 use crate::Result;
-use crate::model::{Gid, Session, SessionId, TaskId, WebhookDelivery};
+use crate::model::{Gid, Session, SessionId, Task, TaskId, WebhookDelivery};
 use crate::store::columns::{bound, int, json};
 use crate::store::op::Audited;
 use crate::store::{ClaimWish, Claimed, IdBlock, IdsWish};
@@ -102,19 +103,19 @@ async fn claim(batch: &Batch<'_>, wish: &ClaimWish) -> Result<Claimed, Failed> {
     let run = batch.link.query(&number, &[]).await?.first().map_or(0, |row| row::uint(row, 0));
     let claim = batch.sql(&format!(
         "WITH picked AS MATERIALIZED (
-             SELECT t.gid AS number FROM $s.task t WHERE t.ended_at IS NULL AND t.gid <> ALL($3)
-                 AND (NOT $4 OR t.deadline < (extract(epoch FROM clock_timestamp()) * 1000)::int8)
-                 AND (t.owner = 0 OR t.owner IN (SELECT r.epoch FROM $s.router r WHERE {ORPHANED}))
-             ORDER BY t.created_at, t.gid LIMIT $2 FOR UPDATE OF t SKIP LOCKED)
-         UPDATE $s.task SET owner = $1, moves = least(moves + (owner <> 0)::int, 32767)::int2
-         FROM picked WHERE gid = number RETURNING {TASK}, moves::int8"
+             SELECT t.gid AS number FROM $s.task t WHERE {}
+             ORDER BY t.created_at, t.gid LIMIT $1 FOR UPDATE OF t SKIP LOCKED)
+         UPDATE $s.task SET owner = $5, moves = least(moves + (owner <> 0)::int, 32767)::int2
+         FROM picked WHERE gid = number RETURNING {TASK}, moves::int8",
+        orphaned(wish)
     ));
-    let except: Vec<i64> = wish.except.iter().map(|gid| int(gid.0)).collect();
+    let [except, among] = wanted(wish);
     let params: Params<'_> = &[
-        (&batch.seat.epoch, Type::INT8),
         (&bound(wish.limit), Type::INT8),
         (&except, Type::INT8_ARRAY),
         (&wish.only_expired, Type::BOOL),
+        (&among, Type::INT8_ARRAY),
+        (&batch.seat.epoch, Type::INT8),
     ];
     let rows = batch.link.query(&claim, params).await?;
     if rows.is_empty() {
@@ -124,6 +125,42 @@ async fn claim(batch: &Batch<'_>, wish: &ClaimWish) -> Result<Claimed, Failed> {
     let (mut tasks, quarantined) = row::open_tasks(&rows);
     tasks.sort_by_key(|(task, _)| (task.created_at, task.gid));
     Ok(Claimed { tasks, quarantined, run })
+}
+
+/// The condition of tasks `t` that may be claimed. Its parameters 2 to 4 are those that are not wanted, whether only those
+/// whose deadline is over are, and those that are wanted alone.
+fn orphaned(wish: &ClaimWish) -> String {
+    // Whoever has the work on them so far need not wait.
+    let gone = if wish.at_once { "r.state = 'gone'" } else { ORPHANED };
+    let among = if wish.among.is_empty() { "$4::int8[] IS NOT NULL" } else { "t.gid = ANY($4)" };
+    format!(
+        "t.ended_at IS NULL AND t.gid <> ALL($2) AND {among}
+             AND (NOT $3 OR t.deadline < (extract(epoch FROM clock_timestamp()) * 1000)::int8)
+             AND (t.owner = 0 OR t.owner IN (SELECT r.epoch FROM $s.router r WHERE {gone}))"
+    )
+}
+
+/// The tasks that are not wanted, and those that are wanted alone.
+fn wanted(wish: &ClaimWish) -> [Vec<i64>; 2] {
+    [&wish.except, &wish.among].map(|gids| gids.iter().map(|gid| int(gid.0)).collect())
+}
+
+/// Reads the tasks that a claim would take.
+pub(super) async fn orphans(link: &Link, schema: &str, wish: &ClaimWish) -> Result<Vec<Task>, tokio_postgres::Error> {
+    let sql = format!(
+        "SELECT {TASK}, moves::int8 FROM $s.task t WHERE {} ORDER BY t.created_at, t.gid LIMIT $1",
+        orphaned(wish)
+    );
+    let [except, among] = wanted(wish);
+    let params: Params<'_> = &[
+        (&bound(wish.limit), Type::INT8),
+        (&except, Type::INT8_ARRAY),
+        (&wish.only_expired, Type::BOOL),
+        (&among, Type::INT8_ARRAY),
+    ];
+    let rows = link.query(&named(&sql, schema), params).await?;
+    let (tasks, quarantined) = row::open_tasks(&rows);
+    Ok(tasks.into_iter().map(|(task, _)| task).chain(quarantined).collect())
 }
 
 /// The routers whose tasks may be claimed.

@@ -1,8 +1,10 @@
 //! The calls of a member, as operations of the writer and reads of the reader.
 
+use std::sync::atomic::Ordering;
+
 use super::PostgresStore;
 use super::deed::Deed;
-use crate::model::{Gid, Session, SessionId, WebhookDelivery};
+use crate::model::{Gid, Session, SessionId, Task, WebhookDelivery};
 use crate::store::op::Op;
 use crate::store::want::Want;
 use crate::store::{
@@ -27,6 +29,18 @@ impl Fleet for PostgresStore {
 
     fn session_id(&self) -> Pending<SessionId> {
         self.ask(Deed::SessionId)
+    }
+
+    fn orphans(&self, wish: ClaimWish) -> Pending<Vec<Task>> {
+        self.front.read(|to| Want::Orphans(Box::new(wish), to))
+    }
+
+    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>> {
+        self.front.read(|to| Want::Known(gids, to))
+    }
+
+    fn heard(&self, epoch: u64) {
+        self.ground.heard.fetch_max(epoch.cast_signed(), Ordering::AcqRel);
     }
 
     fn claim(&self, wish: ClaimWish) -> Pending<Claimed> {

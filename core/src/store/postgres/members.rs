@@ -11,7 +11,9 @@ use super::faults::{open, options, refusal};
 use super::{PostgresOptions, PostgresStore};
 use crate::ErrorKind;
 use crate::config::UpstreamConfig;
-use crate::model::{Gid, Session, SessionId, SessionSpec, TaskId, TaskState, Timestamp, WebhookDelivery, WebhookState};
+use crate::model::{
+    Gid, Session, SessionId, SessionSpec, Task, TaskId, TaskState, Timestamp, WebhookDelivery, WebhookState,
+};
 use crate::store::samples::{ended, new_task};
 use crate::store::{
     Accepted, Act, ApiKey, Beat, ClaimWish, Deliveries, Durability, Fleet, IdBlock, IdsWish, MinerRecord, Reach,
@@ -126,6 +128,55 @@ fn only_the_owner_of_a_task_ends_it() {
     assert_eq!(one.tasks(TaskQuery { state: Some(TaskState::Queued), ..query }).wait().unwrap().total, 0);
     let used = one.usage(UsageQuery::default()).wait().unwrap();
     assert_eq!(used.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 1);
+}
+
+#[test]
+fn an_heir_need_not_wait_and_claims_what_it_names_alone() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "heir", "one"), member(&server, "heir", "two"));
+    for n in 1..=3 {
+        one.accept(task(n).into()).wait().unwrap();
+    }
+    one.finish(Arc::new(ended(&task(3), 9, "done"))).wait().unwrap();
+    let gids = |tasks: &[Task]| tasks.iter().map(|task| task.gid).collect::<Vec<_>>();
+    let heir = |numbers: &[u64]| {
+        let among = numbers.iter().map(|n| task(*n).gid).collect();
+        two.claim(ClaimWish { among, at_once: true, ..all() }).wait().unwrap().tasks
+    };
+    assert!(heir(&[1, 2]).is_empty(), "their owner lives");
+    assert_eq!(two.known(vec![task(3).gid, Gid(99), task(1).gid]).wait().unwrap().len(), 2);
+    kill(one);
+    server.psql("UPDATE heir.router SET state = 'gone', gone_at = clock_timestamp() WHERE name = 'one'").unwrap();
+    // Nobody else may claim them yet.
+    assert!(two.orphans(all()).wait().unwrap().is_empty() && two.claim(all()).wait().unwrap().tasks.is_empty());
+    let claimed = heir(&[2, 3]);
+    assert_eq!(claimed.iter().map(|(task, _)| task.gid).collect::<Vec<_>>(), [task(2).gid]);
+    server.psql("UPDATE heir.router SET gone_at = gone_at - interval '3 s' WHERE name = 'one'").unwrap();
+    assert_eq!(gids(&two.orphans(all()).wait().unwrap()), [task(1).gid]);
+    let except = vec![task(1).gid];
+    assert!(two.orphans(ClaimWish { except, ..all() }).wait().unwrap().is_empty());
+    assert!(two.claim(ClaimWish { among: vec![task(2).gid], ..all() }).wait().unwrap().tasks.is_empty());
+    assert_eq!(two.claim(ClaimWish { among: vec![task(1).gid], ..all() }).wait().unwrap().tasks.len(), 1);
+    assert!(two.finish(Arc::new(ended(&task(2), 9, "went on"))).wait().unwrap());
+}
+
+#[test]
+fn a_member_that_joins_again_gets_a_number_that_no_other_has_said() {
+    let Some(server) = Postgres::start() else { return };
+    let (one, two) = (member(&server, "heard", "one"), member(&server, "heard", "two"));
+    one.accept(task(1).into()).wait().unwrap();
+    two.heard(7);
+    two.heard(5);
+    // A failover has lost its row, and the numbers since.
+    server.psql("DELETE FROM heard.router WHERE name = 'two'; UPDATE heard.meta SET last_epoch = 1").unwrap();
+    assert_eq!(beat(&two).epoch, 8);
+    assert_eq!(two.accept(task(2).into()).wait().unwrap(), Accepted::New);
+    assert_eq!(beat(&one).members.iter().map(|member| member.epoch).collect::<Vec<_>>(), [1, 8]);
+    // The others forget a task that one of them has deleted.
+    one.finish(Arc::new(ended(&task(1), 9, "done"))).wait().unwrap();
+    beat(&one);
+    assert!(two.delete_task(task(1).gid).wait().unwrap());
+    assert_eq!(beat(&one).changes.gone_tasks, [task(1).gid]);
 }
 
 #[test]

@@ -82,7 +82,6 @@ pub struct PostgresStore {
     front: Front,
     durability: Durability,
     thread: Option<JoinHandle<()>>,
-    #[cfg(test)]
     ground: Arc<Ground>,
 }
 
@@ -122,6 +121,7 @@ impl PostgresStore {
             lease: options.lease,
             patience: options.patience,
             epoch: AtomicI64::new(0),
+            heard: AtomicI64::new(0),
             #[cfg(test)]
             asleep: std::sync::atomic::AtomicBool::default(),
             #[cfg(test)]
@@ -138,7 +138,6 @@ impl PostgresStore {
         };
         let (queue, refusing) = (Arc::clone(&front.writes), front.refusing.clone());
         let (opened, opening) = mpsc::channel();
-        #[cfg(test)]
         let kept = Arc::clone(&ground);
         let work = async move {
             let (link, seat) = match take_seat(&target, &ground, &options.name, is_router).await {
@@ -173,13 +172,7 @@ impl PostgresStore {
             .spawn(move || runtime.block_on(work))
             .map_err(|e| Error::store(format!("a thread cannot be started: {e}")))?;
         match opening.recv() {
-            Ok(Ok(())) => Ok(Self {
-                front,
-                durability,
-                thread: Some(thread),
-                #[cfg(test)]
-                ground: kept,
-            }),
+            Ok(Ok(())) => Ok(Self { front, durability, thread: Some(thread), ground: kept }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::internal("opening the store panicked")),
         }

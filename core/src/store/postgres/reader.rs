@@ -175,6 +175,13 @@ impl Reader {
                 let read = async { page::of_audit(connected?, ground, query).await.map_err(Failed::from) };
                 send(to, self.bounded(read).await, None)
             }
+            Want::Orphans(wish, to) => {
+                let read = async { Ok(super::deeds::orphans(connected?, &ground.schema, &wish).await?) };
+                send(to, self.bounded(read).await, None)
+            }
+            Want::Known(gids, to) => {
+                send(to, self.bounded(async { known(connected?, ground, &gids).await }).await, None)
+            }
             Want::Placed(gid, to) => {
                 send(to, self.bounded(async { placed(connected?, ground, gid).await }).await, None)
             }
@@ -226,6 +233,13 @@ async fn placed(link: &Link, ground: &Ground, gid: Gid) -> Result<Option<Placed>
     let Some(found) = rows.first() else { return Ok(None) };
     let (task, owner): (_, i64) = (row::task(found)?.0, found.get(TASK_COLUMNS));
     Ok(Some(Placed { task, owner: owner.cast_unsigned(), is_own: owner == ground.epoch() }))
+}
+
+async fn known(link: &Link, ground: &Ground, gids: &[Gid]) -> Result<Vec<Gid>, Failed> {
+    let sql = format!("SELECT gid FROM {}.task WHERE gid = ANY($1)", quoted(&ground.schema));
+    let gids: Vec<i64> = gids.iter().map(|gid| int(gid.0)).collect();
+    let rows = link.query(&sql, &[(&gids, Type::INT8_ARRAY)]).await?;
+    Ok(rows.iter().map(|row| Gid(row::uint(row, 0))).collect())
 }
 
 async fn session(link: &Link, ground: &Ground, name: &SessionName) -> Result<Option<(Session, u64)>, Failed> {

@@ -234,7 +234,12 @@ pub(super) async fn purge(batch: &mut Batch<'_>, purge: Purge) -> Result<u64, Fa
 
 /// Deletes a task that has ended. Gives `false` if there is none, or it has not ended.
 pub(super) async fn delete_task(batch: &mut Batch<'_>, gid: Gid) -> Result<bool, Failed> {
-    Ok(delete_ended(batch, &[int(gid.0)]).await? > 0)
+    let is_deleted = delete_ended(batch, &[int(gid.0)]).await? > 0;
+    if is_deleted {
+        // Its owner may still have it in memory, and must not write it again.
+        batch.note_deletion("task", &gid.to_string()).await?;
+    }
+    Ok(is_deleted)
 }
 
 async fn delete_ended(batch: &mut Batch<'_>, gids: &[i64]) -> Result<u64, Failed> {

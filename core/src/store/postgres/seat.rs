@@ -1,6 +1,7 @@
 //! The seat of a start of a router: a row with a lease. Every transaction of the router locks the row, so that it can
 //! commit nothing once another router has declared it gone. The database's clock alone tells whether a lease has run out.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
@@ -272,7 +273,9 @@ impl Seat {
         }
         let nonce = secret().map_err(Unseated::Refused)?;
         self.next = Some(nonce.clone());
-        let epoch = self.insert(link, ground, &nonce, self.epoch).await?;
+        // A failover may have lost the rows of members that live.
+        let after = self.epoch.max(ground.heard.load(Ordering::Acquire));
+        let epoch = self.insert(link, ground, &nonce, after).await?;
         let claim = named("UPDATE $s.task SET owner = $1 WHERE ended_at IS NULL AND owner = $2", &ground.schema);
         link.query(&claim, &[(&epoch, Type::INT8), (&self.epoch, Type::INT8)]).await?;
         let posts = named("UPDATE $s.outbox SET owner = $1 WHERE pending AND owner = $2", &ground.schema);

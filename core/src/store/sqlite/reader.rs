@@ -93,7 +93,7 @@ impl Reader {
             Want::Audit(query, to) => send(to, connected.and_then(|db| audit::page(db, query)), None),
             // No fleet shares a file; the caller hears that nobody answers.
             #[cfg(feature = "postgres")]
-            Want::Placed(..) | Want::Session(..) | Want::ApiKey(..) => true,
+            Want::Placed(..) | Want::Orphans(..) | Want::Known(..) | Want::Session(..) | Want::ApiKey(..) => true,
         }
     }
 }

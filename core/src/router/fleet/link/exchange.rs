@@ -25,7 +25,7 @@ impl PeerLink {
                 self.link.wake();
             }
             Frame::Loan { slot, miner, gid } => shared.take_loan(partner, slot, miner, gid),
-            Frame::Use { slot, fence } => shared.slot_used(partner, slot, Fence(fence)),
+            Frame::Use { slot, fence, heir } => shared.slot_used(partner, slot, Fence(fence), heir),
             Frame::Return { slot } => shared.slot_returned(partner, slot),
             _ => {}
         }
@@ -40,7 +40,8 @@ impl PeerLink {
             return self.link.close(1000, "loans begin anew");
         }
         let Some(shared) = self.shared.upgrade() else { return };
-        if let Some(frame) = self.told.lock().news(shared.roster(), is_round) {
+        let edition = shared.links().map(|links| shared.roster(links)).unwrap_or_default();
+        if let Some(frame) = self.told.lock().news(&edition) {
             self.post(&frame);
         }
         if is_round {

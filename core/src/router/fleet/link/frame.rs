@@ -83,12 +83,26 @@ pub(super) enum Frame {
         gid: Gid,
     },
     /// The sender uses the slot for the attempt with this fence, whose offer follows.
-    Use { slot: u64, fence: u64 },
+    Use {
+        slot: u64,
+        fence: u64,
+        /// The task, if the receiver may go on with it should the sender die.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        heir: Option<WireHeir>,
+    },
     /// The sender does not use the slot.
     Return { slot: u64 },
     /// A frame of a later version. It is ignored.
     #[serde(other)]
     Unknown,
+}
+
+/// A task with which the router of its miner may go on should its owner die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WireHeir {
+    pub(super) gid: Gid,
+    /// The number before the first piece of its text.
+    pub(super) base: u64,
 }
 
 /// A miner that other routers may borrow.
@@ -178,6 +192,11 @@ pub(in crate::router) struct Pulse {
     pub(in crate::router) running: u64,
     /// Tasks that its miners could begin at once.
     pub(super) free: u64,
+    /// The sender's epoch.
+    pub(super) epoch: u64,
+    /// Microseconds that a frame of the sender takes to the receiver and back; `None`: not known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::router) round_trip: Option<u64>,
 }
 
 impl Frame {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
 
-use super::frame::Frame;
+use super::frame::{Frame, WireHeir};
+use super::heirs::Expected;
 use super::identity::Hash;
 use super::lent_work::LentWork;
 use super::partner::{Partner, fence_of};
@@ -54,6 +55,7 @@ struct Ask {
 /// A slot that is lent.
 struct Loan {
     partner: Arc<Partner>,
+    key: MinerKey,
     miner: Arc<dyn Miner>,
     /// The task for which it was lent.
     task: Gid,
@@ -90,6 +92,11 @@ impl LoanBook {
         let work = work(slot);
         loan.work = Some(work.clone());
         Some((work, loan.miner.clone()))
+    }
+
+    /// The work on a slot that is lent.
+    pub(super) fn work_on(&self, slot: u64) -> Option<Arc<LentWork>> {
+        self.loans.get(&slot)?.work.clone()
     }
 
     /// Forgets a loan whose work has ended. `false`: the slot was taken back before.
@@ -213,7 +220,7 @@ impl Shared {
                     asks.retain(|_, ask| !ask.waiting.is_empty());
                 }
                 let (partner, task) = (partner.clone(), *task);
-                book.loans.insert(fence.0, Loan { partner, miner, task, is_used: false, work: None });
+                book.loans.insert(fence.0, Loan { partner, key, miner, task, is_used: false, work: None });
             }
             found
         };
@@ -236,14 +243,20 @@ impl Shared {
     }
 
     /// Notes that the other router uses a slot for the attempt with that fence.
-    pub(super) fn slot_used(self: &Arc<Self>, partner: &Partner, slot: u64, fence: Fence) {
+    pub(super) fn slot_used(self: &Arc<Self>, partner: &Partner, slot: u64, fence: Fence, heir: Option<WireHeir>) {
         let Some(book) = self.book() else { return };
-        {
+        let miner = {
             let mut book = book.lock();
             let free = |loan: &&mut Loan| !loan.is_used && loan.partner.certificate == partner.certificate;
             let Some(loan) = book.loans.get_mut(&slot).filter(free) else { return };
             loan.is_used = true;
+            let miner = loan.key;
             book.uses.insert((partner.certificate, fence), slot);
+            miner
+        };
+        if let Some(WireHeir { gid, base }) = heir {
+            let since = Instant::now();
+            partner.expect(fence, Expected { gid, base, slot, miner, since });
         }
         self.step(Event::Accept(fence_of(slot)));
     }
@@ -280,7 +293,8 @@ impl Shared {
             let mut book = book.lock();
             let gone = book.withdraw(&partner.certificate, |_, _, _| true);
             book.uses.retain(|(certificate, _), _| *certificate != partner.certificate);
-            let is_lost = |loan: &Loan| loan.partner.certificate == partner.certificate && which(loan);
+            // Another partner of the same router may be there by now.
+            let is_lost = |loan: &Loan| std::ptr::eq(&raw const *loan.partner, partner) && which(loan);
             let slots: Vec<u64> = book.loans.iter().filter(|(_, loan)| is_lost(loan)).map(|(slot, _)| *slot).collect();
             let lost: Vec<(u64, Loan)> =
                 slots.into_iter().filter_map(|slot| Some((slot, book.loans.remove(&slot)?))).collect();

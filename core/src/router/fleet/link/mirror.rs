@@ -245,9 +245,17 @@ impl Drop for Mirrored {
 impl Shared {
     /// Reads a task of the member with that epoch over its link, if there is one, or from this router's own memory.
     pub(in crate::router::fleet) fn mirror(self: &Arc<Self>, owner: u64, live: &Arc<Live>) -> Option<Mirrored> {
-        let is_own = self.membership.as_ref().is_some_and(|known| known.seen.lock().epochs.contains(&owner));
+        let (is_own, drains) = self.membership.as_ref().map_or((false, false), |known| {
+            let seen = known.seen.lock();
+            let drains = |member: &crate::store::Member| member.state == crate::store::MemberState::Draining;
+            (seen.epochs.contains(&owner), seen.members.iter().any(|member| member.epoch == owner && drains(member)))
+        });
         if is_own {
             return Some(Mirrored::here(self, live));
+        }
+        if drains {
+            // It would give up the reader soon, with the task.
+            return None;
         }
         Some(Mirrored::over_link(&self.link_to(owner)?, live))
     }

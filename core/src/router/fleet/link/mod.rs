@@ -10,6 +10,7 @@ mod door;
 mod exchange;
 mod frame;
 mod handshakes;
+mod heirs;
 mod identity;
 mod lent;
 mod lent_work;
@@ -22,6 +23,7 @@ mod roster;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -30,11 +32,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use self::frame::Pulse;
 use self::identity::{Allowed, Hash, Identity, NAME};
 use self::lent::LoanBook;
 pub(super) use self::mirror::Mirrored;
 use self::partner::Partner;
 pub(in crate::router) use self::peer::PeerLink;
+use self::roster::Roster;
 use super::super::shared::Shared;
 use crate::Result;
 use crate::config::FleetConfig;
@@ -46,6 +50,9 @@ use crate::store::{Member, Reach};
 
 /// The time within which a connection must be made, with its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// The time for which figures of this router are told to others.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The time after which a router dials that is not the one to dial first.
 const SECOND: Duration = Duration::from_secs(3);
@@ -65,6 +72,14 @@ pub(in crate::router) struct Links {
     others: Mutex<HashMap<Hash, Other>>,
     /// The routers with which this one has loans, or may have.
     partners: Mutex<HashMap<Hash, Arc<Partner>>>,
+    /// The routers that have left, and on whose tasks this one works until it is known whether they are dead.
+    departed: Mutex<Vec<Arc<Partner>>>,
+    /// The miners of this router, as all links tell them.
+    roster: Mutex<Roster>,
+    /// Whether a miner has come, gone or changed since the roster was made.
+    roster_is_stale: AtomicBool,
+    /// The figures of this router, as all links tell them, and when they were looked at.
+    figures: Mutex<Option<(Instant, Pulse)>>,
     /// The slots that this router lends.
     pub(in crate::router) book: Mutex<LoanBook>,
     /// The tasks for which slots of other routers are asked for, since when.
@@ -160,6 +175,7 @@ impl Links {
 
     /// Tells all other routers which miners this one has.
     fn tell_roster(&self) {
+        self.roster_is_stale.store(true, Ordering::Release);
         for other in self.others.lock().values() {
             if let Some(link) = &other.link {
                 link.tell_roster();
@@ -258,6 +274,29 @@ impl Shared {
         }
     }
 
+    /// The present figures of this router. They are looked at once for all links.
+    fn pulse(&self) -> Pulse {
+        let (Some(links), Some(membership)) = (self.links(), &self.membership) else { return Pulse::default() };
+        let mut known = links.figures.lock();
+        if let Some((_, pulse)) = known.filter(|(at, _)| at.elapsed() < LOOK) {
+            return pulse;
+        }
+        let epoch = membership.epoch();
+        let core = self.core.lock();
+        let (queued, running) = core.stands();
+        let miners = core.own_miners().count() as u64;
+        let pulse = Pulse { epoch, miners, free: core.engine.free_slots(), queued, running, ..Pulse::default() };
+        *known = Some((Instant::now(), pulse));
+        pulse
+    }
+
+    /// Lets the other routers be told with the next pulses that miners of this one have changed.
+    pub(in crate::router) fn miners_shift(&self) {
+        if let Some(links) = self.links() {
+            links.roster_is_stale.store(true, Ordering::Release);
+        }
+    }
+
     /// The slots that are lent at present.
     pub(in crate::router) fn lent(&self) -> u64 {
         self.links().map_or(0, |links| links.book.lock().lent())
@@ -284,11 +323,12 @@ impl Shared {
         let (Some(links), Some(membership)) = (self.links(), &self.membership) else { return };
         let due = links.learn(&membership.seen.lock().members);
         let gone: Vec<Arc<Partner>> = {
-            let (allowed, partners) = (links.allowed.read(), links.partners.lock());
-            partners.values().filter(|partner| !allowed.contains(&partner.certificate)).cloned().collect()
+            let (allowed, partners, departed) = (links.allowed.read(), links.partners.lock(), links.departed.lock());
+            let all = partners.values().chain(departed.iter());
+            all.filter(|partner| !allowed.contains(&partner.certificate)).cloned().collect()
         };
         for partner in gone {
-            partner.leave(None);
+            self.bury(partner);
         }
         for certificate in due {
             let (shared, links) = (self.clone(), links.clone());

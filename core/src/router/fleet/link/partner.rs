@@ -4,21 +4,23 @@
 //! Each side of a loan speaks its part of the miner protocol within the link: the router that borrows has a [`Seat`], and
 //! the router that lends has a [`Desk`], whose miner is the one that is lent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::borrowed::Foreign;
 use super::frame::Frame;
+use super::heirs::Expected;
 use super::identity::Hash;
 use super::lent_work::Lender;
 use super::peer::PeerLink;
 use crate::engine::MinerKey;
 use crate::miner::Job;
-use crate::miner::client::desk::Desk;
+use crate::miner::client::desk::{Desk, Kept};
 use crate::miner::link::{End, Link, Peer};
 use crate::miner::protocol::frame::{ErrorFrame, Held, Intervals, Limits, RouterFrame, VERSION, Welcome};
 use crate::miner::protocol::hello::features;
@@ -39,6 +41,9 @@ const ATTEMPTS: usize = 1 << 20;
 /// The room in the queue of a link that is left to frames that cannot wait.
 const RESERVE: usize = 64 << 10;
 
+/// The time within which the offer of an attempt comes for which a slot is used.
+const OFFERED: Duration = Duration::from_mins(1);
+
 /// Another router.
 pub(in crate::router) struct Partner {
     pub(super) certificate: Hash,
@@ -51,9 +56,15 @@ pub(in crate::router) struct Partner {
     /// The other one's miners by their numbers there.
     pub(super) foreign: Mutex<BTreeMap<u32, Foreign>>,
     at: Mutex<At>,
+    /// The tasks of the other router with which this one may go on, by the fences of their attempts at its miners.
+    expected: Mutex<HashMap<Fence, Expected>>,
     /// The number of links so far.
     met: AtomicU64,
     over: AtomicBool,
+    /// Whether the work on the other one's tasks has ended, too.
+    is_settled: AtomicBool,
+    /// Whether it is gone, and its tasks are being taken over.
+    pub(super) is_buried: AtomicBool,
 }
 
 /// The present link.
@@ -62,6 +73,8 @@ struct At {
     link: Option<Arc<PeerLink>>,
     /// The seat's connection within it.
     sitting: Option<Arc<Connection>>,
+    /// The end of the last link.
+    left_at: Option<Instant>,
 }
 
 impl Partner {
@@ -91,11 +104,15 @@ impl Partner {
                     u32::MAX,
                     Vec::new(),
                     Box::new(move |fence, is_read| gate.takes(fence, is_read)),
+                    true,
                 ),
                 foreign: Mutex::default(),
                 at: Mutex::default(),
+                expected: Mutex::default(),
                 met: AtomicU64::new(0),
                 over: AtomicBool::new(false),
+                is_settled: AtomicBool::new(false),
+                is_buried: AtomicBool::new(false),
             }
         })
     }
@@ -204,7 +221,8 @@ impl Partner {
     pub(super) fn use_slot(&self, slot: u64, job: Job) {
         let fence = job.info().fence;
         let link = self.link();
-        if link.as_ref().is_some_and(|link| link.post(&Frame::Use { slot, fence: fence.0 })) {
+        let heir = self.shared.upgrade().and_then(|shared| shared.heir_of(&job));
+        if link.as_ref().is_some_and(|link| link.post(&Frame::Use { slot, fence: fence.0, heir })) {
             crate::miner::Miner::offer(&*self.seat, job);
         } else {
             refuse(job, "the router of the miner cannot be reached");
@@ -212,6 +230,30 @@ impl Partner {
         if !self.seat.holds(fence) {
             self.post(&Frame::Return { slot });
         }
+    }
+
+    /// Notes a task with which this router may go on.
+    pub(super) fn expect(&self, fence: Fence, task: Expected) {
+        let mut expected = self.expected.lock();
+        expected.retain(|fence, task| task.since.elapsed() < OFFERED || self.desk.holds(*fence));
+        expected.insert(fence, task);
+    }
+
+    /// Does not go on with the task of that attempt, whatever comes.
+    pub(super) fn disinherit(&self, fence: Fence) {
+        self.expected.lock().remove(&fence);
+        self.desk.disinherit(fence);
+    }
+
+    /// The tasks with which this router may go on.
+    pub(super) fn expected(&self) -> Vec<(Fence, Expected)> {
+        let expected = self.expected.lock();
+        expected.iter().filter(|(fence, _)| self.desk.holds(**fence)).map(|(fence, task)| (*fence, *task)).collect()
+    }
+
+    /// Takes the work on an attempt of the other router out of its hands.
+    pub(super) fn inherit(&self, fence: Fence) -> Option<Kept> {
+        self.desk.inherit(fence)
     }
 
     /// Notes the end of a link. `for_good`: the other router does not come back.
@@ -222,7 +264,7 @@ impl Partner {
             if at.link.as_ref().is_none_or(|here| !Arc::ptr_eq(here, link)) {
                 return;
             }
-            at.link = None;
+            (at.link, at.left_at) = (None, Some(Instant::now()));
             at.sitting.take()
         };
         let for_good = end == End::Silent || shared.stop.is_cancelled();
@@ -249,7 +291,8 @@ impl Partner {
         }
     }
 
-    /// Ends all loans: the other router does not come back to them. A later link begins anew.
+    /// Ends all loans: the other router does not come back to them. A later link begins anew. The work on tasks with which
+    /// this router may go on is done until it is known whether the other router is dead.
     pub(super) fn leave(self: &Arc<Self>, absence: Option<Absence>) {
         if absence.is_some_and(|absence| !self.seat.is_vacant(absence)) || self.over.swap(true, Ordering::AcqRel) {
             return;
@@ -258,6 +301,20 @@ impl Partner {
         shared.forget_partner(self);
         shared.dismiss_foreign(self);
         self.seat.refuse(&ErrorFrame::fatal("gone", "the router of the miner is gone"));
+        if self.expected().is_empty() || shared.stop.is_cancelled() {
+            return self.settle();
+        }
+        let left_at = self.at.lock().left_at.unwrap_or_else(Instant::now);
+        shared.await_death_of(self, left_at);
+    }
+
+    /// Ends the work on the other router's tasks.
+    pub(super) fn settle(self: &Arc<Self>) {
+        if self.is_settled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let Some(shared) = self.shared.upgrade() else { return };
+        shared.forget_departed(self);
         self.desk.stop_all();
         shared.take_back_all(self);
     }

@@ -187,11 +187,10 @@ impl PeerLink {
             .lock()
             .heard
             .map(|(heard, when)| (heard.at, u64::try_from(when.elapsed().as_micros()).unwrap_or(u64::MAX)));
+        pulse.round_trip = self.signs.lock().round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
         if let Some(shared) = self.shared.upgrade() {
-            let core = shared.core.lock();
-            pulse.miners = core.own_miners().count() as u64;
-            pulse.free = core.engine.free_slots();
-            (pulse.queued, pulse.running) = core.stands();
+            let Pulse { epoch, miners, free, queued, running, .. } = shared.pulse();
+            pulse = Pulse { epoch, miners, free, queued, running, ..pulse };
         }
         Frame::Pulse(pulse).to_text()
     }
@@ -211,6 +210,12 @@ impl PeerLink {
             } else {
                 self.link.close(1000, "there is another connection");
             }
+        }
+        if pulse.epoch > 0
+            && let Some(shared) = self.shared.upgrade()
+            && let Some((fleet, _)) = shared.fleet()
+        {
+            fleet.heard(pulse.epoch);
         }
         let mut signs = self.signs.lock();
         if let Some((sent, held)) = pulse.echo {
