@@ -3,6 +3,7 @@
 mod data;
 #[cfg(feature = "postgres")]
 mod database;
+mod links;
 mod network;
 
 use std::path::Path;
@@ -87,6 +88,7 @@ impl Doctor {
                 runtime::client(async {
                     network::port(&loaded.config, &mut findings).await;
                     network::upstreams(&loaded.config, &mut findings).await;
+                    links::check(&loaded.config, &mut findings).await;
                     Ok(())
                 })?;
             }
