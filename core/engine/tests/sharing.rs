@@ -161,3 +161,34 @@ fn a_task_that_moved_is_offered_no_more_and_gets_no_end() {
     let task = Demand { session: SESSION, ..Demand::default() };
     assert!(!bench.engine.attends(&task));
 }
+
+/// A tag that another router has served says nothing about the tasks that still wait here.
+#[test]
+fn an_idle_session_begins_with_those_that_wait() {
+    const OTHER: SessionId = SessionId(3);
+    let mut bench = Bench::new();
+    let rules = MinerRules {
+        identity: "m".into(),
+        owner: "m".into(),
+        capacity: 1,
+        weight: 1,
+        foreign: true,
+        ..MinerRules::default()
+    };
+    bench.step(Event::MinerUp(MINER, rules));
+    bench.step(Event::Session(OTHER, SessionRules { weight: 1, open: true, ..SessionRules::default() }));
+    bench.ids(1, 100);
+    bench.step(Event::Ids { session: OTHER, first: TaskId(1), end: TaskId(100) });
+    let submit = |bench: &mut Bench, session| {
+        let task = Demand { session, max_tokens: 100, deadline: Timestamp(1_000_000), ..Demand::default() };
+        let effects = bench.step(Event::Submit(Box::new(task)));
+        let Some(Effect::Admitted { gid, band, .. }) = effects.first() else { panic!("{effects:?}") };
+        (*gid, *band)
+    };
+    let waiting: Vec<(Gid, u8)> = (0..3).map(|_| submit(&mut bench, SESSION)).collect();
+    bench.step(Event::ServedElsewhere { band: waiting[0].1, tag: 1 << 40 });
+    let (idle, _) = submit(&mut bench, OTHER);
+    let wanted = bench.engine.wanted(8);
+    let order: Vec<Gid> = wanted[0].wants.iter().map(|want| want.gid).collect();
+    assert_eq!(order, [waiting[0].0, idle, waiting[1].0, waiting[2].0]);
+}

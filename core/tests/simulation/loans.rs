@@ -215,6 +215,27 @@ async fn a_slot_is_free_again_when_the_router_that_used_it_dies_or_its_caller_le
     host.router.close().await;
 }
 
+/// A wish for a slot stands as long as its task waits, however long another task has the slot.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_waits_for_long_gets_the_slot_once_it_is_free() {
+    let fleet = Fleet::new();
+    let owner = fleet.start("owner", |_| {}).await;
+    let host = fleet.start("host", |_| {}).await;
+    let most = Arc::new(AtomicUsize::new(0));
+    host.router.add_miner(MinerSpec::new("worker", 1), words(Duration::from_millis(100), most.clone())).unwrap();
+    linked(&owner, 1).await;
+    let router = host.router.clone();
+    let first = tokio::spawn(async move { ask(&router, "a b c d e f g h i j k l m n o p q r s t").await.0 });
+    sleep(Duration::from_millis(50)).await;
+    let before = tokio::time::Instant::now();
+    assert_eq!(ask(&owner.router, "x y").await.0, "x y");
+    let took = before.elapsed();
+    assert!(took > Duration::from_secs(2) && took < Duration::from_millis(2_500), "{took:?}");
+    assert!(first.await.is_ok());
+    owner.router.close().await;
+    host.router.close().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_router_that_lends_nothing_still_borrows() {
     let fleet = Fleet::new();
