@@ -3,17 +3,17 @@
 #[doc(hidden)]
 pub use cortensor_router_model::{
     ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, FleetInfo, FleetMember, FleetStatus, LinkState,
-    MAX_JSON_INTEGER, MemberState, PageStart, TaskRecord, UsageBy, Webhook, WebhookDelivery, WebhookRecord,
-    WebhookState, clean, estimate_tokens,
+    MAX_JSON_INTEGER, MemberState, PageStart, SessionQuotaPatch, TaskRecord, UsageBy, Webhook, WebhookDelivery,
+    WebhookRecord, WebhookState, clean, estimate_tokens,
 };
 #[doc(inline)]
 pub use cortensor_router_model::{
     Answer, Breaker, Change, Completion, Delta, Durability, Extra, Fence, FinishReason, Function, FunctionDelta, Gid,
     Hardware, Matching, MinerInfo, MinerKind, MinerResult, MinerSpec, MinerStatus, MinerVerdict, ModelDetails,
     NodeInfo, NodeKind, NodeState, NodeStats, NodeStatus, OnFailure, Outcome, Parts, Policy, RequestKind, Retention,
-    Scope, Session, SessionId, SessionMode, SessionPatch, SessionSpec, SessionState, SharedText, Standing, StoreKind,
-    Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation, ValidationSpec, Vectors,
-    Verdict, address_of,
+    Scope, Session, SessionId, SessionMode, SessionPatch, SessionQuota, SessionSpec, SessionState, SharedText,
+    Standing, StoreKind, Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation,
+    ValidationSpec, Vectors, Verdict, address_of,
 };
 
 #[cfg(any(feature = "miner-client", feature = "mcp"))]

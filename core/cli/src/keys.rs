@@ -261,7 +261,7 @@ fn no_key(id: &str) -> Exit {
 }
 
 /// Reads `tokens_per_day=1000`, or `tokens_per_day=none`.
-fn limit(text: &str) -> Result<(String, Option<u64>), String> {
+pub(crate) fn limit(text: &str) -> Result<(String, Option<u64>), String> {
     let wrong = || format!("{text:?} is no limit: write it like tokens_per_day=1000");
     let (name, number) = text.split_once('=').ok_or_else(wrong)?;
     let number = if number == "none" { None } else { Some(number.parse().map_err(|_| wrong())?) };
@@ -269,7 +269,7 @@ fn limit(text: &str) -> Result<(String, Option<u64>), String> {
 }
 
 /// The limits as JSON.
-fn object(limits: &[(String, Option<u64>)]) -> Value {
+pub(crate) fn object(limits: &[(String, Option<u64>)]) -> Value {
     Value::Object(limits.iter().map(|(name, number)| (name.clone(), json!(number))).collect())
 }
 

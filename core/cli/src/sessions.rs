@@ -1,12 +1,14 @@
 //! `sessions`: lists, shows, creates and closes sessions.
 
 use clap::{Args, Subcommand};
+use cortensor_router::model::Timestamp;
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::candidates;
 use crate::client::Remote;
 use crate::exit::Done;
+use crate::keys::{limit, object};
 use crate::output::{self, ago, text};
 use crate::runtime;
 use crate::submit::path_segment;
@@ -103,6 +105,15 @@ struct Create {
     /// The parts of ended tasks that are kept: all, result (no prompt) or none
     #[arg(long)]
     retention: Option<String>,
+    /// A limit for all tasks of the session (repeatable): the names of `key create --limit`
+    #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = limit)]
+    limits: Vec<(String, Option<u64>)>,
+    /// The models that the session's tasks may use (repeatable)
+    #[arg(long = "only-model", value_name = "MODEL", value_delimiter = ',', add = candidates::models())]
+    models: Vec<String>,
+    /// Days after which the session takes no new tasks
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    expires_in: Option<u64>,
     /// Any text to keep with the session
     #[arg(long)]
     metadata: Option<String>,
@@ -182,6 +193,9 @@ impl Create {
             ("tie_break", self.tie_break.then_some(json!(true))),
             ("max_task_execution_count", self.max_tasks.map(|value| json!(value))),
             ("retention", self.retention.as_ref().map(|value| json!(value))),
+            ("limits", (!self.limits.is_empty()).then(|| object(&self.limits))),
+            ("models", (!self.models.is_empty()).then(|| json!(self.models))),
+            ("expires_at", self.expires_in.map(|days| json!(Timestamp::wall_clock().as_secs() + days * 86_400))),
             ("metadata", self.metadata.as_ref().map(|value| json!(value))),
         ];
         body.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));

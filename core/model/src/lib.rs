@@ -48,6 +48,7 @@ pub mod responses;
 mod scope;
 mod seconds;
 mod session;
+mod session_quota;
 mod setters;
 #[doc(hidden)]
 pub mod shape;
@@ -85,6 +86,7 @@ pub use parts::{Delta, Function, FunctionDelta, Parts, ToolCall, ToolDelta};
 pub use request::{Extra, RequestKind, TaskRequest};
 pub use scope::Scope;
 pub use session::{Retention, Session, SessionMode, SessionPatch, SessionSpec, SessionState};
+pub use session_quota::{SessionQuota, SessionQuotaPatch};
 pub use shared_text::SharedText;
 pub use task::{MinerResult, Outcome, Task, TaskState};
 pub use task_record::TaskRecord;

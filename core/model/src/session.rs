@@ -7,9 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::change::Change;
 use crate::json::with_path;
+use crate::session_quota::{SessionQuota, SessionQuotaPatch};
 use crate::whole::{Whole, number, some_number};
 use crate::word::{some_word, word, words};
 use crate::{Error, Matching, Policy, Result, SessionId, Timestamp, ValidationSpec, absent, check_name, check_word};
+
+/// The most models that a session may name.
+const MOST_MODELS: usize = 256;
 
 /// Which kinds of miners serve a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,6 +193,16 @@ pub struct SessionSpec {
     #[serde(deserialize_with = "word")]
     #[cfg_attr(feature = "schema", schema(value_type = String, pattern = "^(all|result|none)?$"))]
     pub retention: Retention,
+    /// The most that its tasks may use together, whoever submits them.
+    #[serde(deserialize_with = "or_default")]
+    pub limits: SessionQuota,
+    /// The models that its tasks may use; empty: all.
+    #[serde(deserialize_with = "or_default")]
+    pub models: Vec<String>,
+    /// Unix seconds from which on it takes no new tasks; 0: it does not expire.
+    #[serde(with = "absent::number")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64, default = 0))]
+    pub expires_at: Option<NonZeroU64>,
 }
 
 /// A change of a session. Members that are missing stay as they are.
@@ -254,6 +268,14 @@ pub struct SessionPatch {
     pub min_score: Option<f64>,
     /// Whether one more miner is asked where the answers do not agree.
     pub tie_break: Option<bool>,
+    /// The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<SessionQuota>))]
+    pub limits: Option<SessionQuotaPatch>,
+    /// The models that its tasks may use; empty: all.
+    pub models: Option<Vec<String>>,
+    /// Unix seconds from which on it takes no new tasks; 0: it does not expire.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
+    pub expires_at: Change<NonZeroU64>,
 }
 
 crate::record! {
@@ -332,6 +354,15 @@ impl SessionSpec {
         for (field, word) in [("owner", &self.owner), ("model", &self.model)] {
             check_word(field, word.as_deref().unwrap_or_default())?;
         }
+        if self.models.len() > MOST_MODELS {
+            return Err(Error::invalid("models", format!("models has at most {MOST_MODELS} names")));
+        }
+        for model in &self.models {
+            check_word("models", model)?;
+            if model.is_empty() {
+                return Err(Error::invalid("models", "models has an empty name: leave it out"));
+            }
+        }
         if self.metadata.len() > 65_536 {
             return Err(Error::invalid("metadata", "metadata is longer than 65536 bytes"));
         }
@@ -364,10 +395,14 @@ impl SessionSpec {
         macro_rules! take {
             ($($field:ident)*) => {$(if let Some(value) = patch.$field { out.$field = value; })*};
         }
-        take!(name metadata redundant priority weight retention min_num_of_nodes sla);
+        take!(name metadata redundant priority weight retention min_num_of_nodes sla models);
         patch.model.apply(&mut out.model);
         patch.max_num_of_nodes.apply(&mut out.max_num_of_nodes);
         patch.max_task_execution_count.apply(&mut out.max_task_execution_count);
+        patch.expires_at.apply(&mut out.expires_at);
+        if let Some(limits) = patch.limits {
+            out.limits = limits.applied_to(out.limits);
+        }
         macro_rules! take_validation {
             ($($field:ident)*) => {$(if patch.$field.is_some() { out.validation.$field = patch.$field; })*};
         }
@@ -377,6 +412,11 @@ impl SessionSpec {
         }
         out.validated()
     }
+}
+
+/// Reads a value; `null` counts as not given.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -428,6 +468,9 @@ crate::setters! { SessionSpec {
     validation: ValidationSpec => validation,
     affinity: Option<bool> => affinity,
     retention: Retention => retention,
+    limits: SessionQuota => limits,
+    models: Vec<String> => models,
+    expires_at: Option<NonZeroU64> => expires_at,
 } }
 
 crate::setters! { SessionPatch {
@@ -447,4 +490,7 @@ crate::setters! { SessionPatch {
     matching: Option<Matching> => matching,
     min_score: Option<f64> => min_score,
     tie_break: Option<bool> => tie_break,
+    limits: Option<SessionQuotaPatch> => limits,
+    models: Option<Vec<String>> => models,
+    expires_at: Change<NonZeroU64> => expires_at,
 } }

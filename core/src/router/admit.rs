@@ -11,10 +11,12 @@ use super::in_force::Settings;
 use super::intake::Checked;
 use super::live::{Live, weight_of};
 use super::memory::Memory;
-use super::quota::Charge;
+use super::quota::{Charge, Reservation};
 use super::shared::Shared;
 use super::skills::skill_of;
 use super::transcript::Transcript;
+use smallvec::SmallVec;
+
 use crate::engine::{self, Demand, Effect, Event, Refusal, Skills};
 use crate::model::{
     Gid, OnFailure, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp,
@@ -202,6 +204,13 @@ impl Shared {
         let Some(record) = core.sessions.get(&session) else {
             return Err(super::sessions::absent(&core, session).into());
         };
+        let session_meter = match self.terms(record, request.model.as_deref(), now) {
+            Ok(meter) => meter,
+            Err(error) => {
+                drop(core);
+                return Err(self.refused(session, error).into());
+            }
+        };
         let retention = record.spec.retention;
         let demand =
             |request: &TaskRequest| Self::demand(&settings, &record.spec, (request, &text), session, (now, deadline));
@@ -219,10 +228,11 @@ impl Shared {
         }
         task.held = idempotency.is_some();
         // A name of several models means these and no other.
-        task.any_model = any_model && task.targets.is_empty();
+        task.any_model = any_model && task.targets.is_empty() && record.spec.models.is_empty();
         task.attached = !detach;
         task.open_ended = patience.is_some() && task.streaming && task.required == 1;
-        let reserved = match meter.map(|meter| meter.admit(greatest_use(&task, &request))).transpose() {
+        let meters = meter.into_iter().chain(session_meter);
+        let reserved = match meters.map(|meter| meter.admit(greatest_use(&task, &request))).collect::<Result<_>>() {
             Ok(reserved) => reserved,
             Err(error) => {
                 drop(core);
@@ -236,7 +246,8 @@ impl Shared {
         match self.admit(&mut core, entrant, now) {
             Ok(admitted) => {
                 self.metrics.submitted();
-                if let Some(reserved) = reserved {
+                let reserved: SmallVec<[Reservation; 1]> = reserved;
+                if !reserved.is_empty() {
                     admitted.live.state.lock().charge = Some(Charge::Reserved(reserved));
                 }
                 Ok(admitted)
@@ -266,7 +277,7 @@ impl Shared {
                 return;
             }
             let Some(session) = core.sessions.get(&task.session_id) else { return };
-            let retention = session.spec.retention;
+            let (retention, metered) = (session.spec.retention, !session.spec.limits.is_none());
             // An accepted task stays accepted, even if the session's rules have changed.
             let (times, text) = ((task.created_at, task.deadline), task.request.prompt_text());
             let prompted = (&*task.request, &*text);
@@ -288,7 +299,7 @@ impl Shared {
             );
             match made {
                 Ok(admitted) => {
-                    if task.key_id.is_some() {
+                    if task.key_id.is_some() || metered {
                         admitted.live.state.lock().charge = Some(Charge::Restored);
                     }
                     admitted.deeds
@@ -385,7 +396,7 @@ fn bound_of(code: &str) -> Option<&'static str> {
         "session_queue_full" => "limits.max_queued_per_session",
         "session_exhausted" => "the session's max_task_execution_count",
         "deadline_unreachable" => "the task's timeout",
-        "rate_limited" | "quota_exceeded" => "the limits of the key",
+        "rate_limited" | "quota_exceeded" => "the limits of the key or of the session",
         "too_few_miners" => "the miners that the task or its session wants",
         _ => return None,
     })

@@ -526,8 +526,13 @@ impl Shared {
                 let end = state.closed.as_ref().filter(|_| written);
                 let tokens = end.map_or(0, |end| UsageCounts::of(&end.row).tokens());
                 match charge {
-                    Charge::Reserved(reserved) => reserved.settle(tokens),
-                    Charge::Restored => self.keys.count(live.spec.key.as_deref().unwrap_or_default(), tokens),
+                    Charge::Reserved(reserved) => reserved.into_iter().for_each(|each| each.settle(tokens)),
+                    Charge::Restored => {
+                        if let Some(key) = live.spec.key.as_deref() {
+                            self.keys.count(key, tokens);
+                        }
+                        self.session_meters.count(&live.spec.session_id.to_string(), tokens);
+                    }
                 }
             }
             let end = state.closed.as_ref().filter(|_| written && !live.spec.shadow);

@@ -5,6 +5,7 @@
 //! The two are separate calls because an HTTP route may need the checked request to decide how it sends the answer.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -249,14 +250,7 @@ impl Router {
     /// Refuses a model that the caller may not use; the session's model stands for one that the request does not name.
     fn check_model(&self, session: SessionId, asked: Option<&str>, allowed: &[String]) -> Result<()> {
         let own = if asked.is_none() { self.session(session)?.spec.model } else { None };
-        let names = allowed.join(", ");
-        let words = match asked.or(own.as_deref()) {
-            Some(model) if meant(allowed, model).is_some() => return Ok(()),
-            Some(model) => format!("this key may not use the model {model:?}: it may use {names}"),
-            None => format!("this key may use only some models, and the request names none: name one of {names}"),
-        };
-        let error = Error::new(ErrorKind::PermissionDenied, words);
-        Err(error.with_code("model_not_allowed").with_param("model"))
+        allows(&"this key", allowed, asked.or(own.as_deref()))
     }
 
     /// Whether every miner that could get the request is an upstream.
@@ -284,6 +278,18 @@ impl Router {
         let settings = self.shared.settings.now();
         settings.aliases.models(asked).into_iter().flat_map(of).collect()
     }
+}
+
+/// Refuses a model that is not among those that a key or a session may use. `whose` is the subject of the error.
+pub(super) fn allows(whose: &dyn Display, allowed: &[String], model: Option<&str>) -> Result<()> {
+    let names = allowed.join(", ");
+    let words = match model {
+        Some(model) if meant(allowed, model).is_some() => return Ok(()),
+        Some(model) => format!("{whose} may not use the model {model:?}: it may use {names}"),
+        None => format!("{whose} may use only some models, and the request names none: name one of {names}"),
+    };
+    let error = Error::new(ErrorKind::PermissionDenied, words);
+    Err(error.with_code("model_not_allowed").with_param("model"))
 }
 
 impl Wish<'_> {

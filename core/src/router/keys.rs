@@ -10,7 +10,7 @@ use super::shared::Router;
 use crate::Result;
 use crate::config::{KeyLimits, LimitsPatch};
 use crate::model::Timestamp;
-use crate::store::{Act, ApiKey, HOST};
+use crate::store::{Act, ApiKey, HOST, UsageBy};
 use crate::token::{KeySpec, NewKey};
 
 impl Router {
@@ -113,7 +113,7 @@ impl Router {
                 let spent = if shared.keys.is_counted(&id) {
                     None
                 } else {
-                    spent(&*shared.store, today, Some(&id)).await?.remove(&id)
+                    spent(&*shared.store, today, UsageBy::Key, Some(&id)).await?.remove(&id)
                 };
                 shared.keys.limit(key.clone(), spent);
                 shared.tell_others();

@@ -1,4 +1,4 @@
-//! The meters of all keys with limits, by key.
+//! The meters of all keys with limits, or of all sessions with limits, by id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use super::quota::Meter;
 use super::spent::Spent;
 use crate::Result;
 use crate::config::KeyLimits;
-use crate::model::Day;
+use crate::model::{Day, SessionId};
 use crate::store::{Store, UsageBy, UsageQuery};
 
-/// The meters, and what keys without a meter have used up.
+/// The meters of keys or of sessions, and what those without a meter have used up.
 pub(super) struct Meters {
+    of: UsageBy,
     clock: Clock,
     known: Mutex<Known>,
 }
@@ -28,9 +29,9 @@ struct Known {
 }
 
 impl Meters {
-    /// No meters, and what the keys have used up so far.
-    pub(super) fn new(clock: Clock, spent: HashMap<String, Spent>) -> Self {
-        Self { clock, known: Mutex::new(Known { meters: HashMap::new(), spent }) }
+    /// No meters of keys or of sessions, and what those have used up so far.
+    pub(super) fn new(of: UsageBy, clock: Clock, spent: HashMap<String, Spent>) -> Self {
+        Self { of, clock, known: Mutex::new(Known { meters: HashMap::new(), spent }) }
     }
 
     /// The meter of a key, with these limits from now on; `None`: nothing is limited.
@@ -47,7 +48,8 @@ impl Meters {
             return Some(meter.clone());
         }
         let spent = known.spent.get(key).copied().unwrap_or_default();
-        let meter = Meter::new(limits, spent, self.clock);
+        let whose = if self.of == UsageBy::Session { format!("session {key}").into() } else { "this key".into() };
+        let meter = Meter::new(whose, limits, spent, self.clock);
         known.meters.insert(key.to_owned(), meter.clone());
         Some(meter)
     }
@@ -55,6 +57,17 @@ impl Meters {
     /// Whether the key has a meter.
     pub(super) fn has(&self, key: &str) -> bool {
         self.known.lock().meters.contains_key(key)
+    }
+
+    /// The meter, if there is one.
+    pub(super) fn get(&self, key: &str) -> Option<Arc<Meter>> {
+        self.known.lock().meters.get(key).cloned()
+    }
+
+    /// The meter of the key that this gives, if there is one. Where there are no meters, the key is not made.
+    pub(super) fn find(&self, key: impl FnOnce() -> String) -> Option<Arc<Meter>> {
+        let known = self.known.lock();
+        if known.meters.is_empty() { None } else { known.meters.get(&key()).cloned() }
     }
 
     /// Whether a key has a limit for a day or a month.
@@ -92,18 +105,20 @@ impl Meters {
     }
 }
 
-/// Reads from the store what keys have used up on this day and in its month; `key`: that key alone.
+/// Reads from the store what keys, or sessions, have used up on this day and in its month; `only`: that one alone.
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn spent(store: &dyn Store, today: Day, key: Option<&str>) -> Result<HashMap<String, Spent>> {
-    let query = |from| UsageQuery {
-        by: UsageBy::Key,
-        from,
-        to: today,
-        key_id: key.map(str::to_owned),
-        ..UsageQuery::default()
-    };
+pub(super) async fn spent(
+    store: &dyn Store,
+    today: Day,
+    by: UsageBy,
+    only: Option<&str>,
+) -> Result<HashMap<String, Spent>> {
+    let only = only.map(str::to_owned);
+    let session = only.as_ref().filter(|_| by == UsageBy::Session).and_then(|id| id.parse().ok()).map(SessionId);
+    let key_id = only.filter(|_| by == UsageBy::Key);
+    let query = |from| UsageQuery { by, from, to: today, key_id: key_id.clone(), session, ..UsageQuery::default() };
     let (month, day) = (store.usage(query(today.first_of_month())), store.usage(query(today)));
     let mut found: HashMap<String, Spent> = HashMap::new();
     for row in month.await?.rows {

@@ -93,6 +93,7 @@ mod spent;
 mod stream;
 mod submission;
 mod tasks;
+mod terms;
 #[cfg(feature = "listener")]
 mod totals;
 pub(crate) mod transcript;

@@ -37,7 +37,9 @@ use crate::miner::{Miner, Network};
 use crate::model::{Day, Gid, MinerSpec, Session, TaskId};
 #[cfg(feature = "listener")]
 use crate::reach::Reach;
-use crate::store::{Durability, GID_BITS, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store};
+use crate::store::{
+    Durability, GID_BITS, MemoryStore, MinerRecord, Recovery, SqliteOptions, SqliteStore, Store, UsageBy,
+};
 #[cfg(feature = "postgres")]
 use crate::store::{PostgresOptions, PostgresStore};
 use crate::{Error, ErrorKind, Result};
@@ -196,8 +198,15 @@ impl RouterBuilder {
         }
         // Routers that share a store go by its clock, so that deadlines mean the same everywhere.
         let clock = recovery.now.map_or_else(Clock::new, Clock::at);
-        let spent = spent(&*store, Day::of(clock.now()), None).await?;
-        let keys = KeyRing::new(store.keys().await?, Meters::new(clock, spent));
+        let today = Day::of(clock.now());
+        let used_up = spent(&*store, today, UsageBy::Key, None).await?;
+        let keys = KeyRing::new(store.keys().await?, Meters::new(UsageBy::Key, clock, used_up));
+        let used_up = if recovery.sessions.iter().any(|session| !session.spec.limits.is_none()) {
+            spent(&*store, today, UsageBy::Session, None).await?
+        } else {
+            HashMap::new()
+        };
+        let session_meters = Meters::new(UsageBy::Session, clock, used_up);
         let known = store.miners().await?;
         let miners_are_new = known.is_empty();
         let known = known.into_iter().map(|record| (record.id.clone(), record)).collect();
@@ -228,7 +237,9 @@ impl RouterBuilder {
             #[cfg(feature = "listener")]
             log,
         };
-        let router = Router { shared: Arc::new(build(config, store, outside, keys, known, clock, &recovery)?) };
+        let router = Router {
+            shared: Arc::new(build(config, store, outside, (keys, session_meters), known, clock, &recovery)?),
+        };
         let shared = &router.shared;
         shared.tell_reputations();
         for session in std::mem::take(&mut recovery.sessions) {
@@ -341,7 +352,7 @@ fn build(
     config: Config,
     store: Arc<dyn Store>,
     outside: Outside,
-    keys: Arc<KeyRing>,
+    (keys, session_meters): (Arc<KeyRing>, Meters),
     known: BTreeMap<String, MinerRecord>,
     clock: Clock,
     recovery: &Recovery,
@@ -395,6 +406,7 @@ fn build(
         metrics,
         memory,
         keys,
+        session_meters,
         known: Mutex::new(known),
         speaks_messages: AtomicBool::new(false),
         speaks_responses: AtomicBool::new(false),

@@ -1,4 +1,5 @@
-//! The meter of a key with limits. Every listener of a router uses one meter for a key, however its token is sent.
+//! The meter of a key or of a session with limits. Every listener of a router uses one meter for a key, however its
+//! token is sent.
 //!
 //! A task reserves the tokens that it may take, its prompt and its greatest answer, before it is admitted. At its end the
 //! tokens that it took are counted instead. The counted tokens therefore exceed a limit by no more than miners use
@@ -11,6 +12,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::clock::Clock;
 use super::rate::Rate;
@@ -37,8 +39,10 @@ pub(crate) struct Left {
     pub(crate) reset_ms: u64,
 }
 
-/// Counts what a key uses, against its limits.
+/// Counts what a key or a session uses, against its limits.
 pub(crate) struct Meter {
+    /// The words for whose meter it is, for errors: `this key`, or `session` and its id.
+    whose: Arc<str>,
     clock: Clock,
     state: Mutex<State>,
 }
@@ -85,7 +89,7 @@ impl State {
 }
 
 impl Meter {
-    pub(super) fn new(limits: &KeyLimits, spent: Spent, clock: Clock) -> Arc<Self> {
+    pub(super) fn new(whose: Arc<str>, limits: &KeyLimits, spent: Spent, clock: Clock) -> Arc<Self> {
         let mut state = State {
             limits: KeyLimits::default(),
             requests: None,
@@ -97,7 +101,7 @@ impl Meter {
             open_streams: 0,
         };
         state.limit(limits, clock);
-        Arc::new(Self { clock, state: Mutex::new(state) })
+        Arc::new(Self { whose, clock, state: Mutex::new(state) })
     }
 
     /// Sets other limits. Rates whose limits do not change go on as they are.
@@ -129,7 +133,6 @@ impl Meter {
 
     /// Takes a request. Gives the requests that are left; `None`: they are not limited. The error is `Overloaded` with the
     /// code `rate_limited`.
-    #[cfg(feature = "listener")]
     pub(crate) fn request(&self) -> (Option<Left>, Result<()>) {
         let state = self.state.lock();
         let Some(rate) = &state.requests else { return (None, Ok(())) };
@@ -140,7 +143,7 @@ impl Meter {
         };
         match rate.take() {
             Ok(remaining) => (left(remaining), Ok(())),
-            Err(wait) => (left(0), Err(too_fast("requests_per_minute", rate.most, wait))),
+            Err(wait) => (left(0), Err(self.too_fast("requests_per_minute", rate.most, wait))),
         }
     }
 
@@ -165,7 +168,7 @@ impl Meter {
         let mut state = self.state.lock();
         state.turn(now);
         if let Some(most) = state.limits.concurrent_tasks.filter(|most| state.open_tasks >= most.get()) {
-            return Err(too_many("concurrent_tasks", most));
+            return Err(self.too_many("concurrent_tasks", most));
         }
         for (name, limit, used, ends) in state.windows() {
             let Some(limit) = limit else { continue };
@@ -173,8 +176,9 @@ impl Meter {
                 return Err(Error::new(
                     ErrorKind::Overloaded,
                     format!(
-                        "the task may take {estimate} tokens with its prompt and its longest answer, and this key may use \
-                         {limit} ({name}): ask for fewer max_tokens"
+                        "the task may take {estimate} tokens with its prompt and its longest answer, and {} may use \
+                         {limit} ({name}): ask for fewer max_tokens",
+                        self.whose
                     ),
                 )
                 .with_code("quota_exceeded")
@@ -186,8 +190,9 @@ impl Meter {
                 return Err(Error::new(
                     ErrorKind::Overloaded,
                     format!(
-                        "this key may use {limit} tokens ({name}), {left} are left, and the task may take {estimate}: ask \
-                         for fewer max_tokens, or try again later"
+                        "{} may use {limit} tokens ({name}), {left} are left, and the task may take {estimate}: ask for \
+                         fewer max_tokens, or try again later",
+                        self.whose
                     ),
                 )
                 .with_code(code)
@@ -195,7 +200,7 @@ impl Meter {
             }
         }
         if let Some(rate) = &state.tasks {
-            rate.take().map_err(|wait| too_fast("tasks_per_minute", rate.most, wait))?;
+            rate.take().map_err(|wait| self.too_fast("tasks_per_minute", rate.most, wait))?;
         }
         state.open_tasks += 1;
         state.reserved = state.reserved.saturating_add(estimate);
@@ -209,10 +214,23 @@ impl Meter {
     pub(crate) fn stream(self: &Arc<Self>) -> Result<StreamPermit> {
         let mut state = self.state.lock();
         if let Some(most) = state.limits.concurrent_streams.filter(|most| state.open_streams >= most.get()) {
-            return Err(too_many("concurrent_streams", most));
+            return Err(self.too_many("concurrent_streams", most));
         }
         state.open_streams += 1;
         Ok(StreamPermit(self.clone()))
+    }
+
+    fn too_fast(&self, name: &str, most: NonZeroU64, wait: u64) -> Error {
+        let words = format!("{} has used up its {most} ({name}): try again later", self.whose);
+        Error::new(ErrorKind::Overloaded, words).with_code("rate_limited").with_retry_after_ms(wait)
+    }
+
+    fn too_many(&self, name: &str, most: NonZeroU64) -> Error {
+        let words = format!(
+            "{} has {most} under way, which are all that it may have ({name}): try again when one has ended",
+            self.whose
+        );
+        Error::new(ErrorKind::Overloaded, words).with_code("rate_limited").with_retry_after_ms(AGAIN_MS)
     }
 }
 
@@ -233,21 +251,6 @@ impl State {
         let today = self.spent.on;
         self.spent.add(tokens, today);
     }
-}
-
-fn too_fast(name: &str, most: NonZeroU64, wait: u64) -> Error {
-    Error::new(ErrorKind::Overloaded, format!("this key has used up its {most} ({name}): try again later"))
-        .with_code("rate_limited")
-        .with_retry_after_ms(wait)
-}
-
-fn too_many(name: &str, most: NonZeroU64) -> Error {
-    Error::new(
-        ErrorKind::Overloaded,
-        format!("this key has {most} under way, which are all that it may have ({name}): try again when one has ended"),
-    )
-    .with_code("rate_limited")
-    .with_retry_after_ms(AGAIN_MS)
 }
 
 /// The place of a task under way, with the tokens that it may take. Dropping it gives both back.
@@ -277,9 +280,9 @@ impl Drop for Reservation {
 
 /// The way in which the tokens of a task are counted at its end.
 pub(super) enum Charge {
-    /// In place of those that were reserved for it.
-    Reserved(Reservation),
-    /// Under its key, because an earlier start admitted it.
+    /// In place of those that were reserved for it, by the meters of its key and of its session.
+    Reserved(SmallVec<[Reservation; 1]>),
+    /// Under its key and its session, because an earlier start admitted it.
     Restored,
 }
 
@@ -312,7 +315,7 @@ mod tests {
     }
 
     fn meter(limits: KeyLimits) -> Arc<Meter> {
-        Meter::new(&limits, Spent::default(), Clock::new())
+        Meter::new("this key".into(), &limits, Spent::default(), Clock::new())
     }
 
     #[derive(Debug, Clone)]

@@ -137,6 +137,7 @@ impl Shared {
     pub(super) fn adopt_session(self: &Arc<Self>, session: Session) {
         self.next_session.fetch_max(session.id.0 + 1, Ordering::AcqRel);
         let event = self.rules_of(&session);
+        self.meter_session(&session);
         {
             let mut core = self.core.lock();
             core.sids.insert(session.sid.clone(), session.id);
@@ -176,6 +177,7 @@ impl Shared {
             let mut session = found?;
             let act = with(&mut session)?;
             session.updated_at = shared.clock.now().as_secs();
+            shared.note_spent_by(&session).await?;
             shared.store.put_session(session.clone(), act).await?;
             shared.adopt_session(session.clone());
             Ok(shared.session_as_shown(&session))
@@ -198,6 +200,7 @@ impl Shared {
                 let (mut session, version) = found.ok_or_else(|| absent(&shared.core.lock(), id))?;
                 let act = with(&mut session)?;
                 session.updated_at = shared.clock.now().as_secs();
+                shared.note_spent_by(&session).await?;
                 if fleet.change_session(session.clone(), version, act).await? {
                     shared.adopt_session(session.clone());
                     shared.tell_others();

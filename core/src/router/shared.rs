@@ -16,6 +16,7 @@ use super::fleet::Membership;
 use super::in_force::InForce;
 use super::key_ring::KeyRing;
 use super::memory::Memory;
+use super::meters::Meters;
 use super::metrics::Metrics;
 use super::outbox::Outbox;
 use super::reload::{Followers, Source};
@@ -67,6 +68,8 @@ pub(super) struct Shared {
     /// The receiver of the spans of tasks; `None`: nobody wants them.
     pub(super) spans: Option<Arc<dyn SpanSink>>,
     pub(super) keys: Arc<KeyRing>,
+    /// The meters of sessions with limits.
+    pub(super) session_meters: Meters,
     /// Whether an upstream speaks the Messages API, and whether one speaks the Responses API.
     pub(super) speaks_messages: AtomicBool,
     pub(super) speaks_responses: AtomicBool,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::live::Live;
-use super::quota::StreamPermit;
 use super::shared::Shared;
 use super::stream::TokenStream;
+use super::terms::StreamPermits;
 use super::wait::{Attachment, Waiter};
 use crate::engine::Event;
 use crate::model::{Completion, Gid, SessionId, Task, TaskId, TaskRequest};
@@ -61,7 +61,7 @@ pub struct Submission {
     attachment: Attachment,
     joined: bool,
     /// The place of the stream among those that its caller may have open.
-    permit: Option<StreamPermit>,
+    permits: StreamPermits,
 }
 
 impl std::fmt::Debug for Submission {
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Submission {
 impl Submission {
     pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>, joined: bool) -> Self {
         let attachment = Attachment::new(shared.clone(), live.clone());
-        Self { shared, live, attachment, joined, permit: None }
+        Self { shared, live, attachment, joined, permits: StreamPermits::default() }
     }
 
     /// The task in memory.
@@ -221,9 +221,9 @@ impl Submission {
 }
 
 impl Submission {
-    /// Holds the place of an open stream for as long as this handle lives.
-    pub(crate) fn hold(&mut self, permit: Option<StreamPermit>) {
-        self.permit = permit;
+    /// Holds the places of an open stream for as long as this handle lives.
+    pub(crate) fn hold(&mut self, permits: StreamPermits) {
+        self.permits = permits;
     }
 
     pub(super) fn mark_joined(&mut self) {

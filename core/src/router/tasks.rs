@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use super::admit::{Admitted, Turned};
 use super::intake::{Checked, Intake, RepeatKey, Wish};
 use super::live::{Live, wake};
-use super::quota::Meter;
 use super::shared::{Router, Shared};
 use super::submission::{Submission, SubmitOptions};
+use super::terms::StreamPermits;
 use super::transcript::Transcript;
 use super::wait::Waiter;
 use crate::engine::Event;
@@ -44,10 +44,13 @@ impl Router {
     /// # Errors
     /// The errors of [`submit`](Self::submit).
     pub(crate) async fn enter(&self, checked: Checked) -> Result<Submission> {
-        let streams = checked.meter.as_ref().filter(|_| checked.request.stream);
-        let permit = streams.map(Meter::stream).transpose()?;
+        let permits = if checked.request.stream {
+            self.stream_permits(checked.meter.as_ref(), checked.session)?
+        } else {
+            StreamPermits::default()
+        };
         let mut submission = self.admitted(checked).await?;
-        submission.hold(permit);
+        submission.hold(permits);
         Ok(submission)
     }
 

@@ -7,6 +7,7 @@ mod closed;
 mod doubtful;
 mod links;
 mod memory;
+mod session_quota;
 mod unwritten;
 mod with_end;
 mod written_again;

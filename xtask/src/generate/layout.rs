@@ -141,6 +141,21 @@ pub(super) const RECORDS: &[Given] = &[
         plain: true,
         ..RECORD
     },
+    Given {
+        name: "SessionQuota",
+        schema: "SessionQuota",
+        absent: &[
+            "requests_per_minute",
+            "tasks_per_minute",
+            "tokens_per_minute",
+            "tokens_per_day",
+            "tokens_per_month",
+            "concurrent_tasks",
+            "concurrent_streams",
+        ],
+        plain: true,
+        ..RECORD
+    },
     Given { name: "ApiKey", schema: "ApiKey", ..RECORD },
     Given { name: "NewKey", schema: "NewKey", ..RECORD },
     // Python has the parts alone, as a page.
@@ -153,6 +168,7 @@ pub(super) const NESTED: &[(&str, &str)] = &[
     ("ModelDetails", "ModelOptions"),
     ("Usage", "UsageOptions"),
     ("KeyLimits", "KeyLimitOptions"),
+    ("SessionQuota", "SessionQuotaOptions"),
     ("GivenToolCall", "GivenToolCall"),
     ("GivenFunction", "GivenFunction"),
     ("ToolCallPiece", "ToolCallPiece"),
@@ -206,9 +222,15 @@ pub(super) const OPTIONS: &[Taken] = &[
         schema: "SessionSpec",
         elsewhere: &["name"],
         required_in_typescript: &["name"],
+        typed_in_typescript: &[("limits", "SessionQuota")],
         ..OPTION
     },
-    Taken { name: "SessionChanges", schema: "SessionPatch", ..OPTION },
+    Taken {
+        name: "SessionChanges",
+        schema: "SessionPatch",
+        typed_in_typescript: &[("limits", "{ [Limit in keyof SessionQuota]?: number | null }")],
+        ..OPTION
+    },
     Taken { name: "MinerOptions", schema: "MinerSpec", elsewhere: &["name", "kind"], ..OPTION },
     Taken {
         name: "MinerClientSettings",

@@ -21,7 +21,6 @@ use crate::listener::sse::{self, Events};
 use crate::listener::state::AppState;
 use crate::listener::{access, request_id};
 use crate::model::{Scope, TaskRecord, absent, page_rows, page_start, wanted_tasks};
-use crate::router::Meter;
 use crate::store::TaskQuery;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -136,9 +135,9 @@ async fn join(
 ) -> Result<Response, Failed> {
     caller.may(Scope::Read)?;
     let session = query::session(&state, &caller, &path.session_id).await?;
-    let permit = caller.meter().map(Meter::stream).transpose()?;
+    let permits = state.router.stream_permits(caller.meter(), session)?;
     let mut submission = state.router.attach(session, query::task(&path.task_id)?).await?;
-    submission.hold(permit);
+    submission.hold(permits);
     let after = last_event_id(&headers)?;
     let layout = CortensorStream::new(&submission);
     let mut tokens = submission.stream_after(after);

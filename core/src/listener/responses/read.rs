@@ -20,7 +20,6 @@ use crate::listener::state::AppState;
 use crate::listener::{access, request_id};
 use crate::model::responses::{Ended, Resource};
 use crate::model::{Outcome, Scope, TaskState, Timestamp};
-use crate::router::Meter;
 use crate::{Error, ErrorKind, Result};
 
 /// Items on a page of an input, if the caller names no number.
@@ -53,8 +52,8 @@ pub(super) async fn show(
     let after = query::number("starting_after", &asked.starting_after).map_err(failed)?;
     let answer = match asked.stream.as_str() {
         "true" => {
-            let permit = caller.meter().map(Meter::stream).transpose().map_err(failed)?;
-            found.submission.hold(permit);
+            let session = found.submission.session_id();
+            found.submission.hold(state.router.stream_permits(caller.meter(), session).map_err(failed)?);
             let named = Named::from(&found.submission);
             let events = stream::events(&state, found.submission, found.asked, after).await;
             events.map(|events| Answer::events(named, events))

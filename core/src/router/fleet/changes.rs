@@ -8,7 +8,7 @@ use super::super::shared::Shared;
 use crate::Result;
 use crate::engine::Event;
 use crate::model::{Session, SessionId, Timestamp};
-use crate::store::{ApiKey, Changes, MinerRecord};
+use crate::store::{ApiKey, Changes, MinerRecord, UsageBy};
 
 impl Shared {
     /// Takes the changes that a beat read at that time.
@@ -93,7 +93,8 @@ impl Shared {
         // All that the key has used up so far must count from the first task on.
         if !limits.is_none() && !self.keys.is_counted(&key.id) {
             let today = crate::model::Day::of(self.clock.now());
-            let spent = super::super::meters::spent(&*self.store, today, Some(&key.id)).await?.remove(&key.id);
+            let spent =
+                super::super::meters::spent(&*self.store, today, UsageBy::Key, Some(&key.id)).await?.remove(&key.id);
             self.keys.note_spent(&key.id, spent.unwrap_or_default());
         }
         match known {
