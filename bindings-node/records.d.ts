@@ -358,6 +358,12 @@ export interface SessionRecord {
   affinity?: boolean | null;
   /** The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`. */
   retention: 'all' | 'result' | 'none';
+  /** The most that its tasks may use together, whoever submits them. */
+  limits: SessionQuota;
+  /** The models that its tasks may use; empty: all. */
+  models: string[];
+  /** Unix seconds from which on it takes no new tasks; 0: it does not expire. */
+  expires_at: number;
   /** The id. */
   id: number;
   /** The session's 0x + 64 hexadecimal digits, also its `tx_hash`; accepted wherever an id is. */
@@ -672,6 +678,24 @@ export interface KeyLimits {
   concurrent_streams?: number;
 }
 
+/** The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that is missing does not bind. */
+export interface SessionQuota {
+  /** Requests in one minute that submit a task to it, also those that are refused. */
+  requests_per_minute?: number;
+  /** Tasks in one minute. */
+  tasks_per_minute?: number;
+  /** Tokens of prompts and answers in one minute. */
+  tokens_per_minute?: number;
+  /** Tokens of prompts and answers on one day in UTC. */
+  tokens_per_day?: number;
+  /** Tokens of prompts and answers in one month in UTC. */
+  tokens_per_month?: number;
+  /** Tasks that have not ended. */
+  concurrent_tasks?: number;
+  /** Answers that a listener streams. */
+  concurrent_streams?: number;
+}
+
 /** A token's record. The secret is never kept, only its hash. */
 export interface ApiKey {
   /** The public part of the token: `ctr_<id>_<secret>`. */
@@ -964,6 +988,12 @@ export interface SessionOptions {
   affinity?: boolean;
   /** The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`. */
   retention?: 'all' | 'result' | 'none';
+  /** The most that its tasks may use together, whoever submits them. */
+  limits?: SessionQuota;
+  /** The models that its tasks may use; empty: all. */
+  models?: string[];
+  /** Unix seconds from which on it takes no new tasks; 0: it does not expire. */
+  expiresAt?: number;
 }
 
 /** A change of a session. Members that are missing stay as they are. */
@@ -1000,6 +1030,12 @@ export interface SessionChanges {
   minScore?: number;
   /** Whether one more miner is asked where the answers do not agree. */
   tieBreak?: boolean;
+  /** The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it. */
+  limits?: { [Limit in keyof SessionQuota]?: number | null };
+  /** The models that its tasks may use; empty: all. */
+  models?: string[];
+  /** Unix seconds from which on it takes no new tasks; 0: it does not expire. */
+  expiresAt?: number;
 }
 
 /** A miner, as it describes itself when it joins. */

@@ -192,6 +192,12 @@ class SessionOptions(TypedDict, total=False):
     """Whether its tasks prefer the miner that served the last one; on by default."""
     retention: str
     """The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`."""
+    limits: Mapping[str, Any]
+    """The most that its tasks may use together, whoever submits them."""
+    models: Sequence[str]
+    """The models that its tasks may use; empty: all."""
+    expires_at: int
+    """Unix seconds from which on it takes no new tasks; 0: it does not expire."""
 
 
 class SessionChanges(TypedDict, total=False):
@@ -229,6 +235,12 @@ class SessionChanges(TypedDict, total=False):
     """From this score on two answers match, 0 to 1."""
     tie_break: bool
     """Whether one more miner is asked where the answers do not agree."""
+    limits: Mapping[str, Any]
+    """The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it."""
+    models: Sequence[str]
+    """The models that its tasks may use; empty: all."""
+    expires_at: int
+    """Unix seconds from which on it takes no new tasks; 0: it does not expire."""
 
 
 class MinerOptions(TypedDict, total=False):

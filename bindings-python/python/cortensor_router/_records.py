@@ -344,6 +344,12 @@ class SessionRecord(Record):
     """Whether its tasks prefer the miner that served the last one; on by default."""
     retention: str = ""
     """The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`."""
+    limits: SessionQuota
+    """The most that its tasks may use together, whoever submits them."""
+    models: list[str] = field(default_factory=list[str])
+    """The models that its tasks may use; empty: all."""
+    expires_at: int = 0
+    """Unix seconds from which on it takes no new tasks; 0: it does not expire."""
     id: int
     """The id."""
     sid: str
@@ -684,6 +690,28 @@ class KeyLimits(TypedDict, total=False):
     """Tasks that have not ended."""
     concurrent_streams: int
     """Answers that are being streamed."""
+
+
+class SessionQuota(TypedDict, total=False):
+    """The limits of a session, which hold for all keys that use it.
+
+    Each limit is at least 1; a limit that is missing does not bind.
+    """
+
+    requests_per_minute: int
+    """Requests in one minute that submit a task to it, also those that are refused."""
+    tasks_per_minute: int
+    """Tasks in one minute."""
+    tokens_per_minute: int
+    """Tokens of prompts and answers in one minute."""
+    tokens_per_day: int
+    """Tokens of prompts and answers on one day in UTC."""
+    tokens_per_month: int
+    """Tokens of prompts and answers in one month in UTC."""
+    concurrent_tasks: int
+    """Tasks that have not ended."""
+    concurrent_streams: int
+    """Answers that a listener streams."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -101,6 +101,31 @@ type KeyLimitOptions struct {
 	ConcurrentStreams *int64 `json:"concurrent_streams,omitempty"`
 }
 
+// SessionQuotaOptions: The limits of a session, which hold for all keys that use it. Each limit is at least 1; a
+// limit that is missing does not bind.
+type SessionQuotaOptions struct {
+	// RequestsPerMinute: Requests in one minute that submit a task to it, also those that are refused.
+	RequestsPerMinute *int64 `json:"requests_per_minute,omitempty"`
+
+	// TasksPerMinute: Tasks in one minute.
+	TasksPerMinute *int64 `json:"tasks_per_minute,omitempty"`
+
+	// TokensPerMinute: Tokens of prompts and answers in one minute.
+	TokensPerMinute *int64 `json:"tokens_per_minute,omitempty"`
+
+	// TokensPerDay: Tokens of prompts and answers on one day in UTC.
+	TokensPerDay *int64 `json:"tokens_per_day,omitempty"`
+
+	// TokensPerMonth: Tokens of prompts and answers in one month in UTC.
+	TokensPerMonth *int64 `json:"tokens_per_month,omitempty"`
+
+	// ConcurrentTasks: Tasks that have not ended.
+	ConcurrentTasks *int64 `json:"concurrent_tasks,omitempty"`
+
+	// ConcurrentStreams: Answers that a listener streams.
+	ConcurrentStreams *int64 `json:"concurrent_streams,omitempty"`
+}
+
 // GivenToolCall: A call of a tool, whole. If a miner gives no id, the router makes one.
 type GivenToolCall struct {
 	// ID: Its id, by which the tool's answer names it.
@@ -380,6 +405,15 @@ type SessionOptions struct {
 
 	// Retention: The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`.
 	Retention string `json:"retention,omitempty"`
+
+	// Limits: The most that its tasks may use together, whoever submits them.
+	Limits *SessionQuotaOptions `json:"limits,omitempty"`
+
+	// Models: The models that its tasks may use; empty: all.
+	Models []string `json:"models,omitempty"`
+
+	// ExpiresAt: Unix seconds from which on it takes no new tasks; 0: it does not expire.
+	ExpiresAt *int64 `json:"expires_at,omitempty"`
 }
 
 // SessionChanges: A change of a session. Members that are missing stay as they are.
@@ -431,6 +465,15 @@ type SessionChanges struct {
 
 	// TieBreak: Whether one more miner is asked where the answers do not agree.
 	TieBreak *bool `json:"tie_break,omitempty"`
+
+	// Limits: The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it.
+	Limits *SessionQuotaOptions `json:"limits,omitempty"`
+
+	// Models: The models that its tasks may use; empty: all.
+	Models *[]string `json:"models,omitempty"`
+
+	// ExpiresAt: Unix seconds from which on it takes no new tasks; 0: it does not expire.
+	ExpiresAt *int64 `json:"expires_at,omitempty"`
 }
 
 // MinerOptions: A miner, as it describes itself when it joins.

@@ -532,6 +532,15 @@ type SessionRecord struct {
 	// Retention: The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`.
 	Retention string `json:"retention"`
 
+	// Limits: The most that its tasks may use together, whoever submits them.
+	Limits SessionQuota `json:"limits"`
+
+	// Models: The models that its tasks may use; empty: all.
+	Models []string `json:"models"`
+
+	// ExpiresAt: Unix seconds from which on it takes no new tasks; 0: it does not expire.
+	ExpiresAt int64 `json:"expires_at"`
+
 	// ID: The id.
 	ID uint64 `json:"id"`
 
@@ -969,6 +978,31 @@ type KeyLimits struct {
 	ConcurrentTasks *int64 `json:"concurrent_tasks,omitempty"`
 
 	// ConcurrentStreams: Answers that are being streamed.
+	ConcurrentStreams *int64 `json:"concurrent_streams,omitempty"`
+}
+
+// SessionQuota: The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that
+// is missing does not bind.
+type SessionQuota struct {
+	// RequestsPerMinute: Requests in one minute that submit a task to it, also those that are refused.
+	RequestsPerMinute *int64 `json:"requests_per_minute,omitempty"`
+
+	// TasksPerMinute: Tasks in one minute.
+	TasksPerMinute *int64 `json:"tasks_per_minute,omitempty"`
+
+	// TokensPerMinute: Tokens of prompts and answers in one minute.
+	TokensPerMinute *int64 `json:"tokens_per_minute,omitempty"`
+
+	// TokensPerDay: Tokens of prompts and answers on one day in UTC.
+	TokensPerDay *int64 `json:"tokens_per_day,omitempty"`
+
+	// TokensPerMonth: Tokens of prompts and answers in one month in UTC.
+	TokensPerMonth *int64 `json:"tokens_per_month,omitempty"`
+
+	// ConcurrentTasks: Tasks that have not ended.
+	ConcurrentTasks *int64 `json:"concurrent_tasks,omitempty"`
+
+	// ConcurrentStreams: Answers that a listener streams.
 	ConcurrentStreams *int64 `json:"concurrent_streams,omitempty"`
 }
 

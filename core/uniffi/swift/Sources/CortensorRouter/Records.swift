@@ -570,6 +570,15 @@ public struct SessionRecord: RouterRecord {
     /// The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`.
     public var retention: String { json["retention"].asText }
 
+    /// The most that its tasks may use together, whoever submits them.
+    public var limits: SessionQuota { SessionQuota(json["limits"]) }
+
+    /// The models that its tasks may use; empty: all.
+    public var models: [String] { json["models"].asTexts }
+
+    /// Unix seconds from which on it takes no new tasks; 0: it does not expire.
+    public var expiresAt: Int64 { json["expires_at"].asWhole }
+
     /// The id.
     public var id: UInt64 { json["id"].asId }
 
@@ -1072,6 +1081,37 @@ public struct KeyLimits: RouterRecord {
     public var concurrentTasks: Int64? { json["concurrent_tasks"].given { $0.asWhole } }
 
     /// Answers that are being streamed.
+    public var concurrentStreams: Int64? { json["concurrent_streams"].given { $0.asWhole } }
+}
+
+/// The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that is missing
+/// does not bind.
+public struct SessionQuota: RouterRecord {
+    /// The whole record.
+    public let json: JSON
+
+    /// Makes a record of JSON.
+    public init(_ json: JSON) { self.json = json }
+
+    /// Requests in one minute that submit a task to it, also those that are refused.
+    public var requestsPerMinute: Int64? { json["requests_per_minute"].given { $0.asWhole } }
+
+    /// Tasks in one minute.
+    public var tasksPerMinute: Int64? { json["tasks_per_minute"].given { $0.asWhole } }
+
+    /// Tokens of prompts and answers in one minute.
+    public var tokensPerMinute: Int64? { json["tokens_per_minute"].given { $0.asWhole } }
+
+    /// Tokens of prompts and answers on one day in UTC.
+    public var tokensPerDay: Int64? { json["tokens_per_day"].given { $0.asWhole } }
+
+    /// Tokens of prompts and answers in one month in UTC.
+    public var tokensPerMonth: Int64? { json["tokens_per_month"].given { $0.asWhole } }
+
+    /// Tasks that have not ended.
+    public var concurrentTasks: Int64? { json["concurrent_tasks"].given { $0.asWhole } }
+
+    /// Answers that a listener streams.
     public var concurrentStreams: Int64? { json["concurrent_streams"].given { $0.asWhole } }
 }
 

@@ -272,6 +272,85 @@ public final class Options {
     }
 
     /**
+     * The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that is
+     * missing does not bind.
+     */
+    public static final class SessionQuotaOptions extends Fields<SessionQuotaOptions> {
+        /** No member is given yet. */
+        public SessionQuotaOptions() {}
+
+        /**
+         * Requests in one minute that submit a task to it, also those that are refused.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions requestsPerMinute(long value) {
+            return set("requests_per_minute", value);
+        }
+
+        /**
+         * Tasks in one minute.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions tasksPerMinute(long value) {
+            return set("tasks_per_minute", value);
+        }
+
+        /**
+         * Tokens of prompts and answers in one minute.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions tokensPerMinute(long value) {
+            return set("tokens_per_minute", value);
+        }
+
+        /**
+         * Tokens of prompts and answers on one day in UTC.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions tokensPerDay(long value) {
+            return set("tokens_per_day", value);
+        }
+
+        /**
+         * Tokens of prompts and answers in one month in UTC.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions tokensPerMonth(long value) {
+            return set("tokens_per_month", value);
+        }
+
+        /**
+         * Tasks that have not ended.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions concurrentTasks(long value) {
+            return set("concurrent_tasks", value);
+        }
+
+        /**
+         * Answers that a listener streams.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionQuotaOptions concurrentStreams(long value) {
+            return set("concurrent_streams", value);
+        }
+    }
+
+    /**
      * A call of a tool, whole. If a miner gives no id, the router makes one.
      */
     public static final class GivenToolCall extends Fields<GivenToolCall> {
@@ -1158,6 +1237,36 @@ public final class Options {
         public SessionOptions retention(String value) {
             return set("retention", value);
         }
+
+        /**
+         * The most that its tasks may use together, whoever submits them.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionOptions limits(SessionQuotaOptions value) {
+            return set("limits", value);
+        }
+
+        /**
+         * The models that its tasks may use; empty: all.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionOptions models(List<String> value) {
+            return set("models", value);
+        }
+
+        /**
+         * Unix seconds from which on it takes no new tasks; 0: it does not expire.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionOptions expiresAt(long value) {
+            return set("expires_at", value);
+        }
     }
 
     /**
@@ -1328,6 +1437,37 @@ public final class Options {
          */
         public SessionChanges tieBreak(boolean value) {
             return set("tie_break", value);
+        }
+
+        /**
+         * The most that its tasks may use together. A missing member keeps its limit, and <code>null</code>
+         * lifts it.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionChanges limits(SessionQuotaOptions value) {
+            return set("limits", value);
+        }
+
+        /**
+         * The models that its tasks may use; empty: all.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionChanges models(List<String> value) {
+            return set("models", value);
+        }
+
+        /**
+         * Unix seconds from which on it takes no new tasks; 0: it does not expire.
+         *
+         * @param value the value
+         * @return these options
+         */
+        public SessionChanges expiresAt(long value) {
+            return set("expires_at", value);
         }
     }
 

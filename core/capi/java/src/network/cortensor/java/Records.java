@@ -416,6 +416,9 @@ public final class Records {
      * @param affinity Whether its tasks prefer the miner that served the last one; on by default.
      * @param retention The part of ended tasks that is kept: <code>all</code>, <code>result</code> (no prompt)
      * or <code>none</code>.
+     * @param limits The most that its tasks may use together, whoever submits them.
+     * @param models The models that its tasks may use; empty: all.
+     * @param expiresAt Unix seconds from which on it takes no new tasks; 0: it does not expire.
      * @param id The id.
      * @param sid The session's 0x + 64 hexadecimal digits, also its <code>tx_hash</code>; accepted wherever an
      * id is.
@@ -457,6 +460,9 @@ public final class Records {
             @SerializedName("weight") long weight,
             @SerializedName("affinity") Boolean affinity,
             @SerializedName("retention") String retention,
+            @SerializedName("limits") SessionQuota limits,
+            @SerializedName("models") List<String> models,
+            @SerializedName("expires_at") long expiresAt,
             @SerializedName("id") long id,
             @SerializedName("sid") String sid,
             @SerializedName("address") String address,
@@ -787,6 +793,27 @@ public final class Records {
      * @param concurrentStreams Answers that are being streamed.
      */
     public record KeyLimits(
+            @SerializedName("requests_per_minute") Long requestsPerMinute,
+            @SerializedName("tasks_per_minute") Long tasksPerMinute,
+            @SerializedName("tokens_per_minute") Long tokensPerMinute,
+            @SerializedName("tokens_per_day") Long tokensPerDay,
+            @SerializedName("tokens_per_month") Long tokensPerMonth,
+            @SerializedName("concurrent_tasks") Long concurrentTasks,
+            @SerializedName("concurrent_streams") Long concurrentStreams) {}
+
+    /**
+     * The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that is
+     * missing does not bind.
+     *
+     * @param requestsPerMinute Requests in one minute that submit a task to it, also those that are refused.
+     * @param tasksPerMinute Tasks in one minute.
+     * @param tokensPerMinute Tokens of prompts and answers in one minute.
+     * @param tokensPerDay Tokens of prompts and answers on one day in UTC.
+     * @param tokensPerMonth Tokens of prompts and answers in one month in UTC.
+     * @param concurrentTasks Tasks that have not ended.
+     * @param concurrentStreams Answers that a listener streams.
+     */
+    public record SessionQuota(
             @SerializedName("requests_per_minute") Long requestsPerMinute,
             @SerializedName("tasks_per_minute") Long tasksPerMinute,
             @SerializedName("tokens_per_minute") Long tokensPerMinute,

@@ -518,6 +518,15 @@ public class SessionRecord(fields: Map<String, Any?>) : Record(fields) {
     /** The part of ended tasks that is kept: `all`, `result` (no prompt) or `none`. */
     public val retention: String get() = text("retention")
 
+    /** The most that its tasks may use together, whoever submits them. */
+    public val limits: SessionQuota get() = record("limits", ::SessionQuota)
+
+    /** The models that its tasks may use; empty: all. */
+    public val models: List<String> get() = texts("models")
+
+    /** Unix seconds from which on it takes no new tasks; 0: it does not expire. */
+    public val expiresAt: Long get() = number("expires_at")
+
     /** The id. */
     public val id: Long get() = number("id")
 
@@ -963,6 +972,33 @@ public class KeyLimits(fields: Map<String, Any?>) : Record(fields) {
     public val concurrentTasks: Long? get() = given("concurrent_tasks") { number(it) }
 
     /** Answers that are being streamed. */
+    public val concurrentStreams: Long? get() = given("concurrent_streams") { number(it) }
+}
+
+/**
+ * The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that is
+ * missing does not bind.
+ */
+public class SessionQuota(fields: Map<String, Any?>) : Record(fields) {
+    /** Requests in one minute that submit a task to it, also those that are refused. */
+    public val requestsPerMinute: Long? get() = given("requests_per_minute") { number(it) }
+
+    /** Tasks in one minute. */
+    public val tasksPerMinute: Long? get() = given("tasks_per_minute") { number(it) }
+
+    /** Tokens of prompts and answers in one minute. */
+    public val tokensPerMinute: Long? get() = given("tokens_per_minute") { number(it) }
+
+    /** Tokens of prompts and answers on one day in UTC. */
+    public val tokensPerDay: Long? get() = given("tokens_per_day") { number(it) }
+
+    /** Tokens of prompts and answers in one month in UTC. */
+    public val tokensPerMonth: Long? get() = given("tokens_per_month") { number(it) }
+
+    /** Tasks that have not ended. */
+    public val concurrentTasks: Long? get() = given("concurrent_tasks") { number(it) }
+
+    /** Answers that a listener streams. */
     public val concurrentStreams: Long? get() = given("concurrent_streams") { number(it) }
 }
 
