@@ -1030,7 +1030,7 @@ export interface SessionChanges {
   minScore?: number;
   /** Whether one more miner is asked where the answers do not agree. */
   tieBreak?: boolean;
-  /** The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it. */
+  /** The most that its tasks may use together, by the names of `SessionQuota`. A missing member keeps its limit, and `null` lifts it. */
   limits?: { [Limit in keyof SessionQuota]?: number | null };
   /** The models that its tasks may use; empty: all. */
   models?: string[];

@@ -236,7 +236,10 @@ class SessionChanges(TypedDict, total=False):
     tie_break: bool
     """Whether one more miner is asked where the answers do not agree."""
     limits: Mapping[str, Any]
-    """The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it."""
+    """The most that its tasks may use together, by the names of `SessionQuota`.
+
+    A missing member keeps its limit, and `null` lifts it.
+    """
     models: Sequence[str]
     """The models that its tasks may use; empty: all."""
     expires_at: int

@@ -466,8 +466,9 @@ type SessionChanges struct {
 	// TieBreak: Whether one more miner is asked where the answers do not agree.
 	TieBreak *bool `json:"tie_break,omitempty"`
 
-	// Limits: The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it.
-	Limits *SessionQuotaOptions `json:"limits,omitempty"`
+	// Limits: The most that its tasks may use together, by the names of `SessionQuota`. A missing member keeps its limit,
+	// and `null` lifts it.
+	Limits map[string]any `json:"limits,omitempty"`
 
 	// Models: The models that its tasks may use; empty: all.
 	Models *[]string `json:"models,omitempty"`

@@ -268,8 +268,9 @@ pub struct SessionPatch {
     pub min_score: Option<f64>,
     /// Whether one more miner is asked where the answers do not agree.
     pub tie_break: Option<bool>,
-    /// The most that its tasks may use together. A missing member keeps its limit, and `null` lifts it.
-    #[cfg_attr(feature = "schema", schema(value_type = Option<SessionQuota>))]
+    /// The most that its tasks may use together, by the names of `SessionQuota`. A missing member keeps its limit, and
+    /// `null` lifts it.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
     pub limits: Option<SessionQuotaPatch>,
     /// The models that its tasks may use; empty: all.
     pub models: Option<Vec<String>>,

@@ -1440,13 +1440,13 @@ public final class Options {
         }
 
         /**
-         * The most that its tasks may use together. A missing member keeps its limit, and <code>null</code>
-         * lifts it.
+         * The most that its tasks may use together, by the names of <code>SessionQuota</code>. A missing member
+         * keeps its limit, and <code>null</code> lifts it.
          *
          * @param value the value
          * @return these options
          */
-        public SessionChanges limits(SessionQuotaOptions value) {
+        public SessionChanges limits(Map<String, ?> value) {
             return set("limits", value);
         }
 
