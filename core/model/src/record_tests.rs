@@ -58,6 +58,9 @@ fn session_spec() -> SessionSpec {
         validation: validation(),
         affinity: Some(false),
         retention: Retention::Result,
+        limits: SessionQuota::default().tokens_per_day(NonZeroU64::new(1_000)).concurrent_tasks(NonZeroU64::new(4)),
+        models: texts(["tiny", "large"]),
+        expires_at: NonZeroU64::new(1_900_000_000),
     }
 }
 
@@ -212,6 +215,9 @@ fn sessions_stay_as_they_are() {
         matching: Some(Matching::Exact),
         min_score: Some(1.0),
         tie_break: Some(false),
+        limits: Some(SessionQuota::default().tokens_per_day(NonZeroU64::new(5)).into()),
+        models: Some(texts(["tiny"])),
+        expires_at: Change::Set(NonZeroU64::new(9).unwrap()),
     };
     assert_snapshot!("session_patch", both(&patch, &SessionPatch::default()));
 }

@@ -157,7 +157,7 @@ mod tests {
         for (text, word) in [
             (r#"{"name":"s","limits":{"tokens_per_day":0}}"#, "at least 1"),
             (r#"{"name":"s","limits":{"tokens_per_year":1}}"#, "tokens_per_year"),
-            (r#"{"name":"s","limits":5}"#, "limits"),
+            (r#"{"name":"s","limits":5}"#, "SessionQuota"),
         ] {
             let error = serde_json::from_str::<SessionSpec>(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
