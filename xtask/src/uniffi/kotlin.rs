@@ -94,7 +94,7 @@ fn compile(
 
 /// Builds the jar of the package with the library in `built`, and with the bill, if it is for users.
 fn jar(steps: &mut Steps, built: &Path, bill: Option<&Path>) -> Outcome<PathBuf> {
-    let code = super::generated(steps, built, "kotlin")?;
+    let code = super::generated(steps, "kotlin")?;
     let generated = out().join("generated.jar");
     // The generated code has warnings of its own.
     let native = [code.join("network/cortensor/router/internal/cortensor_router_native.kt")];

@@ -43,15 +43,15 @@ fn ported(steps: &mut Steps) -> Outcome<PathBuf> {
     portable::build(steps, "cortensor-router-uniffi", "", &library())
 }
 
-/// Writes the code of one language for the library in `built` into an emptied directory of `target/uniffi`, and gives
-/// that directory.
-fn generated(steps: &mut Steps, built: &Path, language: &str) -> Outcome<PathBuf> {
+/// Writes the code of one language into an emptied directory of `target/uniffi`, and gives that directory. The library of
+/// the dev profile, which every build here makes first, says what to write: that for users has no symbols.
+fn generated(steps: &mut Steps, language: &str) -> Outcome<PathBuf> {
     let out = environment::target().join("uniffi").join(language);
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let program = format!("cortensor-router-bindgen{}", std::env::consts::EXE_SUFFIX);
     let mut bindgen = Command::new(environment::target().join("debug").join(program));
-    bindgen.arg(language).arg(built.join(library())).arg(&out).arg(package());
+    bindgen.arg(language).arg(environment::target().join("debug").join(library())).arg(&out).arg(package());
     steps.run(&format!("write the code for {language}"), &mut bindgen)?;
     Ok(out)
 }

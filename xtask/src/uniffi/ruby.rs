@@ -38,7 +38,7 @@ fn tools(steps: &mut Steps, libraries: usize) -> Outcome {
 
 /// Puts the native part of a build beside the gem's own files.
 fn place(steps: &mut Steps, built: &Path) -> Outcome {
-    let code = super::generated(steps, built, "ruby")?;
+    let code = super::generated(steps, "ruby")?;
     let lib = package().join("lib/cortensor_router");
     let native = lib.join("cortensor_router_native.rb");
     // Ruby would warn of the blanks that the templates leave.

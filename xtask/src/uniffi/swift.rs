@@ -38,8 +38,8 @@ fn package() -> PathBuf {
 /// # Errors
 /// When a file is old, or a call has no function.
 pub(crate) fn test(steps: &mut Steps) -> Outcome {
-    let built = super::built(steps)?;
-    let fresh = super::generated(steps, &built, "swift")?;
+    super::built(steps)?;
+    let fresh = super::generated(steps, "swift")?;
     let current = steps.check("Swift package: the generated sources are current", || {
         let old: Vec<_> = GENERATED
             .iter()
@@ -145,8 +145,8 @@ fn labels(arguments: &str) -> String {
 /// # Errors
 /// When the library does not build, or a file cannot be written.
 pub(crate) fn dist(steps: &mut Steps) -> Outcome {
-    let built = super::built(steps)?;
-    let fresh = super::generated(steps, &built, "swift")?;
+    super::built(steps)?;
+    let fresh = super::generated(steps, "swift")?;
     for (kept, made) in GENERATED {
         let kept = package().join(kept);
         let directory = kept.parent().ok_or("a file has a directory")?;

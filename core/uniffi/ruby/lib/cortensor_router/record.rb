@@ -33,6 +33,9 @@ module CortensorRouter
 
     def inspect = "#<#{self.class.name} #{@fields.inspect}>"
 
+    # The record as JSON, for +puts+.
+    def to_s = @fields.to_json
+
     def respond_to_missing?(name, include_private = false) = @fields.key?(name.to_s) || super
 
     def method_missing(name, *arguments)
