@@ -285,7 +285,8 @@ impl Shared {
         let core = self.core.lock();
         let (queued, running) = core.stands();
         let miners = core.own_miners().count() as u64;
-        let pulse = Pulse { epoch, miners, free: core.engine.free_slots(), queued, running, ..Pulse::default() };
+        let free = core.engine.free_slots();
+        let pulse = Pulse { miners, queued, running, free, epoch, ..Pulse::default() };
         *known = Some((Instant::now(), pulse));
         pulse
     }

@@ -74,7 +74,7 @@ struct At {
     /// The seat's connection within it.
     sitting: Option<Arc<Connection>>,
     /// The end of the last link.
-    left_at: Option<Instant>,
+    since: Option<Instant>,
 }
 
 impl Partner {
@@ -264,7 +264,7 @@ impl Partner {
             if at.link.as_ref().is_none_or(|here| !Arc::ptr_eq(here, link)) {
                 return;
             }
-            (at.link, at.left_at) = (None, Some(Instant::now()));
+            (at.link, at.since) = (None, Some(Instant::now()));
             at.sitting.take()
         };
         let for_good = end == End::Silent || shared.stop.is_cancelled();
@@ -304,7 +304,7 @@ impl Partner {
         if self.expected().is_empty() || shared.stop.is_cancelled() {
             return self.settle();
         }
-        let left_at = self.at.lock().left_at.unwrap_or_else(Instant::now);
+        let left_at = self.at.lock().since.unwrap_or_else(Instant::now);
         shared.await_death_of(self, left_at);
     }
 

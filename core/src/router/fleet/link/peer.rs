@@ -189,8 +189,8 @@ impl PeerLink {
             .map(|(heard, when)| (heard.at, u64::try_from(when.elapsed().as_micros()).unwrap_or(u64::MAX)));
         pulse.round_trip = self.signs.lock().round_trip.and_then(|time| u64::try_from(time.as_micros()).ok());
         if let Some(shared) = self.shared.upgrade() {
-            let Pulse { epoch, miners, free, queued, running, .. } = shared.pulse();
-            pulse = Pulse { epoch, miners, free, queued, running, ..pulse };
+            let Pulse { miners, queued, running, free, epoch, .. } = shared.pulse();
+            pulse = Pulse { miners, queued, running, free, epoch, ..pulse };
         }
         Frame::Pulse(pulse).to_text()
     }
