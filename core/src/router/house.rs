@@ -96,7 +96,9 @@ impl Shared {
     /// Forgets sessions that the store has no more.
     pub(super) fn forget_sessions(&self, gone: BTreeSet<SessionId>) {
         self.forget_paces(&gone);
-        gone.iter().for_each(|id| self.session_meters.forget(&id.to_string()));
+        for id in &gone {
+            self.session_meters.forget(&id.to_string());
+        }
         // The parts that they leave are freed outside the lock.
         let forgotten = self.core.lock().forget_sessions(gone);
         drop(forgotten);

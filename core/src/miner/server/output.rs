@@ -113,8 +113,8 @@ mod tests {
         pass_on(&wild[..], "s", 4_096, &last).await;
         let words = last.behind("");
         assert!(words.contains("a\u{fffd}\u{fffd}b") && words.len() < SAID_LINES * (KEPT_BYTES + 20), "{words}");
-        let many: String = (0..100).map(|number| format!("line {number}\n")).collect();
-        pass_on(many.as_bytes(), "s", 100, &last).await;
+        let many: Vec<String> = (0..100).map(|number| format!("line {number}\n")).collect();
+        pass_on(many.concat().as_bytes(), "s", 100, &last).await;
         assert_eq!(last.behind("it ended"), "it ended; it said: line 97 / line 98 / line 99");
         assert_eq!(last.0.lock().len(), KEPT_LINES);
         last.begin();
