@@ -4,7 +4,7 @@
 pub use cortensor_router_model::{
     ActKind, CONTINUE, CompletionIds, CompletionRecord, Day, FleetInfo, FleetMember, FleetStatus, LinkState,
     MAX_JSON_INTEGER, MemberState, PageStart, SessionQuotaPatch, TaskRecord, UsageBy, Webhook, WebhookDelivery,
-    WebhookRecord, WebhookState, clean, estimate_tokens,
+    WebhookRecord, WebhookState, address_of, clean, estimate_tokens,
 };
 #[doc(inline)]
 pub use cortensor_router_model::{
@@ -13,7 +13,7 @@ pub use cortensor_router_model::{
     NodeInfo, NodeKind, NodeState, NodeStats, NodeStatus, OnFailure, Outcome, Parts, Policy, RequestKind, Retention,
     Scope, Session, SessionId, SessionMode, SessionPatch, SessionQuota, SessionSpec, SessionState, SharedText,
     Standing, StoreKind, Task, TaskId, TaskRequest, TaskState, Timestamp, ToolCall, ToolDelta, Usage, Validation,
-    ValidationSpec, Vectors, Verdict, address_of,
+    ValidationSpec, Vectors, Verdict,
 };
 
 #[cfg(any(feature = "miner-client", feature = "mcp"))]

@@ -133,6 +133,7 @@ impl Meter {
 
     /// Takes a request. Gives the requests that are left; `None`: they are not limited. The error is `Overloaded` with the
     /// code `rate_limited`.
+    #[cfg(feature = "listener")]
     pub(crate) fn request(&self) -> (Option<Left>, Result<()>) {
         let state = self.state.lock();
         let Some(rate) = &state.requests else { return (None, Ok(())) };
@@ -145,6 +146,16 @@ impl Meter {
             Ok(remaining) => (left(remaining), Ok(())),
             Err(wait) => (left(0), Err(self.too_fast("requests_per_minute", rate.most, wait))),
         }
+    }
+
+    /// Takes a request whose caller is told no headers.
+    ///
+    /// # Errors
+    /// `Overloaded` with the code `rate_limited`.
+    pub(super) fn take_request(&self) -> Result<()> {
+        let state = self.state.lock();
+        let Some(rate) = &state.requests else { return Ok(()) };
+        rate.take().map(drop).map_err(|wait| self.too_fast("requests_per_minute", rate.most, wait))
     }
 
     /// The tokens that are left in the shortest time for which they are limited.

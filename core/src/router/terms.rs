@@ -49,7 +49,7 @@ impl Shared {
         }
         let meter = self.session_meters.get(&session.id.to_string());
         if let Some(meter) = &meter {
-            meter.request().1?;
+            meter.take_request()?;
         }
         Ok(meter)
     }

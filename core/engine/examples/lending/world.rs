@@ -233,8 +233,8 @@ impl World {
         }
     }
 
-    /// What a session of a busy router got for each task that one of another router got, while all of them waited. `None`:
-    /// nothing had to wait.
+    /// The tasks that a session of a busy router got for each one of a session of another router, while all of them waited.
+    /// `None`: nothing had to wait.
     pub(crate) fn unfairness(&self) -> Option<f64> {
         let busy = self.plan.routers.div_ceil(10);
         if self.plan.load <= 1.0 || busy == self.plan.routers {
