@@ -46,7 +46,7 @@ async fn a_task_beyond_the_limits_of_its_key_is_told_too() {
     let reply = server.send("POST", "/v1/completions", &format!("X-API-Key: {token}\r\n"), body).await;
     assert_eq!(reply.error().2, "quota_exceeded");
     let line = log.line(|line| line["code"] == "quota_exceeded" && message(line) == "a task is refused").await;
-    assert_eq!((&line["level"], &line["bound"]), (&json!("INFO"), &json!("the limits of the key")));
+    assert_eq!((&line["level"], &line["bound"]), (&json!("INFO"), &json!("the limits of the key or of the session")));
 }
 
 #[tokio::test]
