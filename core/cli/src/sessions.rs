@@ -35,7 +35,7 @@ enum Action {
     /// Show a session
     Show(One),
     /// Create a session
-    Create(Create),
+    Create(Box<Create>),
     /// Close a session: running tasks finish, new ones are refused
     Close(One),
 }
