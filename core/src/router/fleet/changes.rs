@@ -8,7 +8,7 @@ use super::super::shared::Shared;
 use crate::Result;
 use crate::engine::Event;
 use crate::model::{Session, SessionId, Timestamp};
-use crate::store::{ApiKey, Changes, MinerRecord, UsageBy};
+use crate::store::{ApiKey, Changes, MinerRecord, SessionName, UsageBy};
 
 impl Shared {
     /// Takes the changes that a beat read at that time.
@@ -48,15 +48,15 @@ impl Shared {
         let _no_changes = self.session_changes.lock().await;
         let changed: BTreeSet<SessionId> = sessions.iter().map(|session| session.id).collect();
         let gone: BTreeSet<SessionId> = gone.into_iter().filter(|id| !changed.contains(id)).collect();
-        for session in sessions {
-            let is_news = {
-                let core = self.core.lock();
-                core.sessions.get(&session.id).is_none_or(|known| {
-                    known.updated_at <= session.updated_at
-                        && (known.spec != session.spec || known.active != session.active)
-                })
-            };
-            if is_news {
+        for mut session in sessions {
+            // A change of this router within the same second may be newer than the beat that read the row.
+            if self.known_since(&session) == Some(session.updated_at)
+                && let Some((fleet, _)) = self.fleet()
+                && let Ok(Some((present, _))) = fleet.session(SessionName::Id(session.id)).await
+            {
+                session = present;
+            }
+            if self.known_since(&session).is_some_and(|at| at <= session.updated_at) {
                 tracing::debug!(session = %session.id, "another router changed a session");
                 self.adopt_session(session);
             }
@@ -64,6 +64,14 @@ impl Shared {
         if !gone.is_empty() {
             self.forget_sessions(gone);
         }
+    }
+
+    /// The time in seconds at which the session was changed that this router knows in place of a row; 0: it knows none.
+    /// `None`: it knows the row.
+    fn known_since(&self, row: &Session) -> Option<u64> {
+        let core = self.core.lock();
+        let Some(known) = core.sessions.get(&row.id) else { return Some(0) };
+        (known.spec != row.spec || known.active != row.active).then_some(known.updated_at)
     }
 
     async fn take_keys(self: &Arc<Self>, keys: Vec<ApiKey>, gone: Vec<String>) -> Result<()> {
@@ -128,5 +136,32 @@ impl Shared {
         for id in gone {
             known.remove(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::model::{SessionId, SessionPatch, SessionSpec};
+    use crate::store::{Changes, SharedMemory};
+    use crate::{Config, Router};
+
+    /// A beat that has read a session before this router changed it takes nothing back.
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_was_read_before_a_change_of_this_router_is_not_news() {
+        let database = SharedMemory::new(Duration::from_secs(60));
+        let mut config = Config::default();
+        config.storage.lease_ms = 60_000;
+        let store = Arc::new(database.join("one").unwrap());
+        let router = Router::builder().config(config).store(store).open().await.unwrap();
+        let read = router.create_session(SessionSpec::default().name("a")).await.unwrap();
+        let id: SessionId = read.id;
+        router.update_session(id, SessionPatch::default().name(Some("b".into()))).await.unwrap();
+        let changes = Changes { sessions: vec![read], ..Changes::default() };
+        router.shared.take_changes(changes, router.shared.clock.now()).await.unwrap();
+        assert_eq!(router.session(id).unwrap().spec.name, "b");
+        router.close().await;
     }
 }
