@@ -5,6 +5,8 @@
 mod conformance;
 mod ends;
 mod facade;
+#[cfg(feature = "postgres")]
+mod fleet;
 mod matching;
 mod miners;
 mod ways_in;
