@@ -87,6 +87,15 @@ enum Command {
     },
     /// Run the simulator of the dispatch engine over many seeds.
     Sim {
+        /// Instead, let many routers lend each other slots in virtual time, and print what that takes.
+        #[arg(value_enum, conflicts_with_all = ["seeds", "effects", "shrink", "planted"])]
+        what: Option<suites::Simulated>,
+        /// The number of routers of a fleet.
+        #[arg(long, default_value_t = 100, requires = "what")]
+        routers: u32,
+        /// The number of miners of a fleet.
+        #[arg(long, default_value_t = 10_000, requires = "what")]
+        miners: u32,
         /// The number of seeds; 10000 if neither this nor a seed is given.
         #[arg(long)]
         seeds: Option<u64>,
@@ -136,9 +145,17 @@ enum Command {
     /// Break processes, disk, clock and connections under load, and check that no acknowledged task is lost, doubled or
     /// changed.
     Chaos {
-        /// The number of cycles; each draws one or two faults.
-        #[arg(long, default_value_t = 300)]
-        cycles: u32,
+        /// The thing to break: one router, or a fleet of three on a PostgreSQL of their own.
+        #[arg(value_enum, default_value_t)]
+        what: suites::Broken,
+        /// The number of cycles, each of which draws one or two faults; for a fleet the number of times that each fault
+        /// comes. Default: 300, for a fleet 50.
+        #[arg(long)]
+        cycles: Option<u32>,
+        /// The time in seconds after which no further fault comes, for a fleet. No standby takes the place of the
+        /// database then, because that takes long.
+        #[arg(long)]
+        seconds: Option<u32>,
         /// The seed of the faults and of the clients' actions.
         #[arg(long)]
         seed: Option<u64>,
@@ -231,6 +248,9 @@ fn main() -> ExitCode {
         Command::Page { pages } => pages::run(&mut steps, &pages),
         Command::Gen { check: true } => generate::check(&mut steps),
         Command::Gen { check: false } => generate::run(&mut steps),
+        Command::Sim { what: Some(suites::Simulated::Fleet), routers, miners, seed, .. } => {
+            suites::lending(&mut steps, routers, miners, seed)
+        }
         Command::Sim { planted: Some(names), part, .. } => planted::run(&mut steps, &names, part.map(usize::from)),
         Command::Sim { seed: Some(seed), shrink: true, .. } => suites::shrink(&mut steps, seed),
         Command::Sim { seeds, seed, effects, .. } => suites::sim(&mut steps, seeds, seed, effects.as_deref()),
@@ -240,7 +260,12 @@ fn main() -> ExitCode {
             let plan = fuzz::Plan { target, seconds, seed };
             if coverage { fuzz::with_coverage(&mut steps, &plan) } else { fuzz::seeded(&mut steps, &plan) }
         }
-        Command::Chaos { cycles, seed } => suites::chaos(&mut steps, cycles, seed),
+        Command::Chaos { what: suites::Broken::Router, cycles, seed, .. } => {
+            suites::chaos(&mut steps, cycles.unwrap_or(300), seed)
+        }
+        Command::Chaos { what: suites::Broken::Fleet, cycles, seconds, seed } => {
+            suites::chaos_of_fleet(&mut steps, cycles.unwrap_or(50), seconds, seed)
+        }
         Command::Nightly => nightly::run(&mut steps),
         Command::Attack { rows } => attack::run(&mut steps, &rows),
         Command::Bench { figures, quick, .. } if figures == ["python"] => python::bench(&mut steps, quick),

@@ -17,6 +17,9 @@ const FUZZ_SECONDS: u32 = 12 * 60;
 /// The number of cycles of the chaos run.
 const CYCLES: u32 = 600;
 
+/// The number of times that each fault of a fleet comes.
+const FLEET_ROUNDS: u32 = 10;
+
 /// The number of sequences that each test of the model of the stores plays.
 const SEQUENCES: u32 = 2_000;
 
@@ -49,6 +52,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         fuzz::sweep(steps, None),
         fuzz::with_coverage(steps, &plan),
         suites::chaos(steps, CYCLES, Some(seed)),
+        suites::chaos_of_fleet(steps, FLEET_ROUNDS, None, Some(seed)),
         languages(steps),
     ];
     let failures: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();

@@ -245,3 +245,50 @@ pub(crate) fn chaos(steps: &mut Steps, cycles: u32, seed: Option<u64>) -> Outcom
     }
     steps.run(&format!("chaos: {cycles} cycles"), &mut run)
 }
+
+/// The thing that a chaos loop breaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Broken {
+    /// One router with its miners, its disk and its clock.
+    #[default]
+    Router,
+    /// Three routers with their miners, their links and their database.
+    Fleet,
+}
+
+/// Runs the chaos loop over a fleet: each fault `rounds` times, and none after `seconds`. With a bound of time no standby
+/// takes the place of the database.
+///
+/// # Errors
+/// When an acknowledged task is lost, doubled or changed.
+pub(crate) fn chaos_of_fleet(steps: &mut Steps, rounds: u32, seconds: Option<u32>, seed: Option<u64>) -> Outcome {
+    environment::postgres(steps)?;
+    let mut run = test_of(steps, "chaos", "no_fault_of_a_fleet_loses_doubles_or_changes_a_task")?;
+    run.arg("--ignored").env("CORTENSOR_REQUIRE_POSTGRES", "1").env("CORTENSOR_CHAOS_CYCLES", rounds.to_string());
+    if let Some(seconds) = seconds {
+        run.env("CORTENSOR_CHAOS_SECONDS", seconds.to_string()).env("CORTENSOR_CHAOS_FAILOVER", "0");
+    }
+    if let Some(seed) = seed {
+        run.env("CORTENSOR_CHAOS_SEED", seed.to_string());
+    }
+    steps.run(&format!("chaos of a fleet: each fault {rounds} times"), &mut run)
+}
+
+/// A thing that is simulated beside the engine's worlds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Simulated {
+    /// Routers that lend each other slots.
+    Fleet,
+}
+
+/// Lets routers with their engines lend each other slots in virtual time, and prints what that takes.
+///
+/// # Errors
+/// When it does not build or fails.
+pub(crate) fn lending(steps: &mut Steps, routers: u32, miners: u32, seed: Option<u64>) -> Outcome {
+    let (routers, miners, seed) = (routers.to_string(), miners.to_string(), seed.unwrap_or(1).to_string());
+    let mut run =
+        environment::cargo(&["run", "--release", "--package", "cortensor-router-engine", "--example", "lending"]);
+    run.args(["--", "--routers", &routers, "--miners", &miners, "--seed", &seed]);
+    steps.run(&format!("lending: {routers} routers, {miners} miners"), &mut run)
+}

@@ -3,6 +3,9 @@
 //! The server's files are copied from a template that is made once for each version, and its process ends with the one
 //! that started it, however that one ends.
 
+mod commits;
+mod standby;
+
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -22,6 +25,8 @@ pub struct Postgres {
     bin: PathBuf,
     dir: PathBuf,
     port: u16,
+    /// Whether it is set as by default, so that a commit is on the disk.
+    durable: bool,
     /// The process that keeps the server; `None`: the server is stopped.
     keeper: Option<Child>,
 }
@@ -29,6 +34,15 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server. `None`, with a word on standard error, where PostgreSQL is not installed.
     pub fn start() -> Option<Self> {
+        Self::started(false)
+    }
+
+    /// Starts a server whose commits are on the disk, for figures. `None` as with [`start`](Self::start).
+    pub fn start_durable() -> Option<Self> {
+        Self::started(true)
+    }
+
+    fn started(durable: bool) -> Option<Self> {
         let Some(bin) = installed() else {
             #[expect(clippy::print_stderr, reason = "the reason of a test that is left out")]
             {
@@ -44,7 +58,7 @@ impl Postgres {
         let dir = directory();
         run(Command::new("cp").arg("-r").arg(&template).arg(dir.join("data")));
         own(&dir);
-        let mut server = Self { bin, dir, port: free_port(), keeper: None };
+        let mut server = Self { bin, dir, port: free_port(), durable, keeper: None };
         server.restart();
         Some(server)
     }
@@ -54,14 +68,11 @@ impl Postgres {
         let data = self.dir.join("data");
         let mut server = as_user(&self.bin.join("postgres"));
         server.arg("-D").arg(&data).arg("-k").arg(&self.dir).arg("-p").arg(self.port.to_string());
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "fsync=off",
-            "shared_buffers=16MB",
-            "max_connections=120",
-            "autovacuum=off",
-            "log_min_messages=warning",
-        ] {
+        // A standby that was cut off for a while goes on where it was.
+        let always =
+            ["listen_addresses=127.0.0.1", "max_connections=120", "log_min_messages=warning", "wal_keep_size=64MB"];
+        let quick = ["fsync=off", "shared_buffers=16MB", "autovacuum=off"];
+        for setting in always.iter().chain(if self.durable { &[][..] } else { &quick[..] }) {
             server.arg("-c").arg(setting);
         }
         self.keeper = Some(keep(&server, &self.dir, "server.log"));
@@ -101,6 +112,12 @@ impl Postgres {
     pub fn url(&self) -> String {
         let path = self.dir.to_str().unwrap().replace('/', "%2F");
         format!("postgres://router@{path}:{}/postgres", self.port)
+    }
+
+    /// Cuts every connection of a client.
+    pub fn cut_connections(&self) {
+        let others = "pid <> pg_backend_pid() AND backend_type = 'client backend'";
+        self.psql(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")).unwrap();
     }
 
     /// The address of the server.

@@ -65,6 +65,20 @@ impl Answer {
         Some(Reply { status: self.status, body: serde_json::from_slice(&body).ok()? })
     }
 
+    /// Reads a body that is no JSON. Gives `None` if it is not complete.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn text(mut self) -> Option<String> {
+        let Some(length) = self.length else {
+            while let Some(chunk) = self.chunk() {
+                self.text.push_str(&chunk);
+            }
+            return Some(self.text);
+        };
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).ok()?;
+        String::from_utf8(body).ok()
+    }
+
     /// Reads the next event. Gives `None` at the end of the stream, or if the connection breaks. Comments are skipped.
     pub(crate) fn event(&mut self) -> Option<Event> {
         loop {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answer::Reply;
 use super::journal::{Harm, Journal, Submit, Way};
 use super::reading::{Reading, Step};
-use super::router::Router;
+use super::service::Service;
 use cortensor_router_testkit::random::Random;
 
 /// The wait after an answer that was not complete.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) struct Client<'a> {
     id: u64,
     chance: Random,
-    router: &'a Router<'a>,
+    service: &'a dyn Service,
     journal: &'a Journal,
     sessions: Vec<u64>,
     mine: Vec<Submit>,
@@ -30,9 +30,9 @@ pub(crate) struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Makes a client that submits to those sessions.
-    pub(crate) fn new(id: u64, seed: u64, router: &'a Router<'a>, journal: &'a Journal, sessions: Vec<u64>) -> Self {
+    pub(crate) fn new(id: u64, seed: u64, service: &'a dyn Service, journal: &'a Journal, sessions: Vec<u64>) -> Self {
         let chance = Random::new(seed.wrapping_mul(1_000).wrapping_add(id));
-        Self { id, chance, router, journal, sessions, mine: Vec::new() }
+        Self { id, chance, service, journal, sessions, mine: Vec::new() }
     }
 
     /// Submits until it is told to stop. A submit that was begun is brought to its end.
@@ -74,7 +74,7 @@ impl<'a> Client<'a> {
                 let what = format!("{submit:?}: neither taken nor answered within {PATIENCE:?}");
                 return self.journal.violated(&submit.key, Harm::Lost, what);
             }
-            let Some(reply) = self.router.call("POST", &path, Some(&submit.key), Some(&body)) else {
+            let Some(reply) = self.service.call("POST", &path, Some(&submit.key), Some(&body)) else {
                 thread::sleep(AGAIN);
                 self.journal.still_submits(submit);
                 continue;
@@ -107,14 +107,14 @@ impl<'a> Client<'a> {
                 let what = format!("{submit:?}: acknowledged task {task} has not ended within {PATIENCE:?}");
                 return self.journal.violated(&submit.key, Harm::Lost, what);
             }
-            let Some(reply) = self.router.call("GET", &path, None, None) else {
+            let Some(reply) = self.service.call("GET", &path, None, None) else {
                 thread::sleep(AGAIN);
                 continue;
             };
             match reply.status {
                 200 if reply.body["status"] == 4 => return self.journal.polled(submit, &reply.body),
                 200 => thread::sleep(Duration::from_millis(5)),
-                _ if retryable(&reply) => {
+                _ if retryable(&reply) || self.is_excused(&reply) => {
                     self.journal.refused(&reply.body["code"]);
                     thread::sleep(AGAIN);
                 }
@@ -143,12 +143,12 @@ impl<'a> Client<'a> {
                 None => {
                     // The router sends the whole stream of a key that it knows.
                     reading = Reading::default();
-                    self.router.ask("POST", &post, &[("Idempotency-Key", &submit.key)], Some(&body))
+                    self.service.ask("POST", &post, &[("Idempotency-Key", &submit.key)], Some(&body))
                 }
                 Some(task) => {
                     self.journal.resumed();
                     let path = format!("/api/v1/tasks/{}/{task}/stream", submit.session);
-                    self.router.ask("GET", &path, &[("Last-Event-ID", &reading.last.to_string())], None)
+                    self.service.ask("GET", &path, &[("Last-Event-ID", &reading.last.to_string())], None)
                 }
             };
             match asked {
@@ -173,7 +173,9 @@ impl<'a> Client<'a> {
                     }
                 }
                 Some(answer) => match answer.whole() {
-                    Some(reply) if retryable(&reply) => self.journal.refused(&reply.body["code"]),
+                    Some(reply) if retryable(&reply) || self.is_excused(&reply) => {
+                        self.journal.refused(&reply.body["code"]);
+                    }
                     Some(reply) => {
                         let what = format!("{submit:?}: the stream of task {task:?} is lost: {reply:?}");
                         return self.journal.violated(&submit.key, Harm::Lost, what);
@@ -185,6 +187,13 @@ impl<'a> Client<'a> {
             thread::sleep(AGAIN);
             self.journal.still_submits(submit);
         }
+    }
+}
+
+impl Client<'_> {
+    /// Whether the service may not know the task at present.
+    fn is_excused(&self, reply: &Reply) -> bool {
+        reply.status == 404 && self.service.may_forget()
     }
 }
 

@@ -1,12 +1,11 @@
 //! The faults, drawn so that all of them come in turn.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use cortensor_router_testkit::random::Random;
 
 use super::clock::Clock;
-use super::links::{KINDS, Links, spoil};
+use super::links::{Kinds, Links, card};
 use super::miners::Miners;
 use super::router::Router;
 
@@ -78,15 +77,15 @@ impl Fault {
 pub(crate) struct Deck {
     faults: Vec<Fault>,
     left: Vec<Fault>,
-    kinds_left: Vec<usize>,
-    kinds: [u64; KINDS.len()],
+    /// The kinds of the links' faults.
+    pub(crate) kinds: Kinds,
 }
 
 impl Deck {
     /// Makes the deck, with jumps of the clock if there is a clock that can jump.
     pub(crate) fn new(jumps: bool) -> Self {
         let faults = Fault::ALL.into_iter().filter(|fault| jumps || *fault != Fault::ClockJump).collect();
-        Self { faults, left: Vec::new(), kinds_left: Vec::new(), kinds: [0; KINDS.len()] }
+        Self { faults, left: Vec::new(), kinds: Kinds::default() }
     }
 
     /// Draws the faults of one cycle: one, or two at once.
@@ -96,30 +95,6 @@ impl Deck {
         drawn.dedup();
         drawn
     }
-
-    fn kind(&mut self, chance: &mut Random) -> usize {
-        let all: Vec<usize> = (0..KINDS.len()).collect();
-        let kind = card(&mut self.kinds_left, &all, chance);
-        self.kinds[kind] += 1;
-        kind
-    }
-
-    /// How often each kind of a link's fault came, in words.
-    pub(crate) fn kinds(&self) -> String {
-        KINDS.iter().zip(self.kinds).fold(String::new(), |mut text, (name, count)| {
-            let _ = write!(text, "{}{name} {count}", if text.is_empty() { "" } else { ", " });
-            text
-        })
-    }
-}
-
-/// Takes a card; an empty pile is filled again.
-fn card<T: Copy>(left: &mut Vec<T>, all: &[T], chance: &mut Random) -> T {
-    if left.is_empty() {
-        left.extend_from_slice(all);
-    }
-    let place = chance.below(left.len() as u64) as usize;
-    left.swap_remove(place)
 }
 
 /// Everything that can be broken.
@@ -142,9 +117,9 @@ impl Rig<'_> {
             }
             Fault::PauseRouter | Fault::PauseRouterLong => self.router.pause(true),
             Fault::PauseMiners | Fault::PauseMinersLong => self.miners.pause(true),
-            Fault::ClientLink => spoil(&self.links.clients, deck.kind(chance), chance),
-            Fault::MinerLink => spoil(&self.links.miners, deck.kind(chance), chance),
-            Fault::UpstreamLink => spoil(&self.links.upstream, deck.kind(chance), chance),
+            Fault::ClientLink => deck.kinds.spoil(&self.links.clients, chance),
+            Fault::MinerLink => deck.kinds.spoil(&self.links.miners, chance),
+            Fault::UpstreamLink => deck.kinds.spoil(&self.links.upstream, chance),
             Fault::FullDisk => self.router.fill_disk(true),
             Fault::ClockJump => self.set_clock(if chance.chance(50) { 100 } else { -100 }),
         }

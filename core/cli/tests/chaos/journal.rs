@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::faults::Fault;
-use super::router::Router;
+use super::service::Service;
 
 /// The time within which the remaining tasks must end.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -67,8 +66,9 @@ const HARMS: [(Harm, &str); 4] =
 type Under = u32;
 
 /// Everything that the clients saw.
-#[derive(Default)]
 pub(crate) struct Journal {
+    /// The names of the faults, by their numbers.
+    faults: Vec<&'static str>,
     inner: Mutex<Inner>,
 }
 
@@ -83,7 +83,7 @@ struct Inner {
     now: Under,
     /// The faults under which each key was submitted.
     under: HashMap<String, Under>,
-    cycles: [u64; Fault::ALL.len()],
+    cycles: BTreeMap<usize, u64>,
     /// The refusals that asked the client to come back, by code.
     refusals: BTreeMap<String, u64>,
     streams: Streams,
@@ -128,10 +128,10 @@ impl fmt::Display for Counts {
 }
 
 /// Creates two sessions beside the default one; the clients use all three.
-pub(crate) fn create_sessions(router: &Router<'_>) -> Vec<u64> {
+pub(crate) fn create_sessions(service: &dyn Service) -> Vec<u64> {
     let mut sessions = vec![0];
     for name in ["first", "second"] {
-        let reply = router.call("POST", "/api/v1/create", None, Some(&json!({"name": name}))).expect("an answer");
+        let reply = service.call("POST", "/api/v1/create", None, Some(&json!({"name": name}))).expect("an answer");
         match reply.body["session_id"].as_u64() {
             Some(id) => sessions.push(id),
             None => panic!("create: {reply:?}"),
@@ -141,6 +141,11 @@ pub(crate) fn create_sessions(router: &Router<'_>) -> Vec<u64> {
 }
 
 impl Journal {
+    /// Makes an empty journal for faults with those names.
+    pub(crate) fn new(faults: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { faults: faults.into_iter().collect(), inner: Mutex::default() }
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
         act(&mut self.inner.lock())
     }
@@ -165,13 +170,13 @@ impl Journal {
         self.with(|inner| *inner.refusals.entry(code).or_default() += 1);
     }
 
-    /// Begins a cycle with those faults; without any, the cycle ends.
-    pub(crate) fn under(&self, faults: &[Fault]) {
+    /// Begins a cycle with the faults of those numbers; without any, the cycle ends.
+    pub(crate) fn under(&self, faults: impl IntoIterator<Item = usize>) {
         self.with(|inner| {
             inner.now = 0;
             for fault in faults {
-                inner.now |= 1 << *fault as u32;
-                inner.cycles[*fault as usize] += 1;
+                inner.now |= 1 << fault;
+                *inner.cycles.entry(fault).or_default() += 1;
             }
         });
     }
@@ -231,11 +236,11 @@ impl Journal {
             for (_, name) in HARMS {
                 let _ = write!(table, " {name:>8}");
             }
-            for fault in Fault::ALL {
-                let _ = write!(table, "\n{:<30} {:>6}", fault.name(), inner.cycles[fault as usize]);
+            for (fault, name) in self.faults.iter().enumerate() {
+                let cycles = inner.cycles.get(&fault).copied().unwrap_or_default();
+                let _ = write!(table, "\n{name:<30} {cycles:>6}");
                 for (harm, _) in HARMS {
-                    let is_cell =
-                        |(under, is, _): &&(Under, Harm, String)| under & 1 << fault as u32 != 0 && *is == harm;
+                    let is_cell = |(under, is, _): &&(Under, Harm, String)| under & 1 << fault != 0 && *is == harm;
                     let _ = write!(table, " {:>8}", inner.violations.iter().filter(is_cell).count());
                 }
             }
@@ -243,17 +248,17 @@ impl Journal {
         })
     }
 
-    /// Compares everything that was acknowledged with the present state of the router.
-    pub(crate) fn verify(&self, router: &Router<'_>, sessions: &[u64]) -> Counts {
+    /// Compares everything that was acknowledged with the present state of the service.
+    pub(crate) fn verify(&self, service: &dyn Service, sessions: &[u64]) -> Counts {
         let deadline = Instant::now() + PATIENCE;
-        while router.get("/api/v1/status")["queued_tasks"] != 0 || router.get("/api/v1/status")["running_tasks"] != 0 {
-            assert!(Instant::now() < deadline, "tasks are left that do not end");
+        while service.is_busy() {
+            assert!(Instant::now() < deadline, "tasks are left that do not end\n{}", service.state());
             thread::sleep(Duration::from_millis(20));
         }
         let mut found: HashMap<String, Vec<Value>> = HashMap::new();
         let mut workers = BTreeSet::new();
         for session in sessions {
-            for task in tasks(router, *session) {
+            for task in tasks(service, *session) {
                 let worked = task["assigned_miners"].as_array().into_iter().flatten().filter_map(Value::as_str);
                 workers.extend(worked.map(str::to_owned));
                 found.entry(task["prompt"].as_str().unwrap_or_default().to_owned()).or_default().push(task);
@@ -297,11 +302,11 @@ impl Journal {
 }
 
 /// Reads every task of a session, page by page.
-fn tasks(router: &Router<'_>, session: u64) -> Vec<Value> {
+fn tasks(service: &dyn Service, session: u64) -> Vec<Value> {
     let mut tasks = Vec::new();
     loop {
         let path = format!("/api/v1/tasks/{session}?format=array&limit={PAGE}&offset={}", tasks.len());
-        match router.get(&path) {
+        match service.get(&path) {
             Value::Array(page) if page.is_empty() => return tasks,
             Value::Array(page) => tasks.extend(page),
             other => panic!("{path} is no array: {other}"),

@@ -1,5 +1,6 @@
 //! The connections between clients, router, miners and upstream, each through a proxy.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(crate) struct Links {
 }
 
 /// The kinds of faults of a link.
-pub(crate) const KINDS: [&str; 9] =
+const KINDS: [&str; 9] =
     ["slow", "narrow", "sliced", "reset", "half closed", "one way", "black hole", "refused", "cut"];
 
 impl Links {
@@ -41,8 +42,41 @@ impl Links {
     }
 }
 
-/// Breaks a link in one of the [`KINDS`].
-pub(crate) fn spoil(link: &Proxy, kind: usize, chance: &mut Random) {
+/// The kinds of faults that links have had. Every kind comes once before any comes again.
+#[derive(Default)]
+pub(crate) struct Kinds {
+    left: Vec<usize>,
+    counts: [u64; KINDS.len()],
+}
+
+impl Kinds {
+    /// Breaks a link in the next of the [`KINDS`].
+    pub(crate) fn spoil(&mut self, link: &Proxy, chance: &mut Random) {
+        let all: Vec<usize> = (0..KINDS.len()).collect();
+        let kind = card(&mut self.left, &all, chance);
+        self.counts[kind] += 1;
+        spoil(link, kind, chance);
+    }
+
+    /// How often each kind came, in words.
+    pub(crate) fn words(&self) -> String {
+        KINDS.iter().zip(self.counts).fold(String::new(), |mut text, (name, count)| {
+            let _ = write!(text, "{}{name} {count}", if text.is_empty() { "" } else { ", " });
+            text
+        })
+    }
+}
+
+/// Takes a card; an empty pile is filled again.
+pub(crate) fn card<T: Copy>(left: &mut Vec<T>, all: &[T], chance: &mut Random) -> T {
+    if left.is_empty() {
+        left.extend_from_slice(all);
+    }
+    let place = chance.below(left.len() as u64) as usize;
+    left.swap_remove(place)
+}
+
+fn spoil(link: &Proxy, kind: usize, chance: &mut Random) {
     let millis = |chance: &mut Random, most| Duration::from_millis(chance.below(most));
     let one = |way: Way, up: bool| {
         if up { Faults { up: way, ..Faults::default() } } else { Faults { down: way, ..Faults::default() } }

@@ -4,7 +4,8 @@
 //! are the stored answer.
 //!
 //! `CORTENSOR_CHAOS_CYCLES` is the number of cycles (default 3); each draws one or two faults. `CORTENSOR_CHAOS_SEED`
-//! determines the faults, their times and the clients' actions (default 1). `cargo xtask chaos` sets both.
+//! determines the faults, their times and the clients' actions (default 1). `cargo xtask chaos` sets both. The module
+//! `fleet` does so with several routers on one database.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test does not expect fails it, and it reports")]
 #![cfg(unix)]
 
@@ -12,12 +13,15 @@ mod answer;
 mod client;
 mod clock;
 mod faults;
+#[cfg(feature = "postgres")]
+mod fleet;
 mod journal;
 mod links;
 mod miners;
 mod process;
 mod reading;
 mod router;
+mod service;
 mod teeth;
 mod upstream;
 
@@ -29,7 +33,7 @@ use client::Client;
 use clock::Clock;
 use cortensor_router_testkit::random::Random;
 use cortensor_router_testkit::setting;
-use faults::{Deck, Rig};
+use faults::{Deck, Fault, Rig};
 use journal::Journal;
 use links::Links;
 use miners::Miners;
@@ -46,13 +50,13 @@ fn no_fault_loses_doubles_or_changes_a_task() {
     println!("chaos: {cycles} cycles, seed {seed}");
     let mut chance = Random::new(seed);
     let data = tempfile::tempdir().unwrap();
-    let upstream = Upstream::start(seed);
+    let upstream = Upstream::start(seed, upstream::QUICK);
     let links = Links::start(upstream.port());
     let clock = Clock::new(data.path());
     let router = Router::new(data.path(), &links, clock.as_ref());
     router.start();
     let miners = Miners::start(links.miners.address, upstream.port());
-    let journal = Journal::default();
+    let journal = Journal::new(Fault::ALL.map(Fault::name));
     let sessions = journal::create_sessions(&router);
 
     let stop = AtomicBool::new(false);
@@ -68,7 +72,7 @@ fn no_fault_loses_doubles_or_changes_a_task() {
         for _ in 0..cycles {
             let faults = deck.draw(&mut chance);
             thread::sleep(Duration::from_millis(chance.below(200)));
-            journal.under(&faults);
+            journal.under(faults.iter().map(|fault| *fault as usize));
             for fault in &faults {
                 rig.begin(*fault, &mut chance, &mut deck);
             }
@@ -76,13 +80,13 @@ fn no_fault_loses_doubles_or_changes_a_task() {
             thread::sleep(longest);
             faults.iter().rev().for_each(|fault| rig.end(*fault, &mut chance));
             thread::sleep(Duration::from_millis(chance.below(200)));
-            journal.under(&[]);
+            journal.under([]);
         }
     });
 
     let counts = journal.verify(&router, &sessions);
     println!("{}", journal.table());
-    println!("links: {}", deck.kinds());
+    println!("links: {}", deck.kinds.words());
     println!("chaos: {cycles} cycles, seed {seed}: {counts}");
     if clock.is_none() {
         println!("chaos: jumps of the clock were left out; they need libfaketime (apt-get install faketime)");

@@ -1,9 +1,13 @@
 //! A process of the command, which can be killed, paused, and kept from writing files.
 
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The process. Dropping it kills it.
-pub(crate) struct Process(Child);
+pub(crate) struct Process(Child, String);
 
 impl Process {
     /// Starts the command with its output and its errors in one pipe, which a shell that becomes the command joins.
@@ -16,7 +20,15 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .expect("cortensor-router starts");
-        Self(child)
+        Self(child, String::new())
+    }
+
+    /// Gives the process a name. Its output goes to a file of that name in the directory `CORTENSOR_CHAOS_LOGS`, if it is
+    /// set.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn named(mut self, name: String) -> Self {
+        self.1 = name;
+        self
     }
 
     /// The process's output, once.
@@ -24,9 +36,51 @@ impl Process {
         self.0.stdout.take().expect("its output is read once")
     }
 
-    /// Waits for the process's end, which came by itself.
-    pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
-        self.0.wait().expect("it ended")
+    /// Waits until a router listens, and gives its port.
+    ///
+    /// # Errors
+    /// The output of a process that ended before.
+    pub(crate) fn listens(&mut self) -> Result<u16, String> {
+        let mut lines = BufReader::new(self.output()).lines();
+        let mut seen = Vec::new();
+        loop {
+            let Some(Ok(line)) = lines.next() else {
+                return Err(format!("{}: {seen:?}", self.0.wait().expect("it ended")));
+            };
+            if let Some((_, after)) = line.split_once("listens on http://127.0.0.1:") {
+                let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+                // Its output must be read on, so that it never blocks on a full pipe.
+                let log = std::env::var_os("CORTENSOR_CHAOS_LOGS").filter(|_| !self.1.is_empty());
+                let log = log.map(|dir| std::path::Path::new(&dir).join(&self.1));
+                let mut log = log.and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
+                thread::spawn(move || {
+                    for line in lines.map_while(Result::ok) {
+                        if let Some(log) = &mut log {
+                            let _ = writeln!(log, "{line}");
+                        }
+                    }
+                });
+                return Ok(digits.parse().expect("a port"));
+            }
+            seen.push(line);
+        }
+    }
+
+    /// Asks the process to end by itself.
+    pub(crate) fn terminate(&self) {
+        run(&format!("kill -TERM {}", self.0.id()));
+    }
+
+    /// Waits until the process has ended by itself. `false`: it goes on after that time.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
+        let from = Instant::now();
+        while self.0.try_wait().expect("its state").is_none() {
+            if from.elapsed() > time {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        true
     }
 
     /// Pauses the process, or lets it go on.

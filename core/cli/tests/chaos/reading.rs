@@ -36,7 +36,7 @@ impl Reading {
         };
         if data.get("error").is_some() {
             return match data["code"].as_str() {
-                Some("closed" | "unavailable" | "store_unavailable" | "store_overloaded") => {
+                Some("closed" | "task_moved" | "unavailable" | "store_unavailable" | "store_overloaded") => {
                     Step::Later(data["code"].clone())
                 }
                 _ => Step::Broken(format!("it did not end well: {data}")),

@@ -1,27 +1,21 @@
 //! The router as a process that can be killed and started again on its data.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::Value;
 
-use super::answer::{Answer, Reply};
 use super::clock::Clock;
 use super::links::Links;
 use super::process::Process;
+use super::service::Service;
 
 pub(crate) const TOKEN: &str = "default-dev-token";
-/// The time after which the test gives up waiting.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The time for which a client waits for more bytes of an answer.
-const SILENCE: Duration = Duration::from_secs(4);
 
 /// Short times, so that many time-outs happen; and as many attempts as a task needs, because every task must succeed.
-const SETTINGS: [&str; 10] = [
+pub(crate) const SETTINGS: [&str; 10] = [
     "miners.ping_ms=200",
     "miners.dead_ms=1000",
     "miners.grace_ms=1000",
@@ -60,20 +54,7 @@ impl<'a> Router<'a> {
     /// Starts the router, and waits until it listens.
     pub(crate) fn start(&self) {
         let mut process = self.spawn();
-        let mut lines = BufReader::new(process.output()).lines();
-        let mut seen = Vec::new();
-        let port = loop {
-            let Some(Ok(line)) = lines.next() else {
-                panic!("cortensor-router ended with {} before it listened: {seen:?}", process.ended());
-            };
-            if let Some((_, after)) = line.split_once("listens on http://127.0.0.1:") {
-                let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-                break digits.parse().expect("a port");
-            }
-            seen.push(line);
-        };
-        // Its output must be read on, so that it never blocks on a full pipe.
-        thread::spawn(move || lines.for_each(drop));
+        let port = process.listens().unwrap_or_else(|seen| panic!("cortensor-router does not listen: {seen}"));
         *self.running.lock() = Some(process);
         self.links.aim(port);
     }
@@ -103,43 +84,15 @@ impl<'a> Router<'a> {
     pub(crate) fn fill_disk(&self, full: bool) {
         self.running.lock().iter().for_each(|process| process.fill_disk(full));
     }
+}
 
-    /// Sends a request. Gives `None` if the answer was not complete, so nothing was acknowledged.
-    pub(crate) fn call(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<Reply> {
-        let key = key.map(|key| ("Idempotency-Key", key));
-        self.ask(method, path, key.as_slice(), body)?.whole()
+impl Service for Router<'_> {
+    fn address(&self) -> SocketAddr {
+        self.links.clients.address
     }
 
-    /// Sends a request and reads the head of the answer. Gives `None` if the head was not complete.
-    pub(crate) fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Option<Answer> {
-        let mut stream = TcpStream::connect_timeout(&self.links.clients.address, SILENCE).ok()?;
-        stream.set_read_timeout(Some(SILENCE)).ok()?;
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).ok()?;
-        Answer::read(stream)
-    }
-
-    /// Sends a GET until it is answered with 200.
-    pub(crate) fn get(&self, path: &str) -> Value {
-        let asked = Instant::now();
-        loop {
-            match self.call("GET", path, None, None) {
-                Some(reply) if reply.status == 200 => return reply.body,
-                last => assert!(asked.elapsed() < PATIENCE, "{path}: not answered within {PATIENCE:?}: {last:?}"),
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+    fn is_busy(&self) -> bool {
+        let status = self.get("/api/v1/status");
+        status["queued_tasks"] != 0 || status["running_tasks"] != 0
     }
 }

@@ -28,7 +28,7 @@ fn row(number: u64) -> Value {
 
 /// A journal in which every task was acknowledged and seen to end.
 fn journal() -> Journal {
-    let journal = Journal::default();
+    let journal = Journal::new([]);
     for number in 1..=TASKS {
         journal.submitted(&submit(number));
         journal.acknowledged(&submit(number), &row(number));

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::answer::read_head;
 use cortensor_router_testkit::random::Random;
 
-/// The greatest number of milliseconds for an answer.
-const SLOWEST: u64 = 40;
+/// The greatest number of milliseconds for an answer of a quick server.
+pub(crate) const QUICK: u64 = 40;
 
 /// The server. Its threads end with the test's process.
 pub(crate) struct Upstream {
@@ -22,8 +22,9 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Starts the server on a free port.
-    pub(crate) fn start(seed: u64) -> Self {
+    /// Starts the server on a free port. `slowest`: the greatest number of milliseconds for an answer, and for two words
+    /// of one that streams.
+    pub(crate) fn start(seed: u64, slowest: u64) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let answers = Arc::new(AtomicU64::new(0));
@@ -32,7 +33,7 @@ impl Upstream {
                 let (Ok(stream), answers) = (stream, Arc::clone(&answers)) else { continue };
                 let chance = Random::new(seed ^ connection as u64);
                 // A router that was killed leaves broken connections behind, whose threads end by themselves.
-                thread::spawn(move || serve(&stream, &answers, chance));
+                thread::spawn(move || serve(&stream, &answers, chance, slowest));
             }
         });
         Self { port }
@@ -44,7 +45,7 @@ impl Upstream {
     }
 }
 
-fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<()> {
+fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random, slowest: u64) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -58,10 +59,10 @@ fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<
             let request: Value = serde_json::from_slice(&body).ok()?;
             let number = answers.fetch_add(1, Ordering::SeqCst);
             if request["stream"] == true {
-                write_pieces(stream, &request, number, &mut chance)?;
+                write_pieces(stream, &request, number, (&mut chance, slowest))?;
                 continue;
             }
-            thread::sleep(Duration::from_millis(chance.below(SLOWEST)));
+            thread::sleep(Duration::from_millis(chance.below(slowest)));
             complete(&request, number)
         };
         let body = answer.to_string();
@@ -73,7 +74,12 @@ fn serve(stream: &TcpStream, answers: &AtomicU64, mut chance: Random) -> Option<
 }
 
 /// Writes an answer as a stream, one word for each event, with some time before each.
-fn write_pieces(mut stream: &TcpStream, request: &Value, number: u64, chance: &mut Random) -> Option<()> {
+fn write_pieces(
+    mut stream: &TcpStream,
+    request: &Value,
+    number: u64,
+    (chance, slowest): (&mut Random, u64),
+) -> Option<()> {
     let is_chat = request.get("messages").is_some();
     let event = |text: &str, finish_reason: Value| {
         let mut choice = json!({"index": 0, "finish_reason": finish_reason});
@@ -94,7 +100,7 @@ fn write_pieces(mut stream: &TcpStream, request: &Value, number: u64, chance: &m
     let mut write = |text: &str| stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).ok();
     let answer = text_of(request, number);
     for word in answer.split_inclusive(' ') {
-        thread::sleep(Duration::from_millis(chance.below(SLOWEST / 2)));
+        thread::sleep(Duration::from_millis(chance.below(slowest / 2)));
         write(&event(word, Value::Null))?;
     }
     write(&event("", json!("stop")))?;
