@@ -52,8 +52,8 @@ pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, roun
     }
     let out = environment::target().join("bench");
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
-    // The policy is measured in a simulated world, without a network.
-    for (name, path) in PROXIES.into_iter().filter(|_| plan.figures != ["policy"]) {
+    // The policy is measured in a simulated world, without a network, and the fleet beside its database.
+    for (name, path) in PROXIES.into_iter().filter(|_| plan.figures != ["policy"] && plan.figures != ["fleet"]) {
         if !environment::answers(path, &["-v"])
             && let Err(why) = environment::apt_install(steps, &[name])
         {
@@ -63,7 +63,12 @@ pub(crate) fn run(steps: &mut Steps, mut plan: Plan, against: Option<&str>, roun
     if let Some(revision) = against {
         return against::run(steps, &plan, revision, rounds);
     }
-    let results = out.join("results.json");
+    // The fleet's figures stand beside the others, which a whole run gives.
+    let is_fleet = plan.figures == ["fleet"];
+    if is_fleet {
+        environment::postgres(steps)?;
+    }
+    let results = out.join(if is_fleet { "fleet.json" } else { "results.json" });
     if plan.peers && !plan.figures.is_empty() && !plan.figures.iter().any(|figure| figure == "peers") {
         plan.figures.push("peers".to_owned());
     }

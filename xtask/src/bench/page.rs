@@ -50,7 +50,8 @@ fn filled(text: &str, results: &Path) -> Outcome<(String, usize)> {
 /// The table with that name; `None`: it was not measured.
 fn table(names: &str, results: &Path) -> Outcome<Option<String>> {
     let of_package = names.strip_prefix("package ");
-    let file = results.join(format!("{}.json", of_package.unwrap_or("results")));
+    let its = of_package.unwrap_or(if names == "fleet" { "fleet" } else { "results" });
+    let file = results.join(format!("{its}.json"));
     let Ok(text) = fs::read_to_string(&file) else { return Ok(None) };
     let all: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
     let rows = match names {

@@ -13,6 +13,7 @@ mod compare;
 mod decisions;
 mod families;
 mod first_token;
+mod fleet;
 mod frames;
 mod growth;
 mod hang_up;
@@ -50,7 +51,7 @@ type Outcome<T = ()> = Result<T, String>;
 type Measure = fn(&Context, &mut Vec<Row>) -> Outcome;
 
 /// All figures, with their names on the command line.
-const FIGURES: [(&str, Measure); 19] = [
+const FIGURES: [(&str, Measure); 20] = [
     ("unary", requests::unary),
     ("streams", requests::streams),
     ("full", requests::full),
@@ -70,6 +71,7 @@ const FIGURES: [(&str, Measure); 19] = [
     ("policy", policy::measure),
     ("remote", remote::measure),
     ("verdicts", verdicts::measure),
+    ("fleet", fleet::measure),
 ];
 
 /// Measures the product against its gates.

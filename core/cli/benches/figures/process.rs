@@ -62,6 +62,11 @@ impl Program {
         Err(format!("nothing listens on {address}"))
     }
 
+    /// Kills the program as a crash does.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+    }
+
     /// The processor time that the program and its children have used so far.
     pub(crate) fn processor_time(&self) -> Duration {
         tree_time(self.child.id(), false)
