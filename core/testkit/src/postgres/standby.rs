@@ -8,6 +8,7 @@ use super::{Postgres, as_user, directory, free_port, own, run, wait_for};
 impl Postgres {
     /// Starts a standby of this server, which reads the server's log through that address. Until it is
     /// [promoted](Self::promote) it takes no writes.
+    #[must_use]
     pub fn standby(&self, through: SocketAddr) -> Self {
         let access = self.dir.join("data/pg_hba.conf");
         let mut access = std::fs::OpenOptions::new().append(true).open(access).unwrap();
