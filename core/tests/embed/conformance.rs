@@ -181,7 +181,10 @@ impl Stage {
                 self.tasks.remove(step["task"].as_str().unwrap().trim_start_matches('$')).unwrap();
                 nothing(Ok(()))
             }
-            "stream" => read(&self.reading(step)?, step),
+            "stream" => {
+                let task = self.reading(step)?;
+                read(&task, step)
+            }
             "add_miner" => nothing(self.add_miner(&step["miner"])),
             "remove_miner" => nothing(self.remove_miner(step["name"].as_str().unwrap())),
             "miner_saw" => {
