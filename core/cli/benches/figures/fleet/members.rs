@@ -13,7 +13,7 @@ use crate::process::Program;
 use crate::{Context, Outcome};
 
 /// The time within which routers find each other.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Opens a router of a fleet in this process.
 pub(super) async fn open(
