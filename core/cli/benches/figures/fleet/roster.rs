@@ -54,5 +54,5 @@ fn seen(at: SocketAddr) -> Outcome<u64> {
     stream.read_to_string(&mut said).map_err(text)?;
     let body = said.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let info: serde_json::Value = serde_json::from_str(body).map_err(|error| format!("{error}: {said}"))?;
-    info["connected_miners"].as_u64().ok_or_else(|| format!("no miners in {info}"))
+    info["node_stats"]["total_count"].as_u64().ok_or_else(|| format!("no miners in {info}"))
 }
