@@ -153,7 +153,7 @@ impl<'a> Rig<'a> {
                 }
             }
             Fault::Failover => {
-                // What died before is taken over by now, and has written what it holds.
+                // Tasks of members that died before have owners by now, and every member has written what it holds.
                 let calm = self.lease * 2 + Duration::from_secs(3);
                 thread::sleep(calm);
                 self.failovers += 1;
