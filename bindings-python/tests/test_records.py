@@ -23,6 +23,7 @@ from cortensor_router import (
     NodeStatus,
     Record,
     Router,
+    SessionQuota,
     SessionRecord,
     SyncRouter,
     TaskRecord,
@@ -86,7 +87,7 @@ def test_a_record_has_the_fields_of_its_schema(
 
 
 # Records in records that are dictionaries, whose members the types know.
-PLAIN: list[Any] = [FleetStatus, Hardware, ModelDetails, NodeStats, TaskResults]
+PLAIN: list[Any] = [FleetStatus, Hardware, ModelDetails, NodeStats, SessionQuota, TaskResults]
 
 
 @pytest.mark.parametrize("record", PLAIN, ids=lambda record: record.__name__)

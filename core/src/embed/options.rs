@@ -61,6 +61,8 @@ pub const REQUEST: &[&str] = &[
 /// The options of a session, with the names of the REST API.
 pub const SESSION: &[&str] = &[
     "affinity",
+    "expires_at",
+    "limits",
     "match",
     "match_model",
     "match_pointers",
@@ -73,6 +75,7 @@ pub const SESSION: &[&str] = &[
     "mode",
     "model",
     "model_identifier",
+    "models",
     "name",
     "num_of_validator_nodes",
     "owner",

@@ -14,6 +14,8 @@ import java.nio.charset.StandardCharsets;
 final class Json {
     private static final Gson GSON = new GsonBuilder()
             .disableHtmlEscaping()
+            // A null that a caller puts into a map means something: it lifts a limit.
+            .serializeNulls()
             .setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE)
             .registerTypeHierarchyAdapter(Fields.class, (JsonSerializer<Fields<?>>)
                     (fields, type, context) -> context.serialize(fields.members()))
