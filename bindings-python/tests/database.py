@@ -37,10 +37,10 @@ def postgres(bin: Path) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     if os.geteuid() == 0:
         shutil.chown(home, USER)
-    data, quiet = home / "data", {"check": True, "capture_output": True}
+    data = home / "data"
     options = ["--no-sync", "-U", "router", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", str(data)]
     try:
-        subprocess.run(_as_user(str(bin / "initdb"), *options), **quiet)  # type: ignore[call-overload]
+        subprocess.run(_as_user(str(bin / "initdb"), *options), check=True, capture_output=True)
         settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]
         server = _as_user(str(bin / "postgres"), "-D", str(data), "-k", str(home), *settings)
         with subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
