@@ -21,13 +21,13 @@ pub(crate) use cortensor_router_model::internals::told;
 #[doc(hidden)]
 pub use cortensor_router_model::internals::visible;
 pub(crate) use cortensor_router_model::internals::{
-    FIELDS, FormPart, Goes, PartsSoFar, Whole, answered, check_name, check_word, clean_piece, estimate_bytes,
-    from_json, hex, in_json, meant, vectors_for, write_compact,
+    FIELDS, FormPart, Goes, PartsSoFar, answered, check_name, check_word, clean_piece, estimate_bytes, from_json, hex,
+    in_json, meant, vectors_for, write_compact,
 };
 #[cfg(feature = "listener")]
 pub(crate) use cortensor_router_model::internals::{
-    Raw, TextOrTokens, are_twins, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks, work_of,
-    write_text,
+    Raw, TextOrTokens, Whole, are_twins, is_deeper, page_rows, page_start, push_hex, wanted_sessions, wanted_tasks,
+    work_of, write_text,
 };
 #[cfg(feature = "embed")]
 pub(crate) use cortensor_router_model::internals::{inputs, text_or_object, vectors_of};

@@ -7,6 +7,7 @@ pub use crate::fields::{FIELDS, Field, Goes, Params};
 pub use crate::hex::{hex, push_hex};
 pub use crate::input::TextOrTokens;
 pub use crate::json::{answered, from_json, with_text};
+pub use crate::limits::limit;
 pub use crate::model_name::{are_twins, meant, twin};
 pub use crate::name::{check_name, check_word, visible};
 pub use crate::page::{page_rows, page_start, wanted_sessions, wanted_tasks};

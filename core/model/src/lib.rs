@@ -28,6 +28,7 @@ mod input;
 #[doc(hidden)]
 pub mod internals;
 mod json;
+mod limits;
 #[doc(hidden)]
 pub mod messages;
 mod miner;

@@ -2,9 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::whole::Whole;
+use serde::{Deserialize, Serialize};
 
 /// The limits of a session, which hold for all keys that use it. Each limit is at least 1; a limit that is missing does
 /// not bind.
@@ -60,49 +58,14 @@ crate::setters! { SessionQuota {
     concurrent_streams: Option<NonZeroU64> => concurrent_streams,
 } }
 
-/// Reads a limit; `null` is none.
-fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU64>, D::Error> {
-    let Some(Whole(number)) = Option::<Whole<u64>>::deserialize(deserializer)? else { return Ok(None) };
-    let zero = "a limit is at least 1: leave it out for no limit, and close a session that may submit nothing";
-    NonZeroU64::new(number).map(Some).ok_or_else(|| serde::de::Error::custom(zero))
-}
-
-/// A change of the limits of a session: a missing member keeps its limit, and `null` lifts it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(clippy::option_option, reason = "a missing member and null differ")]
-#[non_exhaustive]
-pub struct SessionQuotaPatch {
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    requests_per_minute: Option<Option<NonZeroU64>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    tasks_per_minute: Option<Option<NonZeroU64>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    tokens_per_minute: Option<Option<NonZeroU64>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    tokens_per_day: Option<Option<NonZeroU64>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    tokens_per_month: Option<Option<NonZeroU64>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    concurrent_tasks: Option<Option<NonZeroU64>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "change")]
-    concurrent_streams: Option<Option<NonZeroU64>>,
-}
-
-impl SessionQuotaPatch {
-    /// The limits after the change.
-    #[must_use]
-    pub fn applied_to(self, limits: SessionQuota) -> SessionQuota {
-        SessionQuota {
-            requests_per_minute: self.requests_per_minute.unwrap_or(limits.requests_per_minute),
-            tasks_per_minute: self.tasks_per_minute.unwrap_or(limits.tasks_per_minute),
-            tokens_per_minute: self.tokens_per_minute.unwrap_or(limits.tokens_per_minute),
-            tokens_per_day: self.tokens_per_day.unwrap_or(limits.tokens_per_day),
-            tokens_per_month: self.tokens_per_month.unwrap_or(limits.tokens_per_month),
-            concurrent_tasks: self.concurrent_tasks.unwrap_or(limits.concurrent_tasks),
-            concurrent_streams: self.concurrent_streams.unwrap_or(limits.concurrent_streams),
-        }
+crate::limits_patch! {
+    /// A change of the limits of a session: a missing member keeps its limit, and `null` lifts it.
+    #[non_exhaustive]
+    pub struct SessionQuotaPatch of SessionQuota {
+        requests_per_minute tasks_per_minute tokens_per_minute tokens_per_day tokens_per_month concurrent_tasks
+        concurrent_streams
     }
+    zero: "a limit is at least 1: leave it out for no limit, and close a session that may submit nothing"
 }
 
 /// The change that sets exactly these limits.
@@ -118,11 +81,6 @@ impl From<SessionQuota> for SessionQuotaPatch {
             concurrent_streams: Some(limits.concurrent_streams),
         }
     }
-}
-
-#[allow(clippy::option_option, reason = "a missing member and null differ")]
-fn change<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NonZeroU64>>, D::Error> {
-    limit(deserializer).map(Some)
 }
 
 #[cfg(test)]

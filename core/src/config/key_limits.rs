@@ -2,9 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::model::Whole;
+use serde::{Deserialize, Serialize};
 
 documented! {
 /// The limits of a key. Each limit is at least 1; a limit that is missing does not bind.
@@ -87,53 +85,13 @@ impl KeyLimits {
     }
 }
 
-/// Reads a limit; `null` is none.
-fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU64>, D::Error> {
-    let Some(Whole(number)) = Option::<Whole<u64>>::deserialize(deserializer)? else { return Ok(None) };
-    let zero = "a limit is at least 1: leave it out for no limit; a key that may submit nothing has no scope `submit`";
-    NonZeroU64::new(number).map(Some).ok_or_else(|| serde::de::Error::custom(zero))
-}
-
-/// A change of limits: a missing member keeps its limit, and `null` lifts it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(clippy::option_option, reason = "a missing member and null differ")]
-pub struct LimitsPatch {
-    #[serde(deserialize_with = "change")]
-    requests_per_minute: Option<Option<NonZeroU64>>,
-    #[serde(deserialize_with = "change")]
-    tasks_per_minute: Option<Option<NonZeroU64>>,
-    #[serde(deserialize_with = "change")]
-    tokens_per_minute: Option<Option<NonZeroU64>>,
-    #[serde(deserialize_with = "change")]
-    tokens_per_day: Option<Option<NonZeroU64>>,
-    #[serde(deserialize_with = "change")]
-    tokens_per_month: Option<Option<NonZeroU64>>,
-    #[serde(deserialize_with = "change")]
-    concurrent_tasks: Option<Option<NonZeroU64>>,
-    #[serde(deserialize_with = "change")]
-    concurrent_streams: Option<Option<NonZeroU64>>,
-}
-
-impl LimitsPatch {
-    /// The limits after the change.
-    #[must_use]
-    pub fn applied_to(self, limits: KeyLimits) -> KeyLimits {
-        KeyLimits {
-            requests_per_minute: self.requests_per_minute.unwrap_or(limits.requests_per_minute),
-            tasks_per_minute: self.tasks_per_minute.unwrap_or(limits.tasks_per_minute),
-            tokens_per_minute: self.tokens_per_minute.unwrap_or(limits.tokens_per_minute),
-            tokens_per_day: self.tokens_per_day.unwrap_or(limits.tokens_per_day),
-            tokens_per_month: self.tokens_per_month.unwrap_or(limits.tokens_per_month),
-            concurrent_tasks: self.concurrent_tasks.unwrap_or(limits.concurrent_tasks),
-            concurrent_streams: self.concurrent_streams.unwrap_or(limits.concurrent_streams),
-        }
+cortensor_router_model::limits_patch! {
+    /// A change of limits: a missing member keeps its limit, and `null` lifts it.
+    pub struct LimitsPatch of KeyLimits {
+        requests_per_minute tasks_per_minute tokens_per_minute tokens_per_day tokens_per_month concurrent_tasks
+        concurrent_streams
     }
-}
-
-#[allow(clippy::option_option, reason = "a missing member and null differ")]
-fn change<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NonZeroU64>>, D::Error> {
-    limit(deserializer).map(Some)
+    zero: "a limit is at least 1: leave it out for no limit; a key that may submit nothing has no scope `submit`"
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use super::core::Core;
 use super::drive::Deeds;
 use super::in_force::Settings;
@@ -15,8 +17,6 @@ use super::quota::{Charge, Reservation};
 use super::shared::Shared;
 use super::skills::skill_of;
 use super::transcript::Transcript;
-use smallvec::SmallVec;
-
 use crate::engine::{self, Demand, Effect, Event, Refusal, Skills};
 use crate::model::{
     Gid, OnFailure, Policy, RequestKind, Retention, SessionId, SessionSpec, Task, TaskId, TaskRequest, Timestamp,

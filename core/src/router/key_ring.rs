@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::meters::Meters;
 use super::quota::Meter;
 use super::spent::Spent;
+use crate::Result;
 #[cfg(feature = "listener")]
 use crate::config::KeyLimits;
 use crate::model::Day;
 use crate::model::Scope;
-use crate::store::ApiKey;
+use crate::store::{ApiKey, Store};
 
 /// The keys of the store, in memory, and the meters of all keys and tokens with limits.
 pub(crate) struct KeyRing {
@@ -87,11 +88,8 @@ impl KeyRing {
         self.meters.forget(id);
     }
 
-    /// Gives a key other limits. Its requests under way go on. `spent` is what the key has used up, if it had no limits.
-    pub(super) fn limit(&self, key: ApiKey, spent: Option<Spent>) {
-        if let Some(spent) = spent {
-            self.meters.note(key.id.clone(), spent);
-        }
+    /// Gives a key other limits. Its requests under way go on.
+    pub(super) fn limit(&self, key: ApiKey) {
         let meter = self.meters.of(&key.id, &key.limits);
         let mut ring = self.ring.write();
         if let Some(known) = ring.by_id.get_mut(&key.id) {
@@ -107,9 +105,12 @@ impl KeyRing {
         self.ring.read().by_id.iter().map(|(id, known)| (id.clone(), known.key.created_at)).collect()
     }
 
-    /// Notes what a key without limits has used up, before it gets some.
-    pub(super) fn note_spent(&self, id: &str, spent: Spent) {
-        self.meters.note(id.to_owned(), spent);
+    /// Reads from the store what a key without limits has used up, before it gets some.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn learn(&self, store: &dyn Store, id: &str) -> Result<()> {
+        self.meters.learn(store, id).await
     }
 
     /// Whether a key or a token has a limit for a day or a month.
@@ -120,11 +121,6 @@ impl KeyRing {
     /// Sets what keys and tokens with limits have used up until `today`.
     pub(super) fn set_spent(&self, spent: &HashMap<String, Spent>, today: Day) {
         self.meters.set_spent(spent, today);
-    }
-
-    /// Whether what the key uses is counted.
-    pub(super) fn is_counted(&self, id: &str) -> bool {
-        self.meters.has(id)
     }
 
     /// The meter of a token of the configuration, which has these limits.

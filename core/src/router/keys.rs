@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 #[cfg(feature = "listener")]
 use super::key_ring::KeyRing;
-use super::meters::spent;
 use super::shared::Router;
 use crate::Result;
 use crate::config::{KeyLimits, LimitsPatch};
 use crate::model::Timestamp;
-use crate::store::{Act, ApiKey, HOST, UsageBy};
+use crate::store::{Act, ApiKey, HOST};
 use crate::token::{KeySpec, NewKey};
 
 impl Router {
@@ -94,7 +93,7 @@ impl Router {
         check: impl FnOnce(&KeyLimits) -> Result<()> + Send + 'static,
         by: &str,
     ) -> Result<Option<ApiKey>> {
-        let (shared, id, by, today) = (self.shared.clone(), id.to_owned(), by.to_owned(), self.today());
+        let (shared, id, by) = (self.shared.clone(), id.to_owned(), by.to_owned());
         self.shared
             .see_through(async move {
                 let _no_changes = shared.keys.changing.lock().await;
@@ -110,12 +109,8 @@ impl Router {
                 check(&key.limits)?;
                 let act = Act::key_limited(shared.clock.now(), &by, &known.key, &key);
                 shared.store.put_key(key.clone(), Some(act)).await?;
-                let spent = if shared.keys.is_counted(&id) {
-                    None
-                } else {
-                    spent(&*shared.store, today, UsageBy::Key, Some(&id)).await?.remove(&id)
-                };
-                shared.keys.limit(key.clone(), spent);
+                shared.keys.learn(&*shared.store, &id).await?;
+                shared.keys.limit(key.clone());
                 shared.tell_others();
                 tracing::info!(key = key.id, by, "a key has other limits");
                 key.hash.clear();

@@ -55,13 +55,8 @@ impl Meters {
     }
 
     /// Whether the key has a meter.
-    pub(super) fn has(&self, key: &str) -> bool {
+    fn has(&self, key: &str) -> bool {
         self.known.lock().meters.contains_key(key)
-    }
-
-    /// The meter, if there is one.
-    pub(super) fn get(&self, key: &str) -> Option<Arc<Meter>> {
-        self.known.lock().meters.get(key).cloned()
     }
 
     /// The meter of the key that this gives, if there is one. Where there are no meters, the key is not made.
@@ -83,9 +78,18 @@ impl Meters {
         }
     }
 
-    /// Notes what a key without a meter has used up.
-    pub(super) fn note(&self, key: String, spent: Spent) {
-        self.known.lock().spent.insert(key, spent);
+    /// Reads from the store what a key without a meter has used up, before it gets one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn learn(&self, store: &dyn Store, key: &str) -> Result<()> {
+        if self.has(key) {
+            return Ok(());
+        }
+        if let Some(spent) = spent(store, Day::of(self.clock.now()), self.of, Some(key)).await?.remove(key) {
+            self.known.lock().spent.insert(key.to_owned(), spent);
+        }
+        Ok(())
     }
 
     /// Counts the tokens of a task that an earlier start admitted.

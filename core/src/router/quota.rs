@@ -135,17 +135,10 @@ impl Meter {
     /// code `rate_limited`.
     #[cfg(feature = "listener")]
     pub(crate) fn request(&self) -> (Option<Left>, Result<()>) {
-        let state = self.state.lock();
-        let Some(rate) = &state.requests else { return (None, Ok(())) };
-        let most = rate.most.get();
-        let left = |remaining| {
-            let reset_ms = most.saturating_sub(remaining).saturating_mul(MINUTE_MS) / most;
-            Some(Left { limit: most, remaining, reset_ms })
-        };
-        match rate.take() {
-            Ok(remaining) => (left(remaining), Ok(())),
-            Err(wait) => (left(0), Err(self.too_fast("requests_per_minute", rate.most, wait))),
-        }
+        let Some((most, taken)) = self.requests_left() else { return (None, Ok(())) };
+        let remaining = *taken.as_ref().unwrap_or(&0);
+        let reset_ms = most.get().saturating_sub(remaining).saturating_mul(MINUTE_MS) / most;
+        (Some(Left { limit: most.get(), remaining, reset_ms }), taken.map(drop))
     }
 
     /// Takes a request whose caller is told no headers.
@@ -153,9 +146,15 @@ impl Meter {
     /// # Errors
     /// `Overloaded` with the code `rate_limited`.
     pub(super) fn take_request(&self) -> Result<()> {
+        self.requests_left().map_or(Ok(()), |(_, taken)| taken.map(drop))
+    }
+
+    /// Takes a request. Gives the limit, and the requests that are left; `None`: they are not limited.
+    fn requests_left(&self) -> Option<(NonZeroU64, Result<u64>)> {
         let state = self.state.lock();
-        let Some(rate) = &state.requests else { return Ok(()) };
-        rate.take().map(drop).map_err(|wait| self.too_fast("requests_per_minute", rate.most, wait))
+        let rate = state.requests.as_ref()?;
+        let taken = rate.take().map_err(|wait| self.too_fast("requests_per_minute", rate.most, wait));
+        Some((rate.most, taken))
     }
 
     /// The tokens that are left in the shortest time for which they are limited.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use super::intake::allows;
-use super::meters::spent;
 use super::quota::{Meter, StreamPermit};
 use super::shared::{Router, Shared};
 use crate::config::KeyLimits;
-use crate::model::{Day, Session, SessionId, SessionQuota, Timestamp};
-use crate::store::UsageBy;
+use crate::model::{Session, SessionId, SessionQuota, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// The permits of an open stream: one of its key, and one of its session.
@@ -47,7 +45,7 @@ impl Shared {
         if spec.limits.is_none() {
             return Ok(None);
         }
-        let meter = self.session_meters.get(&session.id.to_string());
+        let meter = self.session_meters.find(|| session.id.to_string());
         if let Some(meter) = &meter {
             meter.take_request()?;
         }
@@ -56,10 +54,7 @@ impl Shared {
 
     /// The meter follows the limits of a session that is new, or has changed.
     pub(super) fn meter_session(&self, session: &Session) {
-        let (id, limits) = (session.id.to_string(), session.spec.limits);
-        if !limits.is_none() || self.session_meters.has(&id) {
-            self.session_meters.of(&id, &limits.into());
-        }
+        self.session_meters.of(&session.id.to_string(), &session.spec.limits.into());
     }
 
     /// Notes what a session has used up before it gets its first limits.
@@ -67,15 +62,10 @@ impl Shared {
     /// # Errors
     /// The store's.
     pub(super) async fn note_spent_by(&self, session: &Session) -> Result<()> {
-        let (id, limits) = (session.id.to_string(), session.spec.limits);
-        if limits.is_none() || self.session_meters.has(&id) {
+        if session.spec.limits.is_none() {
             return Ok(());
         }
-        let today = Day::of(self.clock.now());
-        if let Some(spent) = spent(&*self.store, today, UsageBy::Session, Some(&id)).await?.remove(&id) {
-            self.session_meters.note(id, spent);
-        }
-        Ok(())
+        self.session_meters.learn(&*self.store, &session.id.to_string()).await
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::shared::Shared;
 use crate::Result;
 use crate::engine::Event;
 use crate::model::{Session, SessionId, Timestamp};
-use crate::store::{ApiKey, Changes, MinerRecord, SessionName, UsageBy};
+use crate::store::{ApiKey, Changes, MinerRecord, SessionName};
 
 impl Shared {
     /// Takes the changes that a beat read at that time.
@@ -99,15 +99,12 @@ impl Shared {
         }
         let limits = key.limits;
         // All that the key has used up so far must count from the first task on.
-        if !limits.is_none() && !self.keys.is_counted(&key.id) {
-            let today = crate::model::Day::of(self.clock.now());
-            let spent =
-                super::super::meters::spent(&*self.store, today, UsageBy::Key, Some(&key.id)).await?.remove(&key.id);
-            self.keys.note_spent(&key.id, spent.unwrap_or_default());
+        if !limits.is_none() {
+            self.keys.learn(&*self.store, &key.id).await?;
         }
         match known {
             // Requests under way go on if only the limits changed.
-            Some(known) if (ApiKey { limits, ..ApiKey::clone(&known.key) }) == key => self.keys.limit(key, None),
+            Some(known) if (ApiKey { limits, ..ApiKey::clone(&known.key) }) == key => self.keys.limit(key),
             _ => self.keys.add(key),
         }
         Ok(())
@@ -151,7 +148,7 @@ mod tests {
     /// A beat that has read a session before this router changed it takes nothing back.
     #[tokio::test(start_paused = true)]
     async fn a_row_that_was_read_before_a_change_of_this_router_is_not_news() {
-        let database = SharedMemory::new(Duration::from_secs(60));
+        let database = SharedMemory::new(Duration::from_mins(1));
         let mut config = Config::default();
         config.storage.lease_ms = 60_000;
         let store = Arc::new(database.join("one").unwrap());

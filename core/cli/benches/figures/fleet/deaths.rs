@@ -1,14 +1,13 @@
 //! The time until the tasks of a router that is killed have ended elsewhere.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use cortensor_router::miner::Job;
 use cortensor_router::model::{Answer, MinerSpec};
 use cortensor_router_testkit::Postgres;
 
-use super::members::{linked, open, spawn, until};
+use super::members::{ask, linked, open, spawn, until};
 use super::text;
 use crate::report::{Gate, Row};
 use crate::{Context, Outcome};
@@ -34,13 +33,7 @@ pub(super) async fn measure(context: &Context, server: &Postgres, rows: &mut Vec
         router.add_miner(MinerSpec::new(format!("worker-of-{name}"), 128), work).map_err(text)?;
         stay.push(router);
     }
-    let from = std::time::Instant::now();
-    while stay[0].status().fleet.members < 3 || stay.iter().any(|router| router.status().fleet.unlinked > 0) {
-        if from.elapsed() > Duration::from_secs(30) {
-            return Err("the routers are not linked".to_owned());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    linked(&stay, 3, 2).await?;
     for number in 0..TASKS {
         submit(at, number)?;
     }
@@ -53,7 +46,7 @@ pub(super) async fn measure(context: &Context, server: &Postgres, rows: &mut Vec
     let took = killed.elapsed();
     let well = "SELECT count(*) FROM deaths.task WHERE \"end\" LIKE '%ok%'";
     until(server, well, TASKS, Duration::from_secs(1)).await?;
-    linked(&stay, 2).await?;
+    linked(&stay, 2, 2).await?;
     for router in &stay {
         router.close().await;
     }
@@ -66,14 +59,6 @@ pub(super) async fn measure(context: &Context, server: &Postgres, rows: &mut Vec
 
 fn submit(at: SocketAddr, number: u64) -> Outcome {
     let body = format!(r#"{{"prompt":"task {number}","async":true,"session_id":0}}"#);
-    let mut stream = TcpStream::connect(at).map_err(text)?;
-    let head = format!(
-        "POST /api/v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).map_err(text)?;
-    let mut said = String::new();
-    stream.read_to_string(&mut said).map_err(text)?;
+    let said = ask(at, "POST", "/api/v1/completions", &body)?;
     if said.starts_with("HTTP/1.1 20") { Ok(()) } else { Err(said) }
 }

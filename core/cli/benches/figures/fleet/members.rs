@@ -1,6 +1,7 @@
 //! The routers of a fleet: in this process, or as processes of the command.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -33,13 +34,13 @@ pub(super) async fn open(
     Router::builder().config(config).open().await.map_err(text)
 }
 
-/// Waits until every one of these routers is linked to all others, and sees so many miners.
-pub(super) async fn linked(routers: &[Router], miners: u64) -> Outcome {
+/// Waits until every one of these routers sees so many members and miners, and is linked to all other members.
+pub(super) async fn linked(routers: &[Router], members: u64, miners: u64) -> Outcome {
     let from = Instant::now();
     for router in routers {
         loop {
             let fleet = router.status().fleet;
-            if fleet.members == routers.len() as u64 && fleet.unlinked == 0 && router.miners().len() as u64 >= miners {
+            if fleet.members == members && fleet.unlinked == 0 && router.miners().len() as u64 >= miners {
                 break;
             }
             if from.elapsed() > PATIENCE {
@@ -65,6 +66,20 @@ pub(super) fn spawn(
     command.args(["--set", &format!("name={name}"), "--set", &format!("storage.schema={schema}")]);
     command.args(settings.iter().flat_map(|setting| ["--set", setting]));
     Program::listening(&mut command, "listens on http://127.0.0.1:")
+}
+
+/// Asks a router once. Gives its whole answer.
+pub(super) fn ask(at: SocketAddr, method: &str, path: &str, body: &str) -> Outcome<String> {
+    let mut stream = TcpStream::connect(at).map_err(text)?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).map_err(text)?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).map_err(text)?;
+    Ok(said)
 }
 
 /// The number that a statement gives.

@@ -40,7 +40,7 @@ pub(super) async fn measure(context: &Context, server: &Postgres, raw: f64, rows
         router.add_miner(spec, move |job| drop(tokio::spawn(work(job, base)))).map_err(text)?;
         routers.push(router);
     }
-    linked(&routers, ROUTERS as u64).await?;
+    linked(&routers, ROUTERS as u64, ROUTERS as u64).await?;
     drop(run(&routers, base, Duration::from_secs(1)).await);
     let time = Duration::from_secs(context.pick(4, 20));
     let from = Instant::now();

@@ -1,13 +1,12 @@
 //! The memory of a router that knows ten thousand miners of another one.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use cortensor_router::model::{Answer, MinerSpec};
 use cortensor_router_testkit::Postgres;
 
-use super::members::{open, spawn};
+use super::members::{ask, linked, open, spawn};
 use super::text;
 use crate::report::Row;
 use crate::{Context, Outcome};
@@ -18,13 +17,7 @@ pub(super) async fn measure(context: &Context, server: &Postgres, rows: &mut Vec
     let miners = context.pick(MINERS / 10, MINERS);
     let (knows, at) = spawn(context, server, "roster", "knows", &["limits.max_miners=100000"])?;
     let has = open(server, "roster", "has", |_| {}).await?;
-    let from = Instant::now();
-    while has.status().fleet.members < 2 || has.status().fleet.unlinked > 0 {
-        if from.elapsed() > Duration::from_secs(30) {
-            return Err("the routers are not linked".to_owned());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    linked(std::slice::from_ref(&has), 2, 0).await?;
     let before = knows.resident_kib();
     let from = Instant::now();
     for number in 0..miners {
@@ -46,12 +39,7 @@ pub(super) async fn measure(context: &Context, server: &Postgres, rows: &mut Vec
 
 /// The miners that a router sees.
 fn seen(at: SocketAddr) -> Outcome<u64> {
-    let mut stream = TcpStream::connect(at).map_err(text)?;
-    let head = "GET /api/v1/info HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer default-dev-token\r\n\
-                Connection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).map_err(text)?;
-    let mut said = String::new();
-    stream.read_to_string(&mut said).map_err(text)?;
+    let said = ask(at, "GET", "/api/v1/info", "")?;
     let body = said.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let info: serde_json::Value = serde_json::from_str(body).map_err(|error| format!("{error}: {said}"))?;
     info["node_stats"]["total_count"].as_u64().ok_or_else(|| format!("no miners in {info}"))

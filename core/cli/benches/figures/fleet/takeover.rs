@@ -59,7 +59,7 @@ pub(super) async fn measure(context: &Context, server: &Postgres, rows: &mut Vec
     let owned = until(server, unowned, 0, Duration::from_mins(2)).await?;
     let open = "SELECT count(*) FROM takeover.task WHERE ended_at IS NULL";
     let ended = owned + until(server, open, 0, Duration::from_mins(2)).await?;
-    linked(&stay, 0).await?;
+    linked(&stay, 2, 0).await?;
     for router in &stay {
         router.close().await;
     }
