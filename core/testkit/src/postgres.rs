@@ -80,6 +80,11 @@ impl Postgres {
         wait_for("PostgreSQL", || self.psql("SELECT 1").is_some() && socket.exists());
     }
 
+    /// Whether the server is started.
+    pub fn runs(&self) -> bool {
+        self.keeper.is_some()
+    }
+
     /// Stops the server at once, as a crash does.
     pub fn stop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {

@@ -275,8 +275,9 @@ pub(crate) fn fault(mut stage: Stage, scenario: &Value) -> Option<String> {
     }
     stage.tasks.clear();
     let ends = [Some(&stage.router), stage.there.as_ref()].into_iter().flatten();
-    let failed = ends.filter_map(|router| router.shutdown(Some(PATIENCE)).err()).map(|error| error.to_string()).last();
-    fault.or(failed)
+    // All of them are shut down, whatever the first one says.
+    let failed: Vec<_> = ends.filter_map(|router| router.shutdown(Some(PATIENCE)).err()).collect();
+    fault.or_else(|| failed.last().map(ToString::to_string))
 }
 
 /// All scenarios, with the files and the names of each.

@@ -66,9 +66,12 @@ impl Database {
         self.server.lock().restart();
     }
 
-    /// Cuts all connections of the routers, from the server's side.
+    /// Cuts all connections of the routers, from the server's side. A stopped server has none.
     pub(super) fn cut_connections(&self) {
-        self.server.lock().cut_connections();
+        let server = self.server.lock();
+        if server.runs() {
+            server.cut_connections();
+        }
     }
 
     /// Lets the standby take the server's place. It lacks what was committed within `behind`. Afterwards there is a new
@@ -76,7 +79,7 @@ impl Database {
     pub(super) fn fail_over(&self, behind: Duration, heals: Duration) {
         let Some(standby) = self.standby.lock().take() else { return };
         self.log.set(cortensor_router_testkit::proxy::Faults::black_hole());
-        self.forget_for(Duration::from_secs(60));
+        self.forget_for(Duration::from_mins(1));
         thread::sleep(behind);
         let mut server = self.server.lock();
         server.stop();

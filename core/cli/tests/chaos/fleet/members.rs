@@ -15,7 +15,7 @@ use super::super::service::Service;
 use super::database::{Database, ROUTERS};
 
 /// The time within which a router starts, whatever hinders it at first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The figures of the metrics that are shown at the end.
 const FIGURES: [&str; 5] = [
