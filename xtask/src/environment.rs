@@ -138,7 +138,9 @@ pub(crate) fn venv(steps: &mut Steps, venv: &Path, requirements: &Path) -> Outco
         format!("{error}\nPython 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)")
     })?;
     let mut install = Command::new(bin.join("pip"));
-    install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
+    // Most modules are never loaded; Python compiles the others when they are.
+    install.args(["install", "--quiet", "--no-compile", "--disable-pip-version-check", "--requirement"]);
+    install.arg(requirements);
     steps.run("install what the requirements name", &mut install)?;
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
     Ok(bin)

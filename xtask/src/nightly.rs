@@ -35,6 +35,12 @@ fn languages(steps: &mut Steps) -> Outcome {
     steps.run(&format!("languages, with {ENDS} ends in mid-stream each"), &mut run)
 }
 
+/// Lets every operation of the store's medium fail with each durability.
+fn failures(steps: &mut Steps) -> Outcome {
+    let mut run = suites::test_of(steps, "failures", "")?;
+    steps.run("failing media: every place", run.env("CORTENSOR_EVERY_FAILURE", "1"))
+}
+
 /// Runs everything with new seeds. A part that fails does not keep the next one from running. The summary has the time
 /// of each part.
 ///
@@ -49,6 +55,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         planted::run(steps, &[], None),
         suites::wiring(steps, Some(WIRING_WORLDS), Some(seed)),
         suites::stores(steps, SEQUENCES),
+        failures(steps),
         fuzz::sweep(steps, None),
         fuzz::with_coverage(steps, &plan),
         suites::chaos(steps, CYCLES, Some(seed)),

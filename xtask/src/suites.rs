@@ -45,11 +45,11 @@ pub(crate) enum Suite {
     Packages,
 }
 
-/// Suites that mostly wait for one program after the other, in two rows that run beside each other. Suites that write
-/// the same files are in one row: C, Go and Java share the installed C library.
+/// Suites that mostly wait for one program after the other, in two rows that run beside each other and take about as
+/// long. Suites that write the same files are in one row: C, Go and Java share the installed C library.
 const LANES: [&[Suite]; 2] = [
-    &[Suite::C, Suite::Go, Suite::Java, Suite::Packages],
-    &[Suite::Python, Suite::Node, Suite::Ruby, Suite::Kotlin, Suite::Swift],
+    &[Suite::C, Suite::Go, Suite::Java, Suite::Packages, Suite::Node],
+    &[Suite::Python, Suite::Ruby, Suite::Kotlin, Suite::Swift],
 ];
 
 /// Runs those suites, or all. A suite that fails does not keep the next one from running.

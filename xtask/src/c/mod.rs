@@ -8,6 +8,7 @@ mod tools;
 pub(crate) use dist::{Build, bill, lay_out, prefix};
 
 use std::fs;
+use std::iter;
 use std::path::PathBuf;
 
 use crate::step::Steps;
@@ -39,24 +40,29 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
             outcomes.push(stage.run(steps, &Program::example(name), linkage, Instrument::None));
         }
     }
-    let watched = [Instrument::Sanitizers, Instrument::Valgrind];
     for program in EXAMPLES.iter().map(|name| Program::example(name)) {
-        for instrument in watched {
+        for &instrument in watched(&program.name()) {
             outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
         }
     }
     for program in Program::tests()? {
-        for instrument in [Instrument::None].into_iter().chain(watched) {
+        for instrument in iter::once(Instrument::None).chain(watched(&program.name()).iter().copied()) {
             outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
         }
     }
     for name in SERVED {
-        for instrument in watched {
+        for &instrument in watched(name) {
             outcomes.push(stage.serve(steps, name, instrument));
         }
     }
     let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// The tools that watch a program. The C++ header is compiled with the program, so that the sanitizers see all of it;
+/// valgrind sees the library as well, which the C programs call alike.
+fn watched(name: &str) -> &'static [Instrument] {
+    if name.ends_with(".cpp") { &[Instrument::Sanitizers] } else { &[Instrument::Sanitizers, Instrument::Valgrind] }
 }
 
 /// Measures the cost of the C border beside equal work from Rust.

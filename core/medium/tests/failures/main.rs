@@ -123,21 +123,24 @@ fn restarted(dir: &Path, durability: Durability, mut ledger: Ledger, damage: Dam
     }
 }
 
+/// Lets each operation of that kind fail, once and for good, by turns of the durabilities: a place that is left out for
+/// one of them is not for the other. With `CORTENSOR_EVERY_FAILURE` none is left out.
 fn every(operation: Operation, fault: Fault) {
-    for durability in [Durability::Full, Durability::Relaxed] {
-        for lasts in [false, true] {
+    let step: u64 = if std::env::var_os("CORTENSOR_EVERY_FAILURE").is_some() { 1 } else { 2 };
+    for (durability, turn) in [(Durability::Full, 0), (Durability::Relaxed, 1)] {
+        for (lasts, shift) in [(false, 0), (true, 1)] {
             // Each call would wait for the lock in vain.
             if lasts && operation == Operation::Lock && fault == Fault::Full {
                 continue;
             }
             let mut struck = 0;
-            for nth in 1..MOST {
+            for nth in (1 + (turn + shift) % step..MOST).step_by(step as usize) {
                 if run(durability, Strike { operation, nth, fault, lasts }, nth) == 0 {
                     break;
                 }
                 struck += 1;
             }
-            assert!(struck < MOST - 1, "{operation:?} never ended");
+            assert!(struck < (MOST - 1) / step, "{operation:?} never ended");
             println!("{operation:?} {fault:?} {durability:?} lasts={lasts}: {struck} places");
         }
     }
