@@ -5,6 +5,7 @@
 //! the owner of a task can end it: the store takes the end of a task from nobody else.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Act, ApiKey, MinerRecord, Pending};
 pub use crate::model::MemberState;
@@ -61,6 +62,9 @@ pub struct Beat {
     pub unsent: bool,
     /// Whether ids that the member was given are others' now, because it was taken for gone for long.
     pub lost_ids: bool,
+    /// Whether the member has reached the store by another way since the beat before. It may be another server now, which
+    /// lacks the last commits.
+    pub anew: bool,
     /// Open tasks of this member that somebody asked to cancel.
     pub cancels: Vec<Gid>,
     /// The changes since the beat before.
@@ -188,8 +192,12 @@ pub trait Fleet: Send + Sync + fmt::Debug {
     /// Reads tasks that [`claim`](Self::claim) would take over, the oldest first.
     fn orphans(&self, wish: ClaimWish) -> Pending<Vec<Task>>;
 
-    /// Tells which of these tasks the store has.
-    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>>;
+    /// Tells which of these tasks the store has, and whether each of them has an end.
+    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<(Gid, bool)>>;
+
+    /// Writes an end again that the store had taken from this member and has lost. The task may have become another's
+    /// since, who then no longer ends it. `false`: it has an end, or is not there.
+    fn end_again(&self, end: Arc<Task>) -> Pending<bool>;
 
     /// Notes that a member with that number is there. A member that joins again gets a greater one, even if the store has
     /// lost the row of the other.

@@ -29,7 +29,7 @@ pub(super) enum Want {
     #[cfg(feature = "postgres")]
     Orphans(Box<ClaimWish>, Resolver<Vec<Task>>),
     #[cfg(feature = "postgres")]
-    Known(Vec<Gid>, Resolver<Vec<Gid>>),
+    Known(Vec<Gid>, Resolver<Vec<(Gid, bool)>>),
     #[cfg(feature = "postgres")]
     Session(SessionName, Resolver<Option<(Session, u64)>>),
     #[cfg(feature = "postgres")]

@@ -18,6 +18,10 @@ pub(super) const RECONCILE: Duration = Duration::from_mins(1);
 /// The time from one beat to the next at least, however much there is to hear.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The time after a failure of the store for which tasks that have no end there are not begun again. A router may hold such
+/// an end, and has a connection again within this time.
+pub(super) const CALM: Duration = Duration::from_secs(2);
+
 /// The number of beats between two looks at the counts of the others.
 const COUNTS: u64 = 5;
 
@@ -60,7 +64,7 @@ impl Shared {
             let elsewhere = counts.into_iter().map(|(session, taken, open)| (session, (taken, open))).collect();
             self.core.lock().elsewhere = elsewhere;
         }
-        let reconciles = self.look(&mut beat);
+        let matching = self.look(&mut beat);
         #[cfg(feature = "postgres")]
         self.tend_known();
         for gid in &beat.cancels {
@@ -72,15 +76,16 @@ impl Shared {
             self.refresh_quotas().await?;
         }
         let hands_over = self.unattended();
-        if reconciles || beat.orphans || beat.unsent || !hands_over.is_empty() {
-            self.work_for_others(Chores { reconciles, orphans: beat.orphans, unsent: beat.unsent, hands_over });
+        let orphans = beat.orphans && !membership.is_calm();
+        if matching.is_some() || orphans || beat.unsent || !hands_over.is_empty() {
+            self.work_for_others(Chores { matching, orphans, unsent: beat.unsent, hands_over });
         }
         Ok(())
     }
 
-    /// Notes who is there. Gives whether the memory should be compared with the store.
-    fn look(&self, beat: &mut Beat) -> bool {
-        let Some(membership) = &self.membership else { return false };
+    /// Notes who is there. Gives the part of the memory that should be compared with the store.
+    fn look(&self, beat: &mut Beat) -> Option<Matching> {
+        let membership = self.membership.as_ref()?;
         let mut seen = membership.seen.lock();
         let has_moved = seen.epochs.last() != Some(&beat.epoch);
         if has_moved {
@@ -109,29 +114,39 @@ impl Shared {
         seen.members = members;
         seen.at = Instant::now();
         seen.beats += 1;
-        let reconciles = has_moved || seen.missed || seen.reconciled.elapsed() > RECONCILE;
-        if reconciles {
-            (seen.missed, seen.reconciled) = (false, Instant::now());
+        let now = Instant::now();
+        let is_back = std::mem::take(&mut seen.missed) || beat.anew;
+        if is_back {
+            seen.calm_until = Some(now + CALM);
         }
-        reconciles
+        let is_calm = seen.calm_until.is_some_and(|until| now < until);
+        // Whatever the others have written again is seen when the calm is over.
+        let is_over = !is_calm && seen.calm_until.take().is_some();
+        let is_due = has_moved || is_back || is_over || seen.unmatched || seen.reconciled.elapsed() > RECONCILE;
+        is_due.then(|| {
+            (seen.unmatched, seen.reconciled) = (false, now);
+            if is_calm { Matching::Ends } else { Matching::All }
+        })
     }
 
     /// Does in the background what may take longer than the time between two beats, unless the last time is not over.
     fn work_for_others(self: &Arc<Self>, chores: Chores) {
-        let Chores { reconciles, orphans, unsent, hands_over } = chores;
+        let Chores { matching, orphans, unsent, hands_over } = chores;
         let Some(membership) = &self.membership else { return };
         if membership.busy.swap(true, Ordering::AcqRel) {
             // It is looked at again.
-            membership.seen.lock().missed |= reconciles;
+            membership.seen.lock().unmatched |= matching.is_some();
             return;
         }
         let shared = self.clone();
         self.attend(async move {
             let _idle = IdleOnDrop(&shared);
-            if reconciles && let Err(error) = shared.compare_with_store().await {
+            if let Some(part) = matching
+                && let Err(error) = shared.compare_with_store(part).await
+            {
                 tracing::warn!(%error, "the tasks in memory could not be compared with those of the store");
                 if let Some(membership) = &shared.membership {
-                    membership.seen.lock().missed = true;
+                    membership.seen.lock().unmatched = true;
                 }
             }
             if !hands_over.is_empty() {
@@ -150,16 +165,35 @@ impl Shared {
         });
     }
 
-    async fn compare_with_store(self: &Arc<Self>) -> Result<()> {
+    async fn compare_with_store(self: &Arc<Self>, part: Matching) -> Result<()> {
         self.reconcile().await?;
+        if part == Matching::All {
+            self.run_strays().await?;
+        }
         self.compare_deliveries().await
+    }
+}
+
+/// The part of the memory that is compared with the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matching {
+    /// The tasks that the memory has, and their ends.
+    Ends,
+    /// Those that it lacks, too.
+    All,
+}
+
+impl super::Membership {
+    /// Whether another router may be about to write again what the store has lost.
+    fn is_calm(&self) -> bool {
+        self.seen.lock().calm_until.is_some()
     }
 }
 
 /// The work that a beat found.
 struct Chores {
     /// The memory should be compared with the store.
-    reconciles: bool,
+    matching: Option<Matching>,
     /// Nobody owns some tasks.
     orphans: bool,
     /// Nobody sends some webhooks.

@@ -66,7 +66,11 @@ struct Seen {
     at: Instant,
     /// Whether the last beat failed.
     missed: bool,
+    /// Whether the memory could not be compared with the store when it should have been.
+    unmatched: bool,
     reconciled: Instant,
+    /// The time until which the others may still write again what the store has lost.
+    calm_until: Option<Instant>,
     beats: u64,
     /// Tasks that no miner could serve at the last beats, and since when.
     unattended: HashMap<Gid, Instant>,
@@ -82,7 +86,9 @@ impl Membership {
                 members: Vec::new(),
                 at: Instant::now(),
                 missed: false,
+                unmatched: false,
                 reconciled: Instant::now(),
+                calm_until: None,
                 beats: 0,
                 unattended: HashMap::new(),
             }),

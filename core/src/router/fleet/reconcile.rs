@@ -1,6 +1,6 @@
 //! Compares the tasks in memory with those of the store, after a time without the store and once in a while.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const LATELY: Duration = Duration::from_mins(2);
 const MOST: usize = 4_096;
 
 impl Shared {
-    /// Runs the tasks again that the store has as this router's and the memory has not, and gives up those that have
-    /// become others'. A task that the store has lost is written again.
+    /// Writes again what the store has lost: tasks that this router has, and ends that it gave. Gives up the tasks that have
+    /// become others', or that another router has ended.
     pub(super) async fn reconcile(self: &Arc<Self>) -> Result<()> {
         let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
         // The look into memory comes first: what comes later is not missing in the store.
@@ -51,8 +51,7 @@ impl Shared {
                 }
             }
         }
-        self.end_again(ended, &own).await?;
-        self.run_strays().await
+        self.end_again(ended).await
     }
 
     /// The tasks that have ended here a short while ago, with their rows as the store had them.
@@ -74,21 +73,28 @@ impl Shared {
 
     /// Writes the ends again that the store has lost, and the tasks of which it has no row any more. A task that was deleted
     /// is not here any more.
-    async fn end_again(self: &Arc<Self>, ended: Vec<(Arc<Live>, Arc<Task>)>, own: &HashSet<Gid>) -> Result<()> {
+    ///
+    /// An end that was given counts, whoever has the task now: the store may have lost that it became this router's. Whoever
+    /// runs it again finds that its own end is not taken.
+    async fn end_again(self: &Arc<Self>, ended: Vec<(Arc<Live>, Arc<Task>)>) -> Result<()> {
         let Some((fleet, membership)) = self.fleet() else { return Ok(()) };
         let gids: Vec<Gid> = ended.iter().map(|(live, _)| live.spec.gid).collect();
-        let known: HashSet<Gid> =
-            if gids.is_empty() { HashSet::new() } else { fleet.known(gids).await?.into_iter().collect() };
+        let known: HashMap<Gid, bool> =
+            if gids.is_empty() { HashMap::new() } else { fleet.known(gids).await?.into_iter().collect() };
         for (live, row) in ended {
             let gid = live.spec.gid;
             if !self.core.lock().live.contains_key(&gid) {
                 continue;
             }
-            if !known.contains(&gid) {
+            let has_end = known.get(&gid).copied();
+            if has_end == Some(true) {
+                continue;
+            }
+            // Another router that had the task before may write it again at this moment.
+            if has_end.is_none() && self.store.record(live.spec.clone(), row.clone()).await? {
                 tracing::warn!(%gid, "the store has lost a task that has ended: it is written again");
-                self.store.record(live.spec.clone(), row).await?;
                 membership.figures.reconcile("written_again");
-            } else if own.contains(&gid) && self.store.finish(row).await? {
+            } else if fleet.end_again(row).await? {
                 tracing::warn!(%gid, "the store has lost the end of a task: it is written again");
                 membership.figures.reconcile("ended_again");
             }
@@ -119,19 +125,94 @@ mod tests {
 
     use tokio::time::sleep;
 
-    use crate::model::{Outcome, SessionId, TaskRequest, TaskState};
-    use crate::store::{Fleet as _, SharedMemory, Store as _};
+    use crate::miner::Job;
+    use crate::model::{Answer, MinerSpec, Outcome, SessionId, TaskRequest, TaskState};
+    use crate::store::{Fleet as _, MemberStore, SharedMemory, Store as _, StoreFault};
     use crate::task::TaskSpec;
     use crate::{Config, Router, SubmitOptions};
 
     const LEASE: Duration = Duration::from_secs(2);
 
-    async fn open(database: &SharedMemory, name: &str) -> (Router, Arc<crate::store::MemberStore>) {
+    async fn open(database: &SharedMemory, name: &str) -> (Router, Arc<MemberStore>) {
         let mut config = Config::default().echo(true);
         config.storage.lease_ms = LEASE.as_millis() as u64;
         config.fleet.links = false;
         let store = Arc::new(database.join(name).unwrap());
         (Router::builder().config(config).store(store.clone()).open().await.unwrap(), store)
+    }
+
+    /// A router whose miner answers with the router's name, after that time.
+    async fn named(database: &SharedMemory, name: &'static str, pause: Duration) -> (Router, Arc<MemberStore>) {
+        let mut config = Config::default();
+        config.storage.lease_ms = LEASE.as_millis() as u64;
+        config.fleet.links = false;
+        let store = Arc::new(database.join(name).unwrap());
+        let miner = move |job: Job| {
+            tokio::spawn(async move {
+                sleep(pause).await;
+                job.emit(name.to_owned());
+                job.finish(Answer::default());
+            });
+        };
+        let builder = Router::builder().config(config).store(store.clone()).miner(MinerSpec::new("worker", 4), miner);
+        (builder.open().await.unwrap(), store)
+    }
+
+    /// A failover has lost an end that a client was given, and that the task had become another router's. That end counts,
+    /// whoever has the task then.
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_was_given_counts_whoever_has_the_task_then() {
+        let database = SharedMemory::new(LEASE);
+        let (gave, gave_store) = named(&database, "gave", Duration::ZERO).await;
+        let (runs, runs_store) = named(&database, "runs", Duration::from_secs(5)).await;
+        // Another living router has it, nobody does, or one that never was. The router with the end is there at once, or comes
+        // back when another one has begun.
+        let owners = [runs_store.epoch(), 0, 99];
+        for (owner, is_late) in owners.into_iter().flat_map(|owner| [(owner, false), (owner, true)]) {
+            let request = TaskRequest::completion("whose answer?");
+            let task = gave.submit(SessionId(0), request, SubmitOptions::default().detach(true)).await.unwrap();
+            let ids = (task.session_id(), task.task_id());
+            assert_eq!(task.result().await.unwrap().text(), "gave");
+            if is_late {
+                gave_store.set_fault(StoreFault::Away);
+            }
+            assert!(database.reopen(task.gid(), owner));
+            let reader = runs.attach(ids.0, ids.1).await.unwrap();
+            if is_late {
+                sleep(super::super::beat::CALM + LEASE).await;
+                assert_eq!(database.open(), [(task.gid(), runs_store.epoch())], "owner {owner}");
+                gave_store.set_fault(StoreFault::None);
+            }
+            assert_eq!(reader.result().await.unwrap().text(), "gave", "owner {owner}, late {is_late}");
+            let stored = database.task(ids.0, ids.1).unwrap();
+            assert_eq!(
+                (stored.state, stored.text.as_str()),
+                (TaskState::Ended, "gave"),
+                "owner {owner}, late {is_late}"
+            );
+            // The other one's own end comes, and is not taken.
+            sleep(Duration::from_secs(10)).await;
+            assert_eq!(database.task(ids.0, ids.1).unwrap().text, "gave", "owner {owner}, late {is_late}");
+        }
+        assert!(gave.metrics_text().contains(r#"cortensor_fleet_reconciled_total{what="ended_again"} 6"#));
+        gave.close().await;
+        runs.close().await;
+    }
+
+    /// A failover that loses a restart brings back the start before. The router that runs joins again.
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_restart_does_not_end_the_router() {
+        let database = SharedMemory::new(LEASE);
+        let (first, _) = open(&database, "one").await;
+        first.close().await;
+        let (router, store) = open(&database, "one").await;
+        let was = store.epoch();
+        assert!(database.forget_router("one"));
+        sleep(LEASE).await;
+        assert!(store.epoch() > was);
+        let task = router.submit(SessionId(0), TaskRequest::completion("on"), SubmitOptions::default()).await.unwrap();
+        assert!(task.result().await.unwrap().text().contains("on"));
+        router.close().await;
     }
 
     /// Ends that a failover has lost are written again, with their tasks or without, but not those of tasks that somebody has
@@ -168,7 +249,7 @@ mod tests {
         for line in [r#"what="written_again"} 1"#, r#"what="ended_again"} 1"#] {
             assert!(figures.contains(&format!("cortensor_fleet_reconciled_total{{{line}")), "{figures}");
         }
-        assert_eq!(store.known(vec![specs[0].gid, specs[2].gid]).await.unwrap(), [specs[0].gid]);
+        assert_eq!(store.known(vec![specs[0].gid, specs[2].gid]).await.unwrap(), [(specs[0].gid, true)]);
         router.close().await;
         other.close().await;
     }

@@ -178,7 +178,7 @@ impl Shared {
         self.tell_others();
         if let Err(error) = released {
             // They are this router's, and come back with the next comparison.
-            membership.seen.lock().missed = true;
+            membership.seen.lock().unmatched = true;
             tracing::warn!(%error, "tasks could not be given to other routers");
         }
     }

@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::MemoryStore;
-use crate::model::{Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, Timestamp, WebhookDelivery};
+use crate::model::{
+    Day, Durability, Gid, Session, SessionId, StoreKind, Task, TaskId, TaskState, Timestamp, WebhookDelivery,
+};
 use crate::store::{
     Accepted, Act, ApiKey, AuditPage, AuditQuery, Beat, Changes, ClaimWish, Claimed, Deliveries, Fleet, IdBlock,
     Idempotency, IdsWish, MOST_MOVES, Member, MemberState, MinerRecord, Pending, Placed, Purge, Reach, Recovery,
@@ -47,6 +49,8 @@ struct Model {
     last_epoch: u64,
     next_session: u64,
     away: bool,
+    /// How often a replica took the place of the database.
+    failovers: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +117,10 @@ struct Seat {
     reach: Option<Reach>,
     /// The greatest epoch of which the router heard by other ways than the database.
     heard: u64,
+    /// The failovers that the router has seen.
+    failovers: u64,
+    /// The epochs of earlier starts of its name.
+    earlier: Vec<u64>,
 }
 
 impl SharedMemory {
@@ -133,6 +141,7 @@ impl SharedMemory {
             last_epoch: 0,
             next_session: 2,
             away: false,
+            failovers: 0,
         })))
     }
 
@@ -149,8 +158,18 @@ impl SharedMemory {
             }
             (start.state, start.gone_at) = (None, now);
         }
+        let earlier = model.starts.iter().filter(|(_, start)| start.name == name).map(|(epoch, _)| *epoch).collect();
         let epoch = model.start(name);
-        let seat = Seat { name: name.to_owned(), epoch, lost_ids: false, deposed: false, reach: None, heard: 0 };
+        let seat = Seat {
+            name: name.to_owned(),
+            epoch,
+            lost_ids: false,
+            deposed: false,
+            reach: None,
+            heard: 0,
+            failovers: model.failovers,
+            earlier,
+        };
         Ok(MemberStore { shared: self.clone(), seat: Mutex::new(seat), fault: Mutex::default() })
     }
 
@@ -191,8 +210,28 @@ impl SharedMemory {
             return false;
         };
         model.starts.remove(&epoch);
+        // The start before may be there again, with the lease that it had.
+        if let Some(before) = model.starts.values_mut().rfind(|start| start.name == name) {
+            (before.state, before.lease_until) = (Some(MemberState::Up), Instant::now());
+        }
         model.last_epoch = model.starts.keys().next_back().copied().unwrap_or_default();
+        model.failovers += 1;
         true
+    }
+
+    /// Loses the end of a task, as a failover to a replica does that had not got it. Its owner there is that epoch, since the
+    /// replica may not have got either whose it became. `false`: it has no end.
+    pub fn reopen(&self, gid: Gid, owner: u64) -> bool {
+        let mut model = self.0.lock();
+        let Some(task) = model.read(gid).filter(|task| task.state == TaskState::Ended) else { return false };
+        let spec = Arc::new(TaskSpec::of_stored(&task));
+        let is_open = model.rows.lose(gid) && now(model.rows.accept(spec)).is_ok();
+        if let Some(owned) = model.owners.get_mut(&gid) {
+            owned.owner = owner;
+        }
+        model.senders.remove(&gid);
+        model.failovers += 1;
+        is_open
     }
 
     /// Loses a task, as a failover to a replica does that had not got it.
@@ -380,6 +419,12 @@ impl MemberStore {
         if model.is_up(seat.epoch) {
             return Ok(seat.epoch);
         }
+        // A failover may have brought back a start before this one.
+        for epoch in &seat.earlier {
+            if let Some(start) = model.starts.get_mut(epoch).filter(|start| start.state.is_some()) {
+                (start.state, start.gone_at) = (None, Instant::now());
+            }
+        }
         if seat.deposed || model.starts.values().any(|start| start.state.is_some() && start.name == seat.name) {
             seat.deposed = true;
             return Err(Error::store("another start has taken its place").with_code("store_taken_over"));
@@ -406,6 +451,7 @@ impl MemberStore {
             seat.lost_ids = true;
         }
         seat.epoch = epoch;
+        seat.earlier.push(old);
         Ok(epoch)
     }
 
@@ -666,6 +712,7 @@ impl Fleet for MemberStore {
                 orphans: open.iter().any(|gid| model.orphaned(model.owner(*gid))),
                 unsent: !model.unsent(|sender| model.orphaned(sender)).is_empty(),
                 lost_ids: std::mem::take(&mut seat.lost_ids),
+                anew: std::mem::replace(&mut seat.failovers, model.failovers) != model.failovers,
                 cancels: wishes.copied().collect(),
                 changes: Changes {
                     whole: true,
@@ -709,8 +756,21 @@ impl Fleet for MemberStore {
         self.call(|model, _| Ok(model.claimable(&wish)?.into_iter().map(|(task, _)| task).collect()))
     }
 
-    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>> {
-        self.call(|model, _| Ok(gids.into_iter().filter(|gid| model.read(*gid).is_some()).collect()))
+    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<(Gid, bool)>> {
+        self.call(|model, _| {
+            let known = |gid| model.read(gid).map(|task| (gid, task.state == TaskState::Ended));
+            Ok(gids.into_iter().filter_map(known).collect())
+        })
+    }
+
+    fn end_again(&self, end: Arc<Task>) -> Pending<bool> {
+        self.call(|model, epoch| {
+            let is_open = model.read(end.gid).is_some_and(|task| task.state != TaskState::Ended);
+            if let Some(owned) = model.owners.get_mut(&end.gid).filter(|_| is_open) {
+                owned.owner = epoch;
+            }
+            model.finish(epoch, end)
+        })
     }
 
     fn heard(&self, epoch: u64) {

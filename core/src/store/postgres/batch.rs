@@ -203,7 +203,7 @@ impl<'a> Batch<'a> {
                 answers[accept] = Some(Answer::Accepted(accepted));
             }
             // The store may have the task: an earlier write succeeded although it reported an error.
-            let is_ended = is_new || self.finish(&row.end).await?;
+            let is_ended = is_new || self.finish(&self.ground.sql.finish, &row.end).await?;
             answers[row.finish] = Some(Answer::Changed(Ok(is_ended)));
         }
         for (at, end) in &stage.ends {
@@ -217,10 +217,10 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Writes the end of one task.
-    async fn finish(&mut self, end: &EndRow<'_>) -> Result<bool, Failed> {
+    /// Writes the end of one task with that statement.
+    pub(super) async fn finish(&mut self, sql: &str, end: &EndRow<'_>) -> Result<bool, Failed> {
         let arrays = Arrays::of_ends(std::iter::once(end));
-        let is_ended = !self.each(&self.ground.sql.finish, &arrays, 1).await?.is_empty();
+        let is_ended = !self.each(sql, &arrays, 1).await?.is_empty();
         if is_ended {
             self.sums.closed(end.task.session_id);
             self.ended(end).await?;

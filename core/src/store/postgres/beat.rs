@@ -64,6 +64,7 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         orphans: chores.get(2),
         unsent: chores.get(3),
         lost_ids: std::mem::take(&mut batch.seat.lost_ids),
+        anew: std::mem::take(&mut batch.seat.anew),
         ..Beat::default()
     };
     if chores.get(0) || chores.get(1) {

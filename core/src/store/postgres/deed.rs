@@ -1,6 +1,8 @@
 //! The operations of a member of a fleet, and their answers.
 
-use crate::model::{Gid, Session, SessionId, WebhookDelivery};
+use std::sync::Arc;
+
+use crate::model::{Gid, Session, SessionId, Task, WebhookDelivery};
 use crate::store::op::Audited;
 use crate::store::{Beat, ClaimWish, Claimed, IdBlock, IdsWish, MinerRecord, Reach, Resolver};
 use crate::{Error, Result};
@@ -13,6 +15,7 @@ pub(in crate::store) enum Deed {
     SessionId(Resolver<SessionId>),
     Claim(ClaimWish, Resolver<Claimed>),
     Release(Vec<Gid>, Resolver<Vec<Gid>>),
+    EndAgain(Arc<Task>, Resolver<bool>),
     ClaimDeliveries(u64, Resolver<Vec<(Gid, WebhookDelivery)>>),
     Reach(Reach, Resolver<()>),
     Retire(Resolver<()>),
@@ -53,7 +56,7 @@ impl Deed {
             Self::Reach(_, to) | Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to) => {
                 drop(to.send(Err(error)));
             }
-            Self::ChangeSession(_, _, to) => drop(to.send(Err(error))),
+            Self::ChangeSession(_, _, to) | Self::EndAgain(_, to) => drop(to.send(Err(error))),
         }
     }
 
@@ -70,7 +73,7 @@ impl Deed {
             (Self::Claim(_, to), Told::Claimed(claimed)) => drop(to.send(Ok(*claimed))),
             (Self::Release(_, to), Told::Released(gids)) => drop(to.send(Ok(gids))),
             (Self::ClaimDeliveries(_, to), Told::Deliveries(claimed)) => drop(to.send(Ok(claimed))),
-            (Self::ChangeSession(_, _, to), Told::Changed(done)) => drop(to.send(Ok(done))),
+            (Self::ChangeSession(_, _, to) | Self::EndAgain(_, to), Told::Changed(done)) => drop(to.send(Ok(done))),
             (
                 Self::Reach(_, to) | Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to),
                 Told::Done,

@@ -6,7 +6,7 @@ use super::batch::{Batch, Failed};
 use super::deed::{Deed, Told};
 use super::link::{Link, Params};
 use super::row;
-use super::rows::Utf8;
+use super::rows::{EndRow, Utf8};
 use super::schema::named;
 use super::sql::TASK;
 use super::{beat, records};
@@ -24,6 +24,13 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
         Deed::SessionId(_) => Told::SessionId(session_id(batch).await?),
         Deed::Claim(wish, _) => Told::Claimed(Box::new(claim(batch, wish).await?)),
         Deed::Release(gids, _) => Told::Released(release(batch, gids).await?),
+        Deed::EndAgain(end, _) => {
+            let end = match EndRow::of(end) {
+                Ok(end) => end,
+                Err(error) => return Ok(Err(error)),
+            };
+            Told::Changed(batch.finish(&batch.ground.sql.end_again, &end).await?)
+        }
         Deed::ClaimDeliveries(limit, _) => Told::Deliveries(claim_deliveries(batch, *limit).await?),
         Deed::Reach(reach, _) => {
             let note = batch.sql("UPDATE $s.router SET address = $2, certificate = $3 WHERE nonce = $1");

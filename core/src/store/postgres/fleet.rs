@@ -1,5 +1,6 @@
 //! The calls of a member, as operations of the writer and reads of the reader.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::PostgresStore;
@@ -35,8 +36,12 @@ impl Fleet for PostgresStore {
         self.front.read(|to| Want::Orphans(Box::new(wish), to))
     }
 
-    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<Gid>> {
+    fn known(&self, gids: Vec<Gid>) -> Pending<Vec<(Gid, bool)>> {
         self.front.read(|to| Want::Known(gids, to))
+    }
+
+    fn end_again(&self, end: Arc<Task>) -> Pending<bool> {
+        self.ask(|to| Deed::EndAgain(end, to))
     }
 
     fn heard(&self, epoch: u64) {

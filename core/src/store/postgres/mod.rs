@@ -44,6 +44,8 @@ mod usage;
 mod writer;
 
 #[cfg(test)]
+mod failovers;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod members;

@@ -235,11 +235,11 @@ async fn placed(link: &Link, ground: &Ground, gid: Gid) -> Result<Option<Placed>
     Ok(Some(Placed { task, owner: owner.cast_unsigned(), is_own: owner == ground.epoch() }))
 }
 
-async fn known(link: &Link, ground: &Ground, gids: &[Gid]) -> Result<Vec<Gid>, Failed> {
-    let sql = format!("SELECT gid FROM {}.task WHERE gid = ANY($1)", quoted(&ground.schema));
+async fn known(link: &Link, ground: &Ground, gids: &[Gid]) -> Result<Vec<(Gid, bool)>, Failed> {
+    let sql = format!("SELECT gid, ended_at IS NOT NULL FROM {}.task WHERE gid = ANY($1)", quoted(&ground.schema));
     let gids: Vec<i64> = gids.iter().map(|gid| int(gid.0)).collect();
     let rows = link.query(&sql, &[(&gids, Type::INT8_ARRAY)]).await?;
-    Ok(rows.iter().map(|row| Gid(row::uint(row, 0))).collect())
+    Ok(rows.iter().map(|row| (Gid(row::uint(row, 0)), row.get(1))).collect())
 }
 
 async fn session(link: &Link, ground: &Ground, name: &SessionName) -> Result<Option<(Session, u64)>, Failed> {

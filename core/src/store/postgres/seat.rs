@@ -1,6 +1,8 @@
 //! The seat of a start of a router: a row with a lease. Every transaction of the router locks the row, so that it can
 //! commit nothing once another router has declared it gone. The database's clock alone tells whether a lease has run out.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,10 @@ pub(super) struct Seat {
     pub(super) seen: Option<String>,
     /// Whether the router still has to be told that its ids are others' now.
     pub(super) lost_ids: bool,
+    /// Whether the router still has to be told that the connection is another one.
+    pub(super) anew: bool,
+    /// The secrets of earlier starts of this name. They have ended, whatever the database says after a failover.
+    earlier: Arc<BTreeSet<String>>,
     /// The way to connect to this router, which the others are told.
     pub(super) reach: Option<Reach>,
     /// The secret of a new seat whose transaction may have been committed.
@@ -114,6 +120,8 @@ impl Seat {
             has_recovered: false,
             seen: None,
             lost_ids: false,
+            anew: false,
+            earlier: Arc::default(),
             reach: None,
             next: None,
         })
@@ -125,11 +133,11 @@ impl Seat {
     /// # Errors
     /// `Conflict` names the router that has the seat.
     pub(super) async fn take(link: &Link, ground: &Ground, name: &str) -> Result<Self> {
-        let seat = Self::new(0, name)?;
+        let mut seat = Self::new(0, name)?;
         let mut waiting = Waiting::new(ground);
         loop {
             match seat.try_take(link, ground).await? {
-                Ok(epoch) => return Ok(Self { epoch, ..seat }),
+                Ok(()) => return Ok(seat),
                 Err(holder) => waiting.look(holder, taken).await?,
             }
         }
@@ -148,8 +156,8 @@ impl Seat {
         Ok(())
     }
 
-    /// Takes the seat if it is free, in one transaction. Gives the epoch.
-    async fn try_take(&self, link: &Link, ground: &Ground) -> Result<Result<i64, Holder>> {
+    /// Takes the seat if it is free, in one transaction.
+    async fn try_take(&mut self, link: &Link, ground: &Ground) -> Result<Result<(), Holder>> {
         let schema = quoted(&ground.schema);
         begin(link, ground).await.map_err(unusable::told)?;
         if let Some(holder) = Holder::find(link, &schema, Some(&self.name)).await?
@@ -163,6 +171,8 @@ impl Seat {
              WHERE name = $1 AND state IN ('up', 'drain')"
         );
         link.query(&gone, &[(&self.name, Type::TEXT)]).await.map_err(unusable::told)?;
+        let earlier = format!("SELECT nonce FROM {schema}.router WHERE name = $1");
+        let earlier = link.query(&earlier, &[(&self.name, Type::TEXT)]).await.map_err(unusable::told)?;
         let epoch = self.insert(link, ground, &self.nonce, 0).await.map_err(unusable::told)?;
         // Rows of which nobody asks any more.
         let tidy = named(
@@ -174,7 +184,9 @@ impl Seat {
             &ground.schema,
         );
         link.run(&format!("{tidy}; COMMIT")).await.map_err(unusable::told)?;
-        Ok(Ok(epoch))
+        self.epoch = epoch;
+        self.earlier = Arc::new(earlier.iter().map(|row| row.get(0)).collect());
+        Ok(Ok(()))
     }
 
     /// Adds a row for a new epoch, which is greater than `after`. The caller has the lock on `meta`.
@@ -263,13 +275,22 @@ impl Seat {
         );
         if let Some(row) = link.query(&sql, &[(&self.name, Type::TEXT)]).await?.first() {
             let (epoch, nonce): (i64, String) = (row.get(0), row.get(1));
-            link.run("ROLLBACK").await?;
-            if self.next.as_ref() != Some(&nonce) {
-                return Err(Unseated::Refused(deposed(&self.name)));
+            if self.earlier.contains(&nonce) {
+                // A failover has lost this start, and brought back one before it.
+                let gone = named(
+                    "UPDATE $s.router SET state = 'gone', gone_at = clock_timestamp() WHERE nonce = $1",
+                    &ground.schema,
+                );
+                link.query(&gone, &[(&nonce, Type::TEXT)]).await?;
+            } else {
+                link.run("ROLLBACK").await?;
+                if self.next.as_ref() != Some(&nonce) {
+                    return Err(Unseated::Refused(deposed(&self.name)));
+                }
+                // The transaction before was committed, and its answer lost.
+                self.sit(epoch, nonce);
+                return Ok(false);
             }
-            // The transaction before was committed, and its answer lost.
-            self.sit(epoch, nonce);
-            return Ok(false);
         }
         let nonce = secret().map_err(Unseated::Refused)?;
         self.next = Some(nonce.clone());
@@ -302,7 +323,9 @@ impl Seat {
             was = self.epoch,
             "this router was declared gone, because it did not renew its lease in time: it has joined again"
         );
-        (self.epoch, self.nonce, self.next) = (epoch, nonce, None);
+        let was = std::mem::replace(&mut self.nonce, nonce);
+        Arc::make_mut(&mut self.earlier).insert(was);
+        (self.epoch, self.next) = (epoch, None);
         // Whatever changed meanwhile is read again.
         self.seen = None;
     }

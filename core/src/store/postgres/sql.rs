@@ -27,6 +27,20 @@ pub(super) fn added_usage() -> String {
     format!("ON CONFLICT(day, key_id, session_id, model, miner, epoch) DO UPDATE SET {}", sums.join(", "))
 }
 
+/// A statement that writes ends of tasks that have none, together with a further column and its value, if the tasks are so.
+fn ending(column: &str, value: &str, are_so: &str) -> String {
+    format!(
+        "UPDATE $s.task t SET ({column}created_at, deadline, {END}) = ROW({value}u.created_at, u.deadline, {})
+         FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[],
+             $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[],
+             $18::bytea[], $19::bytea[])
+         AS u(gid, session_id, id, created_at, deadline, {END})
+         WHERE t.gid = u.gid AND t.session_id = u.session_id AND t.id = u.id {are_so} AND t.ended_at IS NULL
+         RETURNING t.gid",
+        END.split(", ").map(|column| format!("u.{column}")).collect::<Vec<_>>().join(", ")
+    )
+}
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
         /// The statements for one schema.
@@ -73,16 +87,9 @@ statements! {
          ON CONFLICT DO NOTHING RETURNING gid"
     );
     /// Writes the ends of tasks that this start owns and that have not ended.
-    finish = format!(
-        "UPDATE $s.task t SET (created_at, deadline, {END}) = ROW(u.created_at, u.deadline, {})
-         FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[],
-             $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[],
-             $18::bytea[], $19::bytea[])
-         AS u(gid, session_id, id, created_at, deadline, {END})
-         WHERE t.gid = u.gid AND t.session_id = u.session_id AND t.id = u.id AND t.owner = $1 AND t.ended_at IS NULL
-         RETURNING t.gid",
-        END.split(", ").map(|column| format!("u.{column}")).collect::<Vec<_>>().join(", ")
-    );
+    finish = ending("", "", "AND t.owner = $1");
+    /// Writes ends again that the database has lost, whoever owns the tasks now. This start becomes their owner.
+    end_again = ending("owner, ", "$1, ", "");
     /// Finds the task of an idempotency key.
     by_key = "SELECT gid, session_id, id, idem_fp FROM $s.task WHERE idem_scope = $1 AND idem_key = $2";
     /// Adds to the counts of sessions.

@@ -272,7 +272,10 @@ impl Writer {
             };
             match connected {
                 Ok(link) => match self.beat(link).await {
-                    Ok(link) => return Next::Work(link),
+                    Ok(link) => {
+                        self.seat.anew = true;
+                        return Next::Work(link);
+                    }
                     Err(Next::Wait) => {}
                     Err(next) => return next,
                 },
