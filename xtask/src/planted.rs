@@ -83,6 +83,9 @@ enum Ended {
 /// When a replacement does not apply exactly once, a test or an attack fails without a fault, or a fault is not found.
 pub(crate) fn run(steps: &mut Steps, names: &[String], part: Option<usize>) -> Outcome {
     let bugs = selected(listed(&environment::root())?, names, part)?;
+    if bugs.iter().any(|bug| bug.found_by.needs_postgres()) {
+        environment::postgres(steps)?;
+    }
     let copy = environment::target().join("planted");
     lay_out(&copy, &bugs)?;
     let mut programs = BTreeMap::new();
@@ -306,6 +309,11 @@ impl FoundBy {
         }
     }
 
+    /// Whether the test has a PostgreSQL of its own.
+    fn needs_postgres(&self) -> bool {
+        self.test().contains("postgres::")
+    }
+
     /// Runs the test or the attack, with a fault or without one.
     fn run(&self, programs: &BTreeMap<String, Program>, bug: Option<&str>) -> Outcome<Ended> {
         let named = |name| programs.get(name).ok_or_else(|| format!("no program is called {name}"));
@@ -323,6 +331,9 @@ impl FoundBy {
         };
         command.stdin(Stdio::null()).stdout(file).stderr(clone);
         command.env("PROPTEST_FAILURE_PERSISTENCE", "off").env_remove(VARIABLE);
+        if self.needs_postgres() {
+            command.env("CORTENSOR_REQUIRE_POSTGRES", "1");
+        }
         if let Self::Worlds(worlds) = self {
             command.env("SIM_SEEDS", worlds.to_string());
         }
