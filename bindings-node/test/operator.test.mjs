@@ -100,6 +100,36 @@ rule('an upstream is added, drained, resumed and removed', async () => {
   assert.match(text, /added over HTTP.*127\.0\.0\.1.*just now.*good|ago, good/s);
   assert.match(text, /Weight3.*it has one, which is never shown/s);
   assert.ok(!(await page.content()).includes('the key of that server'));
+  // A change is sent for the fields that differ, and a refusal stands at its field here too.
+  await page.click('[aria-label="Change gpu-2"]');
+  await page.waitForSelector('dialog[open]');
+  assert.equal(await page.locator('dialog').getByLabel('Address').inputValue(), `${there.url}/v1`);
+  assert.equal(await page.locator('dialog').getByLabel('Models').inputValue(), 'tiny');
+  assert.equal(await page.locator('dialog').getByLabel('Name').getAttribute('readonly'), '');
+  await shown(page, 'upstreams-change');
+  await page.locator('dialog').getByLabel('Weight').fill('0');
+  await page.click('text=Change it');
+  await page.shows('weight', 'dialog .field .wrong');
+  await page.locator('dialog').getByLabel('Weight').fill('');
+  await page.locator('dialog').getByLabel('Models').fill('tiny, other');
+  await page.locator('dialog').getByLabel('Tasks at a time').fill('5');
+  await page.click('text=Change it');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  await stateOf(page, 'gpu-2', 'up');
+  await page.shows('other', 'article .tags');
+  const [changed] = (await router.call('api/v1/upstreams')).upstreams;
+  assert.deepEqual(
+    [changed.models, changed.max_concurrency, changed.weight, changed.has_api_key, changed.api],
+    [['tiny', 'other'], 5, 1, true, 'openai'],
+  );
+  await page.click('[aria-label="Change gpu-2"]');
+  await page.locator('dialog').getByLabel('Models').fill('');
+  await page.locator('dialog').getByLabel('Forget the key').check();
+  await page.click('text=Change it');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  await stateOf(page, 'gpu-2', 'up');
+  await page.waitForFunction(() => !globalThis.document.querySelector('article').textContent.includes('it has one'));
+  assert.deepEqual((await router.call('api/v1/upstreams')).upstreams[0].models, ['tiny'], 'those that it lists again');
   // A drain is asked about. The focus stays at the button while the card changes.
   await page.focus('[aria-label="Drain gpu-2"]');
   await page.keyboard.press('Enter');
@@ -210,10 +240,21 @@ rule('a task shows what became of its webhook', async () => {
   assert.match(await card.textContent(), /Receiver127\.0\.0\.1:\d+Tries\d+Last answerit answered 503.*Next try(in |now)/s);
   assert.ok(!(await page.content()).includes('a-secret-path'));
   await shown(page, 'webhook');
+  // The list of tasks tells of all messages that wait, and leads to the task of each.
+  await page.see('tasks');
+  await page.shows('Messages that wait for their webhooks', '[aria-label=Webhooks]');
+  const waits = page.locator('[aria-label=Webhooks]');
+  assert.match(await waits.locator('tbody').textContent(), /0 \/ \d+.*127\.0\.0\.1:\d+.*it answered 503/s);
+  assert.ok(!(await page.content()).includes('a-secret-path'));
+  await shown(page, 'webhooks');
+  await waits.locator('a').click();
   // The view follows the message although its task changes no more.
+  await page.shows('is sent again', '[aria-labelledby=task-webhook]');
   takes = true;
   await page.shows('delivered', '[aria-labelledby=task-webhook]');
   assert.match(await card.textContent(), /Tries\d+Last answerstatus 204$/);
+  await page.see('tasks');
+  await page.waitForFunction(() => globalThis.document.querySelector('[aria-label=Webhooks]')?.childElementCount === 0);
   const refused = await send({ webhook: 'http://10.0.0.1/x' });
   assert.match(refused.error, /webhooks\.networks/);
   page.sound();

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import httpx
 import pytest
 
-from support import command, environment, program
+from support import PROGRAMS, command, environment, eventually, program
 
 RUNS = int(os.environ.get("CORTENSOR_PYTHON_EXIT_RUNS") or ("200" if "CI" in os.environ else "18"))
 """How often a program ends in mid-stream."""
@@ -110,3 +113,44 @@ def test_the_command_serves_until_it_is_told_to_stop(how: signal.Signals, tmp_pa
             process.kill()
             raise
     assert process.returncode == 0, said
+
+
+def lives(process: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_command_starts_a_model_server_that_ends_with_it(how: signal.Signals, tmp_path: Path) -> None:
+    there = tmp_path / "process"
+    run = shlex.join([sys.executable, str(PROGRAMS / "model_server.py"), str(there), "{port}"])
+    line = [sys.executable, "-m", "cortensor_router", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    output = tmp_path / "output"
+    with (
+        output.open("w") as told,
+        subprocess.Popen(
+            [*line, "--run", run, "--log", "info"], stdout=told, stderr=subprocess.STDOUT, env=environment()
+        ) as process,
+    ):
+        try:
+            eventually(lambda: "listens on http://" in output.read_text(), "the address of the router")
+            url = output.read_text().split("listens on ")[1].split()[0]
+            chat = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
+            headers = {"authorization": "Bearer default-dev-token"}
+            answer = httpx.post(f"{url}/v1/chat/completions", json=chat, headers=headers, timeout=30)
+            assert answer.json()["choices"][0]["message"]["content"] == "from the server", answer.text
+            server = int(there.read_text())
+            assert lives(server)
+            process.send_signal(how)
+            status = process.wait(30)
+        finally:
+            process.kill()
+    said = output.read_text()
+    assert status == (0 if how == signal.SIGTERM else -how), said
+    assert "the model is loaded" in said, "the output of the server is in the log"
+    eventually(lambda: not lives(server), "the end of the server")

@@ -1,4 +1,5 @@
-//! The words that a running router knows, for the completions of a shell: models, sessions, tasks and keys.
+//! The words that a running router knows, for the completions of a shell: models, sessions, tasks, keys, miners
+//! and upstreams.
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
@@ -79,6 +80,19 @@ pub(crate) fn miners() -> ArgValueCandidates {
         known(async |client: Client| {
             let miners = overview::miners(&client).await?;
             Ok(miners.iter().map(|miner| (text(miner, "address"), text(miner, "id"))).collect())
+        })
+    })
+}
+
+/// The upstreams that are managed over HTTP, which alone can be changed.
+pub(crate) fn upstreams() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        known(async |client: Client| {
+            let mut answer = client.get("/api/v1/upstreams").await?;
+            if let Some(all) = answer["upstreams"].as_array_mut() {
+                all.retain(|upstream| upstream["source"] == "managed");
+            }
+            Ok(named(&answer, "upstreams", "name", "url"))
         })
     })
 }

@@ -15,8 +15,8 @@ Examples:
   echo 'source <(cortensor-router completions zsh)' >> ~/.zshrc
   cortensor-router completions fish > ~/.config/fish/completions/cortensor-router.fish
 
-The script asks this command at each Tab. The names of models, sessions, tasks and keys come from
-the running router, if it answers within 200 ms.";
+The script asks this command at each Tab. The names of models, sessions, tasks, keys, miners and
+upstreams come from the running router, if it answers within 200 ms.";
 
 /// The variable by which a script says which shell asks.
 const VARIABLE: &str = "CORTENSOR_COMPLETE";

@@ -60,6 +60,7 @@ mod unreached;
 mod upstreams;
 mod usage;
 mod waiting;
+mod webhooks;
 mod work;
 
 use std::ffi::{OsStr, OsString};
@@ -138,6 +139,9 @@ enum Command {
     /// List the upstreams of a running router, and change the managed ones
     #[command(visible_alias = "upstream")]
     Upstreams(upstreams::Upstreams),
+    /// List the messages that wait for their webhooks
+    #[command(visible_alias = "webhook")]
+    Webhooks(webhooks::Webhooks),
     /// Offer a model server to a router, as a miner that dials in
     Miner(miner::Miner),
     /// Create, list and revoke the one-time tokens that enrol miners' keys
@@ -227,6 +231,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Audit(command) => command.run(),
         Command::Miners(command) => command.run(),
         Command::Upstreams(command) => command.run(),
+        Command::Webhooks(command) => command.run(),
         Command::Miner(command) => command.run(),
         Command::MinerToken(command) => command.run(),
         Command::Key(command) => command.run(),

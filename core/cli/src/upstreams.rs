@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::candidates;
 use crate::exit::{Done, Exit};
 use crate::keys::Place;
 use crate::output::{self, text};
@@ -75,6 +76,7 @@ struct Add {
 #[derive(Debug, Args)]
 struct Set {
     /// The upstream's name
+    #[arg(add = candidates::upstreams())]
     name: String,
     /// Its new values: `weight=3`, `models=small,large`; `none` gives a field its default
     #[arg(value_name = "FIELD=VALUE", value_parser = field, required_unless_present = "api_key_stdin")]
@@ -89,6 +91,7 @@ struct Set {
 #[derive(Debug, Args)]
 struct Named {
     /// The upstream's name
+    #[arg(add = candidates::upstreams())]
     name: String,
     #[command(flatten)]
     place: Place,

@@ -70,6 +70,7 @@ mod trials;
 mod upstreams;
 mod usage;
 mod watch;
+mod webhooks;
 mod whoami;
 mod wire;
 mod workers;
@@ -110,6 +111,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(audit::routes())
         .merge(reload::routes())
         .merge(upstreams::routes())
+        .merge(webhooks::routes())
         .merge(enrolments::routes())
         .merge(health::routes())
         .merge(miners::routes())

@@ -49,6 +49,7 @@ use crate::KINDS;
         (name = "Keys", description = "API keys, for tokens with the scope `admin`."),
         (name = "Usage", description = "Requests and tokens that were used, by day, key, model, session or miner."),
         (name = "Upstreams", description = "Model servers that the router calls, for tokens with the scope `admin`."),
+        (name = "Webhooks", description = "Messages that wait for their webhooks, for tokens with the scope `admin`."),
         (name = "Audit", description = "The record of who changed keys, miners, upstreams, sessions and the configuration, for tokens with the scope `admin`."),
         (name = "Miners", description = "Miners with keys of their own, for tokens with the scope `admin`."),
         (name = "Operations", description = "For operators, load balancers and tools."),

@@ -97,6 +97,8 @@ mod terms;
 #[cfg(feature = "listener")]
 mod totals;
 pub(crate) mod transcript;
+#[cfg(feature = "listener")]
+mod undelivered;
 mod underway;
 mod unwritten;
 mod upstreams;
@@ -134,4 +136,6 @@ pub use stream::{StreamEvent, TokenStream};
 pub use submission::{Submission, SubmitOptions};
 #[cfg(feature = "listener")]
 pub(crate) use totals::Totals;
+#[cfg(feature = "listener")]
+pub(crate) use undelivered::WaitingMessage;
 pub use usage::{UsagePart, UsageReport};

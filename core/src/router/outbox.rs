@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 use super::message::{self, Sender, Target};
 use super::shared::{Router, Shared};
 use crate::config::{Config, WebhooksConfig};
-use crate::model::{Gid, SessionId, Task, TaskRequest, TaskState, Timestamp, Webhook, WebhookDelivery, WebhookState};
+use crate::model::{
+    Gid, SessionId, Task, TaskId, TaskRequest, TaskState, Timestamp, Webhook, WebhookDelivery, WebhookState,
+};
 use crate::store::Deliveries;
 use crate::{Error, ErrorKind, Result};
 
@@ -102,6 +104,20 @@ impl Outbox {
         Ok(Self { sender: Sender::new(config)?, waiting: Mutex::default(), changed: Notify::new() })
     }
 
+    /// The deliveries that are not done: their number, and those that are due first, of which some are being sent.
+    #[cfg(feature = "listener")]
+    pub(super) fn first(&self, most: usize) -> (usize, Vec<(Gid, bool, WebhookDelivery)>) {
+        let waiting = self.waiting.lock();
+        let mut order: Vec<_> = waiting.deliveries.iter().map(|(gid, (_, one))| (one.next_at, *gid)).collect();
+        let all = order.len();
+        order.sort_unstable();
+        let first = order.into_iter().take(most).filter_map(|at| {
+            let (_, delivery) = waiting.deliveries.get(&at.1)?;
+            Some((at.1, !waiting.due.contains(&at), delivery.clone()))
+        });
+        (all, first.collect())
+    }
+
     /// The number of deliveries that are not done.
     pub(super) fn pending(&self) -> usize {
         self.waiting.lock().deliveries.len()
@@ -179,7 +195,7 @@ impl Shared {
     }
 
     /// The id of the message about a task: the same in every try, and that of no other task of any router.
-    pub(super) fn message_id(&self, session: SessionId, id: crate::model::TaskId) -> String {
+    pub(super) fn message_id(&self, session: SessionId, id: TaskId) -> String {
         let core = self.core.lock();
         let sid = core.sessions.get(&session).map_or("", |session| session.sid.trim_start_matches("0x"));
         format!("task_{sid}_{id}")

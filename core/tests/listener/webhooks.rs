@@ -209,6 +209,44 @@ async fn a_restart_loses_no_message() {
 }
 
 #[tokio::test]
+async fn an_administrator_sees_the_messages_that_wait_the_next_one_first() {
+    let mut config = config();
+    config.webhooks.retry_base_ms = 3_600_000;
+    config.webhooks.timeout_ms = 60_000;
+    let server = Server::open(config).await;
+    let page = async |query: &str| server.get_json(&format!("/api/v1/webhooks{query}")).await;
+    assert_eq!(page("").await, (200, json!({"count": 0, "webhooks": []})));
+    let (ill, silent) = (receiver(&["503 X"]).await, Mock::new(|_| vec![Step::Hang]).await);
+    let later = submit(&server, &format!("{}/done?token=hidden", ill.url)).await;
+    until(|| ill.seen().len() == 1).await;
+    let next = submit(&server, &silent.url).await;
+    until(|| silent.connections() == 1).await;
+    let mut seen = page("").await.1;
+    while seen["webhooks"][1]["webhook"]["attempts"] != 1 {
+        tokio::task::yield_now().await;
+        seen = page("").await.1;
+    }
+    let waits: Vec<_> =
+        seen["webhooks"].as_array().unwrap().iter().map(|one| (&one["task_id"], &one["sending"])).collect();
+    assert_eq!(waits, [(&json!(next), &json!(true)), (&json!(later), &json!(false))], "{seen}");
+    let failed = &seen["webhooks"][1];
+    assert_eq!((&failed["session_id"], &failed["webhook"]["last_status"]), (&json!(0), &json!(503)));
+    assert_eq!(failed["message_id"], header(&ill.seen()[0], "webhook-id"));
+    let wait = failed["webhook"]["next_at"].as_u64().unwrap() - failed["ended_at"].as_u64().unwrap();
+    assert!((1_799..=3_601).contains(&wait), "{failed}");
+    assert!(!seen.to_string().contains("hidden") && !seen.to_string().contains("MfKQ9r8"), "{seen}");
+    let (_, first) = page("?limit=1").await;
+    assert_eq!((&first["count"], first["webhooks"].as_array().unwrap().len()), (&json!(2), 1));
+    assert_eq!(first["webhooks"][0]["task_id"], next);
+    assert_eq!(page("?limit=0").await.1["param"], "limit");
+    // The URLs of all callers are no reader's business.
+    let key = server.post("/api/v1/keys", r#"{"name": "board", "scopes": ["read", "submit"]}"#).await.json();
+    let reader = format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap());
+    assert_eq!(server.send("GET", "/api/v1/webhooks", &reader, "").await.status, 403);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_operators_secret_signs_and_an_address_is_checked_at_every_try() {
     let mut config = config();
     config.webhooks.secret = Some(SECRET.into());

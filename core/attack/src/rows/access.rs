@@ -311,7 +311,7 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
         ("Audit", _) => Need::Admin,
         _ if path == "/api/v1/logs" => Need::Admin,
         // A session of the Model Context Protocol is its own token's.
-        ("Keys" | "Miners" | "Upstreams", _) | ("MCP", "DELETE") => Need::Admin,
+        ("Keys" | "Miners" | "Upstreams" | "Webhooks", _) | ("MCP", "DELETE") => Need::Admin,
         // A response is seen by its own key, which is none of the attacker's, and by administrators.
         ("Responses", _) if path.contains('{') => Need::Admin,
         ("OpenAI", "GET") | ("MCP", _) => Need::ReadOrSubmit,
@@ -323,7 +323,7 @@ fn route(path: &str, method: &str, operation: &Value, victim: &Victim) -> Outcom
     };
     // A key limited to sessions makes none, enrols no miner, and changes nothing that all sessions share, so these
     // routes are foreign to it as well.
-    foreign |= matches!(tag, "Miners" | "Audit" | "Upstreams") || (tag == "Sessions" && method == "POST");
+    foreign |= matches!(tag, "Miners" | "Audit" | "Upstreams" | "Webhooks") || (tag == "Sessions" && method == "POST");
     foreign |= matches!(path, "/api/v1/logs" | "/api/v1/reload");
     if (tag, method) == ("MCP", "DELETE") {
         foreign = true;

@@ -105,6 +105,10 @@ fn the_command_manages_upstreams_that_outlive_the_process() {
     model.answer(" last");
     let asked = home.command(&["submit", "hi", "--url", &server.url, "--token", key.trim()]).output();
     assert_eq!((asked.stdout.as_str(), asked.status), ("first last\n", 0), "{}", asked.stderr);
+    // A shell asks for the names of those that can be changed.
+    let words = ["--", "cortensor-router", "upstreams", "drain", ""];
+    let tab = home.command(&words).env("CORTENSOR_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "3");
+    assert_eq!(tab.env("CORTENSOR_TOKEN", key.trim()).output().stdout.lines().next(), Some("gpu"));
     assert_eq!(home.run(&["upstreams", "drain", "gpu"]).stdout, "upstream gpu drains\n");
     server.signal("KILL");
     drop(server);

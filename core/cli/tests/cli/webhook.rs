@@ -52,6 +52,10 @@ fn a_kill_between_the_end_and_the_delivery_loses_no_message() {
     let shown = server.client(&["tasks", "show", "0", "1", "--json"]).stdout;
     assert!(shown.contains(r#""outcome":"ok""#) && shown.contains(r#""state":"pending""#), "{shown}");
     assert!(!shown.contains("MfKQ9r8"), "{shown}");
+    let waits = server.client(&["webhooks"]).stdout;
+    let line = waits.lines().last().unwrap_or_default();
+    assert!(waits.starts_with("SESSION  TASK  ENDED") && line.starts_with("0        1     "), "{waits}");
+    assert!(line.contains("now") && line.contains(&url), "{waits}");
     server.signal("KILL");
     server.wait();
     takes.store(true, Ordering::SeqCst);
@@ -65,6 +69,8 @@ fn a_kill_between_the_end_and_the_delivery_loses_no_message() {
     );
     let shown = server.client(&["tasks", "show", "0", "1"]).stdout;
     assert!(shown.contains(&format!("delivered, {url}, tries: ")), "{shown}");
+    let none: serde_json::Value = serde_json::from_str(&server.client(&["webhooks", "--json"]).stdout).unwrap();
+    assert_eq!(none, serde_json::json!({"count": 0, "webhooks": []}));
     server.terminate();
     let server = home.serve(&flags);
     assert!(server.client(&["tasks", "show", "0", "1", "--json"]).stdout.contains(r#""state":"delivered""#));

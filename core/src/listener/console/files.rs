@@ -78,6 +78,7 @@ pub(super) const FILES: &[File] = files! {
     "upstreams.js" SCRIPT,
     "usage.js" SCRIPT,
     "webhook.js" SCRIPT,
+    "webhooks.js" SCRIPT,
 };
 
 /// A name for the content of all files. It stands in their addresses, so that a browser never mixes two versions.

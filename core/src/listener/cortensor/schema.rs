@@ -183,6 +183,16 @@ pub(in crate::listener) struct AuditSelection {
     pub(in crate::listener) act: String,
 }
 
+/// Selects messages that wait for their webhooks.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(in crate::listener) struct WebhookSelection {
+    /// The maximum number of messages to list. Default 100, at most `listen.max_page_rows`.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    pub(in crate::listener) limit: String,
+}
+
 /// Selects events.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

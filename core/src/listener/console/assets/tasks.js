@@ -7,6 +7,7 @@ import { whenTasksMove } from './live.js';
 import { pager, table } from './table.js';
 import { openTask } from './task.js';
 import { ago, cut, duration, exact, foreign, plural, state, visible } from './text.js';
+import { waitingMessages } from './webhooks.js';
 
 /**
  * @typedef {import('records').TaskRow} TaskRow
@@ -47,7 +48,7 @@ export const tasks = {
  * @param {import('./start.js').Context} context
  * @param {string | undefined} chosen
  */
-function openList(root, { signal, go }, chosen) {
+function openList(root, { caller, signal, go }, chosen) {
   const session = h('select', { onchange: () => go(session.value ? `tasks/${session.value}` : 'tasks') });
   const shown = select(
     [
@@ -176,7 +177,9 @@ function openList(root, { signal, go }, chosen) {
     );
   }
 
-  return whenTasksMove(look);
+  const ends = [whenTasksMove(look)];
+  if (chosen === undefined && caller.may('admin')) ends.push(waitingMessages(root, signal));
+  return () => ends.forEach((end) => end());
 }
 
 /** @type {import('./table.js').Column<TaskRow>[]} */

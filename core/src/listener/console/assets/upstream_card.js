@@ -5,6 +5,7 @@ import { bar } from './chart.js';
 import { ask, failed } from './dialog.js';
 import { fill, h, say } from './dom.js';
 import { ago, duration, exact, foreign, plural, state, visible } from './text.js';
+import { editUpstream } from './upstream_form.js';
 
 /**
  * @typedef {object} Server
@@ -78,9 +79,10 @@ export function card(changed) {
   const output = h('details', {}, h('summary', {}, 'Last lines of its output'), lines);
   const server = h('section', { class: 'stack part' }, h('h3', {}, 'Model server'), own, output);
   const trouble = h('div', { class: 'maybe' });
+  const edit = h('button', { type: 'button', class: 'plain', onclick: change }, 'Change');
   const drain = h('button', { type: 'button', class: 'plain', onclick: turn });
   const remove = h('button', { type: 'button', class: 'plain danger', onclick: end });
-  const buttons = h('div', { class: 'row' }, drain, remove);
+  const buttons = h('div', { class: 'row' }, edit, drain, remove);
   const head = h('div', {}, h('div', { class: 'row apart' }, title, word), about, address);
   const element = h('article', { class: 'card stack' }, head, reason, load, models, facts, server, trouble, buttons);
   /** @type {Upstream} */
@@ -94,6 +96,10 @@ export function card(changed) {
     await call(path(), { method: 'PATCH', body: { drained } });
     fill(trouble);
     changed();
+  }
+
+  async function change() {
+    if (await editUpstream(now)) changed();
   }
 
   async function turn() {
@@ -149,6 +155,7 @@ export function card(changed) {
       }
       buttons.hidden = !mayChange;
       // Whoever sees only one card still knows what a button is about.
+      edit.setAttribute('aria-label', `Change ${visible(upstream.name)}`);
       drain.setAttribute('aria-label', `${drains() ? 'Resume' : 'Drain'} ${visible(upstream.name)}`);
       say(drain, drains() ? 'Resume' : 'Drain');
       remove.setAttribute('aria-label', `Remove ${visible(upstream.name)}`);

@@ -51,8 +51,11 @@ export function webhook() {
   };
 }
 
-/** @param {string} url */
-function hostOf(url) {
+/**
+ * The host of a receiver. The path may be a secret of it.
+ * @param {string} url
+ */
+export function hostOf(url) {
   return URL.canParse(url) ? new URL(url).host : url;
 }
 
@@ -65,7 +68,14 @@ function status({ last_status }) {
 function nextOf({ state: now, next_at }) {
   if (now === 'waiting') return 'when the task ends';
   if (now === 'failed') return 'none: the router has given up';
-  if (next_at === null) return '';
+  return next_at === null ? '' : until(next_at);
+}
+
+/**
+ * How long it is to a moment, which stands in the element's title.
+ * @param {number} next_at Unix seconds
+ */
+export function until(next_at) {
   const wait = next_at * 1_000 - Date.now();
   return wait > 0 ? h('span', { title: moment(next_at) }, `in ${duration(wait)}`) : 'now';
 }
