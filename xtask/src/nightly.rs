@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, fuzz, planted, suites};
+use crate::{Outcome, fuzz, packages, planted, suites};
 
 /// The number of worlds of the simulator.
 const WORLDS: u64 = 50_000;
@@ -61,6 +61,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         suites::chaos(steps, CYCLES, Some(seed)),
         suites::chaos_of_fleet(steps, FLEET_ROUNDS, None, Some(seed)),
         languages(steps),
+        packages::verify_crates(steps),
     ];
     let failures: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }

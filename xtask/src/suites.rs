@@ -41,7 +41,7 @@ pub(crate) enum Suite {
     Swift,
     /// The commands and snippets of README.md and of the book.
     Docs,
-    /// The command's Debian package, image, compose file and chart.
+    /// The command's Debian package, image, compose file and chart; the crates as crates.io gets them.
     Packages,
 }
 

@@ -1,6 +1,7 @@
 //! The packages of the command: an archive, a Debian package, and what runs it in containers and clusters.
 
 mod archive;
+mod crates;
 mod debian;
 #[cfg(test)]
 mod release;
@@ -13,6 +14,7 @@ use std::process::Command;
 use crate::step::Steps;
 use crate::{Outcome, environment, portable, sbom};
 
+pub(crate) use crates::verify as verify_crates;
 pub(crate) use trial::test;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

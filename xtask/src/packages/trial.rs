@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{archive, debian, deploy};
+use super::{archive, crates, debian, deploy};
 use crate::step::Steps;
 use crate::{Outcome, environment, serve};
 
@@ -13,7 +13,7 @@ const GO: &[&str] = &["golang-go", "golang-github-masterminds-sprig-dev"];
 /// Where Debian puts the source of Go's libraries.
 const GOPATH: &str = "/usr/share/gocode";
 
-/// Builds the packages of the dev profile's command, and tries each.
+/// Builds the packages of the dev profile's command, and tries each; packs the crates.
 ///
 /// # Errors
 /// When one does not work as its users expect.
@@ -29,7 +29,7 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
             Ok(())
         }
     };
-    installed.and(manifests(steps, &out))
+    installed.and(manifests(steps, &out)).and(crates::pack(steps))
 }
 
 /// The command without what debuggers read of it, which is most of its bytes.

@@ -67,15 +67,14 @@ function openList(root, { caller, signal, go }, chosen) {
     oninput: () => show(),
   });
   const [list, pages] = [h('div', { class: 'stack' }), h('div', { class: 'row' })];
-  root.append(
-    h(
-      'div',
-      { class: 'stack' },
-      h('div', { class: 'filters' }, field('Session', session), field('State', shown), field('Model', model)),
-      list,
-      pages,
-    ),
+  const stack = h(
+    'div',
+    { class: 'stack' },
+    h('div', { class: 'filters' }, field('Session', session), field('State', shown), field('Model', model)),
+    list,
+    pages,
   );
+  root.append(stack);
   let offset = 0;
   /** @type {TaskRow[]} */
   let found = [];
@@ -178,7 +177,7 @@ function openList(root, { caller, signal, go }, chosen) {
   }
 
   const ends = [whenTasksMove(look)];
-  if (chosen === undefined && caller.may('admin')) ends.push(waitingMessages(root, signal));
+  if (chosen === undefined && caller.may('admin')) ends.push(waitingMessages(stack, signal));
   return () => ends.forEach((end) => end());
 }
 

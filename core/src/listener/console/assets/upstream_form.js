@@ -10,9 +10,18 @@ const APIS = /** @type {[string, string][]} */ ([
   ['anthropic', 'Anthropic’s Messages'],
   ['responses', 'OpenAI’s Responses'],
 ]);
-/** Words at fields of an upstream that is there. The API shows neither its key nor the query of its address. */
-const ADDRESS = 'Without the query, if it has one: that stays while you leave the address as it is.';
-const KEY = 'Empty: the key that it has stays.';
+/** The words at the fields of a new upstream. */
+const NEW = {
+  name: 'One of its own. Lists and logs show it.',
+  url: 'With the version of its API, as in /v1.',
+  api_key: 'If it wants one. The router keeps it and never shows it.',
+};
+/** Those of an upstream that is there. The API shows neither its key nor the query of its address. */
+const KNOWN = {
+  name: 'It stays: add another upstream to use another name.',
+  url: 'Without the query, if it has one: that stays while you leave the address as it is.',
+  api_key: 'Empty: the key that it has stays.',
+};
 
 /** @typedef {import('./upstream_card.js').Upstream} Upstream */
 
@@ -57,13 +66,14 @@ async function show(before) {
       inputs.max_concurrency.value = String(before.max_concurrency);
       inputs.weight.value = String(before.weight ?? '');
     }
+    const hints = before ? { ...KNOWN, ...(!before.has_api_key && { api_key: NEW.api_key }) } : NEW;
     const trouble = h('div', { class: 'maybe' });
     const submit = h('button', { class: 'primary' }, before ? 'Change it' : 'Add it');
     const form = h(
       'form',
       { onsubmit: send },
-      field('Name', inputs.name, before ? 'It stays: add another upstream to use another name.' : 'One of its own. Lists and logs show it.'),
-      field('Address', inputs.url, before ? ADDRESS : 'With the version of its API, as in /v1.'),
+      field('Name', inputs.name, hints.name),
+      field('Address', inputs.url, hints.url),
       field('Models', inputs.models, 'Names, with commas between them. Empty: those that it lists.'),
       h(
         'div',
@@ -72,7 +82,7 @@ async function show(before) {
         field('Tasks at a time', inputs.max_concurrency),
         field('Weight', inputs.weight),
       ),
-      field('Key of the server', inputs.api_key, before?.has_api_key ? KEY : 'If it wants one. The router keeps it and never shows it.'),
+      field('Key of the server', inputs.api_key, hints.api_key),
       before?.has_api_key && h('label', { class: 'row' }, drop, h('span', {}, 'Forget the key that it has')),
       trouble,
       h('div', { class: 'row' }, submit, h('button', { type: 'button', onclick: close }, 'Leave')),
