@@ -34,7 +34,7 @@ struct WebhookPage {
 ///
 /// A message is sent when its task has ended, and again until its receiver has taken it or the router gives up. The list
 /// shows those that are not done, the one that is due next first. It shows neither secrets nor the queries of URLs. In a
-/// fleet each router lists the messages that it sends itself. What became of a message that is done stands in its task.
+/// fleet each router lists the messages that it sends itself. The task tells the fate of a message that is done.
 #[utoipa::path(
     get,
     path = "/api/v1/webhooks",

@@ -88,7 +88,7 @@ async function show(before) {
       h('div', { class: 'row' }, submit, h('button', { type: 'button', onclick: close }, 'Leave')),
     );
 
-    /** What the fields say. Of an upstream that is there, only what differs. */
+    /** The values of the fields; of an upstream that is there, only those that differ. */
     function read() {
       const text = {
         url: inputs.url.value.trim(),
