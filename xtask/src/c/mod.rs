@@ -9,7 +9,7 @@ pub(crate) use dist::{Build, bill, lay_out, prefix};
 
 use std::fs;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::step::Steps;
 use crate::{Outcome, environment, pages};
@@ -62,7 +62,11 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
 /// The tools that watch a program. The C++ header is compiled with the program, so that the sanitizers see all of it;
 /// valgrind sees the library as well, which the C programs call alike.
 fn watched(name: &str) -> &'static [Instrument] {
-    if name.ends_with(".cpp") { &[Instrument::Sanitizers] } else { &[Instrument::Sanitizers, Instrument::Valgrind] }
+    if Path::new(name).extension().is_some_and(|extension| extension == "cpp") {
+        &[Instrument::Sanitizers]
+    } else {
+        &[Instrument::Sanitizers, Instrument::Valgrind]
+    }
 }
 
 /// Measures the cost of the C border beside equal work from Rust.

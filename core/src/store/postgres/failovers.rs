@@ -40,7 +40,7 @@ fn an_end_that_was_given_is_written_again_whoever_owns_the_task() {
         assert_eq!(one.task(SessionId(1), TaskId(n)).wait().unwrap().unwrap().text, "given");
     }
     assert!(!one.end_again(end(4, "of no task")).wait().unwrap());
-    // What the failover kept of the usage here counts twice, as the whole of the first end does.
+    // The usage that the failover kept here counts twice, as the whole of the first end does.
     let used = one.usage(UsageQuery::default()).wait().unwrap();
     assert_eq!(used.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 6);
 }
@@ -66,7 +66,7 @@ fn a_lost_restart_does_not_end_the_router() {
     assert_eq!(beat(&present).epoch, 3, "it joins again, above its own number");
     assert_eq!(present.accept(task(2).into()).wait().unwrap(), Accepted::New);
     assert_eq!(beat(&present).members.iter().map(|member| member.epoch).collect::<Vec<_>>(), [3]);
-    // The same with its own seat before.
+    // It does so after its own seat was lost before, too.
     lose(3, 1);
     assert_eq!(beat(&present).epoch, 4);
     // A start that came afterwards has taken its place, though its number may be smaller.
