@@ -7,7 +7,7 @@ use super::free::FreeMiners;
 use super::identities::Identities;
 use super::lane::LaneKey;
 use super::miner::MinerEntry;
-use super::names::Names;
+use super::names::{Names, Placed};
 use super::prefix::{Matches, Prefixes};
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
@@ -24,8 +24,8 @@ pub(super) struct Fleet {
     by_owner: Table<Arc<str>, Sorted<MinerKey>>,
     free: FreeMiners,
     names: Names,
-    /// The number of miners of other routers.
-    foreign: u32,
+    /// The miners of other routers by their routers.
+    foreign: Sorted<Placed>,
     prefixes: Prefixes,
     /// Whether some miner has gone down since [`take_thinned`](Self::take_thinned) was last called. Other miners may
     /// then have the tasks that waited for it.
@@ -39,7 +39,9 @@ impl Fleet {
     pub(super) fn insert(&mut self, key: MinerKey, rules: MinerRules, reputation: f64) {
         let identity = rules.identity.clone();
         self.by_owner.entry(rules.owner.clone(), Sorted::default).insert(key);
-        self.foreign += u32::from(rules.foreign);
+        if rules.is_foreign() {
+            self.foreign.insert((rules.host, key));
+        }
         let models = self.names.insert(key, &rules);
         self.miners.insert(key, MinerEntry::new(key, rules, models, reputation));
         let miners = &self.miners;
@@ -52,7 +54,7 @@ impl Fleet {
         self.thinned = true;
         let miner = self.miners.remove(key)?;
         let rules = miner.rules();
-        self.foreign -= u32::from(rules.foreign);
+        self.foreign.remove(&(rules.host, key));
         self.names.remove(key, rules, miner.models());
         if let Some(owned) = self.by_owner.get_mut(&rules.owner) {
             owned.remove(&key);
@@ -110,9 +112,18 @@ impl Fleet {
             .chain(all)
     }
 
+    /// The miners of [`of_lane`](Self::of_lane) by their routers, in sets that have some miners in common.
+    pub(super) fn placed_of_lane(&self, lane: &LaneKey) -> impl Iterator<Item = &Sorted<Placed>> {
+        let any = lane.model().is_none() || lane.takes_any_model();
+        let (names, all) = (&self.names, any.then_some(&self.foreign));
+        let models = if any { [None; 2] } else { [names.id_of(lane), names.twin_of(lane)] };
+        let listers = models.into_iter().flatten().filter_map(|model| names.placed_listers(model));
+        listers.chain((!any).then(|| names.placed_unlisting())).chain(all)
+    }
+
     /// Whether miners of other routers are there.
     pub(super) fn has_foreign(&self) -> bool {
-        self.foreign > 0
+        !self.foreign.is_empty()
     }
 
     /// Whether there is no miner.

@@ -48,8 +48,8 @@ pub struct Want {
     pub continues: bool,
     /// The identities and owners of the miners that answer it already.
     pub apart: Vec<(Arc<str>, Arc<str>)>,
-    /// The miners of other routers that may have it, in ascending order. Other routers are not told of them.
-    pub miners: Vec<MinerKey>,
+    /// The routers with miners that may have it, by their numbers in ascending order. Other routers are not told of them.
+    pub hosts: Vec<u32>,
 }
 
 /// The first tasks of a lane that wait although other routers have miners for them.

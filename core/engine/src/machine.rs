@@ -1,6 +1,7 @@
 //! The engine's `step`: it takes one event and gives effects. Each part of the engine keeps its own state; the modules
 //! below make the decisions that need several parts.
 
+mod abroad;
 mod admission;
 mod attempt;
 mod calling;

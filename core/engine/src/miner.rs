@@ -235,7 +235,7 @@ impl MinerEntry {
 
     /// The number of tasks that it could begin at once.
     pub(super) fn free(&self) -> u32 {
-        if self.rules.foreign { u32::from(self.borrowed) } else { self.credits.saturating_sub(self.in_flight) }
+        if self.rules.is_foreign() { u32::from(self.borrowed) } else { self.credits.saturating_sub(self.in_flight) }
     }
 
     /// Notes whether a slot of this miner of another router is at hand.

@@ -26,11 +26,14 @@ impl ModelId {
 /// The numbers of the models that one miner lists, each of them once.
 pub(super) type ModelIds = SmallVec<[ModelId; 4]>;
 
+/// A miner behind the number of the router that it is at. The own miners come first, and those of one router stand together.
+pub(super) type Placed = (u32, MinerKey);
+
 /// A model that some miner lists.
 #[derive(Debug)]
 struct Listed {
     name: Arc<str>,
-    miners: Sorted<MinerKey>,
+    miners: Sorted<Placed>,
 }
 
 /// The models that miners list, and the names of miners that list none.
@@ -41,7 +44,7 @@ pub(super) struct Names {
     listed: Vec<Listed>,
     unused: Vec<ModelId>,
     /// The miners that list no models.
-    unlisting: Sorted<MinerKey>,
+    unlisting: Sorted<Placed>,
     /// Miners that list no models, by their own names.
     called: Table<Arc<str>, MinerKey>,
     /// Miners whose first list is awaited.
@@ -57,17 +60,17 @@ const MOST_SEEN: usize = 16_384;
 impl Names {
     /// Adds the names of a miner. Returns the numbers of its models.
     pub(super) fn insert(&mut self, key: MinerKey, rules: &MinerRules) -> ModelIds {
-        let mut ids = ModelIds::new();
+        let (mut ids, placed) = (ModelIds::new(), (rules.host, key));
         for model in &rules.models {
             let id = self.enlist(model);
             if ids.contains(&id) {
                 continue;
             }
             ids.push(id);
-            self.listed[id.place()].miners.insert(key);
+            self.listed[id.place()].miners.insert(placed);
         }
         if rules.models.is_empty() {
-            self.unlisting.insert(key);
+            self.unlisting.insert(placed);
             if !rules.called.is_empty() {
                 self.called.insert(rules.called.clone(), key);
             }
@@ -99,16 +102,17 @@ impl Names {
 
     /// Removes the names of a miner, whose models have these numbers.
     pub(super) fn remove(&mut self, key: MinerKey, rules: &MinerRules, models: &ModelIds) {
+        let placed = (rules.host, key);
         for id in models {
             let listed = &mut self.listed[id.place()];
-            listed.miners.remove(&key);
+            listed.miners.remove(&placed);
             if listed.miners.is_empty() {
                 self.ids.remove(&listed.name);
                 self.unused.push(*id);
             }
         }
         if models.is_empty() {
-            self.unlisting.remove(&key);
+            self.unlisting.remove(&placed);
         }
         if self.called.get(&rules.called) == Some(&key) {
             self.called.remove(&rules.called);
@@ -134,12 +138,22 @@ impl Names {
 
     /// The miners that list that model.
     pub(super) fn listers(&self, model: ModelId) -> impl Iterator<Item = MinerKey> + Clone + '_ {
-        self.listed.get(model.place()).into_iter().flat_map(|listed| listed.miners.iter()).copied()
+        self.placed_listers(model).into_iter().flat_map(Sorted::iter).map(|(_, key)| *key)
+    }
+
+    /// The same miners by their routers.
+    pub(super) fn placed_listers(&self, model: ModelId) -> Option<&Sorted<Placed>> {
+        self.listed.get(model.place()).map(|listed| &listed.miners)
     }
 
     /// The miners that list no models.
     pub(super) fn unlisting(&self) -> impl Iterator<Item = MinerKey> + Clone + '_ {
-        self.unlisting.iter().copied()
+        self.unlisting.iter().map(|(_, key)| *key)
+    }
+
+    /// The same miners by their routers.
+    pub(super) fn placed_unlisting(&self) -> &Sorted<Placed> {
+        &self.unlisting
     }
 
     /// Whether a miner listed that model once and none does now.

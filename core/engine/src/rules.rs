@@ -81,6 +81,14 @@ pub struct MinerRules {
     pub auto_accept: bool,
     /// Whether it gets a task only if no other miner could serve the task.
     pub last_resort: bool,
-    /// Whether it is a miner of another router, of which this one may borrow slots.
-    pub foreign: bool,
+    /// The number of the other router that it is at, and of which this one may borrow its slots; 0: it is this router's own.
+    /// It never changes.
+    pub host: u32,
+}
+
+impl MinerRules {
+    /// Whether it is a miner of another router.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.host != 0
+    }
 }

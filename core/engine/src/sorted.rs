@@ -153,6 +153,12 @@ impl<T: Copy + Ord> Sorted<T> {
         self.blocks.iter().flatten()
     }
 
+    /// The first item that is not smaller than that one.
+    pub(super) fn at_least(&self, item: &T) -> Option<&T> {
+        let block = self.blocks.get(self.find(item))?;
+        block.get(block.partition_point(|one| one < item))
+    }
+
     /// The number of items that are smaller than that one.
     pub(super) fn before(&self, item: &T) -> usize {
         let at = self.find(item);
@@ -200,6 +206,7 @@ mod tests {
                     assert_eq!(sorted.remove(&item), expected.remove(&item));
                 }
                 assert_eq!(sorted.before(&item), expected.range(..item).count());
+                assert_eq!(sorted.at_least(&item), expected.range(item..).next());
                 if step % 50 == 0 {
                     sorted.check(&expected);
                 }

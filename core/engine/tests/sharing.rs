@@ -172,7 +172,7 @@ fn an_idle_session_begins_with_those_that_wait() {
         owner: "m".into(),
         capacity: 1,
         weight: 1,
-        foreign: true,
+        host: 1,
         ..MinerRules::default()
     };
     bench.step(Event::MinerUp(MINER, rules));
@@ -191,4 +191,60 @@ fn an_idle_session_begins_with_those_that_wait() {
     let wanted = bench.engine.wanted(8);
     let order: Vec<Gid> = wanted[0].wants.iter().map(|want| want.gid).collect();
     assert_eq!(order, [waiting[0].0, idle, waiting[1].0, waiting[2].0]);
+}
+
+/// A router is named for a task if any of its miners may have it, whatever models its other miners list.
+#[test]
+fn a_task_names_the_routers_with_a_miner_for_it() {
+    let mut bench = Bench::new();
+    let miner = |bench: &mut Bench, key: u32, host: u32, models: &[&str]| {
+        let rules = MinerRules {
+            identity: format!("m{key}").as_str().into(),
+            owner: format!("o{key}").as_str().into(),
+            models: models.iter().map(|model| (*model).into()).collect(),
+            capacity: 1,
+            weight: 1,
+            host,
+            ..MinerRules::default()
+        };
+        bench.step(Event::MinerUp(MinerKey(key), rules));
+    };
+    // The keys of routers mix, as they come and go at any time.
+    for (key, host, models) in [
+        (10, 7, &["large"][..]),
+        (11, 2, &["small"]),
+        (12, 7, &["small", "large"]),
+        (13, 5, &["large"]),
+        (14, 9, &[]),
+        (15, 2, &["small"]),
+        (16, 4, &["small:latest"]),
+        (17, 6, &["small"]),
+    ] {
+        miner(&mut bench, key, host, models);
+    }
+    let submit = |bench: &mut Bench, model: Option<&str>| {
+        let model = model.map(Into::into);
+        let task =
+            Demand { session: SESSION, model, max_tokens: 100, deadline: Timestamp(1_000_000), ..Demand::default() };
+        bench.step(Event::Submit(Box::new(task)));
+    };
+    bench.ids(1, 100);
+    let hosts = |bench: &Bench| {
+        let named = bench.engine.wanted(8).into_iter();
+        named.map(|wanted| (wanted.need.model.clone(), wanted.wants[0].hosts.clone())).collect::<Vec<_>>()
+    };
+    submit(&mut bench, Some("small"));
+    // The miners that list the model by this very name come before all others.
+    assert_eq!(hosts(&bench), [(Some("small".into()), vec![2, 6, 7])]);
+    // One of the two miners at router 2 is away, then both, and router 6 has none any more.
+    bench.step(Event::Credits(MinerKey(11), 0));
+    assert_eq!(hosts(&bench)[0].1, [2, 6, 7]);
+    bench.step(Event::Credits(MinerKey(15), 0));
+    bench.step(Event::MinerGone(MinerKey(17)));
+    assert_eq!(hosts(&bench)[0].1, [7]);
+    // Of two miners at router 7 the later one lists the model.
+    submit(&mut bench, Some("large"));
+    assert_eq!(hosts(&bench).iter().find(|(model, _)| model.as_deref() == Some("large")).unwrap().1, [5, 7]);
+    submit(&mut bench, None);
+    assert_eq!(hosts(&bench).iter().find(|(model, _)| model.is_none()).unwrap().1, [4, 5, 7, 9]);
 }

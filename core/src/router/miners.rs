@@ -257,7 +257,7 @@ impl Shared {
             owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
             auto_accept: takes_every_offer(kind) && !foreign,
             last_resort: entrance.last_resort,
-            foreign,
+            host: abroad.as_ref().map_or(0, |abroad| abroad.host),
         };
         let identity = rules.identity.clone();
         let (key, deeds) = {

@@ -44,6 +44,8 @@ pub(super) struct MinerSlot {
 
 /// A miner of another router.
 pub(super) struct Abroad {
+    /// The number of its router among those of which slots may be borrowed.
+    pub(super) host: u32,
     /// The name of its router.
     pub(super) router: Arc<str>,
     /// Its description by its router.

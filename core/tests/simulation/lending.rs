@@ -144,7 +144,7 @@ impl Lending {
                         capacity: SLOTS,
                         weight: 1,
                         auto_accept: host == at,
-                        foreign: host != at,
+                        host: if host == at { 0 } else { host as u32 + 1 },
                         ..MinerRules::default()
                     };
                     lending.step(at, Event::MinerUp(key(host, miner), rules));

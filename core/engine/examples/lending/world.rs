@@ -160,7 +160,7 @@ impl World {
                     capacity: SLOTS,
                     weight: 1,
                     auto_accept: host == at,
-                    foreign: host != at,
+                    host: if host == at { 0 } else { host as u32 + 1 },
                     ..MinerRules::default()
                 };
                 engine.step(Event::MinerUp(MinerKey(miner as u32 + 1), rules), start);

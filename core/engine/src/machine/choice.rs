@@ -184,7 +184,7 @@ impl Engine {
     pub(super) fn may_have(&self, task: &TaskEntry, miner: &MinerEntry, worst: Fit) -> bool {
         let key = miner.key();
         if task.is_with(key)
-            || task.is_deputy() && miner.rules().foreign
+            || task.is_deputy() && miner.rules().is_foreign()
             || task.trials().is_refused_by(key)
             || task.is_continuing() && !miner.rules().continues
             || !task.answerers().is_empty() && !self.is_distinct(task, miner)

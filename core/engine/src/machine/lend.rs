@@ -6,6 +6,7 @@
 use smallvec::SmallVec;
 
 use super::Engine;
+use super::abroad::Host;
 use super::limits::Limits;
 use crate::attempt::Attempt;
 use crate::demand::Demand;
@@ -51,7 +52,7 @@ impl Engine {
     /// Gives the task that needs it most a slot of a miner of another router, for one attempt. If no task can use it,
     /// no offer is among the effects.
     pub(super) fn borrow(&mut self, key: MinerKey, step: &mut Step) {
-        if !self.fleet.get(key).is_some_and(|miner| miner.rules().foreign) {
+        if !self.fleet.get(key).is_some_and(|miner| miner.rules().is_foreign()) {
             return;
         }
         self.set_borrowed(key, true);
@@ -101,8 +102,6 @@ impl Engine {
         }
         let mut all: Vec<Wanted> = Vec::new();
         for lane in self.line.lanes() {
-            let foreign = self.fleet.of_lane(lane).filter(|miner| miner.rules().foreign && miner.takes_part());
-            let mut miners: Vec<&MinerEntry> = foreign.filter(|miner| miner.could_serve(lane)).collect();
             let limits = match lane.own() {
                 None => None,
                 Some(session) => match self.limits(session, lane) {
@@ -110,13 +109,11 @@ impl Engine {
                     limits => limits,
                 },
             };
-            miners.retain(|miner| limits.as_ref().is_none_or(|limits| limits.allow(miner)));
-            if miners.is_empty() {
+            let hosts = self.hosts(lane, limits.as_ref());
+            if hosts.is_empty() {
                 continue;
             }
-            miners.sort_unstable_by_key(|miner| miner.key());
-            miners.dedup_by_key(|miner| miner.key());
-            let own = self.own_tasks(lane).filter_map(|(tag, gid)| self.want(tag, gid, lane, &miners, limits.as_ref()));
+            let own = self.own_tasks(lane).filter_map(|(tag, gid)| self.want(tag, gid, lane, &hosts, limits.as_ref()));
             let wants: Vec<Want> = own.take(most).collect();
             if wants.is_empty() {
                 continue;
@@ -135,13 +132,13 @@ impl Engine {
         all
     }
 
-    /// The word for a task that some of these miners may have.
+    /// The word for a task that miners of some of these routers may have.
     fn want(
         &self,
         tag: Tag,
         gid: Gid,
         lane: &LaneKey,
-        miners: &[&MinerEntry],
+        hosts: &[Host<'_>],
         limits: Option<&Limits<'_>>,
     ) -> Option<Want> {
         let task = self.tasks.get(gid).filter(|task| task.wants_miner() && !task.demand().shadow)?;
@@ -149,10 +146,14 @@ impl Engine {
         let may_have = |miner: &MinerEntry| {
             miner.fit(lane).is_some_and(|fit| fit <= worst) && (task.is_new() || self.may_have(task, miner, worst))
         };
-        let miners: Vec<MinerKey> = miners.iter().filter(|miner| may_have(miner)).map(|miner| miner.key()).collect();
-        if miners.is_empty() {
+        let has_one =
+            |host: &&Host<'_>| host.miners().any(|(_, key)| self.lends(key, lane, limits).is_some_and(may_have));
+        let mut hosts: Vec<u32> = hosts.iter().filter(has_one).map(|host| host.number()).collect();
+        if hosts.is_empty() {
             return None;
         }
+        hosts.sort_unstable();
+        hosts.dedup();
         let demand = task.demand();
         Some(Want {
             gid,
@@ -164,7 +165,7 @@ impl Engine {
             prefix: demand.prefix.iter().rev().take(8).rev().copied().collect(),
             continues: task.is_continuing(),
             apart: task.answerers().all().collect(),
-            miners,
+            hosts,
         })
     }
 

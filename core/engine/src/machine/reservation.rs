@@ -37,7 +37,7 @@ impl Engine {
         let able = self
             .fleet
             .of_lane(&lane)
-            .filter(|miner| miner.could_serve(&lane) && !miner.rules().last_resort && !miner.rules().foreign);
+            .filter(|miner| miner.could_serve(&lane) && !miner.rules().last_resort && !miner.rules().is_foreign());
         let kept = able.clone().filter(|miner| miner.reserved().is_some()).count();
         let most = (able.clone().count() as f64 * self.settings.max_reserved) as usize;
         // Miners that have the model come first, then the least busy ones, which are free for the session soonest.

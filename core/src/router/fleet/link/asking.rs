@@ -11,7 +11,7 @@ use super::frame::Frame;
 use super::identity::Hash;
 use super::lent::{MOST_WANTS, STANDS};
 use super::partner::Partner;
-use crate::engine::{MinerKey, Need, Want, Wanted};
+use crate::engine::{Need, Want, Wanted};
 use crate::model::Gid;
 use crate::router::shared::Shared;
 
@@ -46,18 +46,17 @@ impl Links {
     /// Asks the routers that have miners for these lanes.
     fn ask(&self, wanted: Vec<Wanted>, asked: &mut BTreeMap<Need, Asked>) {
         let now = Instant::now();
-        let partners: Vec<(Arc<Partner>, u64, Vec<MinerKey>)> = {
+        let partners: Vec<(Arc<Partner>, u64)> = {
             let all: Vec<Arc<Partner>> = self.partners.lock().values().cloned().collect();
             let linked = all.into_iter().filter_map(|partner| {
                 let free = partner.link()?.free();
-                let keys = partner.keys();
-                Some((partner, free, keys))
+                Some((partner, free))
             });
             linked.collect()
         };
         for (need, before) in asked.iter() {
             if !wanted.iter().any(|lane| lane.need == *need) {
-                for (partner, ..) in partners.iter().filter(|(one, ..)| before.told.contains_key(&one.certificate)) {
+                for (partner, _) in partners.iter().filter(|(one, _)| before.told.contains_key(&one.certificate)) {
                     partner.post(&Frame::Want { need: need.into(), tasks: Vec::new() });
                 }
             }
@@ -74,8 +73,8 @@ impl Links {
             // The tasks of which each router has miners that may have them.
             let mut hosts: Vec<_> = partners
                 .iter()
-                .map(|(partner, free, keys)| {
-                    let serves = |want: &&Want| keys.iter().any(|key| want.miners.binary_search(key).is_ok());
+                .map(|(partner, free)| {
+                    let serves = |want: &&Want| want.hosts.binary_search(&partner.number).is_ok();
                     (partner, *free, wants.iter().filter(serves).collect::<Vec<_>>())
                 })
                 .filter(|(_, _, wants)| !wants.is_empty())

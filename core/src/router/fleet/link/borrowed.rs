@@ -22,12 +22,6 @@ pub(super) struct Foreign {
     miner: Arc<Borrowable>,
 }
 
-impl Foreign {
-    pub(super) fn key(&self) -> MinerKey {
-        self.key
-    }
-}
-
 /// Passes jobs on to the miner, on slots that its router has lent.
 struct Borrowable {
     partner: Weak<Partner>,
@@ -106,7 +100,7 @@ impl Shared {
         let spec = spec_of(&miner);
         let slots = slots_of(&miner.info);
         let RosterMiner { index, identity, weight, info } = miner;
-        let abroad = Abroad { router: partner.name.clone(), info: Box::new(info) };
+        let abroad = Abroad { host: partner.number, router: partner.name.clone(), info: Box::new(info) };
         let entrance = Entrance { up: slots > 0, ..Entrance::default() };
         match self.enlist_from(&identity, spec, borrowable.clone(), entrance, Some(abroad)) {
             Ok(enlisted) => {

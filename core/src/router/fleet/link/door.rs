@@ -69,6 +69,7 @@ impl Links {
             door: Mutex::new(Some(door)),
             others: Mutex::default(),
             partners: Mutex::default(),
+            last_partner: std::sync::atomic::AtomicU32::new(0),
             departed: Mutex::default(),
             roster: Mutex::default(),
             roster_is_stale: std::sync::atomic::AtomicBool::new(true),

@@ -171,8 +171,8 @@ impl From<&Want> for WireWant {
 impl From<WireWant> for Want {
     fn from(wire: WireWant) -> Self {
         let WireWant { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart } = wire;
-        let miners = Vec::new();
-        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart, miners }
+        let hosts = Vec::new();
+        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart, hosts }
     }
 }
 

@@ -23,7 +23,7 @@ mod roster;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -72,6 +72,8 @@ pub(in crate::router) struct Links {
     others: Mutex<HashMap<Hash, Other>>,
     /// The routers with which this one has loans, or may have.
     partners: Mutex<HashMap<Hash, Arc<Partner>>>,
+    /// The number of the last one.
+    last_partner: AtomicU32,
     /// The routers that have left, and on whose tasks this one works until it is known whether they are dead.
     departed: Mutex<Vec<Arc<Partner>>>,
     /// The miners of this router, as all links tell them.
@@ -187,7 +189,11 @@ impl Links {
     fn partner(&self, certificate: Hash, shared: &Arc<Shared>) -> Arc<Partner> {
         let name = self.others.lock().get(&certificate).map(|other| other.name.clone()).unwrap_or_default();
         let mut partners = self.partners.lock();
-        partners.entry(certificate).or_insert_with(|| Partner::new(shared, certificate, &name)).clone()
+        let new = || {
+            let number = self.last_partner.fetch_add(1, Ordering::Relaxed) + 1;
+            Partner::new(shared, certificate, number, &name)
+        };
+        partners.entry(certificate).or_insert_with(new).clone()
     }
 
     /// The slots that are lent to the router with that certificate, and those that are borrowed from it.

@@ -18,7 +18,6 @@ use super::heirs::Expected;
 use super::identity::Hash;
 use super::lent_work::Lender;
 use super::peer::PeerLink;
-use crate::engine::MinerKey;
 use crate::miner::Job;
 use crate::miner::client::desk::{Desk, Kept};
 use crate::miner::link::{End, Link, Peer};
@@ -47,6 +46,8 @@ const OFFERED: Duration = Duration::from_mins(1);
 /// Another router.
 pub(in crate::router) struct Partner {
     pub(super) certificate: Hash,
+    /// Its number in the engine, which no other partner ever has.
+    pub(super) number: u32,
     pub(super) name: Arc<str>,
     pub(super) shared: Weak<Shared>,
     /// This router's attempts at the other one's miners.
@@ -78,7 +79,7 @@ struct At {
 }
 
 impl Partner {
-    pub(super) fn new(shared: &Arc<Shared>, certificate: Hash, name: &str) -> Arc<Self> {
+    pub(super) fn new(shared: &Arc<Shared>, certificate: Hash, number: u32, name: &str) -> Arc<Self> {
         let settings = shared.settings.now();
         let limits = SessionLimits {
             window: settings.miners.window_bytes,
@@ -96,6 +97,7 @@ impl Partner {
             let gate = lender.clone();
             Self {
                 certificate,
+                number,
                 name: Arc::from(name),
                 shared: Arc::downgrade(shared),
                 seat: Seat::new(settings, features(), u32::MAX, (0, String::new())),
@@ -130,11 +132,6 @@ impl Partner {
     /// Sends a frame. `false`: there is no link.
     pub(super) fn post(&self, frame: &Frame) -> bool {
         self.link().is_some_and(|link| link.post(frame))
-    }
-
-    /// The other router's miners.
-    pub(super) fn keys(&self) -> Vec<MinerKey> {
-        self.foreign.lock().values().map(Foreign::key).collect()
     }
 
     /// The attempts of this router at the other one's miners.
