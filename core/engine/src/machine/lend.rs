@@ -148,7 +148,7 @@ impl Engine {
         };
         let has_one =
             |host: &&Host<'_>| host.miners().any(|(_, key)| self.lends(key, lane, limits).is_some_and(may_have));
-        let mut hosts: Vec<u32> = hosts.iter().filter(has_one).map(|host| host.number()).collect();
+        let mut hosts: Vec<u32> = hosts.iter().filter(has_one).map(Host::number).collect();
         if hosts.is_empty() {
             return None;
         }
