@@ -545,7 +545,7 @@ fn a_task_is_inherited_on_the_slot_that_was_lent() {
             prefix: Box::default(),
             continues: false,
             apart: Vec::new(),
-            miners: Vec::new(),
+            hosts: Vec::new(),
         };
         let lent = step(&mut engine, Event::Deputy(Box::new(Deputy { need: Need::default(), want })));
         let slot = lent.iter().find_map(|effect| match effect {
