@@ -30,7 +30,7 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
             rows.push(row.note(format!("p50 {:.0} us, {:.0} us CPU each", measured.middle(), measured.cost())));
         }
         for name in ["messages", "responses"] {
-            let row = Row::new(FIGURE, format!("processor time of a {what} by {name} beside chat"), 0.0, "us CPU");
+            let row = Row::new(FIGURE, format!("processor time of one {what} by {name} beside chat"), 0.0, "us CPU");
             rows.push(round.against(row, Of::Cost, (name, CHAT), Gate::RatioAtMost(MOST)));
         }
     }

@@ -29,7 +29,7 @@ def measured(count)
     router.miner("tiny", models: ["tiny"], capacity: 64) { |_| "x" }
     router.miner("flood", models: ["flood"]) { |job| TOKENS.times { job << "tok " } }
     call = -> { router.complete("hello", model: "tiny") }
-    (count / 10).times(&call)
+    (count / 10).times { call.call }
     figures = { call_c1_us: each_of(count) { count.times { call.call } } }
     figures[:call_c32_us] = each_of(count) do
       Array.new(32) { Thread.new { (count / 32).times { call.call } } }.each(&:join)
