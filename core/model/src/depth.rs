@@ -3,21 +3,20 @@
 //! The router reads its own fields into flat records and skips the other fields, so deep nesting does not harm it. But
 //! it passes those fields on to miners, whose parsers may be recursive.
 
+use memchr::{memchr2, memchr2_iter};
+
 /// Whether more than `most` lists and objects lie in each other. This function does not check that the text is JSON;
 /// the parser does that later.
 pub fn is_deeper(text: &[u8], most: usize) -> bool {
-    // Most texts have at most this many brackets in all, and the processor counts many brackets at a time.
-    let openers = text.iter().filter(|byte| **byte & 0xdf == b'[').count();
-    if openers <= most {
+    // Most texts have at most this many brackets in all, and the search looks at many bytes at a time.
+    if memchr2_iter(b'[', b'{', text).take(most.saturating_add(1)).count() <= most {
         return false;
     }
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in text {
+    let (mut depth, mut rest) = (0_usize, text);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted,
-            b'"' => quoted = !quoted,
-            _ if quoted => {}
+            b'"' => rest = behind_string(rest),
             b'[' | b'{' => {
                 depth += 1;
                 if depth > most {
@@ -29,6 +28,17 @@ pub fn is_deeper(text: &[u8], most: usize) -> bool {
         }
     }
     false
+}
+
+/// The text behind the string whose opening quote came before; nothing if the string has no end.
+fn behind_string(mut text: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', text) {
+        if text[at] == b'"' {
+            return &text[at + 1..];
+        }
+        text = text.get(at + 2..).unwrap_or_default();
+    }
+    &[]
 }
 
 #[cfg(test)]
@@ -69,5 +79,9 @@ mod tests {
     fn many_brackets_beside_each_other_are_not_deep() {
         assert!(!is_deeper(format!("[{}1]", "[],".repeat(100_000)).as_bytes(), 2));
         assert!(is_deeper("[".repeat(100_000).as_bytes(), 512));
+        assert!(!is_deeper(b"", 0));
+        for unended in [r#"["[[[["#, r#"["\"#, r#"["\""#] {
+            assert!(!is_deeper(unended.as_bytes(), 1), "{unended}");
+        }
     }
 }
