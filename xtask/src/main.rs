@@ -111,7 +111,7 @@ enum Command {
         /// Instead, build faults in on purpose and check that the tests find them: these faults, or all.
         #[arg(long, num_args = 0.., value_name = "NAME", conflicts_with_all = ["seeds", "seed", "effects"])]
         planted: Option<Vec<String>>,
-        /// Check only every sixth planted bug, from this one on.
+        /// Check only every twelfth planted bug, from this one on.
         #[arg(long, requires = "planted", value_parser = clap::value_parser!(u8).range(0..planted::PARTS as i64))]
         part: Option<u8>,
     },

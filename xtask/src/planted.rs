@@ -36,7 +36,7 @@ const ROUTER: &str = "cortensor-router";
 /// The beginning of the line in which the attacks report a success.
 const SUCCESS: &str = "SUCCESS of the attacker";
 /// The number of parts in which CI checks the faults in turn.
-pub(crate) const PARTS: usize = 6;
+pub(crate) const PARTS: usize = 12;
 /// The part with all faults that attacks find.
 const PART_OF_ATTACKS: usize = 1;
 
