@@ -141,7 +141,7 @@ impl Names {
         self.placed_listers(model).into_iter().flat_map(Sorted::iter).map(|(_, key)| *key)
     }
 
-    /// The same miners by their routers.
+    /// The miners of [`listers`](Self::listers) by their routers.
     pub(super) fn placed_listers(&self, model: ModelId) -> Option<&Sorted<Placed>> {
         self.listed.get(model.place()).map(|listed| &listed.miners)
     }
@@ -151,7 +151,7 @@ impl Names {
         self.unlisting.iter().map(|(_, key)| *key)
     }
 
-    /// The same miners by their routers.
+    /// The miners of [`unlisting`](Self::unlisting) by their routers.
     pub(super) fn placed_unlisting(&self) -> &Sorted<Placed> {
         &self.unlisting
     }
