@@ -433,18 +433,19 @@ mod tests {
 
     #[test]
     fn faults_are_selected_by_name_and_by_part() {
-        let all = || ["a", "b", "c", "d", "e", "f", "g"].map(|name| bug(name, "x")).into_iter().collect::<Vec<_>>();
+        let all = || (0..=PARTS).map(|place| bug(&place.to_string(), "x")).collect::<Vec<_>>();
         let names = |bugs: Vec<Bug>| bugs.into_iter().map(|bug| bug.name).collect::<Vec<_>>();
-        assert_eq!(names(selected(all(), &[], None).unwrap()), ["a", "b", "c", "d", "e", "f", "g"]);
-        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["a", "g"]);
-        assert_eq!(names(selected(all(), &["c".into()], None).unwrap()), ["c"]);
+        let last = PARTS.to_string();
+        assert_eq!(selected(all(), &[], None).unwrap().len(), PARTS + 1);
+        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["0", &last]);
+        assert_eq!(names(selected(all(), &["2".into()], None).unwrap()), ["2"]);
         let with_attack = || {
             let mut all = all();
-            all[6].found_by = FoundBy::Attack("row".into());
+            all[PARTS].found_by = FoundBy::Attack("row".into());
             all
         };
-        assert_eq!(names(selected(with_attack(), &[], Some(0)).unwrap()), ["a"]);
-        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), ["b", "g"]);
+        assert_eq!(names(selected(with_attack(), &[], Some(0)).unwrap()), ["0"]);
+        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), ["1", &last]);
         assert!(selected(all(), &["z".into()], None).unwrap_err().contains("has no z"));
     }
 }
