@@ -63,6 +63,7 @@ pub(super) const FILES: &[File] = files! {
     "miners.js" SCRIPT,
     "overview.js" SCRIPT,
     "parts.css" STYLE,
+    "renewal.js" SCRIPT,
     "sessions.js" SCRIPT,
     "sign_in.js" SCRIPT,
     "start.js" SCRIPT,

@@ -3,7 +3,8 @@
 import { call } from './api.js';
 import { failed } from './dialog.js';
 import { fill, h } from './dom.js';
-import { watch } from './live.js';
+import { watchEvery } from './live.js';
+import { renewed } from './renewal.js';
 import { table } from './table.js';
 import { ago, foreign } from './text.js';
 
@@ -52,8 +53,13 @@ export const configuration = {
         past,
       ),
     );
-    let events = 0;
-    let known = '';
+    const look = renewed(
+      past,
+      signal,
+      () => call(`api/v1/audit?act=config_reloaded&limit=${MOST}`, { signal }),
+      ({ audit }) => audit.length > 0 && [h('h2', {}, 'Readings so far'), earlier(audit.toReversed())],
+      ({ audit }) => [audit, Math.floor(Date.now() / 10_000)],
+    );
 
     async function reload() {
       button.disabled = true;
@@ -70,23 +76,7 @@ export const configuration = {
       button.focus();
     }
 
-    async function look() {
-      try {
-        const page = await call(`api/v1/audit?act=config_reloaded&limit=${MOST}`, { signal });
-        const mark = JSON.stringify([page.audit, Math.floor(Date.now() / 10_000)]);
-        if (mark === known) return;
-        known = mark;
-        fill(past, page.audit.length > 0 && [h('h2', {}, 'Readings so far'), earlier(page.audit.toReversed())]);
-      } catch (error) {
-        if (!signal.aborted) fill(past, failed(error));
-        known = '';
-      }
-    }
-
-    return watch(() => {
-      if (events % LOOK === 0) look();
-      events += 1;
-    });
+    return watchEvery(LOOK, look);
   },
 };
 

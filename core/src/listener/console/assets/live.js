@@ -181,6 +181,19 @@ export function watch(reader) {
   };
 }
 
+/**
+ * Calls a function now and at every n-th event, until the function that it gives is called.
+ * @param {number} every
+ * @param {() => void} reader
+ */
+export function watchEvery(every, reader) {
+  let events = 0;
+  return watch(() => {
+    if (events % every === 0) reader();
+    events += 1;
+  });
+}
+
 /** The events between two looks at lists, at least while tasks move and at most while none does. */
 const [LEAST_PAUSE, MOST_PAUSE] = [3, 10];
 

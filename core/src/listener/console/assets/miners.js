@@ -2,9 +2,10 @@
 
 import { call } from './api.js';
 import { bar } from './chart.js';
-import { command, empty, failed } from './dialog.js';
-import { fill, h } from './dom.js';
-import { watch } from './live.js';
+import { command, empty } from './dialog.js';
+import { h } from './dom.js';
+import { watchEvery } from './live.js';
+import { renewed } from './renewal.js';
 import { ago, count, duration, exact, foreign, plural, rate, state } from './text.js';
 
 /** @typedef {import('records').MinerInfo} MinerInfo */
@@ -35,58 +36,35 @@ export const miners = {
   open(root, { signal }) {
     const list = h('div', { class: 'stack' });
     root.append(list);
-    let events = 0;
-    let known = '';
-
-    async function look() {
-      try {
-        const page = await call('api/v1/miners', { signal });
-        const mark = JSON.stringify(page.miners);
-        if (mark === known) return;
-        known = mark;
-        show(page.miners);
-      } catch (error) {
-        if (!signal.aborted) fill(list, failed(error));
-        known = '';
-      }
-    }
-
-    /** @param {MinerInfo[]} found */
-    function show(found) {
-      if (found.length === 0) {
-        fill(
-          list,
-          empty(
-            'No miner is here',
-            'Tasks are refused until one joins. Start the router in front of a model server:',
-            command('cortensor-router serve --upstream http://127.0.0.1:8080/v1'),
-            'Or let a worker dial in from another machine:',
-            command('cortensor-router miner --help'),
-          ),
-        );
-        return;
-      }
-      const order = Object.keys(TONES).reverse();
-      const sorted = found.toSorted(
-        (one, other) => order.indexOf(one.status) - order.indexOf(other.status) || one.id.localeCompare(other.id),
-      );
-      fill(
-        list,
-        h(
-          'p',
-          { class: 'soft' },
-          `${plural(found.length, 'miner')}, ${found.filter((miner) => miner.active).length} of them get work.`,
-        ),
-        h('div', { class: 'grid' }, sorted.map(card)),
-      );
-    }
-
-    return watch(() => {
-      if (events % 2 === 0) look();
-      events += 1;
-    });
+    const ask = async () => /** @type {MinerInfo[]} */ ((await call('api/v1/miners', { signal })).miners);
+    return watchEvery(2, renewed(list, signal, ask, shown));
   },
 };
+
+/** @param {MinerInfo[]} found */
+function shown(found) {
+  if (found.length === 0) {
+    return empty(
+      'No miner is here',
+      'Tasks are refused until one joins. Start the router in front of a model server:',
+      command('cortensor-router serve --upstream http://127.0.0.1:8080/v1'),
+      'Or let a worker dial in from another machine:',
+      command('cortensor-router miner --help'),
+    );
+  }
+  const order = Object.keys(TONES).reverse();
+  const sorted = found.toSorted(
+    (one, other) => order.indexOf(one.status) - order.indexOf(other.status) || one.id.localeCompare(other.id),
+  );
+  return [
+    h(
+      'p',
+      { class: 'soft' },
+      `${plural(found.length, 'miner')}, ${found.filter((miner) => miner.active).length} of them get work.`,
+    ),
+    h('div', { class: 'grid' }, sorted.map(card)),
+  ];
+}
 
 /** @param {MinerInfo} miner */
 function card(miner) {

@@ -3,7 +3,7 @@
 import { call } from './api.js';
 import { command, empty, failed } from './dialog.js';
 import { fill, h, say } from './dom.js';
-import { watch } from './live.js';
+import { watchEvery } from './live.js';
 import { plural } from './text.js';
 import { card } from './upstream_card.js';
 import { addUpstream } from './upstream_form.js';
@@ -35,7 +35,6 @@ export const upstreams = {
     );
     /** The cards by the names of their upstreams: they stay, so that a focus or a selection in them does. */
     const cards = /** @type {Map<string, Card>} */ (new Map());
-    let events = 0;
 
     async function look() {
       try {
@@ -86,10 +85,7 @@ export const upstreams = {
       }
     }
 
-    return watch(() => {
-      if (events % 2 === 0) look();
-      events += 1;
-    });
+    return watchEvery(2, look);
   },
 };
 

@@ -1,9 +1,9 @@
 /** The messages that wait for their webhooks, below the list of tasks. The place is empty while none waits. */
 
 import { call } from './api.js';
-import { failed } from './dialog.js';
-import { fill, h } from './dom.js';
-import { watch } from './live.js';
+import { h } from './dom.js';
+import { watchEvery } from './live.js';
+import { renewed } from './renewal.js';
 import { table } from './table.js';
 import { ago, exact, foreign } from './text.js';
 import { hostOf, until } from './webhook.js';
@@ -16,6 +16,7 @@ import { hostOf, until } from './webhook.js';
  * @property {number} ended_at
  * @property {boolean} sending
  * @property {import('./webhook.js').Delivery} webhook
+ * @typedef {{ count: number, webhooks: Message[] }} Page
  */
 
 /** The messages that are listed, and the events between two looks at them. */
@@ -30,32 +31,13 @@ const [MOST, LOOK] = [20, 5];
 export function waitingMessages(root, signal) {
   const place = h('section', { class: 'stack maybe', 'aria-label': 'Webhooks' });
   root.append(place);
-  let events = 0;
-  let known = '';
-
-  async function look() {
-    try {
-      const page = /** @type {{ count: number, webhooks: Message[] }} */ (
-        await call(`api/v1/webhooks?limit=${MOST}`, { signal })
-      );
-      // The times to the next tries move on by themselves.
-      const mark = page.count === 0 ? '' : JSON.stringify([page, Math.floor(Date.now() / 5_000)]);
-      if (mark === known) return;
-      known = mark;
-      fill(place, page.count > 0 && shown(page));
-    } catch (error) {
-      if (!signal.aborted) fill(place, failed(error));
-      known = 'failed';
-    }
-  }
-
-  return watch(() => {
-    if (events % LOOK === 0) look();
-    events += 1;
-  });
+  const ask = () => /** @type {Promise<Page>} */ (call(`api/v1/webhooks?limit=${MOST}`, { signal }));
+  // The times to the next tries move on by themselves.
+  const mark = (/** @type {Page} */ page) => page.count > 0 && [page, Math.floor(Date.now() / 5_000)];
+  return watchEvery(LOOK, renewed(place, signal, ask, (page) => page.count > 0 && shown(page), mark));
 }
 
-/** @param {{ count: number, webhooks: Message[] }} page */
+/** @param {Page} page */
 function shown({ count, webhooks }) {
   const more = count - webhooks.length;
   return [
