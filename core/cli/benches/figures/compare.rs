@@ -124,17 +124,24 @@ impl Round {
         let (Some(these), Some(others)) = (self.values(name, of), self.values(reference, of)) else {
             return row.note(format!("{reference} is not there"));
         };
-        let ratios: Vec<f64> =
-            these.iter().zip(&others).filter(|(_, other)| **other > 0.0).map(|(this, other)| this / other).collect();
-        // On a machine whose processors sleep between two requests, a proxy may add less than the floor varies.
-        if ratios.len() * 2 <= others.len() {
-            return row.with_value(median(these)).note(format!("{reference} added nothing that was measured"));
-        }
-        let row = row.with_value(median(these)).beside_at(reference, median(others), median(ratios));
-        match gate.into() {
-            Some(gate) => row.gate(gate),
-            None => row,
-        }
+        beside(row, these, (reference, others), gate.into())
+    }
+}
+
+/// A row that compares the values of two targets round by round, with a gate if there is one. Where the reference has no
+/// value to compare with, the row says so and has no gate.
+pub(crate) fn beside(row: Row, these: Vec<f64>, (reference, others): (&str, Vec<f64>), gate: Option<Gate>) -> Row {
+    let ratios: Vec<f64> =
+        these.iter().zip(&others).filter(|(_, other)| **other > 0.0).map(|(this, other)| this / other).collect();
+    let row = row.with_value(median(these));
+    // On a machine whose processors sleep between two requests, a proxy may add less than the floor varies.
+    if ratios.len() * 2 <= others.len() {
+        return row.note(format!("{reference} added nothing that was measured"));
+    }
+    let row = row.beside_at(reference, median(others), median(ratios));
+    match gate {
+        Some(gate) => row.gate(gate),
+        None => row,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::compare::{Body, Measured, Of, Round, Shape, compare};
+use crate::compare::{Body, Measured, Of, Round, Shape, beside, compare};
 use crate::mock::{FRAMES, Mock, Mode};
 use crate::proxies::{self, BARE, NGINX};
 use crate::report::{Gate, Row, median};
@@ -183,11 +183,7 @@ pub(crate) fn open_loop(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     };
     let row = Row::new(FIGURE, "added p99 at half of the capacity, memory beside nginx", 0.0, "us");
     rows.push(match (added(MEMORY), added(NGINX)) {
-        (Some(ours), Some(theirs)) => {
-            let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.max(1.0) / theirs.max(1.0)).collect();
-            let row = row.with_value(median(ours)).beside_at(NGINX, median(theirs), median(ratios));
-            row.gate(Gate::RatioAtMost(1.3))
-        }
+        (Some(ours), Some(theirs)) => beside(row, ours, (NGINX, theirs), Some(Gate::RatioAtMost(1.3))),
         _ => row.note("nginx is not there"),
     });
     Ok(())
