@@ -105,12 +105,12 @@ impl KeyRing {
         self.ring.read().by_id.iter().map(|(id, known)| (id.clone(), known.key.created_at)).collect()
     }
 
-    /// Reads from the store what a key without limits has used up, before it gets some.
+    /// Reads from the store what a key has used up that had no limits so far, and that has some from now on.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn learn(&self, store: &dyn Store, id: &str) -> Result<()> {
-        self.meters.learn(store, id).await
+    pub(super) async fn learn(&self, store: &dyn Store, key: &ApiKey) -> Result<()> {
+        self.meters.learn(store, &key.id, &key.limits).await
     }
 
     /// Whether a key or a token has a limit for a day or a month.

@@ -109,7 +109,7 @@ impl Router {
                 check(&key.limits)?;
                 let act = Act::key_limited(shared.clock.now(), &by, &known.key, &key);
                 shared.store.put_key(key.clone(), Some(act)).await?;
-                shared.keys.learn(&*shared.store, &id).await?;
+                shared.keys.learn(&*shared.store, &key).await?;
                 shared.keys.limit(key.clone());
                 shared.tell_others();
                 tracing::info!(key = key.id, by, "a key has other limits");

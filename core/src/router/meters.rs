@@ -54,11 +54,6 @@ impl Meters {
         Some(meter)
     }
 
-    /// Whether the key has a meter.
-    fn has(&self, key: &str) -> bool {
-        self.known.lock().meters.contains_key(key)
-    }
-
     /// The meter of the key that this gives, if there is one. Where there are no meters, the key is not made.
     pub(super) fn find(&self, key: impl FnOnce() -> String) -> Option<Arc<Meter>> {
         let known = self.known.lock();
@@ -78,12 +73,12 @@ impl Meters {
         }
     }
 
-    /// Reads from the store what a key without a meter has used up, before it gets one.
+    /// Reads from the store what a key without a meter has used up, before these limits give it one.
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn learn(&self, store: &dyn Store, key: &str) -> Result<()> {
-        if self.has(key) {
+    pub(super) async fn learn(&self, store: &dyn Store, key: &str, limits: &KeyLimits) -> Result<()> {
+        if limits.is_none() || self.known.lock().meters.contains_key(key) {
             return Ok(());
         }
         if let Some(spent) = spent(store, Day::of(self.clock.now()), self.of, Some(key)).await?.remove(key) {

@@ -62,10 +62,7 @@ impl Shared {
     /// # Errors
     /// The store's.
     pub(super) async fn note_spent_by(&self, session: &Session) -> Result<()> {
-        if session.spec.limits.is_none() {
-            return Ok(());
-        }
-        self.session_meters.learn(&*self.store, &session.id.to_string()).await
+        self.session_meters.learn(&*self.store, &session.id.to_string(), &session.spec.limits.into()).await
     }
 }
 

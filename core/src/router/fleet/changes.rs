@@ -97,11 +97,9 @@ impl Shared {
         if known.as_ref().is_some_and(|known| *known.key == key) {
             return Ok(());
         }
-        let limits = key.limits;
         // All that the key has used up so far must count from the first task on.
-        if !limits.is_none() {
-            self.keys.learn(&*self.store, &key.id).await?;
-        }
+        self.keys.learn(&*self.store, &key).await?;
+        let limits = key.limits;
         match known {
             // Requests under way go on if only the limits changed.
             Some(known) if (ApiKey { limits, ..ApiKey::clone(&known.key) }) == key => self.keys.limit(key),
