@@ -93,12 +93,16 @@ def test_the_command_is_the_same_as_the_binary() -> None:
     assert "--no-such-flag" in wrong.stderr
 
 
+def serving(data: Path) -> list[str]:
+    """The line that starts a router on a free port."""
+    return [sys.executable, "-m", "cortensor_router", "serve", "--port", "0", "--data-dir", str(data)]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_told_to_stop(how: signal.Signals, tmp_path: object) -> None:
-    line = [sys.executable, "-m", "cortensor_router", "serve", "--port", "0", "--data-dir", str(tmp_path)]
+def test_the_command_serves_until_it_is_told_to_stop(how: signal.Signals, tmp_path: Path) -> None:
     with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+        serving(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
     ) as process:
         assert process.stdout is not None
         said = ""
@@ -129,12 +133,14 @@ def lives(process: int) -> bool:
 def test_the_command_starts_a_model_server_that_ends_with_it(how: signal.Signals, tmp_path: Path) -> None:
     there = tmp_path / "process"
     run = shlex.join([sys.executable, str(PROGRAMS / "model_server.py"), str(there), "{port}"])
-    line = [sys.executable, "-m", "cortensor_router", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
     output = tmp_path / "output"
     with (
         output.open("w") as told,
         subprocess.Popen(
-            [*line, "--run", run, "--log", "info"], stdout=told, stderr=subprocess.STDOUT, env=environment()
+            [*serving(tmp_path / "data"), "--run", run, "--log", "info"],
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            env=environment(),
         ) as process,
     ):
         try:

@@ -201,6 +201,14 @@ impl Shared {
         format!("task_{sid}_{id}")
     }
 
+    /// The task that the message with this id is about, if its session is known here.
+    #[cfg(feature = "listener")]
+    pub(super) fn task_of_message(&self, id: &str) -> Option<(SessionId, TaskId)> {
+        let (sid, task) = id.strip_prefix("task_")?.rsplit_once('_')?;
+        let session = *self.core.lock().sids.get(&format!("0x{sid}"))?;
+        Some((session, TaskId(task.parse().ok()?)))
+    }
+
     /// Reads the deliveries that the last start left.
     pub(super) async fn restore_deliveries(&self) -> Result<()> {
         for (gid, delivery) in self.store.deliveries(Deliveries::Pending).await? {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::shared::{Router, Shared};
-use crate::model::{SessionId, TaskId, WebhookRecord};
+use super::shared::Router;
+use crate::model::WebhookRecord;
 
 /// A message that its receiver has not taken yet.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -22,15 +22,6 @@ pub(crate) struct WaitingMessage {
     sending: bool,
     /// The receiver, and the tries so far.
     webhook: WebhookRecord,
-}
-
-impl Shared {
-    /// The task that a message is about, if its session is known here.
-    fn task_of_message(&self, id: &str) -> Option<(SessionId, TaskId)> {
-        let (sid, task) = id.strip_prefix("task_")?.rsplit_once('_')?;
-        let session = *self.core.lock().sids.get(&format!("0x{sid}"))?;
-        Some((session, TaskId(task.parse().ok()?)))
-    }
 }
 
 impl Router {

@@ -25,6 +25,6 @@ pub(crate) fn verify(steps: &mut Steps) -> Outcome {
 fn dry_run() -> Command {
     let mut publish = environment::cargo(&["publish", "--workspace", "--dry-run", "--quiet"]);
     // A developer tries this before a commit, too.
-    publish.arg("--allow-dirty").current_dir(environment::root());
+    publish.arg("--allow-dirty");
     publish
 }

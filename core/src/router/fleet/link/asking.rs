@@ -46,14 +46,12 @@ impl Links {
     /// Asks the routers that have miners for these lanes.
     fn ask(&self, wanted: Vec<Wanted>, asked: &mut BTreeMap<Need, Asked>) {
         let now = Instant::now();
-        let partners: Vec<(Arc<Partner>, u64)> = {
-            let all: Vec<Arc<Partner>> = self.partners.lock().values().cloned().collect();
-            let linked = all.into_iter().filter_map(|partner| {
-                let free = partner.link()?.free();
-                Some((partner, free))
-            });
-            linked.collect()
-        };
+        let partners: Vec<Arc<Partner>> = self.partners.lock().values().cloned().collect();
+        let linked = partners.into_iter().filter_map(|partner| {
+            let free = partner.link()?.free();
+            Some((partner, free))
+        });
+        let partners: Vec<(Arc<Partner>, u64)> = linked.collect();
         for (need, before) in asked.iter() {
             if !wanted.iter().any(|lane| lane.need == *need) {
                 for (partner, _) in partners.iter().filter(|(one, _)| before.told.contains_key(&one.certificate)) {
