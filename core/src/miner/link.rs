@@ -189,11 +189,23 @@ impl Link {
         self.wake.notify_one();
     }
 
+    /// Queues a last frame and closes the connection after it. No frame comes between the two.
+    pub(crate) fn close_with(&self, last: impl Into<Utf8Bytes>, code: u16, reason: &str) {
+        let last = last.into();
+        let bytes = last.len();
+        {
+            let mut queue = self.queue.lock();
+            queue.push(last, bytes);
+            queue.close(code, reason);
+        }
+        self.wake.notify_one();
+    }
+
     /// Sends the reason and closes the connection.
     #[cfg(any(feature = "listener", feature = "postgres"))]
     pub(crate) fn refuse(&self, error: &ErrorFrame) {
-        self.post(serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default());
-        self.close(1008, &error.code);
+        let last = serde_json::to_string(&RouterFrame::Error(error.clone())).unwrap_or_default();
+        self.close_with(last, 1008, &error.code);
     }
 
     /// Makes the connection call [`Peer::poll`] soon.
@@ -305,9 +317,11 @@ where
                 let ping = peer.ping().into();
                 // The ping lists the attempts that are left, so the frames that ended the others go out before it.
                 goodbye = link.take(&mut frames);
-                frames.push(ping);
+                if goodbye.is_none() {
+                    frames.push(ping);
+                }
             }
-            if frames.is_empty() {
+            if frames.is_empty() && goodbye.is_none() {
                 continue;
             }
         }
@@ -336,4 +350,46 @@ fn close_frame(code: u16, reason: &str) -> CloseFrame {
         end -= 1;
     }
     CloseFrame { code: CloseCode::from(code), reason: reason[..end].to_owned().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    /// A user of a connection that closes it while it makes a ping.
+    struct Leaving(Arc<Link>);
+
+    impl Peer for Leaving {
+        fn frame(&self, _: &str) {}
+
+        fn poll(&self, _: Instant) -> Option<Instant> {
+            None
+        }
+
+        fn ping(&self) -> String {
+            self.0.close_with("bye", 1001, "it leaves");
+            "ping".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_follows_the_last_frame() {
+        let (here, there) = tokio::io::duplex(1 << 10);
+        let link = Arc::new(Link::new(1 << 10));
+        let peer = Leaving(link.clone());
+        let timing = Timing { ping: Duration::from_secs(1), dead: Duration::from_secs(3) };
+        let socket = WebSocketStream::from_raw_socket(here, Role::Server, None).await;
+        let running = tokio::spawn(async move { run(socket, &link, &peer, timing).await });
+        let mut other = WebSocketStream::from_raw_socket(there, Role::Client, None).await;
+        let mut frames = Vec::new();
+        while let Some(Ok(frame)) = other.next().await {
+            frames.push(frame);
+        }
+        assert_eq!(frames, [Message::text("bye"), Message::Close(Some(close_frame(1001, "it leaves")))]);
+        assert_eq!(running.await.unwrap(), End::Told);
+    }
 }

@@ -318,8 +318,7 @@ impl Shared {
             () = self.stop.cancelled() => "the router is shutting down",
             () = turned_out => "the listener is stopped",
         };
-        link.post(RouterFrame::from(Bye { reason: reason.to_owned() }).to_text());
-        link.close(1001, reason);
+        link.close_with(RouterFrame::from(Bye { reason: reason.to_owned() }).to_text(), 1001, reason);
     }
 
     fn connection_ended(self: &Arc<Self>, id: &str, seat: &Arc<Seat>, link: &Arc<Link>, (end, door): (End, &Door)) {

@@ -152,8 +152,11 @@ impl Desk {
     }
 
     pub(super) fn say_bye(&self, reason: &str) {
-        self.post(&crate::miner::protocol::frame::Bye { reason: reason.to_owned() }.into());
-        self.hang_up(reason);
+        let bye = MinerFrame::from(crate::miner::protocol::frame::Bye { reason: reason.to_owned() });
+        let link = self.state.lock().link.clone();
+        if let Some(link) = link {
+            link.close_with(bye.to_text(), 1001, reason);
+        }
     }
 
     /// Notes that the router has welcomed the miner on this link. Adopted attempts continue; the others are cancelled.
