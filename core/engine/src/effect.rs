@@ -129,6 +129,8 @@ pub enum Effect {
         miner: MinerKey,
         /// The attempt for which the slot is taken.
         fence: Fence,
+        /// Whether the miner is kept for the session of the task. Then only tasks of that session may use the slot.
+        kept: bool,
     },
     /// The router must tell the miner to stop the attempt.
     Stop {

@@ -109,7 +109,14 @@ pub enum Event {
     /// with [`Event::Moved`] while it waits, and with [`Event::Done`], [`Event::Fail`] or [`Event::Reject`] of its attempt.
     Deputy(Box<Deputy>),
     /// Another router lends a slot of this miner, for one attempt. If no offer is among the effects, no task can use it.
-    Borrow(MinerKey),
+    Borrow {
+        /// The miner.
+        miner: MinerKey,
+        /// The session for which that router keeps the miner; `None`: the slot is good for every task.
+        only: Option<SessionId>,
+    },
+    /// Another router keeps its miner for that session, or for none.
+    KeptElsewhere(MinerKey, Option<SessionId>),
     /// Another router serves tasks with tags from that one on.
     ServedElsewhere {
         /// The band.

@@ -32,6 +32,8 @@ pub(super) struct Fleet {
     thinned: bool,
     /// The breakers that changed in the last step, with their new states.
     switched: Vec<(MinerKey, BreakerState)>,
+    /// Whether an own miner was kept for a session, or given back, in the last step.
+    rekept: bool,
 }
 
 impl Fleet {
@@ -152,6 +154,7 @@ impl Fleet {
     pub(super) fn keep_for(&mut self, key: MinerKey, session: Option<SessionId>) {
         self.unindex(key);
         if let Some(miner) = self.miners.get_mut(key) {
+            self.rekept |= !miner.rules().is_foreign();
             miner.keep_for(session);
         }
         self.reindex(key);
@@ -224,9 +227,15 @@ impl Fleet {
         &self.switched
     }
 
-    /// Forgets which breakers changed in the last step.
+    /// Whether an own miner was kept for a session, or given back, since [`begin_step`](Self::begin_step).
+    pub(super) fn has_rekept(&self) -> bool {
+        self.rekept
+    }
+
+    /// Forgets what changed in the last step.
     pub(super) fn begin_step(&mut self) {
         self.switched.clear();
+        self.rekept = false;
     }
 
     /// Notes that a miner has gone down.

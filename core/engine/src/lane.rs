@@ -27,6 +27,8 @@ pub(super) struct LaneKey {
     /// The session, if its rules keep some miners from its tasks. Such tasks have a lane of their own, so that they do
     /// not hold up the tasks of other sessions.
     own: Option<SessionId>,
+    /// Whether its tasks stand for tasks of other routers, which keep the session's rules there.
+    lent: bool,
 }
 
 impl LaneKey {
@@ -39,6 +41,7 @@ impl LaneKey {
             skills: task.skills,
             mode,
             own,
+            lent: false,
         }
     }
 
@@ -51,12 +54,19 @@ impl LaneKey {
             skills: Skills::default(),
             mode: SessionMode::Ephemeral,
             own: Some(session),
+            lent: false,
         }
     }
 
     /// The lane of that session, or the lane of all unrestricted sessions, for the tasks with these needs.
     pub(super) fn with_own(&self, own: Option<SessionId>) -> Self {
         Self { own, ..self.clone() }
+    }
+
+    /// The lane of the tasks with these needs that stand for tasks of that session at other routers. The miners that are
+    /// kept for the session here may have them.
+    pub(super) fn lent_to(&self, session: SessionId) -> Self {
+        Self { own: Some(session), lent: true, ..self.clone() }
     }
 
     /// The lane of the tasks that need the same, but this model.
@@ -72,6 +82,11 @@ impl LaneKey {
     /// The session, if its rules keep some miners from its tasks.
     pub(super) fn own(&self) -> Option<SessionId> {
         self.own
+    }
+
+    /// The session whose rules this router keeps for its tasks; `None`: they have none, or another router keeps them.
+    pub(super) fn ruled_by(&self) -> Option<SessionId> {
+        self.own.filter(|_| !self.lent)
     }
 
     /// Whether its tasks ask for embeddings.

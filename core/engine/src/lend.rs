@@ -46,6 +46,9 @@ pub struct Want {
     pub prefix: Box<[u64]>,
     /// Whether the miner must be able to continue a text.
     pub continues: bool,
+    /// Whether it has an attempt that is slow to begin, and a miner is wanted that races it. Then no miner of an owner in
+    /// `apart` may have it, and all tasks that wait go before it.
+    pub races: bool,
     /// The identities and owners of the miners that answer it already.
     pub apart: Vec<(Arc<str>, Arc<str>)>,
     /// The routers with miners that may have it, by their numbers in ascending order. Other routers are not told of them.

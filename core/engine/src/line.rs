@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router_model::{Gid, SessionId, Timestamp};
 
-use super::lane::{Head, Lane, LaneKey, Place, Tag};
+use super::lane::{BACKGROUND, Head, Lane, LaneKey, Place, Tag};
 use super::sorted::Sorted;
 
 /// One unit of cost at weight 1.
@@ -122,6 +122,10 @@ impl Line {
 
     /// Notes that the task at that place is served: the virtual time of its band moves to its tag.
     pub(super) fn serve(&mut self, place: Place) {
+        // Tasks in the background stand behind all others, and move nobody.
+        if place.tag() >= BACKGROUND {
+            return;
+        }
         let virtual_time = self.virtual_time.entry(place.band()).or_default();
         *virtual_time = (*virtual_time).max(place.tag());
     }

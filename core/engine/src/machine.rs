@@ -128,7 +128,8 @@ impl Engine {
             }
             Event::MinerUp(key, rules) => self.miner_up(key, rules, &mut step),
             Event::Deputy(deputy) => self.deputy(*deputy, &mut step),
-            Event::Borrow(key) => self.borrow(key, &mut step),
+            Event::Borrow { miner, only } => self.borrow(miner, only, &mut step),
+            Event::KeptElsewhere(key, session) => self.kept_elsewhere(key, session),
             Event::ServedElsewhere { band, tag } => self.served_elsewhere(band, tag),
             Event::Credits(key, credits) => self.credits(key, credits, &mut step),
             Event::Models(key, models) => self.models(key, models, &mut step),

@@ -184,7 +184,7 @@ impl Sessions {
                 *active += 1;
                 *queued += u64::from(task.is_queued());
             }
-            let Some(session) = task.lane().own() else { continue };
+            let Some(session) = task.lane().ruled_by() else { continue };
             for attempt in task.attempts().iter().filter(|attempt| !attempt.is_done()) {
                 *working.entry((session, attempt.miner())).or_insert(0) += 1;
             }
@@ -216,7 +216,8 @@ impl Sessions {
         if let Some(((id, key), _)) = working.first_key_value() {
             return Err(format!("miner {key:?} works for session {id}, which does not know it"));
         }
-        for miner in fleet.values() {
+        // Of the miners of another router that one says for whom they are kept.
+        for miner in fleet.values().filter(|miner| !miner.rules().is_foreign()) {
             let key = miner.key();
             let kept = miner.reserved().is_none_or(|id| self.get(id).is_some_and(|s| s.kept().contains(&key)));
             if !kept {

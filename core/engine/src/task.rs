@@ -2,8 +2,6 @@
 
 mod changes;
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
 use cortensor_router_model::{Fence, Gid, SessionId, TaskState, Timestamp};
@@ -12,6 +10,7 @@ use super::answerers::Answerers;
 use super::attempt::Attempt;
 use super::demand::Demand;
 use super::lane::{LaneKey, Place};
+use super::lend::Want;
 use super::line::Load;
 use super::phase::{Phase, Phases};
 use super::rules::{MinerKey, MinerRules};
@@ -60,6 +59,8 @@ pub(super) struct TaskEntry {
     recheck: bool,
     /// Whether the task stands in line for one of another router.
     deputy: bool,
+    /// Whether it stands for a race against an attempt at another router.
+    racer: bool,
 }
 
 impl TaskEntry {
@@ -90,6 +91,7 @@ impl TaskEntry {
             tie_broken: false,
             recheck: false,
             deputy: false,
+            racer: false,
         }
     }
 
@@ -107,18 +109,11 @@ impl TaskEntry {
         task
     }
 
-    /// A task that stands in line for one of another router, which goes on from a text if `continues`, and which the miners
-    /// of these identities and owners answer already.
-    pub(super) fn deputy(
-        demand: Box<Demand>,
-        lane: LaneKey,
-        place: Place,
-        continues: bool,
-        apart: &[(Arc<str>, Arc<str>)],
-    ) -> Self {
+    /// A task that stands in line for that one of another router, which the miners in `apart` answer already.
+    pub(super) fn deputy(demand: Box<Demand>, lane: LaneKey, place: Place, want: &Want) -> Self {
         let mut task = Self::new(demand, lane, place, 0);
-        (task.deputy, task.continuing) = (true, continues);
-        for (identity, owner) in apart {
+        (task.deputy, task.continuing, task.racer) = (true, want.continues, want.races);
+        for (identity, owner) in &want.apart {
             task.answerers.add_elsewhere(identity.clone(), owner.clone());
         }
         task
@@ -234,6 +229,19 @@ impl TaskEntry {
     /// Whether it stands in line for a task of another router.
     pub(super) fn is_deputy(&self) -> bool {
         self.deputy
+    }
+
+    /// Whether it stands for a race against an attempt at another router.
+    pub(super) fn is_racer(&self) -> bool {
+        self.racer
+    }
+
+    /// The only attempt, if no token of it has come. Another attempt may race it.
+    pub(super) fn unbegun(&self) -> Option<&Attempt> {
+        match self.attempts.as_slice() {
+            [only] if !only.has_begun() && !only.is_done() && !self.is_ending() => Some(only),
+            _ => None,
+        }
     }
 
     /// Whether it is in the queue.

@@ -26,6 +26,8 @@ pub(super) struct Tasks {
     /// Tasks that some miners have refused for good. A miner that could serve the other tasks of the lane may be no
     /// help for them.
     picky: BTreeSet<Gid>,
+    /// Tasks whose only attempt is slow to begin, and which miners of other routers may race.
+    slow: BTreeSet<Gid>,
     /// The number of tasks that only check an answer.
     rechecks: u32,
     /// The number of tasks that stand in line for tasks of other routers.
@@ -45,6 +47,7 @@ impl Tasks {
             fences: Pages::default(),
             continuing: BTreeSet::new(),
             picky: BTreeSet::new(),
+            slow: BTreeSet::new(),
             rechecks: 0,
             deputies: 0,
             next_gid: first_gid,
@@ -92,6 +95,7 @@ impl Tasks {
         }
         self.continuing.remove(&gid);
         self.picky.remove(&gid);
+        self.slow.remove(&gid);
         self.rechecks -= u32::from(task.is_recheck());
         self.deputies -= u32::from(task.is_deputy());
         Some(task)
@@ -151,6 +155,7 @@ impl Tasks {
             return;
         };
         self.fences.insert(attempt.fence(), gid);
+        self.slow.remove(&gid);
         task.begin(attempt, role, miner);
         if matches!(role, Role::Primary | Role::Continue) {
             self.set_continuing(gid, false);
@@ -159,13 +164,16 @@ impl Tasks {
 
     /// Notes that the attempt's answer is in: nothing more of it counts.
     pub(super) fn close(&mut self, fence: Fence) {
-        self.fences.remove(fence);
+        if let Some(gid) = self.fences.remove(fence) {
+            self.slow.remove(&gid);
+        }
     }
 
     /// Takes an attempt off its task; nothing more of it counts.
     pub(super) fn lose(&mut self, gid: Gid, fence: Fence) -> Option<Attempt> {
         let attempt = self.by_gid.get_mut(gid)?.drop_attempt(fence)?;
         self.fences.remove(fence);
+        self.slow.remove(&gid);
         Some(attempt)
     }
 
@@ -202,6 +210,26 @@ impl Tasks {
     /// The tasks that some miners have refused for good.
     pub(super) fn picky(&self) -> impl Iterator<Item = Gid> + '_ {
         self.picky.iter().copied()
+    }
+
+    /// Lets miners of other routers race the task's only attempt, until its first token or the end of the attempt.
+    pub(super) fn note_slow(&mut self, gid: Gid) {
+        self.slow.insert(gid);
+    }
+
+    /// Notes that the first token of the task's attempt has come.
+    pub(super) fn note_begun(&mut self, gid: Gid) {
+        self.slow.remove(&gid);
+    }
+
+    /// The tasks that miners of other routers may race.
+    pub(super) fn slow(&self) -> impl Iterator<Item = Gid> + '_ {
+        self.slow.iter().copied()
+    }
+
+    /// Whether there is a task that miners of other routers may race.
+    pub(super) fn is_any_slow(&self) -> bool {
+        !self.slow.is_empty()
     }
 
     /// All tasks with their numbers.
@@ -273,6 +301,10 @@ impl Tasks {
         let picky = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.trials().is_refused());
         if let Some(gid) = self.picky.iter().find(|gid| !picky(gid)) {
             return Err(format!("task {gid} is listed as one that a miner refused, but none did"));
+        }
+        let is_slow = |gid: &Gid| self.by_gid.get(*gid).is_some_and(|task| task.unbegun().is_some());
+        if let Some(gid) = self.slow.iter().find(|gid| !is_slow(gid)) {
+            return Err(format!("task {gid} is listed as one that others may race, but its first token has come"));
         }
         Ok(())
     }

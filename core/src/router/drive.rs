@@ -43,10 +43,21 @@ pub(super) enum Deed {
     Reputed(Arc<str>, f64),
     /// Lend a slot of the miner for the deputy of another router's task.
     #[cfg(feature = "postgres")]
-    Lend(Gid, (MinerKey, Fence), Arc<dyn Miner>),
+    Lend(Gid, Lent, Arc<dyn Miner>),
     /// Take back a slot that was lent.
     #[cfg(feature = "postgres")]
     Lapse(Fence),
+}
+
+/// A slot that is lent.
+#[cfg(feature = "postgres")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lent {
+    pub(super) miner: MinerKey,
+    /// The fence under which the slot is taken.
+    pub(super) fence: Fence,
+    /// Whether the miner is kept for the session of the task for which the slot is lent.
+    pub(super) kept: bool,
 }
 
 /// A job on its way to its miner. Its attempt keeps the description meanwhile, because a deed is moved several times.
@@ -179,9 +190,9 @@ impl Shared {
                     deeds.push(Deed::Offer(slot.miner.clone(), job));
                 }
                 #[cfg(feature = "postgres")]
-                Effect::Lend { gid, miner, fence } => {
+                Effect::Lend { gid, miner, fence, kept } => {
                     if let Some(slot) = core.miners.get(&miner) {
-                        deeds.push(Deed::Lend(gid, (miner, fence), slot.miner.clone()));
+                        deeds.push(Deed::Lend(gid, Lent { miner, fence, kept }, slot.miner.clone()));
                     }
                 }
                 #[cfg(not(feature = "postgres"))]
@@ -294,7 +305,7 @@ impl Shared {
             }
         }
         #[cfg(feature = "postgres")]
-        if !core.engine.switched_breakers().is_empty() {
+        if core.engine.has_rekept() || !core.engine.switched_breakers().is_empty() {
             self.miners_shift();
         }
         core.engine.reuse(effects);

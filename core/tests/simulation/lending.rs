@@ -2,10 +2,13 @@
 //! lost when a link breaks. After every event no slot has two tasks, and at the end every task has ended once, no deputy
 //! is left, and no slot is missing. Sessions get the shares that one engine with all miners gives them.
 
+mod kept;
+mod races;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::engine::{
-    Blame, Demand, Deputy, Effect, Engine, EngineSettings, Event, Heir, MinerKey, MinerRules, Need, SessionRules, Want,
+    Blame, Demand, Deputy, Effect, Engine, EngineSettings, Event, Heir, MinerKey, MinerRules, Need, Role, SessionRules, Want,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, TaskId, Timestamp};
 
@@ -26,12 +29,19 @@ const SLOTS: u32 = 2;
 enum Word {
     Want(Need, Vec<Want>),
     Tags(Vec<(u8, u64)>),
-    Loan(Fence, MinerKey),
+    /// The slot, its miner, and the session for which the miner is kept.
+    Loan(Fence, MinerKey, Option<SessionId>),
     Return(Fence),
     /// The slot, and the attempt of the owner.
     Use(Fence, Fence),
+    /// The first token of the owner's attempt.
+    First(Fence),
     Done(Fence),
     Fail(Fence),
+    /// The owner's attempt on that slot is not wanted any more.
+    Cancel(Fence),
+    /// The miner is kept for that session.
+    Kept(MinerKey, Option<SessionId>),
 }
 
 #[derive(Debug)]
@@ -43,6 +53,10 @@ enum Thing {
     },
     /// From, to, and the number of the link over which it goes.
     Hear(usize, usize, u64, Word),
+    /// The first token of an own task's attempt comes.
+    First(usize, Fence),
+    /// The first token of an attempt on a lent slot comes.
+    FirstLent(usize, usize, Fence, Fence),
     /// A miner ends an own task of its router.
     End(usize, Fence),
     /// A miner ends a task of another router: host, owner, slot, and the owner's attempt.
@@ -62,8 +76,8 @@ struct Asked {
 struct Place {
     engine: Engine,
     asks: BTreeMap<(usize, Need), Asked>,
-    /// The deputies that wait: for whom, what and which task.
-    deputies: BTreeMap<Gid, (usize, Need, Gid)>,
+    /// The deputies that wait: for whom, and what.
+    deputies: BTreeMap<Gid, (usize, Need, Want)>,
     /// Lent slots: the borrower, and its attempt.
     loans: BTreeMap<Fence, (usize, Option<Fence>)>,
     /// Attempts of this router at others: the host and the slot.
@@ -72,6 +86,23 @@ struct Place {
     works: BTreeMap<MinerKey, BTreeSet<Fence>>,
     miner_of: BTreeMap<Fence, MinerKey>,
     told: BTreeMap<(usize, Need), (Vec<Gid>, u64)>,
+    /// The sessions for which its miners are kept, as the others were told.
+    kept: BTreeMap<MinerKey, Option<SessionId>>,
+    /// The miners that work on the first attempts of its tasks.
+    primaries: BTreeMap<Gid, MinerKey>,
+}
+
+/// The manner of a world.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manner {
+    /// Whether some attempts fail.
+    fails: bool,
+    /// The mean time of an attempt.
+    mean: u64,
+    /// Whether attempts that are slow to begin are raced.
+    hedges: bool,
+    /// The number of sessions that reserve a miner.
+    reserve: u64,
 }
 
 pub(crate) struct Lending {
@@ -85,10 +116,22 @@ pub(crate) struct Lending {
     open: BTreeMap<(usize, Gid), (u64, u64)>,
     ended: u64,
     served: BTreeMap<u64, u64>,
-    fails: bool,
-    mean: u64,
+    manner: Manner,
     loans: u64,
     returns: u64,
+    /// The loans of slots of miners that are kept for the borrower's session.
+    kept_loans: u64,
+    /// The races that miners of other routers ran, and those that they won.
+    races: (u64, u64),
+    /// The races that run at other routers, by the fences of their attempts.
+    racing: BTreeSet<Fence>,
+}
+
+/// The owners of the miners: some are their own.
+const OWNERS: [&str; 3] = ["", "one", "other"];
+
+fn owner_of(miner: MinerKey) -> &'static str {
+    OWNERS[miner.0 as usize % OWNERS.len()]
 }
 
 fn key(host: usize, miner: u32) -> MinerKey {
@@ -96,7 +139,7 @@ fn key(host: usize, miner: u32) -> MinerKey {
 }
 
 impl Lending {
-    fn new(seed: u64, routers: usize, miners: &[u32], fails: bool, mean: u64) -> Self {
+    fn new(seed: u64, routers: usize, miners: &[u32], manner: Manner) -> Self {
         let settings = |at: usize| EngineSettings {
             epoch: at as u64 + 1,
             first_gid: Gid((at as u64 + 1) << 33),
@@ -105,6 +148,9 @@ impl Lending {
             max_attempts: 1_000,
             retry_floor_per_sec: 1e6,
             breaker_failures: 1_000_000,
+            hedge: manner.hedges,
+            hedge_budget: 0.5,
+            max_reserved: 0.5,
             ..EngineSettings::default()
         };
         let places = (0..routers).map(|at| Place {
@@ -116,6 +162,8 @@ impl Lending {
             works: BTreeMap::new(),
             miner_of: BTreeMap::new(),
             told: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            primaries: BTreeMap::new(),
         });
         let mut lending = Self {
             random: Random::new(seed),
@@ -127,14 +175,18 @@ impl Lending {
             open: BTreeMap::new(),
             ended: 0,
             served: BTreeMap::new(),
-            fails,
-            mean,
+            manner,
             loans: 0,
             returns: 0,
+            kept_loans: 0,
+            races: (0, 0),
+            racing: BTreeSet::new(),
         };
         for at in 0..routers {
             for session in 0..60 {
-                let rules = SessionRules { weight: 1, open: true, ..SessionRules::default() };
+                let reserve = u32::from(session < manner.reserve);
+                let rules =
+                    SessionRules { weight: 1, open: true, reserve, reserve_ms: 400, ..SessionRules::default() };
                 lending.step(at, Event::Session(SessionId(session), rules));
             }
             for (host, count) in miners.iter().enumerate() {
@@ -143,6 +195,7 @@ impl Lending {
                         identity: format!("{host}/{miner}").into(),
                         capacity: SLOTS,
                         weight: 1,
+                        owner: if manner.hedges { owner_of(key(host, miner)).into() } else { "".into() },
                         auto_accept: host == at,
                         host: if host == at { 0 } else { host as u32 + 1 },
                         ..MinerRules::default()
@@ -168,7 +221,12 @@ impl Lending {
     fn service(&mut self) -> u64 {
         // Exponential, in whole milliseconds.
         let draw = self.random.range(1, 1_000_000) as f64 / 1_000_000.0;
-        (self.mean as f64 * -draw.ln()) as u64 + 1
+        (self.manner.mean as f64 * -draw.ln()) as u64 + 1
+    }
+
+    /// The time to the first token of an attempt that takes so long. A few are slow to begin.
+    fn first_after(&mut self, wait: u64) -> u64 {
+        if self.random.chance(15) { wait } else { wait.min(1 + wait / 4) }
     }
 
     fn step(&mut self, at: usize, event: Event) -> Vec<Effect> {
@@ -180,30 +238,52 @@ impl Lending {
     fn act(&mut self, at: usize, effects: &[Effect]) {
         for effect in effects {
             match effect {
-                Effect::Offer { miner, fence, .. } if !Self::is_foreign(at, *miner) => {
+                Effect::Offer { gid, miner, fence, role } => {
+                    let is_foreign = Self::is_foreign(at, *miner);
+                    match role {
+                        Role::Hedge if is_foreign => self.raced(at, *gid, *miner, *fence),
+                        Role::Hedge => {}
+                        _ => drop(self.places[at].primaries.insert(*gid, *miner)),
+                    }
+                    if is_foreign {
+                        continue;
+                    }
                     self.begin(at, *miner, *fence);
                     let wait = self.service();
+                    if self.manner.hedges {
+                        let first = self.first_after(wait);
+                        self.after(first, Thing::First(at, *fence));
+                    }
                     self.after(wait, Thing::End(at, *fence));
                 }
-                Effect::Lend { gid, miner, fence } => {
+                Effect::Lend { gid, miner, fence, kept } => {
                     let found = self.places[at].deputies.remove(gid);
-                    let Some((owner, need, task)) = found else {
+                    let Some((owner, need, want)) = found else {
                         self.step(at, Event::Reject(*fence));
                         continue;
                     };
                     if let Some(ask) = self.places[at].asks.get_mut(&(owner, need)) {
-                        ask.waiting.remove(&task);
+                        ask.waiting.remove(&want.gid);
                     }
+                    let only = self.lent(at, *miner, *kept, &want);
                     self.loans += 1;
                     self.places[at].loans.insert(*fence, (owner, None));
                     self.places[at].miner_of.insert(*fence, *miner);
-                    self.say(at, owner, Word::Loan(*fence, *miner));
+                    self.say(at, owner, Word::Loan(*fence, *miner, only));
                 }
                 Effect::Stop { fence, .. } if self.places[at].loans.remove(fence).is_some() => self.free(at, *fence),
+                Effect::Stop { fence, .. } => {
+                    self.free(at, *fence);
+                    self.racing.remove(fence);
+                    if let Some((host, slot)) = self.places[at].borrowed.remove(fence) {
+                        self.say(at, host, Word::Cancel(slot));
+                    }
+                }
                 Effect::Finish { gid, .. } => {
                     let (session, cost) = self.open.remove(&(at, *gid)).expect("it ends once");
                     *self.served.entry(session).or_default() += cost;
                     self.ended += 1;
+                    self.places[at].primaries.remove(gid);
                     self.step(at, Event::Committed(*gid));
                 }
                 _ => {}
@@ -240,6 +320,7 @@ impl Lending {
                     prompt_tokens: 1,
                     max_tokens: tokens,
                     bytes: 1,
+                    streaming: self.manner.hedges,
                     ..Demand::default()
                 };
                 let effects = self.places[at].engine.step(Event::Submit(Box::new(task)), Timestamp(self.now));
@@ -252,9 +333,15 @@ impl Lending {
                     self.hear(from, to, word);
                 }
             }
+            Thing::First(at, fence) => drop(self.step(at, Event::Progress { fence, first: true, shown: true })),
+            Thing::FirstLent(host, owner, slot, fence) => {
+                if self.places[host].loans.get(&slot) == Some(&(owner, Some(fence))) {
+                    self.say(host, owner, Word::First(fence));
+                }
+            }
             Thing::End(at, fence) => {
                 self.free(at, fence);
-                if self.fails && self.random.chance(5) {
+                if self.manner.fails && self.random.chance(5) {
                     self.step(at, Event::Fail { fence, blame: Blame::Nobody });
                 } else {
                     self.step(at, Event::Done { fence, tokens: 1 });
@@ -267,7 +354,7 @@ impl Lending {
                 }
                 self.places[host].loans.remove(&slot);
                 self.free(host, slot);
-                let fails = self.fails && self.random.chance(5);
+                let fails = self.manner.fails && self.random.chance(5);
                 self.say(host, owner, if fails { Word::Fail(fence) } else { Word::Done(fence) });
                 self.step(host, Event::Done { fence: slot, tokens: 1 });
             }
@@ -314,6 +401,7 @@ impl Lending {
                 self.say(at, host, Word::Tags(tags));
             }
         }
+        self.tell_kept(at);
         self.step(at, Event::Tick);
         self.after(LOOK, Thing::Look(at));
     }
@@ -333,10 +421,10 @@ impl Lending {
         }
         for want in new {
             let task = want.gid;
-            let deputy = Deputy { need: need.clone(), want };
+            let deputy = Deputy { need: need.clone(), want: want.clone() };
             let effects = self.places[at].engine.step(Event::Deputy(Box::new(deputy)), Timestamp(self.now));
             let Some(Effect::Stands { gid }) = effects.first() else { panic!("{effects:?}") };
-            self.places[at].deputies.insert(*gid, (owner, need.clone(), task));
+            self.places[at].deputies.insert(*gid, (owner, need.clone(), want));
             self.places[at].asks.entry(lane.clone()).or_default().waiting.insert(task, *gid);
             self.act(at, &effects);
         }
@@ -351,13 +439,15 @@ impl Lending {
                     self.step(to, Event::ServedElsewhere { band, tag });
                 }
             }
-            Word::Loan(slot, miner) => {
-                let effects = self.step(to, Event::Borrow(miner));
+            Word::Loan(slot, miner, only) => {
+                let effects = self.step(to, Event::Borrow { miner, only });
                 let used = effects.iter().find_map(|effect| match effect {
-                    Effect::Offer { miner: to, fence, .. } if *to == miner => Some(*fence),
+                    Effect::Offer { miner: to, fence, gid, .. } if *to == miner => Some((*fence, *gid)),
                     _ => None,
                 });
-                if let Some(fence) = used {
+                if let Some((fence, gid)) = used {
+                    let (session, _) = self.open[&(to, gid)];
+                    assert!(only.is_none_or(|only| only == SessionId(session)), "session {session} got a slot of {only:?}");
                     self.places[to].borrowed.insert(fence, (from, slot));
                     self.say(to, from, Word::Use(slot, fence));
                 } else {
@@ -378,11 +468,29 @@ impl Lending {
                     self.begin(to, miner, slot);
                     self.step(to, Event::Accept(slot));
                     let wait = self.service();
+                    if self.manner.hedges {
+                        let first = self.first_after(wait);
+                        self.after(first, Thing::FirstLent(to, from, slot, fence));
+                    }
                     self.after(wait, Thing::EndLent(to, from, slot, fence));
                 }
                 // It lapsed.
                 _ => self.say(to, from, Word::Fail(fence)),
             },
+            Word::First(fence) => {
+                if self.places[to].borrowed.contains_key(&fence) {
+                    self.step(to, Event::Progress { fence, first: true, shown: true });
+                    // The one that begins first goes on.
+                    self.races.1 += u64::from(self.racing.remove(&fence));
+                }
+            }
+            Word::Cancel(slot) => {
+                if self.places[to].loans.remove(&slot).is_some() {
+                    self.free(to, slot);
+                    self.step(to, Event::Reject(slot));
+                }
+            }
+            Word::Kept(miner, session) => drop(self.step(to, Event::KeptElsewhere(miner, session))),
             Word::Done(fence) => {
                 if self.places[to].borrowed.remove(&fence).is_some() {
                     self.step(to, Event::Done { fence, tokens: 1 });
@@ -452,7 +560,8 @@ fn no_slot_is_used_twice_and_no_loan_or_task_is_lost() {
         let mut random = Random::new(seed);
         let routers = random.range(2, 4) as usize;
         let miners: Vec<u32> = (0..routers).map(|at| if at == 0 { 1 } else { random.below(3) as u32 }).collect();
-        let mut lending = Lending::new(seed, routers, &miners, true, 40);
+        let manner = Manner { fails: true, mean: 40, hedges: seed % 2 == 1, reserve: (seed / 2) % 2 * 2 };
+        let mut lending = Lending::new(seed, routers, &miners, manner);
         let mut tasks = 0;
         for _ in 0..random.range(20, 120) {
             let (at, session) = (random.below(routers as u64) as usize, random.below(6));
@@ -482,7 +591,7 @@ fn no_slot_is_used_twice_and_no_loan_or_task_is_lost() {
 /// The tokens that each session was served while all had work: 40 sessions at the first router, one at the second, and
 /// miners at all of them.
 fn shares(routers: usize, miners: &[u32]) -> (u64, u64) {
-    let mut lending = Lending::new(7, routers, miners, false, 400);
+    let mut lending = Lending::new(7, routers, miners, Manner { mean: 400, ..Manner::default() });
     for session in 0..40 {
         for _ in 0..60 {
             lending.after(session, Thing::Submit { at: 0, session, tokens: 100 });
@@ -544,6 +653,7 @@ fn a_task_is_inherited_on_the_slot_that_was_lent() {
             max_tokens: 1,
             prefix: Box::default(),
             continues: false,
+            races: false,
             apart: Vec::new(),
             hosts: Vec::new(),
         };

@@ -50,7 +50,7 @@ impl Fingerprint {
                 self.number(u64::from(*band));
             }
             Effect::Stands { gid } => self.about("stands", *gid),
-            Effect::Lend { gid, miner, fence } => {
+            Effect::Lend { gid, miner, fence, .. } => {
                 self.about("lend", *gid);
                 self.number(u64::from(miner.0));
                 self.number(fence.0);

@@ -314,7 +314,7 @@ impl World {
                         self.after(took, Thing::End { at, fence: *fence });
                     }
                 }
-                Effect::Lend { gid, miner, fence } => {
+                Effect::Lend { gid, miner, fence, .. } => {
                     let Some((owner, task)) = self.places[at].deputies.remove(gid) else {
                         self.step(at, Event::Reject(*fence));
                         continue;

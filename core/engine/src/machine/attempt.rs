@@ -47,6 +47,9 @@ impl Engine {
                 self.stop_others(gid, fence, step);
             }
         }
+        if waited.is_some() {
+            self.tasks.note_begun(gid);
+        }
         if shown {
             self.shown(fence);
         }
@@ -93,7 +96,7 @@ impl Engine {
 
     /// Gives the miner's credit for an attempt back, and offers waiting tasks to the miner.
     pub(super) fn release(&mut self, gid: Gid, key: MinerKey, fence: Fence, step: &mut Step) {
-        let own = self.tasks.get(gid).and_then(|task| task.lane().own());
+        let own = self.tasks.get(gid).and_then(|task| task.lane().ruled_by());
         if let Some(session) = own {
             self.sessions.stopped_working(session, key);
         }
@@ -116,7 +119,7 @@ impl Engine {
         let mut own = None;
         for fence in fences {
             let Some(attempt) = self.tasks.lose(gid, *fence) else { continue };
-            own = self.tasks.get(gid).and_then(|task| task.lane().own());
+            own = self.tasks.get(gid).and_then(|task| task.lane().ruled_by());
             let (due, timer) = attempt.timer();
             self.timers.clear(due, timer);
             let key = attempt.miner();

@@ -42,7 +42,7 @@ impl Engine {
         if self.closed || self.fleet.free().is_empty() {
             return None;
         }
-        let limits = match lane.own() {
+        let limits = match lane.ruled_by() {
             Some(session) => Some(self.limits(session, lane)?),
             None => None,
         };
@@ -171,7 +171,7 @@ impl Engine {
     }
 
     /// Whether that task of the lane may go to that free miner.
-    fn is_pair(&self, lane: &LaneKey, gid: Gid, key: MinerKey, limits: Option<&Limits<'_>>) -> bool {
+    pub(super) fn is_pair(&self, lane: &LaneKey, gid: Gid, key: MinerKey, limits: Option<&Limits<'_>>) -> bool {
         let (Some(task), Some(miner)) = (self.tasks.get(gid), self.fleet.get(key)) else { return false };
         let model = self.fleet.names().id_of(lane);
         let Some(fit) = Self::bid(miner, lane, model, limits) else { return false };
@@ -208,7 +208,8 @@ impl Engine {
     pub(super) fn is_distinct(&self, task: &TaskEntry, miner: &MinerEntry) -> bool {
         let used = |identity: &Arc<str>| task.answerers().has(identity);
         let owned = |owner: &Arc<str>| task.answerers().has_owner(owner);
-        if used(&miner.rules().identity) || miner.rules().last_resort {
+        let is_barred = task.is_racer() && owned(&miner.rules().owner);
+        if used(&miner.rules().identity) || miner.rules().last_resort || is_barred {
             return false;
         }
         !owned(&miner.rules().owner)

@@ -145,7 +145,7 @@ impl Engine {
             return;
         };
         miner.started(fence);
-        let lends = task.is_deputy();
+        let (lends, kept) = (task.is_deputy(), miner.reserved().is_some());
         let auto = miner.rules().auto_accept && !lends;
         let due = if lends {
             step.now().plus(self.settings.lend_ms)
@@ -169,7 +169,7 @@ impl Engine {
                 session.served_by(key);
             }
         }
-        if let Some(session) = task.lane().own() {
+        if let Some(session) = task.lane().ruled_by() {
             self.sessions.started_working(session, key);
         }
         let (state, full) = (task.state(), !task.wants_miner());
@@ -179,7 +179,7 @@ impl Engine {
         }
         self.fleet.reindex(key);
         if lends {
-            step.push(Effect::Lend { gid, miner: key, fence });
+            step.push(Effect::Lend { gid, miner: key, fence, kept });
             return;
         }
         step.push(Effect::Offer { gid, miner: key, fence, role });

@@ -3,6 +3,9 @@
 
 use super::Engine;
 use crate::effect::StopReason;
+use crate::lend::{Need, Want, Wanted};
+use crate::miner::MinerEntry;
+use crate::rules::{MinerKey, MinerRules};
 use crate::step::Step;
 use crate::timer::Timer;
 use cortensor_router_model::{Fence, Gid, Timestamp};
@@ -23,20 +26,77 @@ impl Engine {
     /// Starts a race if the first token of an attempt has taken longer than usual.
     pub(super) fn hedge(&mut self, fence: Fence, step: &mut Step) {
         let Some((gid, task, _)) = self.tasks.attempt(fence) else { return };
-        let waits = match task.attempts() {
-            [only] => only.fence() == fence && !only.has_begun() && !only.is_done(),
-            _ => false,
-        };
-        if !waits || task.is_ending() || !self.hedging.may_hedge() {
+        if task.unbegun().is_none_or(|slow| slow.fence() != fence) || !self.hedging.may_hedge() {
             return;
         }
         let (lane, window) = (task.lane().clone(), [(task.place().tag(), gid)]);
-        let Some((gid, miner)) = self.choose(&lane, &window, window[0].0, step.now()) else { return };
-        if self.fleet.get(miner).is_none_or(|miner| miner.rules().last_resort) {
+        let chosen = self.choose(&lane, &window, window[0].0, step.now());
+        let own = chosen.and_then(|(_, key)| self.fleet.get(key)).filter(|miner| !miner.rules().last_resort);
+        match own.map(MinerEntry::key) {
+            Some(miner) => {
+                self.hedging.spend();
+                self.offer(gid, miner, true, step);
+            }
+            // Another router may have a free one.
+            None if self.fleet.has_foreign() => self.tasks.note_slow(gid),
+            None => {}
+        }
+    }
+
+    /// Adds the tasks that miners of other routers may race for to those that wait: at most `most` of each lane.
+    pub(super) fn want_races(&self, most: usize, all: &mut Vec<Wanted>) {
+        if !self.hedging.may_hedge() {
             return;
         }
-        self.hedging.spend();
-        self.offer(gid, miner, true, step);
+        for gid in self.tasks.slow().take(self.settings.scan_window) {
+            let Some((need, want)) = self.want_race(gid) else { continue };
+            match all.iter_mut().find(|wanted| wanted.need == need) {
+                Some(wanted) if wanted.wants.len() < most => wanted.wants.push(want),
+                Some(_) => {}
+                None => all.push(Wanted { need, wants: vec![want] }),
+            }
+        }
+    }
+
+    /// The word for a task whose attempt miners of other routers may race, with its needs.
+    fn want_race(&self, gid: Gid) -> Option<(Need, Want)> {
+        let task = self.tasks.get(gid)?;
+        let rival = self.fleet.get(task.unbegun()?.miner())?.rules();
+        let lane = task.lane();
+        let limits = match lane.ruled_by() {
+            None => None,
+            Some(session) => Some(self.limits(session, lane)?),
+        };
+        let hosts = self.hosts(lane, limits.as_ref());
+        let apart = vec![(rival.identity.clone(), rival.owner.clone())];
+        let want = Want { races: true, apart, ..Self::word(gid, task) };
+        let want = self.addressed(want, task, &hosts, limits.as_ref(), |miner| is_apart(miner.rules(), rival))?;
+        Some((lane.to_need(), want))
+    }
+
+    /// Lets the miner of another router, of which a slot is at hand, race an attempt that is slow to begin.
+    pub(super) fn race_at(&mut self, key: MinerKey, step: &mut Step) {
+        let is_free = self.fleet.get(key).is_some_and(MinerEntry::is_free);
+        if !is_free || !self.hedging.may_hedge() {
+            return;
+        }
+        let slow = self.tasks.slow().take(self.settings.scan_window).find(|gid| self.may_race(*gid, key));
+        if let Some(gid) = slow {
+            self.hedging.spend();
+            self.offer(gid, key, true, step);
+        }
+    }
+
+    /// Whether that free miner of another router may race the task's attempt.
+    fn may_race(&self, gid: Gid, key: MinerKey) -> bool {
+        let (Some(task), Some(miner)) = (self.tasks.get(gid), self.fleet.get(key)) else { return false };
+        let rival = task.unbegun().and_then(|slow| self.fleet.get(slow.miner()));
+        let lane = task.lane();
+        let limits = match lane.ruled_by().map(|session| self.limits(session, lane)) {
+            Some(None) => return false,
+            limits => limits.flatten(),
+        };
+        rival.is_some_and(|rival| is_apart(miner.rules(), rival.rules())) && self.is_pair(lane, gid, key, limits.as_ref())
     }
 
     /// Stops the attempts that run beside the one whose answer is taken.
@@ -48,4 +108,9 @@ impl Engine {
         }
         self.stop_all(gid, &others, StopReason::Superseded, step);
     }
+}
+
+/// Whether a miner is another one than the rival, and of another owner. A miner without an owner is its own owner.
+fn is_apart(miner: &MinerRules, rival: &MinerRules) -> bool {
+    miner.identity != rival.identity && (miner.owner.is_empty() || miner.owner != rival.owner)
 }

@@ -19,7 +19,7 @@ use crate::rules::MinerKey;
 use crate::step::Step;
 use crate::task::TaskEntry;
 use crate::timer::Timer;
-use cortensor_router_model::{Fence, Gid, TaskState};
+use cortensor_router_model::{Fence, Gid, SessionId, TaskState};
 
 /// The greatest number of waiting tasks at which a look for own tasks ends, behind those that others' deputies take.
 const LOOK: usize = 256;
@@ -40,21 +40,25 @@ impl Engine {
             prompt_tokens: want.prompt_tokens,
             max_tokens: want.max_tokens,
             shadow: true,
-            prefix: want.prefix,
+            prefix: want.prefix.clone(),
             ..Demand::default()
         };
-        let lane = LaneKey::of(&demand, need.mode, None);
-        let place = Place::new(want.band, want.tag, step.now());
-        self.tasks.insert(gid, TaskEntry::deputy(Box::new(demand), lane.clone(), place, want.continues, &want.apart));
+        let lane = self.lane_of_deputies(LaneKey::of(&demand, need.mode, None), want.session, step);
+        // A race is run by a miner for which nothing else waits.
+        let (band, tag) = if want.races { (0, BACKGROUND) } else { (want.band, want.tag) };
+        let place = Place::new(band, tag, step.now());
+        self.tasks.insert(gid, TaskEntry::deputy(Box::new(demand), lane.clone(), place, &want));
         self.wait(gid, &lane, step);
     }
 
     /// Gives the task that needs it most a slot of a miner of another router, for one attempt. If no task can use it,
-    /// no offer is among the effects.
-    pub(super) fn borrow(&mut self, key: MinerKey, step: &mut Step) {
+    /// no offer is among the effects. `only`: that router keeps the miner for this session.
+    pub(super) fn borrow(&mut self, key: MinerKey, only: Option<SessionId>, step: &mut Step) {
         if !self.fleet.get(key).is_some_and(|miner| miner.rules().is_foreign()) {
             return;
         }
+        // The loan is that router's latest word about the miner.
+        self.kept_elsewhere(key, only);
         self.set_borrowed(key, true);
         let Some(miner) = self.fleet.get(key).filter(|miner| miner.is_free()) else {
             return self.set_borrowed(key, false);
@@ -74,6 +78,7 @@ impl Engine {
             }
         }
         self.window = window;
+        self.race_at(key, step);
         self.set_borrowed(key, false);
     }
 
@@ -90,9 +95,9 @@ impl Engine {
         self.line.in_order(lane).take(LOOK).filter(move |(_, gid)| is_own(gid))
     }
 
-    /// Whether tasks wait that a miner of another router might serve.
+    /// Whether tasks wait that a miner of another router might serve, or might race for.
     pub fn may_borrow(&self) -> bool {
-        self.fleet.has_foreign() && !self.line.is_empty()
+        self.fleet.has_foreign() && (!self.line.is_empty() || self.tasks.is_any_slow())
     }
 
     /// The tasks that wait although other routers have miners for them: at most `most` of each lane.
@@ -102,7 +107,7 @@ impl Engine {
         }
         let mut all: Vec<Wanted> = Vec::new();
         for lane in self.line.lanes() {
-            let limits = match lane.own() {
+            let limits = match lane.ruled_by() {
                 None => None,
                 Some(session) => match self.limits(session, lane) {
                     None => continue,
@@ -113,7 +118,7 @@ impl Engine {
             if hosts.is_empty() {
                 continue;
             }
-            let own = self.own_tasks(lane).filter_map(|(tag, gid)| self.want(tag, gid, lane, &hosts, limits.as_ref()));
+            let own = self.own_tasks(lane).filter_map(|(tag, gid)| self.want(tag, gid, &hosts, limits.as_ref()));
             let wants: Vec<Want> = own.take(most).collect();
             if wants.is_empty() {
                 continue;
@@ -129,22 +134,54 @@ impl Engine {
                 None => all.push(Wanted { need, wants }),
             }
         }
+        self.want_races(most, &mut all);
         all
     }
 
-    /// The word for a task that miners of some of these routers may have.
+    /// The word for a task that waits and that miners of some of these routers may have.
     fn want(
         &self,
         tag: Tag,
         gid: Gid,
-        lane: &LaneKey,
         hosts: &[Host<'_>],
         limits: Option<&Limits<'_>>,
     ) -> Option<Want> {
         let task = self.tasks.get(gid).filter(|task| task.wants_miner() && !task.demand().shadow)?;
-        let worst = self.worst_fit(task, limits)?;
+        let want = Want { tag, apart: task.answerers().all().collect(), ..Self::word(gid, task) };
+        self.addressed(want, task, hosts, limits, |_| true)
+    }
+
+    /// The word for a task, to nobody yet.
+    pub(super) fn word(gid: Gid, task: &TaskEntry) -> Want {
+        let demand = task.demand();
+        Want {
+            gid,
+            band: task.place().band(),
+            tag: task.place().tag(),
+            session: task.session(),
+            prompt_tokens: demand.prompt_tokens,
+            max_tokens: demand.max_tokens,
+            prefix: demand.prefix.iter().rev().take(8).rev().copied().collect(),
+            continues: task.is_continuing(),
+            races: false,
+            apart: Vec::new(),
+            hosts: Vec::new(),
+        }
+    }
+
+    /// The word to those of these routers that have miners that may have the task and that `may` accepts.
+    pub(super) fn addressed(
+        &self,
+        want: Want,
+        task: &TaskEntry,
+        hosts: &[Host<'_>],
+        limits: Option<&Limits<'_>>,
+        may: impl Fn(&MinerEntry) -> bool,
+    ) -> Option<Want> {
+        let (lane, worst) = (task.lane(), self.worst_fit(task, limits)?);
         let may_have = |miner: &MinerEntry| {
-            miner.fit(lane).is_some_and(|fit| fit <= worst) && (task.is_new() || self.may_have(task, miner, worst))
+            let fits = miner.fit(lane).is_some_and(|fit| fit <= worst);
+            fits && may(miner) && (task.is_new() || self.may_have(task, miner, worst))
         };
         let has_one =
             |host: &&Host<'_>| host.miners().any(|(_, key)| self.lends(key, lane, limits).is_some_and(may_have));
@@ -154,19 +191,7 @@ impl Engine {
         }
         hosts.sort_unstable();
         hosts.dedup();
-        let demand = task.demand();
-        Some(Want {
-            gid,
-            band: task.place().band(),
-            tag,
-            session: task.session(),
-            prompt_tokens: demand.prompt_tokens,
-            max_tokens: demand.max_tokens,
-            prefix: demand.prefix.iter().rev().take(8).rev().copied().collect(),
-            continues: task.is_continuing(),
-            apart: task.answerers().all().collect(),
-            hosts,
-        })
+        Some(Want { hosts, ..want })
     }
 
     /// The tag of each band with which a task that came in now would begin, for other routers.
@@ -301,7 +326,7 @@ impl Engine {
 
 impl LaneKey {
     /// The needs of the lane's tasks, whatever their session is.
-    fn to_need(&self) -> Need {
+    pub(super) fn to_need(&self) -> Need {
         Need {
             model: self.model().cloned(),
             any_model: self.takes_any_model(),

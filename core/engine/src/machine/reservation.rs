@@ -4,6 +4,7 @@ use super::Engine;
 use crate::lane::LaneKey;
 use crate::miner::MinerEntry;
 use crate::rules::MinerKey;
+use crate::session::SessionEntry;
 use crate::step::Step;
 use crate::timer::Timer;
 use cortensor_router_model::{SessionId, Timestamp};
@@ -69,6 +70,25 @@ impl Engine {
         } else {
             self.sessions.reserve_until(id, Timestamp(0));
             self.give_back(id, step);
+        }
+    }
+
+    /// The lane of the tasks with these needs that stand for tasks of that session at other routers. If this router keeps
+    /// miners for the session, they may have them, and the session's reservation holds on.
+    pub(super) fn lane_of_deputies(&mut self, need: LaneKey, session: SessionId, step: &mut Step) -> LaneKey {
+        let rules = self.sessions.get(session).map(SessionEntry::rules);
+        if !rules.is_some_and(|rules| rules.reserve > 0 && rules.open) {
+            return need;
+        }
+        self.renew_reservation(session, step);
+        need.lent_to(session)
+    }
+
+    /// Notes for which session another router keeps its miner.
+    pub(super) fn kept_elsewhere(&mut self, key: MinerKey, session: Option<SessionId>) {
+        let miner = self.fleet.get(key).filter(|miner| miner.rules().is_foreign());
+        if miner.is_some_and(|miner| miner.reserved() != session) {
+            self.fleet.keep_for(key, session);
         }
     }
 

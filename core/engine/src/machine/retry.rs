@@ -153,7 +153,7 @@ impl Engine {
     /// Whether a free miner that was not tried may have the task.
     fn has_fresh(&self, task: &TaskEntry) -> bool {
         let lane = task.lane();
-        let limits = match lane.own().map(|session| self.limits(session, lane)) {
+        let limits = match lane.ruled_by().map(|session| self.limits(session, lane)) {
             Some(None) => return false,
             limits => limits.flatten(),
         };

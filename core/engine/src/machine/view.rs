@@ -61,6 +61,11 @@ impl Engine {
         self.fleet.switched()
     }
 
+    /// Whether a miner was kept for a session, or given back, in the last step.
+    pub fn has_rekept(&self) -> bool {
+        self.fleet.has_rekept()
+    }
+
     /// A task that has not ended.
     pub fn task(&self, gid: Gid) -> Option<TaskView> {
         let task = self.tasks.get(gid)?;

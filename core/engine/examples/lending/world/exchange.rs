@@ -165,7 +165,7 @@ impl World {
                 }
             }
             Word::Loan(slot, miner, _) => {
-                let effects = self.step(to, Event::Borrow(miner));
+                let effects = self.step(to, Event::Borrow { miner, only: None });
                 let used = effects.iter().find_map(|effect| match effect {
                     Effect::Offer { miner: given, fence, .. } if *given == miner => Some(*fence),
                     _ => None,

@@ -9,7 +9,7 @@ use super::frame::{Frame, RosterMiner};
 use super::partner::{Partner, refuse};
 use crate::engine::{Effect, Event, MinerKey};
 use crate::miner::{Job, Miner};
-use crate::model::{Gid, MinerInfo, MinerSpec, NodeKind};
+use crate::model::{Gid, MinerInfo, MinerSpec, NodeKind, SessionId};
 use crate::router::fleet::figures::LoanEnd;
 use crate::router::shared::Shared;
 use crate::router::slot::{Abroad, Entrance};
@@ -100,6 +100,7 @@ impl Shared {
         let spec = spec_of(&miner);
         let slots = slots_of(&miner.info);
         let RosterMiner { index, identity, weight, info } = miner;
+        let kept_for = info.reserved_for;
         let abroad = Abroad { host: partner.number, router: partner.name.clone(), info: Box::new(info) };
         let entrance = Entrance { up: slots > 0, ..Entrance::default() };
         match self.enlist_from(&identity, spec, borrowable.clone(), entrance, Some(abroad)) {
@@ -108,6 +109,7 @@ impl Shared {
                 let key = foreign.key;
                 partner.foreign.lock().insert(index, foreign);
                 self.bring_in(enlisted);
+                self.step(Event::KeptElsewhere(key, kept_for));
                 self.step(Event::Credits(key, slots));
             }
             Err(error) => {
@@ -118,6 +120,7 @@ impl Shared {
 
     fn update_foreign(self: &Arc<Self>, key: MinerKey, info: MinerInfo) {
         let slots = slots_of(&info);
+        self.step(Event::KeptElsewhere(key, info.reserved_for));
         let mut models = None;
         self.step_with(self.clock.now(), |core| {
             let slot = core.miners.get_mut(&key)?;
@@ -161,13 +164,20 @@ impl Shared {
     }
 
     /// Gives a slot that another router lends to the task that needs it most, or gives it back.
-    pub(super) fn take_loan(self: &Arc<Self>, partner: &Arc<Partner>, slot: u64, index: u32, task: Gid) {
+    /// `only`: the slot is for that session's tasks alone.
+    pub(super) fn take_loan(
+        self: &Arc<Self>,
+        partner: &Arc<Partner>,
+        (slot, only): (u64, Option<SessionId>),
+        index: u32,
+        task: Gid,
+    ) {
         let found = partner.foreign.lock().get(&index).map(|foreign| (foreign.key, foreign.miner.clone()));
         let is_used = found.is_some_and(|(key, miner)| {
             let now = self.clock.now();
             let (is_used, deeds) = {
                 let mut core = self.core.lock();
-                let effects = core.engine.step(Event::Borrow(key), now);
+                let effects = core.engine.step(Event::Borrow { miner: key, only }, now);
                 let is_offer = |effect: &Effect| matches!(effect, Effect::Offer { miner, .. } if *miner == key);
                 let is_used = effects.iter().any(is_offer);
                 if is_used {

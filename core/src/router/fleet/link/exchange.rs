@@ -24,7 +24,7 @@ impl PeerLink {
                 shared.take_wants(partner, &need.into(), tasks.into_iter().map(Into::into).collect());
                 self.link.wake();
             }
-            Frame::Loan { slot, miner, gid } => shared.take_loan(partner, slot, miner, gid),
+            Frame::Loan { slot, miner, gid, only } => shared.take_loan(partner, (slot, only), miner, gid),
             Frame::Use { slot, fence, heir } => shared.slot_used(partner, slot, Fence(fence), heir),
             Frame::Return { slot } => shared.slot_returned(partner, slot),
             _ => {}

@@ -81,6 +81,9 @@ pub(super) enum Frame {
         miner: u32,
         /// The task for which the receiver asked.
         gid: Gid,
+        /// The session for which the miner is kept: the slot is for its tasks alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<SessionId>,
     },
     /// The sender uses the slot for the attempt with this fence, whose offer follows.
     Use {
@@ -157,22 +160,25 @@ pub(super) struct WireWant {
     prefix: Box<[u64]>,
     #[serde(default)]
     continues: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    races: bool,
     #[serde(default)]
     apart: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl From<&Want> for WireWant {
     fn from(want: &Want) -> Self {
-        let Want { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart, .. } = want.clone();
-        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart }
+        let Want { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, races, apart, .. } =
+            want.clone();
+        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, races, apart }
     }
 }
 
 impl From<WireWant> for Want {
     fn from(wire: WireWant) -> Self {
-        let WireWant { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart } = wire;
+        let WireWant { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, races, apart } = wire;
         let hosts = Vec::new();
-        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, apart, hosts }
+        Self { gid, band, tag, session, prompt_tokens, max_tokens, prefix, continues, races, apart, hosts }
     }
 }
 

@@ -13,7 +13,8 @@ use super::lent_work::LentWork;
 use super::partner::{Partner, fence_of};
 use crate::engine::{Deputy, Effect, Event, MinerKey, Need, Want};
 use crate::miner::Miner;
-use crate::model::{Fence, Gid};
+use crate::model::{Fence, Gid, SessionId};
+use crate::router::drive::Lent;
 use crate::router::fleet::figures::LoanEnd;
 use crate::router::shared::Shared;
 
@@ -43,6 +44,7 @@ struct Waiting {
     partner: Arc<Partner>,
     need: Need,
     task: Gid,
+    session: SessionId,
 }
 
 /// The tasks of a router that wait in one lane.
@@ -169,12 +171,12 @@ impl Shared {
         let now = self.clock.now();
         let deeds = {
             let mut core = self.core.lock();
-            let task = want.gid;
+            let (task, session) = (want.gid, want.session);
             let effects = core.engine.step(Event::Deputy(Box::new(Deputy { need: need.clone(), want })), now);
             if let Some(Effect::Stands { gid }) = effects.first() {
                 // Before anybody else can see that its turn has come.
                 let mut book = book.lock();
-                book.deputies.insert(*gid, Waiting { partner: partner.clone(), need: need.clone(), task });
+                book.deputies.insert(*gid, Waiting { partner: partner.clone(), need: need.clone(), task, session });
                 let asks = book.asks.entry(partner.certificate).or_default();
                 let until = Instant::now() + STANDS;
                 let ask = asks.entry(need.clone()).or_insert_with(|| Ask { until, waiting: BTreeMap::new() });
@@ -207,12 +209,13 @@ impl Shared {
     }
 
     /// Lends the slot that a deputy got.
-    pub(in crate::router) fn lend(self: &Arc<Self>, gid: Gid, (key, fence): (MinerKey, Fence), miner: Arc<dyn Miner>) {
+    pub(in crate::router) fn lend(self: &Arc<Self>, gid: Gid, slot: Lent, miner: Arc<dyn Miner>) {
+        let Lent { miner: key, fence, kept } = slot;
         let Some(book) = self.book() else { return };
         let found = {
             let mut book = book.lock();
             let found = book.deputies.remove(&gid);
-            if let Some(Waiting { partner, need, task }) = &found {
+            if let Some(Waiting { partner, need, task, .. }) = &found {
                 if let Some(asks) = book.asks.get_mut(&partner.certificate) {
                     if let Some(ask) = asks.get_mut(need) {
                         ask.waiting.remove(task);
@@ -225,8 +228,9 @@ impl Shared {
             found
         };
         // It may have been withdrawn meanwhile.
-        let Some(Waiting { partner, task, .. }) = found else { return self.step(Event::Reject(fence)) };
-        let has_gone = partner.post(&Frame::Loan { slot: fence.0, miner: key.0, gid: task });
+        let Some(Waiting { partner, task, session, .. }) = found else { return self.step(Event::Reject(fence)) };
+        let only = kept.then_some(session);
+        let has_gone = partner.post(&Frame::Loan { slot: fence.0, miner: key.0, gid: task, only });
         if !has_gone && book.lock().loans.remove(&fence.0).is_some() {
             self.step(Event::Reject(fence));
         }

@@ -122,13 +122,12 @@ impl Shared {
         // A router that drains lends no further slots, and those that are in use stay.
         let lends = self.takes_tasks();
         let core = self.core.lock();
-        // Of a miner that was not heard yet nobody knows which models it has, and those that are kept for a session are
-        // kept for its tasks here.
+        // Of a miner that was not heard yet nobody knows which models it has. Those that are kept for a session may be lent
+        // to its tasks.
         let may_be_lent = core.own_miners().filter(|(_, slot)| !slot.retired && !slot.awaited);
         let all = may_be_lent.filter_map(|(key, slot)| {
             let (rules, view) = (core.engine.rules(*key)?, core.engine.miner(*key)?);
-            let is_everybodys = !rules.last_resort && view.reserved.is_none();
-            is_everybodys.then(|| {
+            (!rules.last_resort).then(|| {
                 let mut info = self.miner_info(slot, view);
                 info.credits = if lends { info.credits } else { 0 };
                 RosterMiner { index: key.0, identity: rules.identity.to_string(), weight: slot.spec.weight, info }
