@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod borrowed;
 mod close;
 mod closed;
 mod doubtful;

@@ -8,7 +8,8 @@ mod races;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cortensor_router::internals::engine::{
-    Blame, Demand, Deputy, Effect, Engine, EngineSettings, Event, Heir, MinerKey, MinerRules, Need, Role, SessionRules, Want,
+    Blame, Demand, Deputy, Effect, Engine, EngineSettings, Event, Heir, MinerKey, MinerRules, Need, Role, SessionRules,
+    Want,
 };
 use cortensor_router::model::{Fence, Gid, SessionId, TaskId, Timestamp};
 
@@ -185,8 +186,7 @@ impl Lending {
         for at in 0..routers {
             for session in 0..60 {
                 let reserve = u32::from(session < manner.reserve);
-                let rules =
-                    SessionRules { weight: 1, open: true, reserve, reserve_ms: 400, ..SessionRules::default() };
+                let rules = SessionRules { weight: 1, open: true, reserve, reserve_ms: 400, ..SessionRules::default() };
                 lending.step(at, Event::Session(SessionId(session), rules));
             }
             for (host, count) in miners.iter().enumerate() {
@@ -226,7 +226,7 @@ impl Lending {
 
     /// The time to the first token of an attempt that takes so long. A few are slow to begin.
     fn first_after(&mut self, wait: u64) -> u64 {
-        if self.random.chance(15) { wait } else { wait.min(1 + wait / 4) }
+        if self.random.chance(30) { wait } else { wait.min(1 + wait / 4) }
     }
 
     fn step(&mut self, at: usize, event: Event) -> Vec<Effect> {
@@ -447,7 +447,10 @@ impl Lending {
                 });
                 if let Some((fence, gid)) = used {
                     let (session, _) = self.open[&(to, gid)];
-                    assert!(only.is_none_or(|only| only == SessionId(session)), "session {session} got a slot of {only:?}");
+                    assert!(
+                        only.is_none_or(|only| only == SessionId(session)),
+                        "session {session} got a slot of {only:?}"
+                    );
                     self.places[to].borrowed.insert(fence, (from, slot));
                     self.say(to, from, Word::Use(slot, fence));
                 } else {
@@ -560,7 +563,7 @@ fn no_slot_is_used_twice_and_no_loan_or_task_is_lost() {
         let mut random = Random::new(seed);
         let routers = random.range(2, 4) as usize;
         let miners: Vec<u32> = (0..routers).map(|at| if at == 0 { 1 } else { random.below(3) as u32 }).collect();
-        let manner = Manner { fails: true, mean: 40, hedges: seed % 2 == 1, reserve: (seed / 2) % 2 * 2 };
+        let manner = Manner { fails: true, mean: 40, hedges: seed % 4 == 1, reserve: (seed / 2) % 2 * 2 };
         let mut lending = Lending::new(seed, routers, &miners, manner);
         let mut tasks = 0;
         for _ in 0..random.range(20, 120) {
@@ -618,6 +621,23 @@ fn sessions_get_the_shares_that_one_queue_gives_them() {
     assert!(all_lent as f64 > 0.95 * all as f64, "{all_lent} were served, not {all}");
 }
 
+/// The word for a task of session 1.
+fn want_of(gid: Gid) -> Want {
+    Want {
+        gid,
+        band: 0,
+        tag: 1,
+        session: SessionId(1),
+        prompt_tokens: 1,
+        max_tokens: 1,
+        prefix: Box::default(),
+        continues: false,
+        races: false,
+        apart: Vec::new(),
+        hosts: Vec::new(),
+    }
+}
+
 /// A task is inherited on the slot that was lent: the slot stays taken, the deputy goes, and the attempt counts under its old
 /// fence. It is the same if the work was done meanwhile, or if the miner is gone.
 #[test]
@@ -644,19 +664,7 @@ fn a_task_is_inherited_on_the_slot_that_was_lent() {
         let rules =
             MinerRules { identity: "m".into(), capacity: 1, weight: 1, auto_accept: true, ..MinerRules::default() };
         step(&mut engine, Event::MinerUp(miner, rules));
-        let want = Want {
-            gid,
-            band: 0,
-            tag: 1,
-            session: SessionId(1),
-            prompt_tokens: 1,
-            max_tokens: 1,
-            prefix: Box::default(),
-            continues: false,
-            races: false,
-            apart: Vec::new(),
-            hosts: Vec::new(),
-        };
+        let want = want_of(gid);
         let lent = step(&mut engine, Event::Deputy(Box::new(Deputy { need: Need::default(), want })));
         let slot = lent.iter().find_map(|effect| match effect {
             Effect::Lend { fence, .. } => Some(*fence),

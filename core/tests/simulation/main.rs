@@ -9,6 +9,7 @@
 
 mod admission;
 mod answers;
+mod borrowed;
 mod clients;
 mod close;
 mod dial;

@@ -51,8 +51,8 @@ impl Engine {
 
     /// A miner of another router, if it serves the lane at present.
     pub(super) fn lends(&self, key: MinerKey, lane: &LaneKey, limits: Option<&Limits<'_>>) -> Option<&MinerEntry> {
-        self.fleet.get(key).filter(|miner| {
-            miner.takes_part() && miner.serves(lane) && limits.is_none_or(|limits| limits.allow(miner))
-        })
+        self.fleet
+            .get(key)
+            .filter(|miner| miner.takes_part() && miner.serves(lane) && limits.is_none_or(|limits| limits.allow(miner)))
     }
 }

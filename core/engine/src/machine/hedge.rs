@@ -96,7 +96,8 @@ impl Engine {
             Some(None) => return false,
             limits => limits.flatten(),
         };
-        rival.is_some_and(|rival| is_apart(miner.rules(), rival.rules())) && self.is_pair(lane, gid, key, limits.as_ref())
+        rival.is_some_and(|rival| is_apart(miner.rules(), rival.rules()))
+            && self.is_pair(lane, gid, key, limits.as_ref())
     }
 
     /// Stops the attempts that run beside the one whose answer is taken.

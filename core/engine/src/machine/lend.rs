@@ -139,13 +139,7 @@ impl Engine {
     }
 
     /// The word for a task that waits and that miners of some of these routers may have.
-    fn want(
-        &self,
-        tag: Tag,
-        gid: Gid,
-        hosts: &[Host<'_>],
-        limits: Option<&Limits<'_>>,
-    ) -> Option<Want> {
+    fn want(&self, tag: Tag, gid: Gid, hosts: &[Host<'_>], limits: Option<&Limits<'_>>) -> Option<Want> {
         let task = self.tasks.get(gid).filter(|task| task.wants_miner() && !task.demand().shadow)?;
         let want = Want { tag, apart: task.answerers().all().collect(), ..Self::word(gid, task) };
         self.addressed(want, task, hosts, limits, |_| true)

@@ -40,23 +40,23 @@ impl Place {
 #[test]
 fn slots_of_miners_that_are_kept_go_to_tasks_of_their_sessions_alone() {
     let mut kept = 0;
-    for seed in 0..6 {
+    for seed in 0..2 {
         let mut random = Random::new(seed);
         // Two routers without miners, and sessions that reserve one each where there are miners.
         let manner = Manner { mean: 40, reserve: 2, hedges: seed % 2 == 1, ..Manner::default() };
         let mut lending = Lending::new(seed, 3, &[4, 0, 0], manner);
-        let tasks = 200;
+        let tasks = 120;
         for _ in 0..tasks {
             let (at, session) = (random.below(3) as usize, random.below(5));
-            lending.after(random.below(4_000), Thing::Submit { at, session, tokens: random.range(1, 400) });
+            lending.after(random.below(2_000), Thing::Submit { at, session, tokens: random.range(1, 400) });
         }
-        lending.run(12_000, true);
+        lending.run(5_000, true);
         assert_eq!((lending.ended, lending.open.len()), (tasks, 0), "world {seed}");
         assert_eq!(lending.places[0].engine.free_slots(), 8, "world {seed}");
         kept += lending.kept_loans;
     }
     println!("kept: {kept} slots of miners that are kept were lent");
-    assert!(kept > 50, "{kept} loans say nothing");
+    assert!(kept > 20, "{kept} loans say nothing");
 }
 
 /// A session that reserves a miner, at a router without miners: the miner that the other router keeps for it serves it at
