@@ -36,10 +36,10 @@ fn races_at_other_routers_take_no_slot_that_a_task_waits_for() {
         let mut random = Random::new(seed);
         let manner = Manner { mean: 60, hedges: true, ..Manner::default() };
         let mut lending = Lending::new(seed, 3, &[2, 1, 3], manner);
-        let tasks = 400;
+        let tasks = 300;
         for _ in 0..tasks {
             let (at, session) = (random.below(2) as usize, random.below(6));
-            lending.after(random.below(4_000), Thing::Submit { at, session, tokens: random.range(1, 400) });
+            lending.after(random.below(3_000), Thing::Submit { at, session, tokens: random.range(1, 400) });
         }
         // Now and then the host has enough to do itself.
         for burst in 0..3 {
@@ -47,7 +47,7 @@ fn races_at_other_routers_take_no_slot_that_a_task_waits_for() {
                 lending.after(burst * 1_000, Thing::Submit { at: 2, session: 7, tokens: 50 });
             }
         }
-        lending.run(8_000, true);
+        lending.run(6_000, true);
         assert_eq!((lending.ended, lending.open.len()), (tasks + 30, 0), "world {seed}");
         for (at, place) in lending.places.iter().enumerate() {
             assert_eq!((place.engine.deputies(), place.loans.len(), place.borrowed.len()), (0, 0, 0), "world {seed}");
