@@ -23,6 +23,16 @@ impl Skills {
         self.0 & others.0 == others.0
     }
 
+    /// The set as a number, for other routers.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set with that number.
+    pub const fn of_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

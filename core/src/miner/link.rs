@@ -184,6 +184,7 @@ impl Link {
     }
 
     /// Closes the connection after the queued frames are sent.
+    #[cfg(any(feature = "miner-client", feature = "postgres"))]
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.queue.lock().close(code, reason);
         self.wake.notify_one();

@@ -252,8 +252,11 @@ impl Shared {
             capacity: if entrance.up { spec.capacity } else { 0 },
             weight: spec.weight,
             embeddings: spec.embeddings,
-            // The frames of a loan carry chats and completions alone.
-            skills: if foreign { Skills::default() } else { skills_of(&spec) },
+            skills: if abroad.as_ref().is_none_or(|abroad| abroad.passes) {
+                skills_of(&spec)
+            } else {
+                Skills::default()
+            },
             owner: Arc::from(spec.owner.as_deref().unwrap_or_default()),
             auto_accept: takes_every_offer(kind) && !foreign,
             last_resort: entrance.last_resort,

@@ -223,6 +223,7 @@ impl Shared {
         let limits = SessionLimits {
             window: config.miners.window_bytes,
             output: config.limits.max_output_bytes,
+            answer: config.limits.max_output_bytes,
             cancel_ms: config.miners.cancel_timeout_ms,
             attempts: config.miners.max_resumed.max(hello.max_concurrency as usize),
         };

@@ -50,6 +50,8 @@ pub(super) struct Abroad {
     pub(super) router: Arc<str>,
     /// Its description by its router.
     pub(super) info: Box<MinerInfo>,
+    /// Whether requests may go to it as they are, if it is a miner that can take them.
+    pub(super) passes: bool,
 }
 
 /// Whether a miner is left alone after failures.

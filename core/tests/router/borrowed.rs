@@ -1,9 +1,11 @@
 //! Two routers on one PostgreSQL, linked over this machine's network: one of them has few miners or none, and borrows slots
 //! of the other one's.
 
+use cortensor_router::config::UpstreamConfig;
 use cortensor_router::miner::Job;
-use cortensor_router::model::{Answer, MinerSpec, SessionId, SessionSpec, TaskRequest};
+use cortensor_router::model::{Answer, MinerSpec, RequestKind, SessionId, SessionSpec, TaskRequest};
 use cortensor_router::{Config, Router, SubmitOptions};
+use cortensor_router_testkit::upstream::{Say, Upstream};
 use cortensor_router_testkit::{Postgres, until, within};
 
 /// A miner that gives its name, but to prompts with that word: it works on them until they are cancelled.
@@ -37,7 +39,7 @@ async fn ask(router: &Router, session: SessionId, prompt: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slots_are_borrowed_for_races_and_for_sessions_that_keep_miners() {
+async fn slots_are_borrowed_for_races_for_requests_that_pass_and_for_sessions_that_keep_miners() {
     let Some(server) = Postgres::start() else { return };
     let (owner, host) = (open(&server, "owner").await, open(&server, "host").await);
     // A race.
@@ -49,6 +51,28 @@ async fn slots_are_borrowed_for_races_and_for_sessions_that_keep_miners() {
     }
     assert_eq!(ask(&owner, SessionId(0), "slow").await, "far");
     near.remove();
+    // A request that passes to an upstream, and an answer that is no text.
+    let sound: Vec<u8> = (0..600_000_u32).map(|at| (at * 7 % 256) as u8).collect();
+    let said = sound.clone();
+    let upstream = Upstream::new(move |path, body| {
+        let is_as_sent = body.contains(r#""speed":1.50"#) && body.contains(r#""input":"hi""#);
+        if path == "/v1/audio/speech" && is_as_sent {
+            Say::Body("audio/mpeg", said.clone())
+        } else {
+            Say::Json(400, "{}".to_owned())
+        }
+    })
+    .await;
+    let config = UpstreamConfig::new(&upstream.url).name(Some("speaker".into())).models(vec!["voice".into()]);
+    host.add_upstream(config).unwrap();
+    until(|| owner.miners().iter().any(|miner| miner.id == "speaker" && miner.active)).await;
+    let request: TaskRequest = serde_json::from_str(r#"{"model":"voice","speed":1.50,"input":"hi"}"#).unwrap();
+    let request = request.kind(RequestKind::Speech);
+    let task = owner.submit(SessionId(0), request, SubmitOptions::default()).await.unwrap();
+    let answer = within(task.result()).await.unwrap().answer;
+    assert_eq!(answer.content_type.as_deref(), Some("audio/mpeg"));
+    assert!(answer.raw.as_deref() == Some(&*sound), "it comes byte for byte");
+    host.remove_miner("speaker").unwrap();
     // A session that has a miner for itself.
     host.add_miner(MinerSpec::new("other", 1), miner("other", "stuck")).unwrap();
     let spec = SessionSpec::default().name("kept").reserve_ephemeral_nodes(true);
@@ -57,7 +81,7 @@ async fn slots_are_borrowed_for_races_and_for_sessions_that_keep_miners() {
         let miners = router.miners();
         miners.into_iter().find(|miner| miner.reserved_for == Some(session)).map(|miner| miner.id)
     };
-    until(|| owner.miners().len() == 2 && kept(&owner).is_some()).await;
+    until(|| owner.miners().iter().filter(|miner| miner.active).count() == 2 && kept(&owner).is_some()).await;
     // Others have the other miner, and wait for it.
     let requests = (0..2).map(|n| TaskRequest::completion(format!("stuck {n}")).stream(true));
     let mut held = Vec::new();

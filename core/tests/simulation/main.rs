@@ -27,6 +27,7 @@ mod loans;
 mod mesh;
 mod miners;
 mod network;
+mod passed;
 mod people;
 mod process;
 mod reader;

@@ -80,7 +80,13 @@ impl World {
             capacity: 0,
             ..who.rules(0, false)
         };
-        let limits = SessionLimits { window: WINDOW, output: OUTPUT, cancel_ms: CANCEL_MS, attempts: MAX_RESUMED };
+        let limits = SessionLimits {
+            window: WINDOW,
+            output: OUTPUT,
+            answer: OUTPUT,
+            cancel_ms: CANCEL_MS,
+            attempts: MAX_RESUMED,
+        };
         let seat = Seat {
             occupancy: Occupancy::new(limits, hello.max_concurrency, hello.epoch, spec.name.clone()),
             key,

@@ -67,8 +67,11 @@ impl Session {
         }
         let length = tokens.data.len() as u64;
         // The bytes of a whole answer tell the same words again, so each of the two has the bound for itself.
-        let so_far = if tokens.ch.known() == Some(Channel::Answer) { entry.answer.len() as u64 } else { entry.said };
-        if so_far + length > limits.output {
+        let (so_far, most) = match tokens.ch.known() {
+            Some(Channel::Answer) => (entry.answer.len() as u64, limits.answer),
+            _ => (entry.said, limits.output),
+        };
+        if so_far + length > most {
             return self.cut(&tokens, now);
         }
         // A piece beyond the window does not count: the miner sends it again when it comes back.

@@ -162,7 +162,8 @@ mod tests {
     use super::*;
     use crate::miner::protocol::frame::{Bye, Credit, Drain, RouterFrame, TaskFrame};
 
-    const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256, cancel_ms: 20_000, attempts: 64 };
+    const LIMITS: SessionLimits =
+        SessionLimits { window: 4_096, output: 256, answer: 256, cancel_ms: 20_000, attempts: 64 };
 
     fn seat() -> Occupancy<u32> {
         let mut seat = Occupancy::new(LIMITS, 4, 7, "gpu".into());

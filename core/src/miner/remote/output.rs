@@ -9,8 +9,10 @@ use crate::model::{Answer, Fence};
 pub struct SessionLimits {
     /// The maximum bytes of `tokens` frames without an acknowledgement, per attempt.
     pub window: u64,
-    /// The maximum bytes of one answer.
+    /// The maximum bytes of one answer's text.
     pub output: u64,
+    /// The maximum bytes of one whole answer, which stands beside the text.
+    pub answer: u64,
     /// The time in milliseconds after which a cancelled attempt is forgotten if the miner does not answer.
     pub cancel_ms: u64,
     /// The maximum number of attempts, those included that were cancelled and that the miner has not answered.

@@ -198,6 +198,12 @@ impl Seat {
         self.max_task_bytes.store(bytes.min(self.settings.max_task_bytes), Ordering::Relaxed);
     }
 
+    /// The greatest size of a `task` frame.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn max_task_bytes(&self) -> usize {
+        self.max_task_bytes.load(Ordering::Relaxed)
+    }
+
     /// The number of attempts that the miner holds.
     #[cfg(feature = "postgres")]
     pub(crate) fn in_flight(&self) -> usize {

@@ -259,7 +259,7 @@ impl Session {
     /// # Errors
     /// A text that says which bound is exceeded or what does not agree.
     pub fn check(&self) -> Result<(), String> {
-        let SessionLimits { window, output, attempts, .. } = self.limits;
+        let SessionLimits { window, output, answer, attempts, .. } = self.limits;
         if self.attempts.len() > attempts || self.strays.len() > MAX_STRAYS {
             return Err(format!("{} attempts and {} strays", self.attempts.len(), self.strays.len()));
         }
@@ -270,9 +270,9 @@ impl Session {
             if self.by_fence.get(&entry.fence) != Some(attempt) {
                 return Err(format!("attempt {attempt} is not found by its fence"));
             }
-            let (came, unacked) = (entry.said.max(entry.answer.len() as u64), entry.unacked_bytes);
-            if came > output || unacked > window.saturating_mul(2) {
-                return Err(format!("attempt {attempt} has {came} bytes, {unacked} of them without an ack"));
+            let (said, whole, unacked) = (entry.said, entry.answer.len() as u64, entry.unacked_bytes);
+            if said > output || whole > answer || unacked > window.saturating_mul(2) {
+                return Err(format!("attempt {attempt} has {said} and {whole} bytes, {unacked} without an ack"));
             }
         }
         Ok(())

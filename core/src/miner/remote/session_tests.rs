@@ -15,7 +15,8 @@ use crate::miner::protocol::frame::{
 use crate::model::Fence;
 use crate::model::hex;
 
-const LIMITS: SessionLimits = SessionLimits { window: 4_096, output: 256, cancel_ms: 20_000, attempts: 64 };
+const LIMITS: SessionLimits =
+    SessionLimits { window: 4_096, output: 256, answer: 256, cancel_ms: 20_000, attempts: 64 };
 
 fn task(fence: u64) -> TaskFrame {
     TaskFrame { fence, model: Some("m".into()), ..TaskFrame::default() }

@@ -99,9 +99,9 @@ impl Shared {
         let borrowable = Arc::new(Borrowable { partner: Arc::downgrade(partner), slots: Mutex::default() });
         let spec = spec_of(&miner);
         let slots = slots_of(&miner.info);
-        let RosterMiner { index, identity, weight, info } = miner;
+        let RosterMiner { index, identity, weight, info, passes } = miner;
         let kept_for = info.reserved_for;
-        let abroad = Abroad { host: partner.number, router: partner.name.clone(), info: Box::new(info) };
+        let abroad = Abroad { host: partner.number, router: partner.name.clone(), info: Box::new(info), passes };
         let entrance = Entrance { up: slots > 0, ..Entrance::default() };
         match self.enlist_from(&identity, spec, borrowable.clone(), entrance, Some(abroad)) {
             Ok(enlisted) => {

@@ -25,7 +25,9 @@ impl PeerLink {
                 self.link.wake();
             }
             Frame::Loan { slot, miner, gid, only } => shared.take_loan(partner, (slot, only), miner, gid),
-            Frame::Use { slot, fence, heir } => shared.slot_used(partner, slot, Fence(fence), heir),
+            Frame::Use { slot, fence, heir, whole } => {
+                shared.slot_used(partner, (slot, whole), Fence(fence), heir);
+            }
             Frame::Return { slot } => shared.slot_returned(partner, slot),
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Need, Want};
+use crate::engine::{Need, Skills, Want};
 use crate::model::{Gid, MinerInfo, SessionId, SessionMode};
 
 /// A frame. The number `reading` is chosen by the side that reads.
@@ -92,6 +92,9 @@ pub(super) enum Frame {
         /// The task, if the receiver may go on with it should the sender die.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         heir: Option<WireHeir>,
+        /// Whether the offer has its request as it is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
     },
     /// The sender does not use the slot.
     Return { slot: u64 },
@@ -117,6 +120,9 @@ pub(super) struct RosterMiner {
     #[serde(default)]
     pub(super) weight: u32,
     pub(super) info: MinerInfo,
+    /// Whether it takes requests as they are, if it is a miner that can do that.
+    #[serde(default)]
+    pub(super) passes: bool,
 }
 
 /// The needs of a lane, in words of the wire.
@@ -128,20 +134,28 @@ pub(super) struct WireNeed {
     any_model: bool,
     #[serde(default)]
     embedding: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    skills: u8,
     #[serde(default)]
     mode: SessionMode,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
 impl From<&Need> for WireNeed {
     fn from(need: &Need) -> Self {
-        Self { model: need.model.clone(), any_model: need.any_model, embedding: need.embedding, mode: need.mode }
+        let Need { model, any_model, embedding, skills, mode } = need.clone();
+        Self { model, any_model, embedding, skills: skills.bits(), mode }
     }
 }
 
 impl From<WireNeed> for Need {
     fn from(wire: WireNeed) -> Self {
-        let WireNeed { model, any_model, embedding, mode } = wire;
-        Self { model, any_model, embedding, mode, ..Self::default() }
+        let WireNeed { model, any_model, embedding, skills, mode } = wire;
+        Self { model, any_model, embedding, skills: Skills::of_bits(skills), mode }
     }
 }
 

@@ -35,8 +35,8 @@ pub(in crate::router) struct LoanBook {
     asks: HashMap<Hash, BTreeMap<Need, Ask>>,
     /// The slots that are lent.
     loans: BTreeMap<u64, Loan>,
-    /// The slots that attempts of other routers are about to use.
-    uses: HashMap<(Hash, Fence), u64>,
+    /// The slots that attempts of other routers are about to use, and whether their requests come as they are.
+    uses: HashMap<(Hash, Fence), (u64, bool)>,
 }
 
 /// A deputy that waits.
@@ -79,7 +79,7 @@ impl LoanBook {
 
     /// The slot that the attempt with this fence is about to use.
     pub(super) fn slot_of(&self, certificate: &Hash, fence: Fence) -> Option<u64> {
-        self.uses.get(&(*certificate, fence)).copied()
+        self.uses.get(&(*certificate, fence)).map(|(slot, _)| *slot)
     }
 
     /// Begins the work of that attempt on its slot, at the miner whose slot it is.
@@ -87,11 +87,11 @@ impl LoanBook {
         &mut self,
         certificate: &Hash,
         fence: Fence,
-        work: impl FnOnce(u64) -> Arc<LentWork>,
+        work: impl FnOnce(u64, bool) -> Arc<LentWork>,
     ) -> Option<(Arc<LentWork>, Arc<dyn Miner>)> {
-        let slot = self.uses.remove(&(*certificate, fence))?;
+        let (slot, whole) = self.uses.remove(&(*certificate, fence))?;
         let loan = self.loans.get_mut(&slot)?;
-        let work = work(slot);
+        let work = work(slot, whole);
         loan.work = Some(work.clone());
         Some((work, loan.miner.clone()))
     }
@@ -247,7 +247,13 @@ impl Shared {
     }
 
     /// Notes that the other router uses a slot for the attempt with that fence.
-    pub(super) fn slot_used(self: &Arc<Self>, partner: &Partner, slot: u64, fence: Fence, heir: Option<WireHeir>) {
+    pub(super) fn slot_used(
+        self: &Arc<Self>,
+        partner: &Partner,
+        (slot, whole): (u64, bool),
+        fence: Fence,
+        heir: Option<WireHeir>,
+    ) {
         let Some(book) = self.book() else { return };
         let miner = {
             let mut book = book.lock();
@@ -255,7 +261,7 @@ impl Shared {
             let Some(loan) = book.loans.get_mut(&slot).filter(free) else { return };
             loan.is_used = true;
             let miner = loan.key;
-            book.uses.insert((partner.certificate, fence), slot);
+            book.uses.insert((partner.certificate, fence), (slot, whole));
             miner
         };
         if let Some(WireHeir { gid, base }) = heir {
@@ -275,7 +281,7 @@ impl Shared {
                 return;
             }
             book.loans.remove(&slot);
-            book.uses.retain(|_, used| *used != slot);
+            book.uses.retain(|_, (used, _)| *used != slot);
         }
         self.count_loan("lent", LoanEnd::Returned);
         self.step(Event::Reject(fence_of(slot)));

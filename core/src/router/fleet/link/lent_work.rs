@@ -10,7 +10,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::parcel::{packed_answer, unpacked};
 use super::partner::{Partner, fence_of, refuse};
+use super::peer::piece_limit;
 use crate::engine::Event;
 use crate::miner::{Chunk, Emit, FailClass, Failure, Job, JobSink, Miner, MinerEvent, Settled};
 use crate::model::Fence;
@@ -44,8 +46,8 @@ impl Miner for Lender {
         let (Some(partner), Some(shared)) = (self.partner.upgrade(), self.shared.upgrade()) else { return };
         let Some(book) = shared.book() else { return };
         let fence = job.info().fence;
-        let (info, sink) = job.into_parts();
-        let begun = book.lock().begin(&partner.certificate, fence, |slot| {
+        let (mut info, sink) = job.into_parts();
+        let begun = book.lock().begin(&partner.certificate, fence, |slot, whole| {
             Arc::new(LentWork {
                 place: Arc::new(Place {
                     at: Mutex::new(At { sink: sink.clone(), has_ended: false, is_own: false }),
@@ -53,6 +55,7 @@ impl Miner for Lender {
                 }),
                 slot,
                 fence,
+                whole,
                 partner: self.partner.clone(),
                 shared: self.shared.clone(),
                 kept: Mutex::new(Some((0, shared.memory.hold(0)))),
@@ -65,6 +68,12 @@ impl Miner for Lender {
             return refuse(Job::new(info, sink), "the slot was taken back");
         };
         work.watch(&shared);
+        if work.whole {
+            let Some(request) = unpacked(&info.request) else {
+                return Job::new(info, work).reject("the request cannot be read");
+            };
+            info.request = Arc::new(request);
+        }
         miner.offer(Job::new(info, work));
     }
 }
@@ -74,6 +83,8 @@ pub(super) struct LentWork {
     place: Arc<Place>,
     slot: u64,
     fence: Fence,
+    /// Whether its request came as it is, and its answer goes so.
+    whole: bool,
     partner: Weak<Partner>,
     shared: Weak<Shared>,
     /// The bytes that are kept for an heir, and their share of the router's memory; `None`: they are not kept any more.
@@ -220,7 +231,17 @@ impl JobSink for LentWork {
         if self.stop.is_cancelled() {
             return Emit::Cancelled;
         }
-        self.count((chunk.text.len() + chunk.raw.as_ref().map_or(0, bytes::Bytes::len)) as u64);
+        let raw = chunk.raw.as_ref().map_or(0, bytes::Bytes::len);
+        if self.whole && self.shared.upgrade().is_some_and(|shared| raw > piece_limit(&shared.settings.now())) {
+            // Whoever reads the answer gets all of its pieces, or none.
+            let words =
+                "a piece of the answer is larger than the link carries: raise miners.max_frame_bytes of both routers";
+            self.event(MinerEvent::Fail(Failure::new(FailClass::Internal, words)));
+            self.stop.cancel();
+            self.worker.wake();
+            return Emit::Cancelled;
+        }
+        self.count((chunk.text.len() + raw) as u64);
         let own = {
             let at = self.place.at.lock();
             if !at.is_own {
@@ -240,6 +261,10 @@ impl JobSink for LentWork {
             MinerEvent::Reject { .. } => Event::Reject(fence),
             MinerEvent::Fail(_) if self.is_cancelled() => Event::Reject(fence),
             MinerEvent::Fail(failure) => Event::Fail { fence, blame: blame_of(failure.class) },
+        };
+        let event = match event {
+            MinerEvent::Done(answer) if self.whole => MinerEvent::Done(packed_answer(answer)),
+            event => event,
         };
         // Before the other router hears of it, so that it finds the slot free when it asks again.
         let is_own = !self.end(end);

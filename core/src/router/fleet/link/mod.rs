@@ -15,6 +15,7 @@ mod identity;
 mod lent;
 mod lent_work;
 mod mirror;
+mod parcel;
 mod partner;
 mod peer;
 mod reading;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::miner::{Chunk, Emit, FailClass, Failure, Job, JobSink, MinerEvent, Settled};
-use crate::model::{Answer, TaskRequest};
+use crate::model::{Answer, RequestKind, TaskRequest};
 
 /// The field of the empty chat.
 const REQUEST: &str = "whole_request";
@@ -65,7 +65,7 @@ fn around(request: &TaskRequest, most: usize) -> Result<TaskRequest, Failure> {
         let said = serde_json::json!({"error": {"message": words, "code": TOO_LARGE}});
         return Err(Failure::new(FailClass::Refused, words).with_http_status(400).with_raw(said.to_string()));
     }
-    let mut chat = TaskRequest::default();
+    let mut chat = TaskRequest::default().kind(RequestKind::Chat);
     if let Ok(text) = RawValue::from_string(text) {
         chat.extra.push((REQUEST.to_owned(), text));
     }
@@ -122,7 +122,8 @@ pub(super) fn packed_answer(mut answer: Answer) -> Answer {
 /// The failure of its attempt: not all of it has come.
 fn unpacked_answer(mut answer: Answer) -> Result<Answer, Failure> {
     let lost = || {
-        let words = "the answer did not come whole from the router of the miner: it is larger than limits.max_output_bytes";
+        let words =
+            "the answer did not come whole from the router of the miner: it is larger than limits.max_output_bytes";
         Failure::new(FailClass::Internal, words)
     };
     let packed = answer.raw.take().ok_or_else(lost)?;
@@ -187,7 +188,7 @@ impl JobSink for Unpacking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FormPart, RequestKind};
+    use crate::model::FormPart;
 
     #[test]
     fn requests_and_answers_come_as_they_were_sent() {

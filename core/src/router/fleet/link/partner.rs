@@ -17,6 +17,7 @@ use super::frame::Frame;
 use super::heirs::Expected;
 use super::identity::Hash;
 use super::lent_work::Lender;
+use super::parcel::{goes_whole, packed};
 use super::peer::PeerLink;
 use crate::miner::Job;
 use crate::miner::client::desk::{Desk, Kept};
@@ -84,6 +85,7 @@ impl Partner {
         let limits = SessionLimits {
             window: settings.miners.window_bytes,
             output: settings.limits.max_output_bytes,
+            answer: super::parcel::text_limit(settings.limits.max_output_bytes),
             cancel_ms: settings.miners.cancel_timeout_ms,
             attempts: ATTEMPTS,
         };
@@ -218,8 +220,14 @@ impl Partner {
     pub(super) fn use_slot(&self, slot: u64, job: Job) {
         let fence = job.info().fence;
         let link = self.link();
-        let heir = self.shared.upgrade().and_then(|shared| shared.heir_of(&job));
-        if link.as_ref().is_some_and(|link| link.post(&Frame::Use { slot, fence: fence.0, heir })) {
+        let whole = goes_whole(job.request());
+        let heir = self.shared.upgrade().filter(|_| !whole).and_then(|shared| shared.heir_of(&job));
+        let job = if whole { packed(job, self.seat.max_task_bytes()) } else { Some(job) };
+        let Some(job) = job else {
+            self.post(&Frame::Return { slot });
+            return;
+        };
+        if link.as_ref().is_some_and(|link| link.post(&Frame::Use { slot, fence: fence.0, heir, whole })) {
             crate::miner::Miner::offer(&*self.seat, job);
         } else {
             refuse(job, "the router of the miner cannot be reached");

@@ -35,6 +35,11 @@ pub(super) fn frame_limit(config: &Config) -> usize {
     FRAME.max(2 * config.limits.max_request_bytes as usize + (64 << 10))
 }
 
+/// The greatest size of a piece of an answer in one frame. JSON writes a control character as six bytes.
+pub(super) fn piece_limit(config: &Config) -> usize {
+    frame_limit(config).min(config.miners.max_frame_bytes as usize) / 8
+}
+
 /// The connection to another router.
 pub(in crate::router) struct PeerLink {
     /// The certificate of the other router.

@@ -130,7 +130,8 @@ impl Shared {
             (!rules.last_resort).then(|| {
                 let mut info = self.miner_info(slot, view);
                 info.credits = if lends { info.credits } else { 0 };
-                RosterMiner { index: key.0, identity: rules.identity.to_string(), weight: slot.spec.weight, info }
+                let (identity, weight) = (rules.identity.to_string(), slot.spec.weight);
+                RosterMiner { index: key.0, identity, weight, info, passes: true }
             })
         });
         all.collect()
@@ -143,7 +144,7 @@ mod tests {
 
     fn miner(index: u32, in_flight: u32, credits: u32) -> RosterMiner {
         let info = MinerInfo::default().id(format!("m{index}")).in_flight(in_flight).credits(credits);
-        RosterMiner { index, identity: format!("m{index}"), weight: 1, info }
+        RosterMiner { index, identity: format!("m{index}"), weight: 1, info, passes: true }
     }
 
     #[tokio::test(start_paused = true)]
