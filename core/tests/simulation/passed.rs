@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cortensor_router::miner::Job;
-use cortensor_router::model::{Answer, MinerKind, MinerSpec, RequestKind, SessionId, TaskRequest};
-use cortensor_router::{Completion, ErrorKind, Result, Router, SubmitOptions};
+use cortensor_router::model::{Answer, Completion, MinerKind, MinerSpec, RequestKind, SessionId, TaskRequest};
+use cortensor_router::{ErrorKind, Result, Router, SubmitOptions};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::loans::{Fleet, Place, linked};
