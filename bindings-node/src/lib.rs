@@ -2,7 +2,7 @@
 //! it (`lib/`) is its only caller and makes the API for users.
 //!
 //! No value of JavaScript is kept here. Slow work is started with a number; the answer goes with that number into the
-//! queue of the environment ([`bridge`]), and one weak function wakes JavaScript to empty it. A promise therefore costs
+//! queue of the environment (`bridge`), and one weak function wakes JavaScript to empty it. A promise therefore costs
 //! an entry in a map and not a handle, many answers cross in one call, and answers that come after the environment has
 //! ended are dropped.
 

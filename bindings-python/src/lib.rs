@@ -1,9 +1,9 @@
 //! `cortensor_router._native`: the facade [`cortensor_router::embed`] as Python classes. Private; the Python package
 //! wraps it.
 //!
-//! No thread of the router ever touches Python. Messages go into a [`mailbox`] or a [`queue`], from which Python
+//! No thread of the router ever touches Python. Messages go into a `mailbox` or a `queue`, from which Python
 //! threads take them: an event loop, and the threads of miners that block. The bridge thread wakes the loop; a call
-//! that the loop's own thread makes does it itself at its end ([`near`]). Every call that waits releases the GIL.
+//! that the loop's own thread makes does it itself at its end (`near`). Every call that waits releases the GIL.
 
 mod blocking;
 mod bridge;

@@ -80,7 +80,7 @@ pub struct Demand {
     pub attached: bool,
     /// Whether the deadline bounds only the time to the first token.
     pub open_ended: bool,
-    /// Whether it waits for [`Event::Release`] before any miner gets it.
+    /// Whether it waits for [`Event::Release`](crate::Event::Release) before any miner gets it.
     pub held: bool,
 }
 

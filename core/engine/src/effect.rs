@@ -100,7 +100,7 @@ pub enum Effect {
         /// The milliseconds after which a retry may succeed.
         retry_after_ms: u64,
     },
-    /// The session will soon have no ids left. The router must get some and report [`Event::Ids`].
+    /// The session will soon have no ids left. The router must get some and report [`Event::Ids`](crate::Event::Ids).
     NeedIds {
         /// The session.
         session: SessionId,
@@ -164,7 +164,7 @@ pub enum Effect {
         /// The attempt.
         fence: Fence,
     },
-    /// All answers are in. The router must compare them and report [`Event::Verdict`].
+    /// All answers are in. The router must compare them and report [`Event::Verdict`](crate::Event::Verdict).
     Judge {
         /// The task.
         gid: Gid,
@@ -193,7 +193,8 @@ pub enum Effect {
         /// The state.
         state: TaskState,
     },
-    /// The router must write the end of the task down and report [`Event::Committed`] or [`Event::Unwritten`].
+    /// The router must write the end of the task down and report [`Event::Committed`](crate::Event::Committed) or
+    /// [`Event::Unwritten`](crate::Event::Unwritten).
     Finish {
         /// The task.
         gid: Gid,

@@ -60,7 +60,8 @@ impl Blame {
 pub enum Event {
     /// A session is new or changed.
     Session(SessionId, SessionRules),
-    /// A task was submitted. The first effect answers it: [`Effect::Admitted`] or [`Effect::Refused`].
+    /// A task was submitted. The first effect answers it: [`Effect::Admitted`](crate::Effect::Admitted) or
+    /// [`Effect::Refused`](crate::Effect::Refused).
     Submit(Box<Demand>),
     /// A task is back that the last process left unfinished. The engine never refuses it.
     Restore(Gid, TaskId, Box<Demand>),
@@ -105,8 +106,9 @@ pub enum Event {
     Heard(MinerKey),
     /// Whether a miner comes up when tasks wait for it.
     OnCall(MinerKey, bool),
-    /// A task of another router waits for a slot here. The first effect answers it: [`Effect::Stands`]. The deputy ends
-    /// with [`Event::Moved`] while it waits, and with [`Event::Done`], [`Event::Fail`] or [`Event::Reject`] of its attempt.
+    /// A task of another router waits for a slot here. The first effect answers it:
+    /// [`Effect::Stands`](crate::Effect::Stands). The deputy ends with [`Event::Moved`] while it waits, and with
+    /// [`Event::Done`], [`Event::Fail`] or [`Event::Reject`] of its attempt.
     Deputy(Box<Deputy>),
     /// Another router lends a slot of this miner, for one attempt. If no offer is among the effects, no task can use it.
     Borrow {
@@ -157,7 +159,7 @@ pub enum Event {
     },
     /// A client has seen pieces of the attempt, so that they cannot be taken back.
     Shown(Fence),
-    /// The result of the comparison of a task's answers, for which [`Effect::Judge`] asked.
+    /// The result of the comparison of a task's answers, for which [`Effect::Judge`](crate::Effect::Judge) asked.
     Verdict {
         /// The task.
         gid: Gid,

@@ -57,8 +57,8 @@ pub struct MinerRules {
     pub models: Vec<Arc<str>>,
     /// The name under which it is asked for as a model while it lists none; empty: no such name.
     pub called: Arc<str>,
-    /// Whether its first list of models, or the first sign that it is up, is still awaited. [`Event::Heard`] ends
-    /// that.
+    /// Whether its first list of models, or the first sign that it is up, is still awaited.
+    /// [`Event::Heard`](crate::Event::Heard) ends that.
     pub awaited: bool,
     /// Whether it comes up when tasks wait for it, as a model server does that the router starts. Tasks wait for it as
     /// for one that is there.

@@ -40,7 +40,7 @@ pub fn check_name(field: &str, name: &str) -> Result<()> {
     }
 }
 
-/// Refuses a name that is longer than [`MAX_WORD`] or holds what cannot be seen.
+/// Refuses a name that is longer than 256 bytes or holds what cannot be seen.
 ///
 /// # Errors
 /// `InvalidArgument` that names the field.

@@ -1,7 +1,7 @@
 //! The facade [`cortensor_router::embed`] for Kotlin, Swift and Ruby, by UniFFI. Private; the packages of the three
 //! languages wrap it.
 //!
-//! No thread of the router ever enters a language's runtime. Answers, jobs and log records go into a [`mailbox`], from
+//! No thread of the router ever enters a language's runtime. Answers, jobs and log records go into a `mailbox`, from
 //! which a thread of the language takes them; each carries the number (`token`) under which the language waits for it.
 //! Records and options cross as JSON text.
 

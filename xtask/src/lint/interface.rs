@@ -7,14 +7,15 @@ use crate::{Outcome, environment};
 /// The library shows fewer items than this: types, traits, functions and constants, without methods and fields.
 const MOST_ITEMS: usize = 120;
 
-/// Documents the library with every feature, with warnings as errors, and counts its items: those on rustdoc's page of
-/// all items, including re-exports of other crates.
+/// Documents the libraries with every feature, with warnings as errors, and counts the items of the one that users see:
+/// those on rustdoc's page of all items, including re-exports of other crates. The selection of the whole workspace and
+/// an example brings in the features of the lints, so that no dependency is checked anew.
 ///
 /// # Errors
 /// When a link leads nowhere, or there are too many items.
 pub(crate) fn check() -> Outcome<String> {
-    let mut doc = environment::cargo(&["doc", "--quiet", "--no-deps", "--package", "cortensor-router"]);
-    doc.args(["--all-features", "--lib"]).env("RUSTDOCFLAGS", "-D warnings");
+    let mut doc = environment::cargo(&["doc", "--quiet", "--no-deps", "--workspace"]);
+    doc.args(["--all-features", "--lib", "--example", "hello"]).env("RUSTDOCFLAGS", "-D warnings");
     let output = doc.output().map_err(|error| format!("cargo doc: {error}"))?;
     if !output.status.success() {
         return Err(format!("cargo doc: {}", String::from_utf8_lossy(&output.stderr)));

@@ -1,7 +1,7 @@
 //! Cortensor's routes for agents: delegate, validate and factcheck. The translation of their requests to chats, and of
 //! the miners' answers to a verdict.
 //!
-//! All of it is pure. A request becomes an [`Order`] by [`read`], [`examine`] or [`factcheck`]; the answers of the
+//! All of it is pure. A request becomes an [`Order`] by `read`, [`examine`] or [`factcheck`]; the answers of the
 //! miners become [`Evidence`], and their opinions a [`Judgement`].
 
 mod answer;

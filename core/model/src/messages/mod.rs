@@ -2,7 +2,7 @@
 //!
 //! The shapes are those of <https://docs.claude.com/en/api/messages>. A request becomes a chat by [`to_chat`]; the
 //! chat's answer becomes a message by [`Message`], or events by [`Events`]. For a server that speaks this API alone, a
-//! chat becomes a request by [`onward`], and the server's answer becomes a chat's by [`Returned`].
+//! chat becomes a request by `onward`, and the server's answer becomes a chat's by [`Returned`].
 
 mod answer;
 mod block;

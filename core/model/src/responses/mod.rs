@@ -2,7 +2,7 @@
 //!
 //! The shapes are those of <https://www.openresponses.org>. A request becomes a chat by [`to_chat`]; the chat's answer
 //! becomes a response by [`Resource`], or events by [`Events`]. For a server that speaks this API alone, a chat becomes
-//! a request by [`onward`], and the server's answer becomes a chat's by [`Returned`].
+//! a request by `onward`, and the server's answer becomes a chat's by [`Returned`].
 
 mod answer;
 mod asked;
