@@ -28,6 +28,7 @@ mod sbom;
 mod serve;
 mod step;
 mod suites;
+mod turn;
 mod uniffi;
 
 use std::process::ExitCode;
@@ -111,7 +112,7 @@ enum Command {
         /// Instead, build faults in on purpose and check that the tests find them: these faults, or all.
         #[arg(long, num_args = 0.., value_name = "NAME", conflicts_with_all = ["seeds", "seed", "effects"])]
         planted: Option<Vec<String>>,
-        /// Check only every twelfth planted bug, from this one on.
+        /// Check only the twelfth with this number of the planted bugs.
         #[arg(long, requires = "planted", value_parser = clap::value_parser!(u8).range(0..planted::PARTS as i64))]
         part: Option<u8>,
     },
@@ -243,7 +244,7 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let outcome = match Cli::parse().command {
         Command::Test { suites } => suites::run(&mut steps, &suites),
-        Command::Lint => lint::run(&mut steps),
+        Command::Lint => lint::run(&mut steps, turn::Turn::All),
         Command::Book { serve, open } => book::run(&mut steps, serve, open),
         Command::Page { pages } => pages::run(&mut steps, &pages),
         Command::Gen { check: true } => generate::check(&mut steps),

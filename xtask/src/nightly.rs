@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use crate::step::Steps;
-use crate::{Outcome, fuzz, packages, planted, suites};
+use crate::turn::Turn;
+use crate::{Outcome, fuzz, lint, packages, planted, suites};
 
 /// The number of worlds of the simulator.
 const WORLDS: u64 = 50_000;
@@ -26,11 +27,11 @@ const SEQUENCES: u32 = 2_000;
 /// How many programs of each language end in mid-stream.
 const ENDS: &str = "60";
 
-/// Runs the suites of the languages that end fewer programs in CI.
+/// Runs the suites of the languages that end fewer programs in CI, or run some of them under valgrind by turns.
 fn languages(steps: &mut Steps) -> Outcome {
     let this = std::env::current_exe().map_err(|error| format!("the path of this program: {error}"))?;
     let mut run = Command::new(this);
-    run.args(["test", "go", "java", "ruby", "kotlin"]);
+    run.args(["test", "c", "go", "java", "ruby", "kotlin"]).env("CORTENSOR_EVERY_TURN", "1");
     run.envs(["GO", "JAVA", "RUBY", "KOTLIN"].map(|language| (format!("CORTENSOR_{language}_EXIT_RUNS"), ENDS)));
     steps.run(&format!("languages, with {ENDS} ends in mid-stream each"), &mut run)
 }
@@ -61,6 +62,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
         suites::chaos(steps, CYCLES, Some(seed)),
         suites::chaos_of_fleet(steps, FLEET_ROUNDS, None, Some(seed)),
         languages(steps),
+        lint::with_few_features(steps, Turn::All),
         packages::verify_crates(steps),
     ];
     let failures: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();

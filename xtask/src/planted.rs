@@ -148,13 +148,16 @@ fn listed(root: &Path) -> Outcome<Vec<Bug>> {
     Ok(list.bug)
 }
 
-fn selected(bugs: Vec<Bug>, names: &[String], part: Option<usize>) -> Outcome<Vec<Bug>> {
+fn selected(mut bugs: Vec<Bug>, names: &[String], part: Option<usize>) -> Outcome<Vec<Bug>> {
     if let Some(unknown) = names.iter().find(|name| !bugs.iter().any(|bug| bug.name == **name)) {
         return Err(format!("{LIST} has no {unknown}"));
     }
-    let wanted = |(index, bug): &(usize, Bug)| {
+    // Bugs that one program finds are in one part as far as they can, so that a part has few programs to build.
+    bugs.sort_by(|one, other| one.found_by.program().cmp(other.found_by.program()));
+    let count = bugs.len();
+    let wanted = |(place, bug): &(usize, Bug)| {
         // Only one part needs the real command, which takes long to build.
-        let its = if matches!(bug.found_by, FoundBy::Attack(_)) { PART_OF_ATTACKS } else { index % PARTS };
+        let its = if matches!(bug.found_by, FoundBy::Attack(_)) { PART_OF_ATTACKS } else { place * PARTS / count };
         part.is_none_or(|part| its == part) && (names.is_empty() || names.contains(&bug.name))
     };
     Ok(bugs.into_iter().enumerate().filter(wanted).map(|(_, bug)| bug).collect())
@@ -437,7 +440,7 @@ mod tests {
         let names = |bugs: Vec<Bug>| bugs.into_iter().map(|bug| bug.name).collect::<Vec<_>>();
         let last = PARTS.to_string();
         assert_eq!(selected(all(), &[], None).unwrap().len(), PARTS + 1);
-        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["0", &last]);
+        assert_eq!(names(selected(all(), &[], Some(0)).unwrap()), ["0", "1"]);
         assert_eq!(names(selected(all(), &["2".into()], None).unwrap()), ["2"]);
         let with_attack = || {
             let mut all = all();
@@ -445,7 +448,7 @@ mod tests {
             all
         };
         assert_eq!(names(selected(with_attack(), &[], Some(0)).unwrap()), ["0"]);
-        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), ["1", &last]);
+        assert_eq!(names(selected(with_attack(), &[], Some(PART_OF_ATTACKS)).unwrap()), [&last, "1"]);
         assert!(selected(all(), &["z".into()], None).unwrap_err().contains("has no z"));
     }
 }

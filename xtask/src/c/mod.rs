@@ -12,6 +12,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use crate::step::Steps;
+use crate::turn::Turn;
 use crate::{Outcome, environment, pages};
 
 use programs::{Instrument, Linkage, Program, compile};
@@ -23,8 +24,11 @@ const SERVED: [&str; 5] = ["serve.c", "serve.cpp", "own_server.c", "shutdown.c",
 /// The time limit of one program. Valgrind is slow, and so is a busy machine.
 const PATIENCE: &str = "300";
 
-/// Builds C and C++ programs against the library in every supported way, and runs them plainly, with the sanitizers and
-/// under valgrind.
+/// The days in which each C program has its run under valgrind.
+const TURNS: usize = 3;
+
+/// Builds C and C++ programs against the library in every supported way, and runs them plainly, with the sanitizers and,
+/// each on its day, under valgrind.
 ///
 /// # Errors
 /// When one does not build, fails, or leaks.
@@ -35,23 +39,24 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
     let stage = Stage { prefix, out };
     let mut outcomes = vec![stage.cmake(steps), stage.pages(steps)];
+    let mut watch = Watch { turn: Turn::today(), programs: 0 };
     for linkage in [Linkage::Shared, Linkage::Static] {
         for name in ["hello.c", "hello.cpp"] {
             outcomes.push(stage.run(steps, &Program::example(name), linkage, Instrument::None));
         }
     }
     for program in EXAMPLES.iter().map(|name| Program::example(name)) {
-        for &instrument in watched(&program.name()) {
+        for instrument in watch.tools(&program.name()) {
             outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
         }
     }
     for program in Program::tests()? {
-        for instrument in iter::once(Instrument::None).chain(watched(&program.name()).iter().copied()) {
+        for instrument in iter::once(Instrument::None).chain(watch.tools(&program.name())) {
             outcomes.push(stage.run(steps, &program, Linkage::Shared, instrument));
         }
     }
     for name in SERVED {
-        for &instrument in watched(name) {
+        for instrument in watch.tools(name) {
             outcomes.push(stage.serve(steps, name, instrument));
         }
     }
@@ -59,13 +64,21 @@ pub(crate) fn test(steps: &mut Steps) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// The tools that watch a program. The C++ header is compiled with the program, so that the sanitizers see all of it;
-/// valgrind sees the library as well, which the C programs call alike.
-fn watched(name: &str) -> &'static [Instrument] {
-    if Path::new(name).extension().is_some_and(|extension| extension == "cpp") {
-        &[Instrument::Sanitizers]
-    } else {
-        &[Instrument::Sanitizers, Instrument::Valgrind]
+/// The choice of the tools that watch the programs of a run.
+struct Watch {
+    turn: Turn,
+    /// The number of C programs so far.
+    programs: usize,
+}
+
+impl Watch {
+    /// The tools that watch the next program. The C++ header is compiled with the program, so that the sanitizers see all
+    /// of it; valgrind sees the library as well, which the C programs call alike.
+    fn tools(&mut self, name: &str) -> impl Iterator<Item = Instrument> + use<> {
+        let is_c = Path::new(name).extension().is_none_or(|extension| extension != "cpp");
+        let its_day = self.turn.has(self.programs, TURNS);
+        self.programs += usize::from(is_c);
+        [Instrument::Sanitizers].into_iter().chain((is_c && its_day).then_some(Instrument::Valgrind))
     }
 }
 

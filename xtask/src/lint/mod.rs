@@ -17,13 +17,15 @@ pub(crate) use summary::listed;
 use std::process::Command;
 
 use crate::step::Steps;
+use crate::turn::Turn;
 use crate::{Outcome, environment, generate, node};
 
-/// Runs every check. A check that fails does not keep the next one from running.
+/// Runs every check; of the lints with few features those of `turn`. A check that fails does not keep the next one from
+/// running.
 ///
 /// # Errors
 /// When one failed.
-pub(crate) fn run(steps: &mut Steps) -> Outcome {
+pub(crate) fn run(steps: &mut Steps, turn: Turn) -> Outcome {
     let outcomes = [
         steps.run("format", &mut environment::cargo(&["fmt", "--all", "--check"])),
         steps.run(
@@ -39,7 +41,7 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
                 "warnings",
             ]),
         ),
-        with_few_features(steps),
+        with_few_features(steps, turn),
         steps.check("what users see", interface::check),
         steps.check("one version everywhere", || versions::check(&environment::root())),
         steps.check("Markdown pages", || pages::check(&environment::root())),
@@ -60,16 +62,21 @@ pub(crate) fn run(steps: &mut Steps) -> Outcome {
 /// Lints the library without features and with each feature that stands alone, and the command as a checkout builds
 /// it. Code that only another feature needs is
 /// dead there.
-fn with_few_features(steps: &mut Steps) -> Outcome {
-    let mut outcome = Ok(());
-    for features in ["", "miner-client", "listener"] {
-        let mut clippy = environment::cargo(&["clippy", "--quiet", "--package", "cortensor-router", "--lib"]);
-        clippy.args(["--no-default-features", "--features", features, "--", "-D", "warnings"]);
-        outcome = outcome.and(steps.run(&format!("clippy, features {features:?}"), &mut clippy));
-    }
+pub(crate) fn with_few_features(steps: &mut Steps, turn: Turn) -> Outcome {
+    let library = |features| {
+        let arguments = ["--package", "cortensor-router", "--lib", "--no-default-features", "--features", features];
+        (format!("clippy, features {features:?}"), arguments.to_vec())
+    };
     // Only the packages have all of the command.
-    let plain = ["clippy", "--quiet", "--package", "cortensor-router-cli", "--", "-D", "warnings"];
-    outcome.and(steps.run("clippy, the plain command", &mut environment::cargo(&plain)))
+    let plain = ("clippy, the plain command".to_owned(), vec!["--package", "cortensor-router-cli"]);
+    let selections = [library(""), library("miner-client"), library("listener"), plain];
+    let mut outcome = Ok(());
+    for (title, selection) in turn.of(selections) {
+        let mut clippy = environment::cargo(&["clippy", "--quiet"]);
+        clippy.args(selection).args(["--", "-D", "warnings"]);
+        outcome = outcome.and(steps.run(&title, &mut clippy));
+    }
+    outcome
 }
 
 /// Checks the Python tests: format, lints, types.

@@ -8,10 +8,6 @@ use super::package;
 use crate::step::Steps;
 use crate::{Outcome, environment};
 
-/// How the source package's dependencies are compiled for the tests. Its workspace is a part of the checkout's, so that
-/// the dependencies have other features and are all compiled once more. That ends soonest without optimisation.
-pub(super) const DEPENDENCIES: &str = "profile.dev.package.'*'.opt-level=0";
-
 /// Builds the one wheel for all Pythons into an emptied directory.
 pub(super) fn wheel(steps: &mut Steps, bin: &Path, out: &Path, arguments: &[&str]) -> Outcome<PathBuf> {
     let _ = fs::remove_dir_all(out);
@@ -85,7 +81,7 @@ pub(super) fn wheel_of_source(
     let _ = fs::remove_dir_all(out);
     let mut pip = of_the_environment(bin, "pip");
     pip.args(["wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir"]).arg(out);
-    pip.args(arguments).arg(source).env("MATURIN_PEP517_ARGS", format!("--profile dev --config \"{DEPENDENCIES}\""));
+    pip.args(arguments).arg(source).env("MATURIN_PEP517_ARGS", "--profile dev");
     steps.run("build the wheel from the source package", &mut pip)?;
     only(out, "whl")
 }

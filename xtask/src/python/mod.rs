@@ -90,7 +90,7 @@ fn free_threaded(steps: &mut Steps) -> Outcome {
     fs::write(&description, FREE_THREADED).map_err(|error| format!("{}: {error}", description.display()))?;
     let mut cargo =
         environment::cargo(&["build", "--quiet", "--package", "cortensor-router-python", "--manifest-path"]);
-    cargo.arg(build::source().join("Cargo.toml")).args(["--config", build::DEPENDENCIES]);
+    cargo.arg(build::source().join("Cargo.toml"));
     cargo.env("CARGO_TARGET_DIR", environment::target()).env("PYO3_CONFIG_FILE", description);
     // As in maturin, the interpreter that loads the library provides the symbols.
     cargo.env("PYO3_BUILD_EXTENSION_MODULE", "1");
