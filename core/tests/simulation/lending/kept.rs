@@ -95,3 +95,15 @@ fn a_reservation_holds_while_tasks_of_the_session_come_from_other_routers() {
     lending.run(2_400, true);
     assert_eq!(kept(&lending), 0, "the period is over");
 }
+
+/// A loan says itself for whom its slot is, because the router that borrows may not know yet that the miner is kept.
+#[test]
+fn a_slot_of_a_miner_that_is_kept_is_given_back_rather_than_used_for_another_session() {
+    let mut lending = Lending::new(3, 2, &[2, 0], Manner { mean: 20, reserve: 1, ..Manner::default() });
+    let offers = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Offer { .. })).count();
+    let loan = || Event::Borrow { miner: key(0, 0), only: Some(SessionId(0)) };
+    lending.happen(Thing::Submit { at: 1, session: 5, tokens: 5 });
+    assert_eq!(offers(&lending.step(1, loan())), 0);
+    lending.happen(Thing::Submit { at: 1, session: 0, tokens: 5 });
+    assert_eq!(offers(&lending.step(1, loan())), 1);
+}
