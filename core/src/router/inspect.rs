@@ -84,6 +84,9 @@ impl Router {
         metrics.stands(status.queued_tasks, status.running_tasks, self.shared.memory.used());
         metrics.show_miners(self.miners());
         self.shared.show_fleet();
+        if let Some(commits) = &self.shared.commits {
+            commits.show(&*self.shared.store);
+        }
         if let Some(spans) = &self.shared.spans {
             metrics.exported(spans.sent(), spans.dropped());
         }

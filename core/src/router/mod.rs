@@ -19,7 +19,7 @@
 //! shared                                   all that the router holds, with the state of `core` behind its lock
 //! core, live, slot, seats, key_ring,       the parts of that state
 //! quota, rate, spent, meters, underway, transcript,
-//! recent, claim, memory, metrics, totals,
+//! recent, claim, memory, metrics, commits, totals,
 //! spans, skills, clock, in_force
 //! ```
 //!
@@ -43,6 +43,7 @@ mod aliases;
 mod attempt;
 mod claim;
 mod clock;
+mod commits;
 mod complete;
 mod core;
 mod cost;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::commits::OfStore;
 use super::core::Core;
 use super::fleet::Membership;
 use super::in_force::{InForce, Settings};
@@ -373,6 +374,7 @@ fn build(
     if let Some(membership) = &membership {
         membership.register(&metrics);
     }
+    let commits = OfStore::register(&metrics, &*store);
     let memory = Memory::new(config.limits.max_memory_bytes);
     let outbox = Outbox::new(&config.webhooks)?;
     Ok(Shared {
@@ -404,6 +406,7 @@ fn build(
             elsewhere: HashMap::new(),
         }),
         metrics,
+        commits,
         memory,
         keys,
         session_meters,

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::clock::Clock;
+use super::commits::OfStore;
 use super::core::Core;
 use super::fleet::Membership;
 use super::in_force::InForce;
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) core: Mutex<Core>,
     pub(super) metrics: Metrics,
+    /// The metrics of the store; `None`: it writes each thing at once.
+    pub(super) commits: Option<OfStore>,
     pub(super) memory: Arc<Memory>,
     /// The receiver of the spans of tasks; `None`: nobody wants them.
     pub(super) spans: Option<Arc<dyn SpanSink>>,

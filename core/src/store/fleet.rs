@@ -56,6 +56,8 @@ pub struct Beat {
     pub members: Vec<Member>,
     /// The members that this beat declared gone.
     pub swept: Vec<String>,
+    /// Whether the member has taken the place of another start of its name that had not left. One beat tells it.
+    pub replaced: bool,
     /// Whether there are open tasks that no member owns, and that may be claimed.
     pub orphans: bool,
     /// Whether there are deliveries of webhooks that no member sends, and that may be claimed.
@@ -199,6 +201,10 @@ pub trait Fleet: Send + Sync + fmt::Debug {
     /// since, who then no longer ends it. `false`: it has an end, or is not there.
     fn end_again(&self, end: Arc<Task>) -> Pending<bool>;
 
+    /// Ends an open task that nobody owns, or whose owner was declared gone, as the member that takes it over would. This
+    /// member becomes its owner. `false`: it has an end, is not there, or is a living member's.
+    fn end_orphan(&self, end: Arc<Task>) -> Pending<bool>;
+
     /// Notes that a member with that number is there. A member that joins again gets a greater one, even if the store has
     /// lost the row of the other.
     fn heard(&self, epoch: u64);
@@ -212,6 +218,7 @@ pub trait Fleet: Send + Sync + fmt::Debug {
     /// Takes over deliveries of webhooks that are not done and that no member sends. Only the member that has a delivery
     /// notes what became of it: the one that ended its task, or that claimed it.
     fn claim_deliveries(&self, limit: u64) -> Pending<Vec<(Gid, WebhookDelivery)>>;
+
     /// Tells the others how to connect to this member.
     fn reach(&self, reach: Reach) -> Pending<()>;
 

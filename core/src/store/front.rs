@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::figures::{Commits, StoreFigures};
 use super::op::Op;
 use super::queue::{Queue, Refused};
 use super::want::{Read, Want};
@@ -48,6 +49,7 @@ pub(super) struct Front {
     pub(super) writes: Arc<Queue<Op>>,
     pub(super) reads: Arc<Queue<Read>>,
     pub(super) refusing: Refusing,
+    pub(super) commits: Commits,
     max_writes: usize,
     max_reads: usize,
     /// The name of what is too slow when a queue is full.
@@ -58,7 +60,8 @@ impl Front {
     /// Empty queues with these bounds.
     pub(super) fn new(max_writes: usize, max_reads: usize, medium: &'static str) -> Self {
         let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
-        Self { writes, reads, refusing: Refusing::default(), max_writes, max_reads, medium }
+        let (refusing, commits) = (Refusing::default(), Commits::default());
+        Self { writes, reads, refusing, commits, max_writes, max_reads, medium }
     }
 
     fn write<T>(&self, bound: usize, op: impl FnOnce(Resolver<T>) -> Op) -> Pending<T> {
@@ -113,6 +116,9 @@ pub(super) trait Fronted: Send + Sync + 'static {
     fn front(&self) -> &Front;
 
     fn durability(&self) -> Durability;
+
+    /// The number of writes that were ever answered.
+    fn answered(&self) -> u64;
 
     fn announce(&self, url: &str) -> Result<()>;
 
@@ -260,6 +266,12 @@ impl<T: Fronted> Store for T {
 
     fn fleet(&self) -> Option<&dyn Fleet> {
         Fronted::fleet(self)
+    }
+
+    fn figures(&self) -> Option<StoreFigures> {
+        let front = self.front();
+        let answered = self.answered();
+        Some(StoreFigures { commits: front.commits.clone(), waiting: front.writes.count().saturating_sub(answered) })
     }
 
     fn check(&self) -> Result<()> {

@@ -10,6 +10,7 @@ mod columns;
 mod conformance;
 mod copy;
 mod end;
+mod figures;
 mod fleet;
 mod front;
 mod managed;
@@ -38,6 +39,7 @@ pub use audit::{Act, AuditEntry, AuditPage, AuditQuery, COMMAND};
 pub use copy::{
     CopiedRows, CopyCounters, CopyKind, CopyOptions, CopyPlace, CopyProgress, CopyReport, SkippedRow, copy,
 };
+pub use figures::{Commits, StoreFigures};
 pub(crate) use fleet::GID_BITS;
 pub use fleet::{
     Beat, Changes, ClaimWish, Claimed, Fleet, IdBlock, IdsWish, MOST_MOVES, Member, MemberState, Placed, Reach,
@@ -206,6 +208,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The calls of a router that shares the store with others; `None`: nobody can share it.
     fn fleet(&self) -> Option<&dyn Fleet> {
+        None
+    }
+
+    /// The figures of a store that writes in batches; `None`: it writes each thing at once.
+    fn figures(&self) -> Option<StoreFigures> {
         None
     }
 

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
-use cortensor_router::Config;
 use cortensor_router::config::ListenConfig;
+use cortensor_router::internals::store::SharedMemory;
 use cortensor_router::miner::{FailClass, Failure};
-use cortensor_router::model::MinerSpec;
-use cortensor_router_testkit::{Hand, Server, miners};
+use cortensor_router::model::{MinerSpec, SessionId, TaskRequest};
+use cortensor_router::{Config, Router, SubmitOptions};
+use cortensor_router_testkit::{Hand, Server, miners, within};
 use serde_json::{Value, json};
 
 use super::{DEV, serve_with};
@@ -92,6 +96,69 @@ async fn the_client_chooses_the_text_format() {
     }
 }
 
+/// A router whose store is a file in that directory.
+fn kept_in(dir: &Path) -> Config {
+    let mut config = Config::default();
+    config.storage.data_dir = Some(dir.to_owned());
+    config
+}
+
+/// The metrics of a router whose store is a file, and of one that shares its store with others, beside those of that one.
+async fn all(server: &Server) -> [String; 3] {
+    let dir = tempfile::tempdir().unwrap();
+    let in_a_file = Router::builder().config(kept_in(dir.path())).open().await.unwrap();
+    let mut config = Config::default();
+    config.fleet.links = false;
+    let store = Arc::new(SharedMemory::new(Duration::from_secs(10)).join("one").unwrap());
+    let shared = Router::builder().config(config).store(store).open().await.unwrap();
+    let texts = [text(server, "").await, in_a_file.metrics_text(), shared.metrics_text()];
+    in_a_file.close().await;
+    shared.close().await;
+    texts
+}
+
+/// The names of all metrics in these texts, of which two are `OpenMetrics`.
+fn names_of(texts: &[String]) -> BTreeSet<String> {
+    let types =
+        texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    types
+        .map(|(name, kind)| match kind {
+            "counter" if !name.ends_with("_total") => format!("{name}_total"),
+            _ => name.to_owned(),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_store_in_a_file_shows_its_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = Router::builder().config(kept_in(dir.path()).echo(true)).open().await.unwrap();
+    let request = TaskRequest::completion("kept");
+    let task = router.submit(SessionId(0), request, SubmitOptions::default().detach(true)).await.unwrap();
+    task.result().await.unwrap();
+    let mut text = router.metrics_text();
+    within(async {
+        // A write counts as answered a moment after its answer.
+        while !text.lines().any(|line| line == "cortensor_store_waiting 0") {
+            tokio::task::yield_now().await;
+            text = router.metrics_text();
+        }
+    })
+    .await;
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{text}")).parse::<f64>().unwrap()
+    };
+    assert_eq!(value("cortensor_store_up"), 1.0);
+    // The session, the task and its end were written, in one commit or in several.
+    let commits = value("cortensor_store_commit_seconds_count");
+    assert!(commits >= 1.0 && value("cortensor_store_batch_operations_count") == commits, "{text}");
+    assert!(value("cortensor_store_batch_operations_sum") >= 3.0, "{text}");
+    assert!(value("cortensor_store_commit_seconds_sum") > 0.0, "{text}");
+    router.close().await;
+    assert!(!router.metrics_text().contains("cortensor_fleet_"), "it has no fleet");
+}
+
 #[tokio::test]
 async fn prometheus_finds_no_fault() {
     let server = busy().await;
@@ -121,16 +188,16 @@ fn names_in(query: &str) -> BTreeSet<String> {
     query
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| word.starts_with("cortensor_") || word.starts_with("process_"))
-        .map(|word| word.trim_end_matches("_bucket").to_owned())
+        .map(|word| {
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word).to_owned()
+        })
         .collect()
 }
 
 #[tokio::test]
 async fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
     let server = busy().await;
-    let text = text(&server, "").await;
-    let known: BTreeSet<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let known = names_of(&all(&server).await);
     let alerts = include_str!("../../../examples/monitoring/alerts.yml");
     let dashboard = include_str!("../../../examples/monitoring/dashboard.json");
     let parsed: Value = serde_json::from_str(dashboard).unwrap();
@@ -145,7 +212,7 @@ async fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
     let mut seen = 0;
     for query in queries {
         for name in names_in(query) {
-            assert!(known.contains(name.as_str()), "{name} of {query} is no metric:\n{text}");
+            assert!(known.contains(&name), "{name} of {query} is no metric: {known:#?}");
             seen += 1;
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::shared::Shared;
+use super::figures::Cause;
 use crate::Result;
 use crate::engine::Event;
 use crate::model::Gid;
@@ -107,7 +108,8 @@ impl Shared {
                 tracing::info!(router = gone.name, epoch = gone.epoch, "another router is gone");
             }
         }
-        membership.figures.swept.inc_by(beat.swept.len() as u64);
+        membership.figures.takeover(Cause::Lease, beat.swept.len());
+        membership.figures.takeover(Cause::Restart, usize::from(beat.replaced));
         for name in &beat.swept {
             tracing::warn!(router = name, "a router did not renew its lease in time: its tasks are taken over");
         }

@@ -23,8 +23,7 @@ pub(super) struct FleetFigures {
     /// Pieces of tasks that were sent to other routers.
     pub(super) relayed: Counter,
     pub(super) round_trip: Histogram,
-    /// Routers that this one declared gone.
-    pub(super) swept: Counter,
+    takeovers: Family<CauseLabel, Counter>,
     pub(super) claimed: Counter,
     /// Tasks of routers that are gone whose attempts went on.
     pub(super) inherited: Counter,
@@ -34,6 +33,26 @@ pub(super) struct FleetFigures {
     loans: Family<LoanLabels, Counter>,
     /// From the wish for a slot of another router to a slot that is used.
     pub(super) loan_wait: Histogram,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
+}
+
+/// The reason why this router declared another one gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It did not renew its lease.
+    Lease,
+    /// It was an earlier start of this router's name, which had not left.
+    Restart,
+}
+
+impl Cause {
+    fn label(self) -> CauseLabel {
+        CauseLabel { cause: if self == Self::Lease { "lease" } else { "restart" } }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,13 +93,18 @@ impl FleetFigures {
 
 impl Default for FleetFigures {
     fn default() -> Self {
+        let takeovers = Family::<CauseLabel, Counter>::default();
+        for cause in [Cause::Lease, Cause::Restart] {
+            // An increase shows only if the zero before it was shown.
+            takeovers.get_or_create(&cause.label()).inc_by(0);
+        }
         Self {
             members: Family::default(),
             links: Family::default(),
             heard: Gauge::default(),
             relayed: Counter::default(),
             round_trip: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
-            swept: Counter::default(),
+            takeovers,
             claimed: Counter::default(),
             inherited: Counter::default(),
             handed_over: Counter::default(),
@@ -98,6 +122,11 @@ impl FleetFigures {
         self.reconciled.get_or_create(&WhatLabel { what }).inc();
     }
 
+    /// Counts routers that this one declared gone.
+    pub(super) fn takeover(&self, cause: Cause, routers: usize) {
+        self.takeovers.get_or_create(&cause.label()).inc_by(routers as u64);
+    }
+
     /// Adds the figures to those of the router.
     pub(super) fn register(&self, root: &mut Registry) {
         let r = root.sub_registry_with_prefix("cortensor_fleet");
@@ -106,7 +135,7 @@ impl FleetFigures {
         r.register("lease_age_seconds", "Since the lease was renewed", self.heard.clone());
         r.register("relayed_pieces", "Pieces of tasks that other routers read here", self.relayed.clone());
         r.register("link_rtt_seconds", "From a frame to its answer over a link", self.round_trip.clone());
-        r.register("takeovers", "Routers that this one declared gone", self.swept.clone());
+        r.register("takeovers", "Routers that this one declared gone, by cause", self.takeovers.clone());
         r.register("tasks_claimed", "Tasks of other routers that this one took over", self.claimed.clone());
         r.register(
             "tasks_inherited",

@@ -12,7 +12,8 @@ use super::super::outbox::delivery;
 use super::super::shared::Shared;
 use crate::engine::Event;
 use crate::model::{Gid, Outcome, Task, TaskState};
-use crate::store::{ClaimWish, Claimed, MOST_MOVES};
+use crate::store::{ClaimWish, Claimed, MOST_MOVES, Pending};
+use crate::task::TaskEnd;
 use crate::{Error, ErrorKind, Result};
 
 /// The greatest number of tasks of one claim.
@@ -95,29 +96,41 @@ impl Shared {
 
     /// Ends a task that was taken over too often: it may be what its routers died of.
     pub(in crate::router) async fn quarantine(self: &Arc<Self>, task: Task) {
-        let (gid, now) = (task.gid, self.clock.now());
+        let gid = task.gid;
         let words = format!(
             "the router that had this task died more than {MOST_MOVES} times: the task is not run again; ask again if it \
              was not the cause"
         );
         let error = Error::new(ErrorKind::MinerFailed, words).with_code("task_quarantined");
-        let mut task = task.state(TaskState::Ended).outcome(Some(Outcome::Failed)).error(Some(error));
+        match self.end_unrun(task, Outcome::Failed, error, |end| self.store.finish(end)).await {
+            Ok(_) => tracing::error!(%gid, "a task ends as failed, because its router died too often"),
+            Err(error) => tracing::error!(%gid, %error, "the end of a task could not be written"),
+        }
+    }
+
+    /// Ends a task of the store that does not run here. Gives whether the store has taken this end.
+    pub(super) async fn end_unrun(
+        &self,
+        task: Task,
+        outcome: Outcome,
+        error: Error,
+        write: impl FnOnce(Arc<Task>) -> Pending<bool>,
+    ) -> Result<bool> {
+        let (gid, now) = (task.gid, self.clock.now());
+        let mut task = task.state(TaskState::Ended).outcome(Some(outcome)).error(Some(error));
         (task.committed_at, task.ended_at) = (Some(now), Some(now));
         task.bytes = crate::store::traffic(&task);
         if let Some(webhook) = &task.request.webhook {
             let message = self.message_id(task.session_id, task.id);
             task.webhook = Some(Box::new(delivery(message, webhook, now)));
         }
-        let delivery = task.webhook.as_deref().cloned();
-        match self.store.finish(Arc::new(task)).await {
-            Ok(is_ended) => {
-                tracing::error!(%gid, "a task ends as failed, because its router died too often");
-                if let Some(delivery) = delivery.filter(|_| is_ended) {
-                    self.post(gid, delivery);
-                }
-            }
-            Err(error) => tracing::error!(%gid, %error, "the end of a task could not be written"),
+        let (delivery, session) = (task.webhook.as_deref().cloned(), task.session_id);
+        let retention = self.core.lock().sessions.get(&session).map(|session| session.spec.retention);
+        let is_ended = write(TaskEnd::new(task, retention.unwrap_or_default()).row).await?;
+        if let Some(delivery) = delivery.filter(|_| is_ended) {
+            self.post(gid, delivery);
         }
+        Ok(is_ended)
     }
 
     /// The tasks that no miner has served for a while, not one of another router either, and that others may take.

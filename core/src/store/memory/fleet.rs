@@ -114,6 +114,8 @@ struct Seat {
     epoch: u64,
     lost_ids: bool,
     deposed: bool,
+    /// Whether it has taken the place of a start that had not left, of which no beat has told.
+    replaced: bool,
     reach: Option<Reach>,
     /// The greatest epoch of which the router heard by other ways than the database.
     heard: u64,
@@ -152,11 +154,12 @@ impl SharedMemory {
     pub fn join(&self, name: &str) -> Result<MemberStore> {
         let mut model = self.0.lock();
         let now = Instant::now();
+        let mut replaced = false;
         for start in model.starts.values_mut().filter(|start| start.state.is_some() && start.name == name) {
             if start.lease_until >= now {
                 return Err(Error::new(ErrorKind::Conflict, "the name is taken").with_code("router_name_in_use"));
             }
-            (start.state, start.gone_at) = (None, now);
+            (start.state, start.gone_at, replaced) = (None, now, true);
         }
         let earlier = model.starts.iter().filter(|(_, start)| start.name == name).map(|(epoch, _)| *epoch).collect();
         let epoch = model.start(name);
@@ -165,6 +168,7 @@ impl SharedMemory {
             epoch,
             lost_ids: false,
             deposed: false,
+            replaced,
             reach: None,
             heard: 0,
             failovers: model.failovers,
@@ -304,6 +308,14 @@ impl Model {
         self.owners.get(&gid).map_or(0, |owned| owned.owner)
     }
 
+    /// Makes that epoch the owner of a task, unless the task has ended.
+    fn own(&mut self, epoch: u64, gid: Gid) {
+        let is_open = self.read(gid).is_some_and(|task| task.state != TaskState::Ended);
+        if let Some(owned) = self.owners.get_mut(&gid).filter(|_| is_open) {
+            owned.owner = epoch;
+        }
+    }
+
     /// Writes a task, which is that epoch's if it is new.
     fn accept(&mut self, epoch: u64, task: Arc<TaskSpec>) -> Result<Accepted> {
         let (gid, session, id) = (task.gid, task.session_id, task.id);
@@ -420,9 +432,10 @@ impl MemberStore {
             return Ok(seat.epoch);
         }
         // A failover may have brought back a start before this one.
-        for epoch in &seat.earlier {
-            if let Some(start) = model.starts.get_mut(epoch).filter(|start| start.state.is_some()) {
+        for epoch in seat.earlier.clone() {
+            if let Some(start) = model.starts.get_mut(&epoch).filter(|start| start.state.is_some()) {
                 (start.state, start.gone_at) = (None, Instant::now());
+                seat.replaced = true;
             }
         }
         if seat.deposed || model.starts.values().any(|start| start.state.is_some() && start.name == seat.name) {
@@ -709,6 +722,7 @@ impl Fleet for MemberStore {
                 epoch,
                 members: model.starts.iter().filter_map(state).collect(),
                 swept,
+                replaced: std::mem::take(&mut seat.replaced),
                 orphans: open.iter().any(|gid| model.orphaned(model.owner(*gid))),
                 unsent: !model.unsent(|sender| model.orphaned(sender)).is_empty(),
                 lost_ids: std::mem::take(&mut seat.lost_ids),
@@ -765,10 +779,17 @@ impl Fleet for MemberStore {
 
     fn end_again(&self, end: Arc<Task>) -> Pending<bool> {
         self.call(|model, epoch| {
-            let is_open = model.read(end.gid).is_some_and(|task| task.state != TaskState::Ended);
-            if let Some(owned) = model.owners.get_mut(&end.gid).filter(|_| is_open) {
-                owned.owner = epoch;
+            model.own(epoch, end.gid);
+            model.finish(epoch, end)
+        })
+    }
+
+    fn end_orphan(&self, end: Arc<Task>) -> Pending<bool> {
+        self.call(|model, epoch| {
+            if model.is_up(model.owner(end.gid)) {
+                return Ok(false);
             }
+            model.own(epoch, end.gid);
             model.finish(epoch, end)
         })
     }

@@ -4,7 +4,7 @@
 //! in the row of this start tells whether it was done, and no statement is ever done twice.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -55,6 +55,8 @@ pub(super) struct Ground {
     pub(super) epoch: AtomicI64,
     /// The greatest epoch of which this router heard by other ways than the database.
     pub(super) heard: AtomicI64,
+    /// The number of writes that were ever answered.
+    pub(super) answered: AtomicU64,
     /// Whether the writer stands still, as a process that was stopped, and whether it ends as one that was killed.
     #[cfg(test)]
     pub(super) asleep: std::sync::atomic::AtomicBool,

@@ -64,6 +64,7 @@ pub(super) async fn beat(batch: &mut Batch<'_>, counts: bool) -> Result<Beat, Fa
         orphans: chores.get(2),
         unsent: chores.get(3),
         lost_ids: std::mem::take(&mut batch.seat.lost_ids),
+        replaced: std::mem::take(&mut batch.seat.replaced),
         anew: std::mem::take(&mut batch.seat.anew),
         ..Beat::default()
     };

@@ -16,6 +16,7 @@ pub(in crate::store) enum Deed {
     Claim(ClaimWish, Resolver<Claimed>),
     Release(Vec<Gid>, Resolver<Vec<Gid>>),
     EndAgain(Arc<Task>, Resolver<bool>),
+    EndOrphan(Arc<Task>, Resolver<bool>),
     ClaimDeliveries(u64, Resolver<Vec<(Gid, WebhookDelivery)>>),
     Reach(Reach, Resolver<()>),
     Retire(Resolver<()>),
@@ -56,7 +57,7 @@ impl Deed {
             Self::Reach(_, to) | Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to) => {
                 drop(to.send(Err(error)));
             }
-            Self::ChangeSession(_, _, to) | Self::EndAgain(_, to) => drop(to.send(Err(error))),
+            Self::ChangeSession(_, _, to) | Self::EndAgain(_, to) | Self::EndOrphan(_, to) => drop(to.send(Err(error))),
         }
     }
 
@@ -73,7 +74,9 @@ impl Deed {
             (Self::Claim(_, to), Told::Claimed(claimed)) => drop(to.send(Ok(*claimed))),
             (Self::Release(_, to), Told::Released(gids)) => drop(to.send(Ok(gids))),
             (Self::ClaimDeliveries(_, to), Told::Deliveries(claimed)) => drop(to.send(Ok(claimed))),
-            (Self::ChangeSession(_, _, to) | Self::EndAgain(_, to), Told::Changed(done)) => drop(to.send(Ok(done))),
+            (Self::ChangeSession(_, _, to) | Self::EndAgain(_, to) | Self::EndOrphan(_, to), Told::Changed(done)) => {
+                drop(to.send(Ok(done)));
+            }
             (
                 Self::Reach(_, to) | Self::Retire(to) | Self::AskCancel(_, to) | Self::MergeMiner(_, _, to),
                 Told::Done,

@@ -24,13 +24,8 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
         Deed::SessionId(_) => Told::SessionId(session_id(batch).await?),
         Deed::Claim(wish, _) => Told::Claimed(Box::new(claim(batch, wish).await?)),
         Deed::Release(gids, _) => Told::Released(release(batch, gids).await?),
-        Deed::EndAgain(end, _) => {
-            let end = match EndRow::of(end) {
-                Ok(end) => end,
-                Err(error) => return Ok(Err(error)),
-            };
-            Told::Changed(batch.finish(&batch.ground.sql.end_again, &end).await?)
-        }
+        Deed::EndAgain(end, _) => return end_with(&batch.ground.sql.end_again, batch, end).await,
+        Deed::EndOrphan(end, _) => return end_with(&batch.ground.sql.end_orphan, batch, end).await,
         Deed::ClaimDeliveries(limit, _) => Told::Deliveries(claim_deliveries(batch, *limit).await?),
         Deed::Reach(reach, _) => {
             let note = batch.sql("UPDATE $s.router SET address = $2, certificate = $3 WHERE nonce = $1");
@@ -60,6 +55,14 @@ pub(super) async fn done(batch: &mut Batch<'_>, deed: &Deed) -> Result<Result<To
             return Ok(records::merge_miner(batch, miner, Some(*before)).await?.map(|()| Told::Done));
         }
     }))
+}
+
+/// Ends a task with that statement.
+async fn end_with(sql: &str, batch: &mut Batch<'_>, end: &Task) -> Result<Result<Told>, Failed> {
+    Ok(match EndRow::of(end) {
+        Ok(end) => Ok(Told::Changed(batch.finish(sql, &end).await?)),
+        Err(error) => Err(error),
+    })
 }
 
 /// Gives ids to a session. Of the tasks that are left of a bound, a block has a quarter, so that other routers find some.

@@ -44,6 +44,10 @@ impl Fleet for PostgresStore {
         self.ask(|to| Deed::EndAgain(end, to))
     }
 
+    fn end_orphan(&self, end: Arc<Task>) -> Pending<bool> {
+        self.ask(|to| Deed::EndOrphan(end, to))
+    }
+
     fn heard(&self, epoch: u64) {
         self.ground.heard.fetch_max(epoch.cast_signed(), Ordering::AcqRel);
     }

@@ -97,8 +97,25 @@ fn a_name_belongs_to_one_router_and_other_names_join() {
                 WHERE epoch = (SELECT max(epoch) FROM names.router)";
     server.psql(dead).unwrap();
     let from = Instant::now();
-    drop(open(&server.url(), options("names")));
+    let third = open(&server.url(), options("names"));
     assert!((1_000..8_000).contains(&from.elapsed().as_millis()), "{:?}", from.elapsed());
+    // It tells once that it has taken the place of one that had not left.
+    assert_eq!([beat(&second).replaced, beat(&third).replaced, beat(&third).replaced], [false, true, false]);
+    // Its figures count the writes that are answered.
+    let waiting = |count: u64| {
+        let from = Instant::now();
+        while third.figures().unwrap().waiting != count {
+            assert!(from.elapsed() < Duration::from_secs(20), "{:?}", third.figures());
+            std::thread::yield_now();
+        }
+    };
+    waiting(0);
+    third.ground.asleep.store(true, Ordering::Release);
+    let waits = third.accept(task(2).into());
+    waiting(1);
+    third.ground.asleep.store(false, Ordering::Release);
+    assert_eq!(waits.wait().unwrap(), Accepted::New);
+    waiting(0);
 }
 
 #[test]
@@ -128,6 +145,46 @@ fn only_the_owner_of_a_task_ends_it() {
     assert_eq!(one.tasks(TaskQuery { state: Some(TaskState::Queued), ..query }).wait().unwrap().total, 0);
     let used = one.usage(UsageQuery::default()).wait().unwrap();
     assert_eq!(used.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 1);
+}
+
+#[test]
+fn a_task_that_no_living_router_has_is_ended_by_any() {
+    let Some(server) = Postgres::start() else { return };
+    let [one, two, three] = ["one", "two", "three"].map(|name| member(&server, "orphan", name));
+    for n in 1..=4 {
+        one.accept(task(n).into()).wait().unwrap();
+    }
+    let end =
+        |store: &PostgresStore, n: u64| store.end_orphan(Arc::new(ended(&task(n), 9, "cancelled"))).wait().unwrap();
+    assert!(!end(&two, 1), "its owner lives");
+    // A lease that has run out is no death: the owner may still end its task.
+    server
+        .psql("UPDATE orphan.router SET lease_until = clock_timestamp() - interval '1 s' WHERE name = 'one'")
+        .unwrap();
+    assert!(!end(&two, 1), "nobody has declared its owner gone");
+    assert!(one.finish(Arc::new(ended(&task(1), 9, "done"))).wait().unwrap());
+    // Nobody has the one that was given up.
+    one.release(vec![task(2).gid]).wait().unwrap();
+    assert!(end(&two, 2) && !end(&two, 2) && !end(&three, 2), "it ends once");
+    kill(one);
+    server.psql("UPDATE orphan.router SET state = 'gone', gone_at = clock_timestamp() WHERE name = 'one'").unwrap();
+    // An heir was faster at the third one, and its claim counts.
+    let among = vec![task(3).gid];
+    assert_eq!(three.claim(ClaimWish { among, at_once: true, ..all() }).wait().unwrap().tasks.len(), 1);
+    assert!(!end(&two, 3));
+    assert!(three.finish(Arc::new(ended(&task(3), 9, "went on"))).wait().unwrap());
+    // Whoever ends an orphan need not wait as those who run it again must.
+    assert!(end(&two, 4));
+    assert!(three.claim(all()).wait().unwrap().tasks.is_empty());
+    let read = |n| three.task(SessionId(1), TaskId(n)).wait().unwrap().unwrap();
+    assert_eq!([1, 2, 3, 4].map(|n| read(n).text.to_string()), ["done", "cancelled", "went on", "cancelled"]);
+    let placed = two.place(task(4).gid).wait().unwrap().unwrap();
+    assert!(placed.is_own && placed.task.state == TaskState::Ended);
+    let query = TaskQuery { session_id: SessionId(1), limit: 9, ..TaskQuery::default() };
+    assert_eq!(two.tasks(TaskQuery { state: Some(TaskState::Ended), ..query.clone() }).wait().unwrap().total, 4);
+    assert_eq!(two.tasks(TaskQuery { state: Some(TaskState::Queued), ..query }).wait().unwrap().total, 0);
+    let used = two.usage(UsageQuery::default()).wait().unwrap();
+    assert_eq!(used.rows.iter().map(|row| row.counts.requests).sum::<u64>(), 4);
 }
 
 #[test]

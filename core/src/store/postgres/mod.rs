@@ -51,7 +51,7 @@ mod faults;
 mod members;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -124,6 +124,7 @@ impl PostgresStore {
             patience: options.patience,
             epoch: AtomicI64::new(0),
             heard: AtomicI64::new(0),
+            answered: AtomicU64::new(0),
             #[cfg(test)]
             asleep: std::sync::atomic::AtomicBool::default(),
             #[cfg(test)]
@@ -138,7 +139,7 @@ impl PostgresStore {
             settled: settling,
             patience: options.end_patience,
         };
-        let (queue, refusing) = (Arc::clone(&front.writes), front.refusing.clone());
+        let (queue, refusing, commits) = (Arc::clone(&front.writes), front.refusing.clone(), front.commits.clone());
         let (opened, opening) = mpsc::channel();
         let kept = Arc::clone(&ground);
         let work = async move {
@@ -154,6 +155,7 @@ impl PostgresStore {
                 ground,
                 queue,
                 refusing,
+                commits,
                 settled,
                 seat,
                 number: 0,
@@ -203,6 +205,10 @@ impl Fronted for PostgresStore {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn answered(&self) -> u64 {
+        self.ground.answered.load(Ordering::Acquire)
     }
 
     fn announce(&self, _: &str) -> Result<()> {

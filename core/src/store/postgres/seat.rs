@@ -37,6 +37,8 @@ pub(super) struct Seat {
     pub(super) seen: Option<String>,
     /// Whether the router still has to be told that its ids are others' now.
     pub(super) lost_ids: bool,
+    /// Whether the router still has to be told that it has taken the place of a start that had not left.
+    pub(super) replaced: bool,
     /// Whether the router still has to be told that the connection is another one.
     pub(super) anew: bool,
     /// The secrets of earlier starts of this name. They have ended, whatever the database says after a failover.
@@ -120,6 +122,7 @@ impl Seat {
             has_recovered: false,
             seen: None,
             lost_ids: false,
+            replaced: false,
             anew: false,
             earlier: Arc::default(),
             reach: None,
@@ -168,9 +171,9 @@ impl Seat {
         }
         let gone = format!(
             "UPDATE {schema}.router SET state = 'gone', gone_at = clock_timestamp()
-             WHERE name = $1 AND state IN ('up', 'drain')"
+             WHERE name = $1 AND state IN ('up', 'drain') RETURNING epoch"
         );
-        link.query(&gone, &[(&self.name, Type::TEXT)]).await.map_err(unusable::told)?;
+        let gone = link.query(&gone, &[(&self.name, Type::TEXT)]).await.map_err(unusable::told)?;
         let earlier = format!("SELECT nonce FROM {schema}.router WHERE name = $1");
         let earlier = link.query(&earlier, &[(&self.name, Type::TEXT)]).await.map_err(unusable::told)?;
         let epoch = self.insert(link, ground, &self.nonce, 0).await.map_err(unusable::told)?;
@@ -184,7 +187,7 @@ impl Seat {
             &ground.schema,
         );
         link.run(&format!("{tidy}; COMMIT")).await.map_err(unusable::told)?;
-        self.epoch = epoch;
+        (self.epoch, self.replaced) = (epoch, !gone.is_empty());
         self.earlier = Arc::new(earlier.iter().map(|row| row.get(0)).collect());
         Ok(Ok(()))
     }
@@ -282,6 +285,7 @@ impl Seat {
                     &ground.schema,
                 );
                 link.query(&gone, &[(&nonce, Type::TEXT)]).await?;
+                self.replaced = true;
             } else {
                 link.run("ROLLBACK").await?;
                 if self.next.as_ref() != Some(&nonce) {

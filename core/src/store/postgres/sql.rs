@@ -27,6 +27,10 @@ pub(super) fn added_usage() -> String {
     format!("ON CONFLICT(day, key_id, session_id, model, miner, epoch) DO UPDATE SET {}", sums.join(", "))
 }
 
+/// The condition of tasks that no router has. A router whose lease ran out may still end its tasks until it is declared
+/// gone, and a transaction that claims one meanwhile is waited for.
+const ORPHAN: &str = "AND (t.owner = 0 OR t.owner IN (SELECT r.epoch FROM $s.router r WHERE r.state = 'gone'))";
+
 /// A statement that writes ends of tasks that have none, together with a further column and its value, if the tasks are so.
 fn ending(column: &str, value: &str, are_so: &str) -> String {
     format!(
@@ -90,6 +94,8 @@ statements! {
     finish = ending("", "", "AND t.owner = $1");
     /// Writes ends again that the database has lost, whoever owns the tasks now. This start becomes their owner.
     end_again = ending("owner, ", "$1, ", "");
+    /// Writes ends of tasks that nobody owns, or whose owners were declared gone. This start becomes their owner.
+    end_orphan = ending("owner, ", "$1, ", ORPHAN);
     /// Finds the task of an idempotency key.
     by_key = "SELECT gid, session_id, id, idem_fp FROM $s.task WHERE idem_scope = $1 AND idem_key = $2";
     /// Adds to the counts of sessions.

@@ -22,6 +22,7 @@ use super::sums::UsageRows;
 use super::target::Target;
 use super::unusable;
 use crate::Error;
+use crate::store::figures::Commits;
 use crate::store::front::Refusing;
 use crate::store::op::{Op, Reply};
 use crate::store::queue::{AbandonOnDrop, Queue, Taken};
@@ -39,6 +40,7 @@ pub(super) struct Writer {
     pub(super) ground: Arc<Ground>,
     pub(super) queue: Arc<Queue<Op>>,
     pub(super) refusing: Refusing,
+    pub(super) commits: Commits,
     pub(super) settled: watch::Sender<u64>,
     pub(super) seat: Seat,
     pub(super) usage: UsageRows,
@@ -216,6 +218,7 @@ impl Writer {
         let patience = if is_long { self.options.end_patience } else { self.ground.patience };
         // A link of 1 MB/s carries it in time.
         let patience = patience + Duration::from_millis(flight.weight() / 1_000);
+        let begun = Instant::now();
         let mut batch = Batch::new(link, &self.ground, &self.seat, &mut self.usage);
         let answers = bounded(patience, batch.run(&flight.ops)).await?;
         // A number is used up when its commit is asked for, whatever becomes of the batch: another one with the same
@@ -224,6 +227,7 @@ impl Writer {
         let number = self.number;
         flight.doubt = Some(Doubt { number, seat: batch.seat.clone(), answers });
         bounded(patience, batch.commit(number)).await?;
+        self.commits.done(flight.ops.len(), begun.elapsed());
         Ok(flight.doubt.take().map(|doubt| self.committed(doubt)).unwrap_or_default())
     }
 
@@ -379,14 +383,14 @@ impl Writer {
         if count > 0 {
             self.settled.send_modify(|settled| *settled += count);
         }
+        // Whoever was refused has an answer, although it is not told as settled yet.
+        self.ground.answered.store(*self.settled.borrow() + self.owed, Ordering::Release);
     }
 
     /// Tells refused writes as settled, once none waits that may be older.
     fn settle_owed(&mut self) {
-        if self.flights.is_empty() {
-            let owed = std::mem::take(&mut self.owed);
-            self.settle(owed);
-        }
+        let owed = if self.flights.is_empty() { std::mem::take(&mut self.owed) } else { 0 };
+        self.settle(owed);
     }
 }
 

@@ -86,6 +86,7 @@ pub struct SqliteStore {
     options: SqliteOptions,
     durability: Durability,
     front: Front,
+    progress: Arc<Progress>,
     lock: Arc<Mutex<Option<Lock>>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -138,7 +139,7 @@ impl SqliteStore {
         let lock = Arc::new(Mutex::new(Some(lock)));
         let progress = Arc::new(Progress::default());
         let front = Front::new(options.max_waiting_writes, options.max_waiting_reads, "disk");
-        let mut store = Self { durability, front, lock, writer: None, options };
+        let mut store = Self { durability, front, progress: Arc::clone(&progress), lock, writer: None, options };
         let mut readers = Vec::new();
         for _ in 0..store.options.readers.max(1) {
             let reader = Reader {
@@ -157,6 +158,7 @@ impl SqliteStore {
             files,
             checked: std::time::Instant::now(),
             refusing: store.front.refusing.clone(),
+            commits: store.front.commits.clone(),
             log: Log::new(&store.options),
             queue: Arc::clone(&store.front.writes),
             progress,
@@ -192,6 +194,10 @@ impl Fronted for SqliteStore {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn answered(&self) -> u64 {
+        self.progress.count()
     }
 
     fn announce(&self, url: &str) -> Result<()> {

@@ -21,6 +21,11 @@ impl Progress {
         self.moved.notify_all();
     }
 
+    /// The number of operations that are settled; the greatest one once the writer has ended.
+    pub(super) fn count(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
     /// Marks the writer as ended, so that no reader waits for it.
     pub(super) fn end(&self) {
         let guard = self.waiting.lock();
@@ -31,11 +36,11 @@ impl Progress {
 
     /// Waits until `count` operations are settled.
     pub(super) fn wait(&self, count: u64) {
-        if self.settled.load(Ordering::Acquire) >= count {
+        if self.count() >= count {
             return;
         }
         let mut guard = self.waiting.lock();
-        while self.settled.load(Ordering::Acquire) < count {
+        while self.count() < count {
             self.moved.wait(&mut guard);
         }
     }
@@ -51,7 +56,7 @@ mod tests {
         let other = std::sync::Arc::clone(&progress);
         let reader = std::thread::spawn(move || {
             other.wait(3);
-            other.settled.load(Ordering::Acquire)
+            other.count()
         });
         progress.add(2);
         progress.add(1);

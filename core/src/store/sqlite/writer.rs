@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::super::Durability;
+use super::super::figures::Commits;
 use super::super::front::Refusing;
 use super::super::op::{Op, Reply};
 use super::super::queue::{AbandonOnDrop, Queue, Taken};
@@ -45,6 +46,7 @@ pub(super) struct Writer {
     /// The time of the last check of the files.
     pub(super) checked: Instant,
     pub(super) refusing: Refusing,
+    pub(super) commits: Commits,
     pub(super) log: Log,
     pub(super) queue: Arc<Queue<Op>>,
     pub(super) progress: Arc<Progress>,
@@ -237,8 +239,10 @@ impl Writer {
         if self.checked.elapsed() > LOOKED {
             self.check_files().map_err(Failed::Moved)?;
         }
+        let begun = Instant::now();
         transact(db, statements, meta, self.durability, ops, replies)
             .map_err(|error| Failed::Medium(Error::store(error)))?;
+        self.commits.done(ops.len(), begun.elapsed());
         self.files.know_log();
         // The file may have been removed meanwhile, and its data with it. A check has four system calls, more than a
         // small commit that does not wait for the disk; a relaxed store makes do with the checks before its batches.
