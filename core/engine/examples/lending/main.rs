@@ -7,13 +7,20 @@
 #![allow(clippy::disallowed_types, reason = "it measures the engine, and is no part of it")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that reports to the one who runs it")]
 
+mod arrivals;
+mod place;
+mod plan;
+mod random;
 mod report;
+mod shares;
 mod words;
 mod world;
 
 use std::process::ExitCode;
 
-use world::{Plan, World};
+use plan::Plan;
+use shares::Unfairness;
+use world::World;
 
 /// The number after that argument.
 fn argument(name: &str, default: u64) -> Result<u64, String> {
@@ -29,6 +36,7 @@ fn main() -> ExitCode {
     let read = || {
         let plan = Plan {
             routers: argument("--routers", 100)? as usize,
+            engines: argument("--routers", 100)? as usize,
             miners: argument("--miners", 10_000)? as usize,
             seconds: argument("--seconds", 16)?,
             seed: argument("--seed", 1)?,
@@ -60,5 +68,16 @@ fn main() -> ExitCode {
         println!("\n{name}, a third of it at a tenth of the routers");
         print!("{}", report::of(&world));
     }
+    let fair = plan.for_shares();
+    println!(
+        "\nshares beside those of one queue: {} routers, {} miners, {} s of overload after as long a start",
+        fair.routers, fair.miners, fair.seconds
+    );
+    let [shared, central] = [fair, fair.central()].map(|plan| {
+        let mut world = World::new(&plan);
+        world.run();
+        world
+    });
+    print!("{}", report::fairness(&Unfairness::between(&shared, &central)));
     ExitCode::SUCCESS
 }

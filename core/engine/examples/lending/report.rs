@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::plan::SLOTS;
+use crate::shares::Unfairness;
 use crate::words::KINDS;
-use crate::world::{SLOTS, World};
+use crate::world::World;
 
 /// Tokens that an answer has in a second.
 const TOKENS_PER_SEC: u64 = 40;
@@ -86,8 +88,17 @@ pub(crate) fn of(world: &World) -> String {
         world.looks.len() as f64 / seconds / routers,
         median(&world.steps),
     );
-    if let Some(ratio) = world.unfairness() {
-        let _ = writeln!(out, "  fairness         a session at a busy router got {ratio:.3} of what one elsewhere got");
-    }
     out
+}
+
+/// The figures of a comparison with one queue as a text.
+pub(crate) fn fairness(unfair: &Unfairness) -> String {
+    format!(
+        "  fairness error   {:.1} % at most for a session ({:.0} tasks each), {:.1} % for those at busy routers together\n\
+         \x20                  a session at a busy router got {:.3} of what one elsewhere got\n",
+        unfair.session * 100.0,
+        unfair.tasks,
+        unfair.busy * 100.0,
+        unfair.ratio,
+    )
 }

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use cortensor_router_engine::{Demand, Deputy, Effect, Event, Need, Want};
-use cortensor_router_model::{Gid, SessionId};
+use cortensor_router_model::Gid;
 
-use super::{COMMIT, FAN_OUT, ROUND, SERVICE, SESSIONS, SLOTS, STANDS, Thing, WANTS, World};
+use super::{Thing, World};
+use crate::arrivals::Arrival;
+use crate::plan::{COMMIT, FAN_OUT, ROUND, STANDS, WANTS};
 use crate::words::Word;
 
 impl World {
@@ -54,22 +56,16 @@ impl World {
 
     /// Submits what comes within this millisecond.
     fn submit(&mut self) {
-        let rate = self.plan.miners as f64 * f64::from(SLOTS) / SERVICE * self.plan.load;
-        while self.arrival < (self.now + 1) as f64 {
-            self.submit_one();
-            self.arrival += self.exponential(1.0 / rate);
+        while let Some(arrival) = self.arrivals.before((self.now + 1) as f64) {
+            self.submit_one(arrival);
         }
-        self.after((self.arrival as u64).saturating_sub(self.now).max(1), Thing::Submit);
+        self.after((self.arrivals.next() as u64).saturating_sub(self.now).max(1), Thing::Submit);
     }
 
-    fn submit_one(&mut self) {
-        let (mut left, mut at) = (self.draw(), 0);
-        while at + 1 < self.weights.len() && left >= self.weights[at] {
-            left -= self.weights[at];
-            at += 1;
-        }
-        let session = SessionId(at as u64 * SESSIONS + (self.draw() * SESSIONS as f64) as u64);
-        let prefix: Box<[u64]> = (0..4).map(|_| (self.draw() * 1e18) as u64).collect();
+    fn submit_one(&mut self, arrival: Arrival) {
+        let Arrival { router, session, prefix } = arrival;
+        // The routers in front of one queue have no engines of their own.
+        let at = router * self.plan.engines / self.plan.routers;
         let task = Demand { session, prompt_tokens: 256, max_tokens: 320, bytes: 1_024, prefix, ..Demand::default() };
         let effects = self.timed(at, Event::Submit(Box::new(task)));
         let Some(Effect::Admitted { gid, .. }) = effects.first() else { panic!("{effects:?}") };
