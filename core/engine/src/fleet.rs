@@ -7,7 +7,7 @@ use super::free::FreeMiners;
 use super::identities::Identities;
 use super::lane::LaneKey;
 use super::miner::MinerEntry;
-use super::names::{Names, Placed};
+use super::names::{ModelId, Names, Placed};
 use super::prefix::{Matches, Prefixes};
 use super::rules::{MinerKey, MinerRules};
 use super::settings::EngineSettings;
@@ -98,29 +98,41 @@ impl Fleet {
     /// The miners that the model of that lane does not exclude: those that list it or its twin, and those that list no
     /// models; all, if the lane takes any model. Nothing that concerns one lane looks at further miners.
     pub(super) fn of_lane<'a>(&'a self, lane: &'a LaneKey) -> impl Iterator<Item = &'a MinerEntry> + Clone {
-        let any = lane.model().is_none() || lane.takes_any_model();
-        let all = any.then(|| self.values()).into_iter().flatten();
-        let named = if any { None } else { self.names.id_of(lane) };
-        let listers = named.into_iter().flat_map(|model| self.names.listers(model));
-        // Often a miner that lists the model is found, and its twin need not be looked up.
-        let twin = std::iter::once_with(move || if any { None } else { self.names.twin_of(lane) }).flatten();
-        let twins = twin.flat_map(|model| self.names.listers(model)).filter_map(|key| self.get(key));
-        let lists = move |miner: &MinerEntry| named.is_some_and(|model| miner.models().contains(&model));
-        let others = (!any).then(|| self.names.unlisting()).into_iter().flatten();
-        listers
-            .filter_map(|key| self.get(key))
-            .chain(twins.filter(move |miner| !lists(miner)))
-            .chain(others.filter_map(|key| self.get(key)))
-            .chain(all)
+        let models = self.models_of(lane);
+        let all = models.is_none().then(|| self.values()).into_iter().flatten();
+        let others = models.is_some().then(|| self.names.unlisting()).into_iter().flatten();
+        let listers = models.into_iter().flatten().flat_map(|(model, before)| {
+            let listers = self.names.listers(model).filter_map(|key| self.get(key));
+            // A miner that lists both comes once.
+            listers.filter(move |miner| before.is_none_or(|before| !miner.models().contains(&before)))
+        });
+        listers.chain(others.filter_map(|key| self.get(key))).chain(all)
+    }
+
+    /// The models by which the miners of that lane are found, each with the one before it: the model that the lane names, and
+    /// its twin. Often a miner that lists the model is found, and its twin is not looked up. `None`: any model will do.
+    fn models_of<'a, 'b>(
+        &'a self,
+        lane: &'b LaneKey,
+    ) -> Option<impl Iterator<Item = (ModelId, Option<ModelId>)> + Clone + use<'a, 'b>> {
+        if lane.model().is_none() || lane.takes_any_model() {
+            return None;
+        }
+        let named = self.names.id_of(lane);
+        let twin = std::iter::once_with(move || self.names.twin_of(lane)).flatten();
+        Some(named.map(|model| (model, None)).into_iter().chain(twin.map(move |twin| (twin, named))))
     }
 
     /// The miners of [`of_lane`](Self::of_lane) by their routers, in sets that have some miners in common.
-    pub(super) fn placed_of_lane(&self, lane: &LaneKey) -> impl Iterator<Item = &Sorted<Placed>> {
-        let any = lane.model().is_none() || lane.takes_any_model();
-        let (names, all) = (&self.names, any.then_some(&self.foreign));
-        let models = if any { [None; 2] } else { [names.id_of(lane), names.twin_of(lane)] };
-        let listers = models.into_iter().flatten().filter_map(|model| names.placed_listers(model));
-        listers.chain((!any).then(|| names.placed_unlisting())).chain(all)
+    pub(super) fn placed_of_lane<'a, 'b>(
+        &'a self,
+        lane: &'b LaneKey,
+    ) -> impl Iterator<Item = &'a Sorted<Placed>> + use<'a, 'b> {
+        let models = self.models_of(lane);
+        let all = models.is_none().then_some(&self.foreign);
+        let others = models.is_some().then(|| self.names.placed_unlisting());
+        let listers = models.into_iter().flatten().filter_map(|(model, _)| self.names.placed_listers(model));
+        listers.chain(others).chain(all)
     }
 
     /// Whether miners of other routers are there.
