@@ -6,7 +6,7 @@ use crate::Outcome;
 use crate::report::{Gate, Row, quantile};
 
 use super::Series;
-use super::fleet::{capacity, mixed};
+use super::fleet::{MinerModel, capacity, mixed};
 use super::product::Product;
 use super::random::Random;
 use super::reference::Fifo;
@@ -18,17 +18,20 @@ const DUMPED: usize = 2_000;
 /// The time of that submit, as a share of the time that the workload spans.
 const WHEN: f64 = 0.2;
 
-pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
-    let fleet = mixed();
-    let (mut ours, mut fifo) = ([Series::default(), Series::default()], [Series::default(), Series::default()]);
-    let (mut ours_ends, mut fifo_ends) = (Series::default(), Series::default());
-    let (mut ours_work, mut fifo_work) = (Series::default(), Series::default());
-    for seed in seeds {
+/// Requests of which some come all at once, in a session of their own.
+pub(super) struct Dump {
+    pub(super) requests: Vec<Request>,
+    /// The time at which they come.
+    pub(super) from: u64,
+}
+
+impl Dump {
+    pub(super) fn new(source: &Source<'_>, fleet: &[MinerModel], seed: u64) -> Outcome<Self> {
         let mut requests = source.lengths(false, &mut Random::new(seed))?;
-        let rate = 0.6 * capacity(&fleet, &requests);
+        let rate = 0.6 * capacity(fleet, &requests);
         stretch(&mut requests, rate);
         let from = (requests.last().map_or(0, |one| one.at) as f64 * WHEN) as u64;
-        // The requests resemble those of the others, but come all at once, in a session of their own.
+        // They resemble those of the others.
         let mut random = Random::new(seed ^ 0xd0_0d);
         let dump: Vec<Request> = (0..DUMPED)
             .map(|_| {
@@ -37,20 +40,50 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
             })
             .collect();
         requests.extend(dump);
-        let by_us = play(&mut Product::new(&fleet), &fleet, &requests, seed)?;
-        let in_order = play(&mut Fifo::new(&fleet, &requests), &fleet, &requests, seed)?;
-        let (our_end, fifo_end) = (end(&requests, &by_us), end(&requests, &in_order));
+        Ok(Self { requests, from })
+    }
+
+    /// The time at which the last of them was done.
+    pub(super) fn end(&self, fates: &[Fate]) -> u64 {
+        let dumped = self.requests.iter().zip(fates).filter(|(one, _)| one.session == SESSIONS);
+        dumped.filter_map(|(_, fate)| fate.done).max().unwrap_or(u64::MAX)
+    }
+
+    /// The seconds that requests of other sessions waited if they arrived between the dump and that time.
+    pub(super) fn wait(&self, fates: &[Fate], until: u64, share: f64) -> f64 {
+        let mut waits: Vec<f64> = self
+            .requests
+            .iter()
+            .zip(fates)
+            .filter(|(one, _)| one.session != SESSIONS && (self.from..until).contains(&one.at))
+            .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
+            .collect();
+        quantile(&mut waits, share)
+    }
+}
+
+pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
+    let fleet = mixed();
+    let (mut ours, mut fifo) = ([Series::default(), Series::default()], [Series::default(), Series::default()]);
+    let (mut ours_ends, mut fifo_ends) = (Series::default(), Series::default());
+    let (mut ours_work, mut fifo_work) = (Series::default(), Series::default());
+    for seed in seeds {
+        let dump = Dump::new(source, &fleet, seed)?;
+        let (requests, from) = (&dump.requests, dump.from);
+        let by_us = play(&mut Product::new(&fleet), &fleet, requests, seed)?;
+        let in_order = play(&mut Fifo::new(&fleet, requests), &fleet, requests, seed)?;
+        let (our_end, fifo_end) = (dump.end(&by_us), dump.end(&in_order));
         // The requests that arrive while either policy still has a part of that work.
         let until = our_end.max(fifo_end);
         for (share, index) in [(0.5, 0), (0.99, 1)] {
-            ours[index].0.push(wait(&requests, &by_us, from, until, share));
-            fifo[index].0.push(wait(&requests, &in_order, from, until, share));
+            ours[index].0.push(dump.wait(&by_us, until, share));
+            fifo[index].0.push(dump.wait(&in_order, until, share));
         }
         ours_ends.0.push((our_end - from) as f64 / 1_000.0);
         fifo_ends.0.push((fifo_end - from) as f64 / 1_000.0);
         // The time while both policies have more work than they can do.
-        ours_work.0.push(work(&requests, &by_us, from, fifo_end));
-        fifo_work.0.push(work(&requests, &in_order, from, fifo_end));
+        ours_work.0.push(work(requests, &by_us, from, fifo_end));
+        fifo_work.0.push(work(requests, &in_order, from, fifo_end));
     }
     let gate = Some(Gate::RatioAtMost(0.05));
     let what = "others' wait beside a session that dumps 2 000";
@@ -60,21 +93,4 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
     rows.push(ours_work.beside("work done in that time", "s a second", "order of arrival", &fifo_work, gate));
     rows.push(ours_ends.beside("the dump is done after", "s", "order of arrival", &fifo_ends, None));
     Ok(())
-}
-
-/// The time at which the last of those requests was done.
-fn end(requests: &[Request], fates: &[Fate]) -> u64 {
-    let dumped = requests.iter().zip(fates).filter(|(one, _)| one.session == SESSIONS);
-    dumped.filter_map(|(_, fate)| fate.done).max().unwrap_or(u64::MAX)
-}
-
-/// The seconds that requests of other sessions waited if they arrived in that time.
-fn wait(requests: &[Request], fates: &[Fate], from: u64, until: u64, share: f64) -> f64 {
-    let mut waits: Vec<f64> = requests
-        .iter()
-        .zip(fates)
-        .filter(|(one, _)| one.session != SESSIONS && (from..until).contains(&one.at))
-        .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
-        .collect();
-    quantile(&mut waits, share)
 }

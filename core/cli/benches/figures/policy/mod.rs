@@ -2,11 +2,13 @@
 //! policies with equal requests. The figures do not depend on the machine; equal seeds give equal figures.
 
 mod affinity;
+mod apart;
 mod fairness;
 mod fleet;
 mod overload;
 mod product;
 mod reference;
+mod routers;
 mod wait;
 mod world;
 
@@ -25,7 +27,8 @@ pub(crate) fn measure(context: &Context, rows: &mut Vec<Row>) -> Outcome {
     wait::measure(&source, seeds.clone(), rows)?;
     affinity::measure(&source, seeds.clone(), rows)?;
     fairness::measure(&source, seeds.clone(), rows)?;
-    overload::measure(&source, seeds, rows)
+    overload::measure(&source, seeds.clone(), rows)?;
+    apart::measure(&source, seeds, rows)
 }
 
 /// The least value of a reference in seconds (the unit of the clock), so that no ratio divides by zero.

@@ -12,9 +12,49 @@ use super::workload::{Request, SESSIONS};
 use super::world::{Order, Policy, Run};
 
 /// The world's clock starts at zero; the engine's must not.
-const START: u64 = 1_000_000;
+pub(super) const START: u64 = 1_000_000;
 /// The limit of an answer in tokens if the client gives none: the product's default.
 const MAX_TOKENS: u64 = 1_024;
+
+/// An engine that knows these miners. `host` says to which router each belongs; 0: the engine's own.
+pub(super) fn engine_of(fleet: &[MinerModel], settings: EngineSettings, host: impl Fn(usize) -> u32) -> Engine {
+    let mut engine = Engine::new(settings);
+    let now = Timestamp(START);
+    // One more session than the workload has, for the fairness figure.
+    for id in 0..=SESSIONS {
+        let rules = SessionRules { weight: 1, affinity: true, open: true, ..SessionRules::default() };
+        engine.step(Event::Session(SessionId(id), rules), now);
+    }
+    for (key, miner) in fleet.iter().enumerate() {
+        let host = host(key);
+        let rules = MinerRules {
+            identity: format!("miner-{key}").into(),
+            models: vec!["model".into()],
+            capacity: miner.slots,
+            weight: 1,
+            auto_accept: host == 0,
+            host,
+            ..MinerRules::default()
+        };
+        engine.step(Event::MinerUp(MinerKey(key as u32), rules), now);
+    }
+    engine
+}
+
+/// The needs of a request, as a router sees them.
+pub(super) fn demand_of(one: &Request) -> Demand {
+    Demand {
+        session: SessionId(one.session),
+        model: Some("model".into()),
+        prompt_tokens: one.prompt,
+        max_tokens: MAX_TOKENS.max(one.output),
+        bytes: one.prompt * 4,
+        deadline: Timestamp(START.saturating_add(one.deadline)),
+        streaming: true,
+        prefix: one.prefix.clone(),
+        ..Demand::default()
+    }
+}
 
 /// The engine as a policy.
 pub(crate) struct Product {
@@ -26,24 +66,7 @@ pub(crate) struct Product {
 
 impl Product {
     pub(crate) fn new(fleet: &[MinerModel]) -> Self {
-        let mut engine = Engine::new(EngineSettings::default());
-        let now = Timestamp(START);
-        // One more session than the workload has, for the fairness figure.
-        for id in 0..=SESSIONS {
-            let rules = SessionRules { weight: 1, affinity: true, open: true, ..SessionRules::default() };
-            engine.step(Event::Session(SessionId(id), rules), now);
-        }
-        for (key, miner) in fleet.iter().enumerate() {
-            let rules = MinerRules {
-                identity: format!("miner-{key}").into(),
-                models: vec!["model".into()],
-                capacity: miner.slots,
-                weight: 1,
-                auto_accept: true,
-                ..MinerRules::default()
-            };
-            engine.step(Event::MinerUp(MinerKey(key as u32), rules), now);
-        }
+        let engine = engine_of(fleet, EngineSettings::default(), |_| 0);
         Self { engine, requests: HashMap::new(), open: HashSet::new() }
     }
 
@@ -82,19 +105,7 @@ impl Product {
 
 impl Policy for Product {
     fn arrive(&mut self, request: usize, all: &[Request], now: u64, out: &mut Vec<Order>) {
-        let one = &all[request];
-        let task = Demand {
-            session: SessionId(one.session),
-            model: Some("model".into()),
-            prompt_tokens: one.prompt,
-            max_tokens: MAX_TOKENS.max(one.output),
-            bytes: one.prompt * 4,
-            deadline: Timestamp(START.saturating_add(one.deadline)),
-            streaming: true,
-            prefix: one.prefix.clone(),
-            ..Demand::default()
-        };
-        self.step(Event::Submit(Box::new(task)), now, Some(request), out);
+        self.step(Event::Submit(Box::new(demand_of(&all[request]))), now, Some(request), out);
     }
 
     fn token(&mut self, run: Run, first: bool, now: u64, out: &mut Vec<Order>) {
