@@ -194,7 +194,7 @@ impl Routers {
                 }
             }
             Word::Loan { slot, miner } => {
-                let effects = self.step(to, Event::Borrow(miner), now, None, out);
+                let effects = self.step(to, Event::Borrow { miner, only: None }, now, None, out);
                 let used = effects.iter().find_map(|effect| match effect {
                     Effect::Offer { gid, miner: given, fence, .. } if *given == miner => Some((*gid, *fence)),
                     _ => None,
