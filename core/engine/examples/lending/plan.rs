@@ -57,7 +57,7 @@ impl Plan {
         Self { routers, engines: routers, miners: routers * 50, seconds: 64, load: 2.0, ..*self }
     }
 
-    /// The same tasks and miners with one queue for all.
+    /// These tasks and miners with one queue for all.
     pub(crate) fn central(&self) -> Self {
         Self { engines: 1, ..*self }
     }

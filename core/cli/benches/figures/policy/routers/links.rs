@@ -135,7 +135,7 @@ impl Routers {
             let wants: Vec<Want> = lane.wants.iter().filter(serves).cloned().collect();
             let tasks: Vec<Gid> = wants.iter().map(|want| want.gid).collect();
             if wants.is_empty() {
-                // What it was told expires.
+                // The last question to it expires.
                 continue;
             }
             let told = &mut self.places[at].told[host];
