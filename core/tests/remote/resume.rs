@@ -120,7 +120,7 @@ async fn many_cuts_under_load_break_no_answer() {
 
 #[tokio::test]
 async fn a_miner_that_does_not_come_back_loses_its_task_to_another() {
-    let server = serve(quick().grace_ms(300).dead_ms(20_000)).await;
+    let server = serve(quick().grace_ms(300)).await;
     let (mut first, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     first.take().await;
@@ -168,7 +168,7 @@ async fn a_resume_adopts_what_is_known_and_drops_what_is_not() {
 
 #[tokio::test]
 async fn a_silent_miner_is_dead_after_its_time() {
-    let server = serve(quick()).await;
+    let server = serve(quick().dead_ms(1_000)).await;
     let (mut mute, _) = Hand::welcomed(server.address, hello()).await;
     let task = server.submit("x", false).await;
     mute.take().await;
