@@ -42,10 +42,7 @@ impl Engine {
         if self.closed || self.fleet.free().is_empty() {
             return None;
         }
-        let limits = match lane.ruled_by() {
-            Some(session) => Some(self.limits(session, lane)?),
-            None => None,
-        };
+        let limits = self.limits(lane).ok()?;
         let limits = limits.as_ref();
         let ([(_, gid)], Some(key)) = (window, self.fleet.free().only()) else {
             return self.best_pair(lane, window, virtual_time, limits, now);

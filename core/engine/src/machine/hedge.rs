@@ -63,10 +63,7 @@ impl Engine {
         let task = self.tasks.get(gid)?;
         let rival = self.fleet.get(task.unbegun()?.miner())?.rules();
         let lane = task.lane();
-        let limits = match lane.ruled_by() {
-            None => None,
-            Some(session) => Some(self.limits(session, lane)?),
-        };
+        let limits = self.limits(lane).ok()?;
         let hosts = self.hosts(lane, limits.as_ref());
         let apart = vec![(rival.identity.clone(), rival.owner.clone())];
         let want = Want { races: true, apart, ..Self::word(gid, task) };
@@ -92,10 +89,7 @@ impl Engine {
         let (Some(task), Some(miner)) = (self.tasks.get(gid), self.fleet.get(key)) else { return false };
         let rival = task.unbegun().and_then(|slow| self.fleet.get(slow.miner()));
         let lane = task.lane();
-        let limits = match lane.ruled_by().map(|session| self.limits(session, lane)) {
-            Some(None) => return false,
-            limits => limits.flatten(),
-        };
+        let Ok(limits) = self.limits(lane) else { return false };
         rival.is_some_and(|rival| is_apart(miner.rules(), rival.rules()))
             && self.is_pair(lane, gid, key, limits.as_ref())
     }

@@ -27,7 +27,7 @@ const LOOK: usize = 256;
 impl Engine {
     /// Lets a task of another router stand in line here.
     pub(super) fn deputy(&mut self, deputy: Deputy, step: &mut Step) {
-        let Deputy { need, want } = deputy;
+        let Deputy { need, mut want } = deputy;
         let gid = self.tasks.new_gid();
         step.push(Effect::Stands { gid });
         let demand = Demand {
@@ -40,7 +40,7 @@ impl Engine {
             prompt_tokens: want.prompt_tokens,
             max_tokens: want.max_tokens,
             shadow: true,
-            prefix: want.prefix.clone(),
+            prefix: std::mem::take(&mut want.prefix),
             ..Demand::default()
         };
         let lane = self.lane_of_deputies(LaneKey::of(&demand, need.mode, None), want.session, step);
@@ -107,13 +107,7 @@ impl Engine {
         }
         let mut all: Vec<Wanted> = Vec::new();
         for lane in self.line.lanes() {
-            let limits = match lane.ruled_by() {
-                None => None,
-                Some(session) => match self.limits(session, lane) {
-                    None => continue,
-                    limits => limits,
-                },
-            };
+            let Ok(limits) = self.limits(lane) else { continue };
             let hosts = self.hosts(lane, limits.as_ref());
             if hosts.is_empty() {
                 continue;

@@ -4,7 +4,6 @@ use super::Engine;
 use crate::lane::LaneKey;
 use crate::miner::MinerEntry;
 use crate::session::SessionEntry;
-use cortensor_router_model::SessionId;
 
 /// The rules that one decision for a session's lane must keep.
 pub(super) struct Limits<'a> {
@@ -20,18 +19,22 @@ impl Limits<'_> {
     }
 }
 
+/// The session of a lane gets no miner at all at present.
+pub(super) struct Barred;
+
 impl Engine {
-    /// The rules for that session; `None`: the session gets no miner at all at present.
-    pub(super) fn limits(&self, session: SessionId, lane: &LaneKey) -> Option<Limits<'_>> {
-        let entry = self.sessions.get(session)?;
+    /// The rules for the tasks of that lane; `None`: every miner that serves the lane may have them.
+    pub(super) fn limits(&self, lane: &LaneKey) -> Result<Option<Limits<'_>>, Barred> {
+        let Some(session) = lane.ruled_by() else { return Ok(None) };
+        let entry = self.sessions.get(session).ok_or(Barred)?;
         let rules = entry.rules();
         if rules.min_miners > 0 && self.able(lane, rules.min_miners) < rules.min_miners {
-            return None;
+            return Err(Barred);
         }
         let crowded = entry.is_crowded();
         let strict = rules.sla > 0
             && self.fleet.of_lane(lane).any(|miner| miner.takes_part() && miner.serves(lane) && miner.meets(rules.sla));
-        Some(Limits { session: entry, strict, crowded })
+        Ok(Some(Limits { session: entry, strict, crowded }))
     }
 
     /// The number of miners that could serve the tasks of that lane, now or when they have come up for them. The count

@@ -153,10 +153,7 @@ impl Engine {
     /// Whether a free miner that was not tried may have the task.
     fn has_fresh(&self, task: &TaskEntry) -> bool {
         let lane = task.lane();
-        let limits = match lane.ruled_by().map(|session| self.limits(session, lane)) {
-            Some(None) => return false,
-            limits => limits.flatten(),
-        };
+        let Ok(limits) = self.limits(lane) else { return false };
         let Some(worst) = self.worst_fit(task, limits.as_ref()) else { return false };
         self.fleet.of_lane(lane).any(|miner| {
             !task.trials().has(miner.key())
