@@ -41,7 +41,7 @@ impl Shared {
         fleet.ask_cancel(gid).await?;
         membership.hurry();
         self.tell_others();
-        let until = Instant::now() + membership.lease + membership.lease / 5;
+        let until = Instant::now() + membership.gone_after();
         loop {
             match fleet.place(gid).await? {
                 Some(placed) if placed.task.state != TaskState::Ended => {
@@ -85,8 +85,8 @@ mod tests {
 
     use tokio::time::{Instant, sleep};
 
-    use crate::miner::Job;
-    use crate::model::{Answer, MinerSpec, Outcome, SessionId, TaskRequest, TaskState};
+    use super::super::rig::{member, says};
+    use crate::model::{MinerSpec, Outcome, SessionId, TaskRequest, TaskState};
     use crate::store::{Fleet as _, MemberStore, SharedMemory, StoreFault};
     use crate::{Config, ErrorKind, Router, SubmitOptions};
 
@@ -99,19 +99,9 @@ mod tests {
         model: &'static str,
         pause: Duration,
     ) -> (Router, Arc<MemberStore>) {
-        let mut config = Config::default();
-        config.storage.lease_ms = LEASE.as_millis() as u64;
-        config.fleet.links = false;
-        let store = Arc::new(database.join(name).unwrap());
-        let miner = move |job: Job| {
-            tokio::spawn(async move {
-                sleep(pause).await;
-                job.emit("late".to_owned());
-                job.finish(Answer::default());
-            });
-        };
+        let (builder, store) = member(database, name, LEASE, Config::default());
         let spec = MinerSpec::new("worker", 4).models([model]);
-        (Router::builder().config(config).store(store.clone()).miner(spec, miner).open().await.unwrap(), store)
+        (builder.miner(spec, says("late", pause)).open().await.unwrap(), store)
     }
 
     /// The owner is dead, and no other router serves the task: whoever is asked ends it itself, once the owner is declared gone.

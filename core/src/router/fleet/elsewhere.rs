@@ -84,7 +84,7 @@ impl Shared {
                 let (mut missed, mut wayless, mut view) = (0, None, View::default());
                 loop {
                     let Some((fleet, membership)) = shared.fleet() else { return };
-                    let patience = membership.lease + membership.lease / 5 + WAYLESS;
+                    let patience = membership.gone_after() + WAYLESS;
                     let found = fleet.place(gid).await;
                     let Some(live) = live.upgrade() else { return };
                     match found {

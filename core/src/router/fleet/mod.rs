@@ -15,6 +15,8 @@ pub(super) mod link;
 mod lookup;
 mod quota;
 mod reconcile;
+#[cfg(test)]
+mod rig;
 mod shown;
 mod takeover;
 #[cfg(feature = "listener")]
@@ -133,6 +135,11 @@ impl Membership {
         let seen = self.seen.lock();
         let own = seen.epochs.last().copied();
         seen.members.iter().any(|member| Some(member.epoch) != own && member.state == crate::store::MemberState::Up)
+    }
+
+    /// The time within which a router that has just died is declared gone, at most.
+    pub(super) fn gone_after(&self) -> Duration {
+        self.lease + self.lease / 5
     }
 
     /// Whether this router has heard nothing of the others for so long that what it knows of keys may be wrong.

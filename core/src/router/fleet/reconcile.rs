@@ -125,8 +125,8 @@ mod tests {
 
     use tokio::time::sleep;
 
-    use crate::miner::Job;
-    use crate::model::{Answer, MinerSpec, Outcome, SessionId, TaskRequest, TaskState};
+    use super::super::rig::{member, says};
+    use crate::model::{MinerSpec, Outcome, SessionId, TaskRequest, TaskState};
     use crate::store::{Fleet as _, MemberStore, SharedMemory, Store as _, StoreFault};
     use crate::task::TaskSpec;
     use crate::{Config, Router, SubmitOptions};
@@ -134,28 +134,14 @@ mod tests {
     const LEASE: Duration = Duration::from_secs(2);
 
     async fn open(database: &SharedMemory, name: &str) -> (Router, Arc<MemberStore>) {
-        let mut config = Config::default().echo(true);
-        config.storage.lease_ms = LEASE.as_millis() as u64;
-        config.fleet.links = false;
-        let store = Arc::new(database.join(name).unwrap());
-        (Router::builder().config(config).store(store.clone()).open().await.unwrap(), store)
+        let (builder, store) = member(database, name, LEASE, Config::default().echo(true));
+        (builder.open().await.unwrap(), store)
     }
 
     /// A router whose miner answers with the router's name, after that time.
     async fn named(database: &SharedMemory, name: &'static str, pause: Duration) -> (Router, Arc<MemberStore>) {
-        let mut config = Config::default();
-        config.storage.lease_ms = LEASE.as_millis() as u64;
-        config.fleet.links = false;
-        let store = Arc::new(database.join(name).unwrap());
-        let miner = move |job: Job| {
-            tokio::spawn(async move {
-                sleep(pause).await;
-                job.emit(name.to_owned());
-                job.finish(Answer::default());
-            });
-        };
-        let builder = Router::builder().config(config).store(store.clone()).miner(MinerSpec::new("worker", 4), miner);
-        (builder.open().await.unwrap(), store)
+        let (builder, store) = member(database, name, LEASE, Config::default());
+        (builder.miner(MinerSpec::new("worker", 4), says(name, pause)).open().await.unwrap(), store)
     }
 
     /// A failover has lost an end that a client was given, and that the task had become another router's. That end counts,

@@ -234,7 +234,7 @@ impl Shared {
     /// Works on the tasks of a router to which there is no link until it is known whether it is dead.
     pub(super) fn await_death_of(self: &Arc<Self>, partner: &Arc<Partner>, left_at: Instant) {
         let (Some(links), Some(membership)) = (self.links(), &self.membership) else { return partner.settle() };
-        let until = left_at + membership.lease + membership.lease / 5 + HEARD;
+        let until = left_at + membership.gone_after() + HEARD;
         links.departed.lock().push(partner.clone());
         let (shared, partner) = (self.clone(), partner.clone());
         let work = async move {
