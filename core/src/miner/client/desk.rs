@@ -145,16 +145,14 @@ impl Desk {
 
     /// Ends the connection. The next connection announces the new state.
     pub(super) fn hang_up(&self, reason: &str) {
-        let link = self.state.lock().link.clone();
-        if let Some(link) = link {
+        if let Some(link) = self.link() {
             link.close(1001, reason);
         }
     }
 
     pub(super) fn say_bye(&self, reason: &str) {
         let bye = MinerFrame::from(crate::miner::protocol::frame::Bye { reason: reason.to_owned() });
-        let link = self.state.lock().link.clone();
-        if let Some(link) = link {
+        if let Some(link) = self.link() {
             link.close_with(bye.to_text(), 1001, reason);
         }
     }
@@ -295,9 +293,13 @@ impl Desk {
         removed.is_some()
     }
 
+    /// The present connection. Nothing is done to it under the lock of the attempts.
+    fn link(&self) -> Option<Arc<Link>> {
+        self.state.lock().link.clone()
+    }
+
     fn post(&self, frame: &MinerFrame) -> bool {
-        let link = self.state.lock().link.clone();
-        link.is_some_and(|link| link.post(frame.to_text()))
+        self.link().is_some_and(|link| link.post(frame.to_text()))
     }
 
     fn post_credit(&self) {

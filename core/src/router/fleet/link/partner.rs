@@ -17,7 +17,7 @@ use super::frame::Frame;
 use super::heirs::Expected;
 use super::identity::Hash;
 use super::lent_work::Lender;
-use super::parcel::{goes_whole, packed};
+use super::parcel::{goes_whole, packed, text_limit};
 use super::peer::PeerLink;
 use crate::miner::Job;
 use crate::miner::client::desk::{Desk, Kept};
@@ -85,7 +85,7 @@ impl Partner {
         let limits = SessionLimits {
             window: settings.miners.window_bytes,
             output: settings.limits.max_output_bytes,
-            answer: super::parcel::text_limit(settings.limits.max_output_bytes),
+            answer: text_limit(settings.limits.max_output_bytes),
             cancel_ms: settings.miners.cancel_timeout_ms,
             attempts: ATTEMPTS,
         };
