@@ -11,7 +11,7 @@ use super::product::Product;
 use super::random::Random;
 use super::reference::{Choice, Queues};
 use super::workload::{Request, Source, stretch};
-use super::world::{Policy, play};
+use super::world::{Policy, play, seconds};
 
 /// The results of one policy.
 #[derive(Default)]
@@ -26,11 +26,7 @@ impl Seen {
         let fates = play(policy, &alike(), requests, seed)?;
         let prompt: u64 = requests.iter().map(|one| one.prompt).sum();
         let cached: u64 = fates.iter().map(|fate| fate.cached).sum();
-        let mut first: Vec<f64> = requests
-            .iter()
-            .zip(&fates)
-            .map(|(one, fate)| fate.first_token.map_or(f64::INFINITY, |at| (at - one.at) as f64 / 1_000.0))
-            .collect();
+        let mut first = seconds(requests.iter().zip(&fates), |fate| fate.first_token);
         self.hit.0.push(cached as f64 * 100.0 / prompt as f64);
         self.p50.0.push(quantile(&mut first, 0.5));
         self.p99.0.push(quantile(&mut first, 0.99));

@@ -12,7 +12,7 @@ use super::product::Product;
 use super::random::Random;
 use super::routers::Routers;
 use super::workload::{Request, Source, stretch};
-use super::world::{Fate, Policy, play, work};
+use super::world::{Fate, Policy, play, seconds, work};
 
 /// The most by which three routers may be worse than one.
 const MOST: f64 = 1.1;
@@ -48,14 +48,9 @@ fn row([one, three]: &[Series; 2], what: &str, unit: &'static str, gate: Gate) -
     three.beside(format!("three routers: {what}"), unit, "one", one, Some(gate))
 }
 
-/// The seconds from the arrival until then, at that share of the requests.
-fn seconds(requests: &[Request], fates: &[Fate], share: f64, until: impl Fn(&Fate) -> Option<u64>) -> f64 {
-    let mut waits: Vec<f64> = requests
-        .iter()
-        .zip(fates)
-        .map(|(one, fate)| until(fate).map_or(f64::INFINITY, |at| (at - one.at) as f64 / 1_000.0))
-        .collect();
-    quantile(&mut waits, share).max(FLOOR)
+/// The 99th of a hundred such times.
+fn p99(requests: &[Request], fates: &[Fate], until: impl Fn(&Fate) -> Option<u64>) -> f64 {
+    quantile(&mut seconds(requests.iter().zip(fates), until), 0.99).max(FLOOR)
 }
 
 pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
@@ -67,7 +62,7 @@ pub(super) fn measure(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mu
 fn waits(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -> Outcome {
     let fleet = mixed();
     for load in [0.5, 0.7, 0.85] {
-        let mut p99 = <[Series; 2]>::default();
+        let mut waits = <[Series; 2]>::default();
         for seed in seeds.clone() {
             let mut requests = source.lengths(true, &mut Random::new(seed))?;
             let rate = load * capacity(&fleet, &requests);
@@ -77,9 +72,9 @@ fn waits(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) -
                 one.session = 0;
             }
             let both = Both::play(&fleet, &requests, seed, |request, _| request)?;
-            both.add(&mut p99, |fates| seconds(&requests, fates, 0.99, |fate| fate.began));
+            both.add(&mut waits, |fates| p99(&requests, fates, |fate| fate.began));
         }
-        rows.push(row(&p99, &format!("wait at {load} load, p99"), "s", Gate::RatioAtMost(MOST)));
+        rows.push(row(&waits, &format!("wait at {load} load, p99"), "s", Gate::RatioAtMost(MOST)));
     }
     Ok(())
 }
@@ -98,7 +93,7 @@ fn caches(source: &Source<'_>, seeds: RangeInclusive<u64>, rows: &mut Vec<Row>) 
             both.add(&mut hit, |fates| {
                 fates.iter().map(|fate| fate.cached).sum::<u64>() as f64 * 100.0 / prompt as f64
             });
-            both.add(&mut first, |fates| seconds(&requests, fates, 0.99, |fate| fate.first_token));
+            both.add(&mut first, |fates| p99(&requests, fates, |fate| fate.first_token));
         }
         let gate = Gate::RatioAtLeast(0.91);
         rows.push(row(&hit, &format!("prompt tokens in the cache at {load} load"), "%", gate));

@@ -11,7 +11,7 @@ use super::product::Product;
 use super::random::Random;
 use super::reference::Fifo;
 use super::workload::{Request, SESSIONS, Source, stretch};
-use super::world::{Fate, play, work};
+use super::world::{Fate, play, seconds, work};
 
 /// The number of requests that one session submits at once.
 const DUMPED: usize = 2_000;
@@ -51,14 +51,9 @@ impl Dump {
 
     /// The seconds that requests of other sessions waited if they arrived between the dump and that time.
     pub(super) fn wait(&self, fates: &[Fate], until: u64, share: f64) -> f64 {
-        let mut waits: Vec<f64> = self
-            .requests
-            .iter()
-            .zip(fates)
-            .filter(|(one, _)| one.session != SESSIONS && (self.from..until).contains(&one.at))
-            .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
-            .collect();
-        quantile(&mut waits, share)
+        let is_beside = |one: &Request| one.session != SESSIONS && (self.from..until).contains(&one.at);
+        let beside = self.requests.iter().zip(fates).filter(|(one, _)| is_beside(one));
+        quantile(&mut seconds(beside, |fate| fate.began), share)
     }
 }
 

@@ -11,7 +11,7 @@ use super::product::Product;
 use super::random::Random;
 use super::reference::{Choice, Fifo, Queues};
 use super::workload::{Request, Source, stretch};
-use super::world::{Policy, play};
+use super::world::{Policy, play, seconds};
 
 /// The waits of one policy, in seconds.
 #[derive(Default)]
@@ -23,12 +23,7 @@ struct Waits {
 impl Waits {
     fn play(&mut self, policy: &mut dyn Policy, fleet: &[MinerModel], requests: &[Request], seed: u64) -> Outcome {
         let fates = play(policy, fleet, requests, seed)?;
-        // A request that never began counts as an infinite wait.
-        let mut waits: Vec<f64> = requests
-            .iter()
-            .zip(&fates)
-            .map(|(one, fate)| fate.began.map_or(f64::INFINITY, |began| (began - one.at) as f64 / 1_000.0))
-            .collect();
+        let mut waits = seconds(requests.iter().zip(&fates), |fate| fate.began);
         self.p50.0.push(quantile(&mut waits, 0.5));
         self.p99.0.push(quantile(&mut waits, 0.99));
         Ok(())

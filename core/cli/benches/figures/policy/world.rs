@@ -53,6 +53,15 @@ pub(crate) struct Fate {
     pub(crate) attempts: u32,
 }
 
+/// The seconds from the arrival of each request until then. They are infinite where it never came to that.
+pub(crate) fn seconds<'a>(
+    requests: impl IntoIterator<Item = (&'a Request, &'a Fate)>,
+    until: impl Fn(&Fate) -> Option<u64>,
+) -> Vec<f64> {
+    let each = requests.into_iter();
+    each.map(|(one, fate)| until(fate).map_or(f64::INFINITY, |at| (at - one.at) as f64 / 1_000.0)).collect()
+}
+
 /// The work a second in that time: [`Request::work`] of the complete answers. An answer that crosses a bound counts by
 /// the share of its time that lies within.
 pub(crate) fn work(requests: &[Request], fates: &[Fate], from: u64, until: u64) -> f64 {
