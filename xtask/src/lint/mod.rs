@@ -59,9 +59,8 @@ pub(crate) fn run(steps: &mut Steps, turn: Turn) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// Lints the library without features and with each feature that stands alone, and the command as a checkout builds
-/// it. Code that only another feature needs is
-/// dead there.
+/// Lints the library without features and with each feature that stands alone, and the command as a checkout builds it.
+/// Code that only another feature needs is dead there.
 pub(crate) fn with_few_features(steps: &mut Steps, turn: Turn) -> Outcome {
     let library = |features| {
         let arguments = ["--package", "cortensor-router", "--lib", "--no-default-features", "--features", features];
